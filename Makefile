@@ -1,0 +1,48 @@
+# What people and CI call. `make` alone prints what there is.
+VENV ?= .venv
+PYTHON ?= python3
+# Which PyTorch uv takes: auto picks CPU or CUDA by itself; empty means the plain package index. Plain pip ignores it.
+TORCH_BACKEND ?= auto
+BIN := $(abspath $(VENV))/bin
+export PATH := $(BIN):$(PATH)
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help env repro test lint format bench mlflow clean distclean
+
+help: ## Print this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+env: $(READY) ## Make the virtual environment (VENV=.venv, PYTHON=python3, TORCH_BACKEND=auto)
+
+$(READY): pyproject.toml constraints.txt scripts/make-env
+	@scripts/make-env "$(VENV)" "$(PYTHON)" "$(TORCH_BACKEND)"
+	@touch $@
+
+repro: $(READY) ## Run the study in params.yaml from download to registration; does nothing when nothing changed
+	@degrain check
+	dvc repro
+
+test: $(READY) ## Run the tests
+	pytest
+
+lint: $(READY) ## ruff and mypy
+	ruff check .
+	ruff format --check .
+	mypy
+
+format: $(READY) ## Format the code
+	ruff check --fix .
+	ruff format .
+
+bench: $(READY) ## Measure the pipeline's parts on this machine
+	python -m benchmarks
+
+mlflow: $(READY) ## Open the MLflow UI on http://127.0.0.1:5000
+	mlflow server --host 127.0.0.1 --port 5000 --backend-store-uri "$$(degrain tracking-uri)"
+
+clean: ## Remove results and prepared data; the trial ledger, the registry and the environment stay
+	rm -rf results data/raw data/validated data/prepared data/trials data/evaluated dvc_plots
+
+distclean: clean ## Remove everything that git does not track: the environment, DVC's cache, ledger and registry too
+	rm -rf $(VENV) .degrain .dvc/cache .dvc/tmp .mypy_cache .ruff_cache .pytest_cache

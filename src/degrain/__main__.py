@@ -1,0 +1,6 @@
+"""`python -m degrain` is `degrain`."""
+
+from degrain.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,227 @@
+"""The `degrain` command: one subcommand per stage, and denoise, check, params, doctor."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import degrain
+from degrain import console, environment
+from degrain.errors import DegrainError
+from degrain.params import DEFAULT_PATH, Params, load_params, reference
+
+log = logging.getLogger(__name__)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="Train, compare and register image-denoising autoencoders, reproducibly.\n\n"
+    "`dvc repro` runs the stages in order; each is also a command here.\n\n"
+    "**Examples**\n\n"
+    "- `degrain check`: is params.yaml a study that can run?\n"
+    "- `degrain train --model unet`: train one model's grid\n"
+    "- `degrain denoise noisy.png clean.png`: denoise with the champion\n"
+    "- `degrain doctor`: what this machine has and what is missing",
+)
+
+ParamsOption = Annotated[Path, typer.Option("--params", help="The study.", metavar="FILE")]
+STAGES = "Stages (what dvc.yaml calls)"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"degrain {degrain.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug messages.")] = False,
+    version: Annotated[  # noqa: ARG001
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    context.obj = debug
+    console.set_up_logging(debug)
+
+
+def _load(path: Path) -> Params:
+    """Load the study and refuse one that cannot work as a whole, whichever stage runs."""
+    from degrain import study
+
+    params = load_params(path)
+    study.check(params)
+    return params
+
+
+@app.command(rich_help_panel=STAGES)
+def download(params: ParamsOption = DEFAULT_PATH) -> None:
+    """Fetch the study's data set into data/raw/."""
+    from degrain.stages import download as stage
+
+    stage.run(_load(params))
+
+
+@app.command(rich_help_panel=STAGES)
+def validate(params: ParamsOption = DEFAULT_PATH) -> None:
+    """Describe every image and hold the data against its expectations."""
+    from degrain.stages import validate as stage
+
+    stage.run(_load(params))
+
+
+@app.command(rich_help_panel=STAGES)
+def prepare(params: ParamsOption = DEFAULT_PATH) -> None:
+    """Cut patches, hold some out by source, add the fixed noise."""
+    from degrain.stages import prepare as stage
+
+    stage.run(_load(params))
+
+
+@app.command(rich_help_panel=STAGES)
+def train(
+    model: Annotated[str, typer.Option(help="Which model of the study to train.", metavar="NAME")],
+    params: ParamsOption = DEFAULT_PATH,
+) -> None:
+    """Train one model with every optimizer, loss and seed of the study.
+
+    Example: `degrain train --model unet`
+    """
+    from degrain.stages import train as stage
+
+    stage.run(_load(params), model)
+
+
+@app.command(rich_help_panel=STAGES)
+def evaluate(params: ParamsOption = DEFAULT_PATH) -> None:
+    """Measure every trial, the classical baselines and the noisy input on the same held-out data."""
+    from degrain.stages import evaluate as stage
+
+    stage.run(_load(params))
+
+
+@app.command(rich_help_panel=STAGES)
+def report(params: ParamsOption = DEFAULT_PATH) -> None:
+    """Write results/report.html."""
+    from degrain.stages import report as stage
+
+    stage.run(_load(params))
+
+
+@app.command(rich_help_panel=STAGES)
+def register(params: ParamsOption = DEFAULT_PATH) -> None:
+    """Publish the trials to MLflow and promote the best one if it passes the gate."""
+    from degrain.stages import register as stage
+
+    stage.run(_load(params))
+
+
+@app.command()
+def denoise(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="An image (PNG, JPEG, TIFF), or a folder of images.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Where the result goes; a folder for a folder.")],
+    model: Annotated[
+        str,
+        typer.Option(
+            help="A trial of the last study, a folder with weights, or models:/NAME@ALIAS. "
+            "By default the champion of the study in params.yaml.",
+            metavar="MODEL",
+        ),
+    ] = "",
+    tile: Annotated[int, typer.Option(min=16, help="Side of the tiles, in pixels.")] = 256,
+    overlap: Annotated[int, typer.Option(min=0, help="Overlap of the tiles, in pixels.")] = 32,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    params: ParamsOption = DEFAULT_PATH,
+) -> None:
+    """Denoise images of any size, gray or color, 8 or 16 bits.
+
+    Examples:
+
+    - `degrain denoise noisy.png clean.png`
+
+    - `degrain denoise photos/ denoised/ --model unet-adam-mse`
+
+    - `degrain denoise noisy.tif clean.tif --model models:/degrain-quickstart@champion`
+    """
+    from degrain.inference import denoise_files
+    from degrain.stages import TRIALS
+
+    if 2 * overlap > tile:
+        raise typer.BadParameter(f"{overlap} is more than half of --tile {tile}", param_hint="--overlap")
+    if device not in ("auto", "cpu", "cuda"):
+        raise typer.BadParameter(f"{device!r} is not auto, cpu or cuda", param_hint="--device")
+    pairs = denoise_files.plan(source, target)
+
+    from degrain.inference.denoiser import Denoiser
+    from degrain.registry import loading
+
+    chosen = model or f"models:/{load_params(params).register_.name}@champion"
+    on = environment.prepare_torch(device)
+    with loading.folder_of(chosen, TRIALS) as folder:
+        denoiser = Denoiser.load(folder, on)
+    with console.progress("denoise", len(pairs)) as advance:
+        problems = denoise_files.run(denoiser, pairs, tile, overlap, advance)
+    for problem in problems:
+        log.error("degrain: %s", problem)
+    if problems:
+        raise typer.Exit(2)
+
+
+@app.command()
+def check(params: ParamsOption = DEFAULT_PATH) -> None:
+    """Say whether params.yaml is a study that can run, without running anything."""
+    loaded = _load(params)
+    log.info(
+        "%s: %d models x %d optimizers x %d losses x %d seeds, %d epochs each",
+        loaded.study.name,
+        len(loaded.train.models),
+        len(loaded.train.optimizers),
+        len(loaded.train.losses),
+        len(loaded.train.seeds),
+        loaded.train.epochs,
+    )
+
+
+@app.command("params")
+def params_reference() -> None:
+    """Print the reference of all parameters as Markdown."""
+    typer.echo(reference())
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine has and what is missing; exit code 1 when something needed is."""
+    from degrain import doctor as examination
+
+    if not examination.run():
+        raise typer.Exit(1)
+
+
+@app.command("tracking-uri", hidden=True)
+def tracking_uri() -> None:
+    """Print the address of the MLflow store in use."""
+    typer.echo(environment.tracking_uri())
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; a user's mistake is one line and exit code 2."""
+    environment.switch_off_telemetry()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    try:
+        app(arguments)
+    except DegrainError as error:
+        if debug:
+            raise
+        typer.echo(f"degrain: {error}", err=True)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("degrain: interrupted; what is finished is kept, run the same command again to go on", err=True)
+        raise SystemExit(130) from None

@@ -1,0 +1,103 @@
+"""`degrain doctor`: what this machine has, what is missing, and how to mend it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.markup import escape
+from rich.table import Table
+
+from degrain import console, environment
+from degrain.errors import DegrainError
+from degrain.params import load_params
+
+# How bad a finding is: fine, good to have, needed.
+OK, NOTE, MISSING = "ok", "note", "missing"
+Finding = tuple[str, str, str]
+
+
+def run() -> bool:
+    """Print a table of findings.
+
+    Returns:
+        Whether everything that `make repro` needs is there.
+    """
+    findings = [
+        *_machine(),
+        *_packages(),
+        *_tools(),
+        *_project(),
+    ]
+    table = Table(show_header=False, box=None)
+    signs = {OK: "[green]ok[/]", NOTE: "[yellow]note[/]", MISSING: "[red]missing[/]"}
+    for state, what, text in findings:
+        table.add_row(signs[state], what, escape(text))
+    console.console.print(table)
+    return all(state != MISSING for state, _, _ in findings)
+
+
+def _machine() -> Iterator[Finding]:
+    for what, text in environment.describe_machine().items():
+        yield OK, what, text
+    free = shutil.disk_usage(Path()).free / 2**30
+    yield (
+        (OK if free > 2 else NOTE),
+        "disk",
+        f"{free:.1f} GiB free here; the quickstart study needs about 0.2",
+    )
+    try:
+        import torch
+
+        name = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none; training runs on the CPU"
+        yield OK, "CUDA device", name
+    except ImportError:
+        yield MISSING, "CUDA device", "PyTorch is not installed: run make env"
+
+
+def _packages() -> Iterator[Finding]:
+    for requirement in importlib.metadata.requires("degrain") or []:
+        if "extra ==" in requirement:
+            continue
+        name = requirement.split(";")[0]
+        for mark in "<>=!~[ ":
+            name = name.split(mark)[0]
+        try:
+            yield OK, name, importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            yield MISSING, name, "not installed: run make env"
+
+
+def _tools() -> Iterator[Finding]:
+    for tool, why in (
+        ("git", "DVC needs it"),
+        ("dvc", "the stages run through it; source .venv/bin/activate"),
+    ):
+        found = shutil.which(tool)
+        yield (OK, tool, found) if found else (MISSING, tool, f"not on the PATH: {why}")
+    for tool in ("chromium", "chromedriver"):
+        found = shutil.which(tool)
+        yield ((OK, tool, found) if found else (NOTE, tool, "not on the PATH: only the report's browser test needs it"))
+
+
+def _project() -> Iterator[Finding]:
+    try:
+        params = load_params()
+        yield OK, "params.yaml", f"study {params.study.name}"
+    except DegrainError as error:
+        yield MISSING, "params.yaml", str(error)
+        return
+    yield OK, "MLflow", environment.tracking_uri()
+    try:
+        from degrain.registry import promotion, tracking
+
+        with tracking.connect() as client:
+            holder = promotion.current(client, params.register_.name)
+        name = params.register_.name
+        text = f"version {holder.version} of {name}" if holder else f"{name} has none yet: make repro"
+        yield (OK if holder else NOTE), "champion", text
+    except DegrainError as error:
+        yield NOTE, "champion", str(error)

@@ -1,0 +1,167 @@
+"""The one place that reads or sets environment variables and looks at the machine.
+
+docs/environment.md lists the variables.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from degrain.errors import ParamsError
+
+if TYPE_CHECKING:
+    import torch
+
+# NOTE: these must be set before the libraries are imported: several call home while they are imported.
+OFF_SWITCHES: Mapping[str, str] = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DVC_NO_ANALYTICS": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "NO_ALBUMENTATIONS_UPDATE": "1",
+}
+
+LEDGER = Path(".degrain")
+
+
+def switch_off_telemetry() -> None:
+    """Keep every dependency from calling home, unless the user has set its variable otherwise."""
+    for name, value in OFF_SWITCHES.items():
+        os.environ.setdefault(name, value)
+
+
+def tracking_uri() -> str:
+    """Return the MLflow tracking server: MLFLOW_TRACKING_URI, or a SQLite file under `.degrain/`."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(LEDGER / 'mlflow' / 'mlflow.db').as_posix()}"
+
+
+def artifact_root() -> Path:
+    """Return the folder where the local MLflow store keeps artifacts."""
+    return LEDGER / "mlflow" / "artifacts"
+
+
+def threads() -> int:
+    """Return how many CPU threads to compute with: DEGRAIN_THREADS, or every core this process may use.
+
+    Raises:
+        ParamsError: DEGRAIN_THREADS is not a positive integer.
+    """
+    wanted = os.environ.get("DEGRAIN_THREADS", "")
+    if wanted:
+        if not wanted.isdigit() or int(wanted) < 1:
+            raise ParamsError(f"DEGRAIN_THREADS={wanted!r}: must be a positive integer")
+        return int(wanted)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def interactive() -> bool:
+    """Tell whether a person watches: progress bars are drawn only then."""
+    return sys.stderr.isatty()
+
+
+def keep_freed_memory() -> None:
+    """Ask glibc to keep freed memory, so that each training step does not fault its activations in again.
+
+    Does nothing on other C libraries.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return
+    m_trim_threshold, m_top_pad, m_mmap_threshold = -1, -2, -3
+    mallopt(m_mmap_threshold, 1 << 30)
+    mallopt(m_trim_threshold, 1 << 30)
+    mallopt(m_top_pad, 64 << 20)
+
+
+def prepare_torch(device: str) -> torch.device:
+    """Choose the device and make PyTorch compute the same bits every time on it.
+
+    Args:
+        device: "auto" (CUDA when there is one, else the CPU), "cpu" or "cuda".
+
+    Returns:
+        The device to compute on.
+
+    Raises:
+        ParamsError: "cuda" is asked for and there is none.
+    """
+    # NOTE: cuBLAS reads this once, when it starts; without it deterministic matrix products are refused.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    keep_freed_memory()
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ParamsError("train.device is 'cuda' and this machine has no CUDA device; use 'auto' or 'cpu'")
+    torch.set_num_threads(threads())
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    chosen = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    return torch.device(chosen)
+
+
+def describe_machine() -> dict[str, str]:
+    """Return what a reader must know of this machine to judge a time: system, processor, cores, memory, Python."""
+    import platform
+
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": str(threads()),
+        "memory": f"{memory / 2**30:.0f} GiB",
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    import platform
+
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown"
+
+
+def versions() -> dict[str, str]:
+    """Return the installed versions of degrain and of the libraries that decide its results."""
+    import importlib.metadata
+
+    names = (
+        "degrain",
+        "torch",
+        "numpy",
+        "scikit-image",
+        "scipy",
+        "opencv-python-headless",
+        "albumentations",
+        "pillow",
+        "pywavelets",
+        "great-expectations",
+        "dvc",
+        "mlflow",
+        "prefect",
+    )
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+def git_commit() -> str:
+    """Return the commit of the working folder, with `-dirty` behind it when files have changed, or "unknown"."""
+    import subprocess
+
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

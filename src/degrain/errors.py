@@ -1,0 +1,66 @@
+"""Every error that degrain raises on purpose.
+
+DegrainError                  a message for the user: one line, exit code 2
+ +-- ParamsError              params.yaml asks for something that does not exist or cannot be
+ +-- DataError                an image, a store or a data set is missing or broken
+ |    +-- ValidationFailed    an expectation about the data does not hold
+ +-- ModelError               an unknown model, or one that cannot take this input
+ +-- OutputError              a result cannot be written
+ +-- RegistryError            the MLflow registry does not answer or does not hold what is asked for
+Diverged                      a trial met NaN or infinity; the grid goes on without it
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class DegrainError(Exception):
+    """A mistake that the user can mend; its text is one line that says how."""
+
+
+class ParamsError(DegrainError):
+    """A parameter is unknown, misspelt or impossible."""
+
+
+class DataError(DegrainError):
+    """An image, a patch store or a data set is missing or broken."""
+
+
+class ValidationFailed(DataError):  # noqa: N818  (reads as what happened)
+    """The data does not meet an expectation and the study does not allow that."""
+
+
+class ModelError(DegrainError):
+    """A model is unknown, or cannot take the images it is given."""
+
+
+class OutputError(DegrainError):
+    """A result cannot be written where it belongs."""
+
+
+class RegistryError(DegrainError):
+    """The MLflow registry does not answer, or does not hold what is asked for."""
+
+
+class Diverged(Exception):  # noqa: N818  (not the user's error: the grid records it and goes on)
+    """A loss or a weight became NaN or infinite."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say which known name was probably meant.
+
+    Args:
+        name: What the user wrote.
+        known: The names that exist.
+
+    Returns:
+        `; did you mean 'epochs'?`, or the list of known names when none is near.
+
+    >>> nearest("epoch", ["epochs", "losses"])
+    "; did you mean 'epochs'?"
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(names)}"

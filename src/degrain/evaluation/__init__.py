@@ -1,0 +1,1 @@
+"""The metric protocol, the classical baselines and the ranking."""

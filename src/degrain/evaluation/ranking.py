@@ -1,0 +1,102 @@
+"""Ranking the grid: by mean validation PSNR, never by loss value, with bootstrap intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from degrain.errors import DataError
+from degrain.randomness import generator
+
+CELL = ["model", "optimizer", "loss"]
+
+
+def interval(values: np.ndarray, resamples: int, confidence: float) -> tuple[float, float]:
+    """Return the percentile bootstrap interval of a mean.
+
+    Args:
+        values: float (N,), one per patch.
+        resamples: How many.
+        confidence: Coverage, such as 0.95.
+
+    Returns:
+        Lower and upper end. Patches of one photograph are alike, so this tells how far the mean depends on which
+        patches were drawn, not how it would be on other photographs.
+
+    Source: Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics 1979.
+    """
+    draw = generator(0, "bootstrap", len(values))
+    means = np.array([values[draw.integers(len(values), size=len(values))].mean() for _ in range(resamples)])
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def rank(
+    trials: Sequence[dict[str, Any]], scores: pd.DataFrame, resamples: int, confidence: float
+) -> list[dict[str, Any]]:
+    """Rank the cells of the grid.
+
+    Args:
+        trials: The trial.json of every trial that is done.
+        scores: One row per item, see `degrain.evaluation.scoring`; method is the trial's name.
+        resamples: Of the bootstrap.
+        confidence: Of the intervals.
+
+    Returns:
+        One dictionary per cell (model, optimizer, loss), best first: its trials, the mean over random seeds and
+        patches of val_psnr with interval and spread over seeds, and what the best trial of the cell reaches on test.
+
+    Raises:
+        DataError: No trial is done.
+    """
+    if not trials:
+        raise DataError("no trial of the study is done: all diverged; see data/trials/*/*/trial.json")
+    summary = summarize(scores)
+    cells = []
+    for names, group in pd.DataFrame(list(trials)).groupby(CELL, sort=True):
+        per_seed = [scores.query("method == @name and split == 'val'")["psnr"].to_numpy() for name in group["name"]]
+        over_seeds = np.mean(per_seed, axis=0)
+        means = [float(values.mean()) for values in per_seed]
+        best = group["name"].iloc[int(np.argmax(means))]
+        low, high = interval(over_seeds, resamples, confidence)
+        cells.append(
+            dict(zip(CELL, names, strict=True))
+            | {
+                "trials": group["name"].tolist(),
+                "best_trial": best,
+                "seeds": len(means),
+                "val_psnr": float(over_seeds.mean()),
+                "val_psnr_low": low,
+                "val_psnr_high": high,
+                "val_psnr_seed_std": float(np.std(means, ddof=1)) if len(means) > 1 else None,
+                "parameters": int(group["parameters"].iloc[0]),
+                "seconds": float(group["seconds"].mean()),
+                **{key: value for key, value in summary[best].items() if key != "val_psnr"},
+            }
+        )
+    return sorted(cells, key=lambda cell: -float(cell["val_psnr"]))
+
+
+def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Average the scores of each method.
+
+    Returns:
+        For each method: val_psnr, test_psnr, test_ssim over patches, photograph_psnr, photograph_ssim over whole
+        test images.
+    """
+    result: dict[str, dict[str, float]] = {}
+    for method, rows in scores.groupby("method", sort=False):
+        val, test = rows[rows["split"] == "val"], rows[rows["split"] == "test"]
+        patches, photographs = test[test["item"] == "patch"], test[test["item"] == "photograph"]
+        result[str(method)] = {
+            "val_psnr": float(val["psnr"].mean()),
+            "test_psnr": float(patches["psnr"].mean()),
+            "test_ssim": float(patches["ssim"].mean()),
+            "photograph_psnr": float(photographs["psnr"].mean()),
+            "photograph_ssim": float(photographs["ssim"].mean()),
+        }
+    return result

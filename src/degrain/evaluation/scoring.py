@@ -1,0 +1,143 @@
+"""Scoring every method on the same held-out patches and photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from degrain.evaluation import baselines, metrics
+from degrain.images.store import PatchStore, Photograph, Split
+from degrain.inference.denoiser import Denoiser
+
+COLUMNS = ["method", "kind", "split", "item", "image", "psnr", "ssim"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """Something that denoises.
+
+    Attributes:
+        name: In tables and files.
+        kind: "identity", "baseline" or "trial".
+        patches: From noisy (N, H, W, C), uint8 or float in 8-bit levels, to uint8.
+        photograph: The same for one image (H, W, C).
+        settings: What was chosen for it.
+    """
+
+    name: str
+    kind: str
+    patches: Callable[[np.ndarray], np.ndarray]
+    photograph: Callable[[np.ndarray], np.ndarray]
+    settings: dict[str, Any]
+
+
+def identity() -> Method:
+    """Return the method that leaves the noisy image as it is."""
+
+    def clip(noisy: np.ndarray) -> np.ndarray:
+        return metrics.to_8_bits(noisy.astype(np.float32) / np.float32(255))
+
+    return Method("identity", "identity", clip, clip, {})
+
+
+def baseline(name: str, val: Split) -> Method:
+    """Return a classical denoiser with its parameters chosen on the validation split."""
+    noisy, clean = held_out(val)
+    sigma = noise_level(val)
+    chosen = baselines.choose(name, noisy, clean, sigma)
+    return Method(
+        name,
+        "baseline",
+        lambda images: baselines.apply(name, images, sigma, chosen),
+        lambda image: baselines.apply(name, image[None], sigma, chosen)[0],
+        chosen,
+    )
+
+
+def model(name: str, denoiser: Denoiser, tile: int, overlap: int) -> Method:
+    """Return a trained network as a method."""
+
+    def photograph(noisy: np.ndarray) -> np.ndarray:
+        return metrics.to_8_bits(denoiser.image(noisy.astype(np.float32) / np.float32(255), tile, overlap))
+
+    return Method(name, "trial", denoiser.patches, photograph, {})
+
+
+def score(method: Method, store: PatchStore, photographs: Sequence[Photograph]) -> pd.DataFrame:
+    """Measure a method.
+
+    Args:
+        method: What denoises.
+        store: Whose val and test patches are denoised.
+        photographs: Whole test images.
+
+    Returns:
+        One row per val patch, test patch and photograph, with the columns of `COLUMNS`: psnr in dB, ssim at most 1
+        (not measured on val, where only PSNR ranks).
+    """
+    frames = []
+    for split in ("val", "test"):
+        side = store.split(split)
+        noisy, clean = held_out(side)
+        outputs = method.patches(noisy)
+        frames.append(
+            _frame(
+                method,
+                split,
+                "patch",
+                side.index["image"].tolist(),
+                metrics.psnr(outputs, clean),
+                metrics.ssim(outputs, clean) if split == "test" else np.full(len(side), np.nan),
+            )
+        )
+    for image in photographs:
+        output, clean = method.photograph(image.noisy)[None], np.asarray(image.clean)[None]
+        frames.append(
+            _frame(
+                method,
+                "test",
+                "photograph",
+                [image.name],
+                metrics.psnr(output, clean),
+                metrics.ssim(output, clean),
+            )
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def _frame(
+    method: Method, split: str, item: str, images: list[str], psnr: np.ndarray, ssim: np.ndarray
+) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "method": method.name,
+            "kind": method.kind,
+            "split": split,
+            "item": item,
+            "image": images,
+            "psnr": psnr,
+            "ssim": ssim,
+        },
+        columns=COLUMNS,
+    )
+
+
+def held_out(side: Split) -> tuple[np.ndarray, np.ndarray]:
+    """Return (noisy, clean) of a held-out split.
+
+    Raises:
+        ValueError: The split has no fixed noise, as train has none.
+    """
+    if side.noisy is None:
+        raise ValueError("this split has no fixed noise")
+    return side.noisy, side.clean
+
+
+def noise_level(side: Split) -> float:
+    """Return the standard deviation of noisy minus clean over a held-out split, in 8-bit levels."""
+    noisy, clean = held_out(side)
+    return float(np.std(noisy.astype(np.float32) - clean.astype(np.float32)))

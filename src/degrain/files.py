@@ -1,0 +1,92 @@
+"""Writing files so that a kill, a full disk or a second process never leaves a half-written one behind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from degrain.errors import DataError, OutputError
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(value: object) -> str:
+    """Return the SHA-256 of a value that JSON can hold; the order of keys does not matter."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Fill a folder beside its place and move it there when it is whole.
+
+    Args:
+        target: Where the folder belongs; what stood there is replaced.
+
+    Yields:
+        An empty folder to write into.
+
+    Raises:
+        OutputError: The folder cannot be written. Nothing is left behind then, and what stood there still stands.
+    """
+    with _partial(target) as partial:
+        partial.mkdir(parents=True)
+        yield partial
+        if target.exists():
+            shutil.rmtree(target)
+        partial.replace(target)
+
+
+@contextmanager
+def new_file(target: Path) -> Iterator[Path]:
+    """Write a file beside its place, flush it to the disk and move it there; otherwise like `new_folder`."""
+    with _partial(target) as partial:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(target)
+
+
+@contextmanager
+def _partial(target: Path) -> Iterator[Path]:
+    """Give a path for half-written output; clean up after errors and after runs that were killed."""
+    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+    except OSError as error:
+        raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
+    finally:
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
+
+
+def write_json(target: Path, value: object) -> None:
+    """Write a value as indented JSON, atomically."""
+    with new_file(target) as partial:
+        partial.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file that an earlier stage wrote.
+
+    Raises:
+        DataError: It is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing; run the stage that makes it: dvc repro") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is damaged ({error}); remove it and run dvc repro") from error

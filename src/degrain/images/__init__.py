@@ -1,0 +1,1 @@
+"""Images as arrays: files, patches, splits and the memory-mapped patch store."""

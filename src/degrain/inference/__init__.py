@@ -1,0 +1,1 @@
+"""Denoising whole images and files with a trained model."""

@@ -1,0 +1,114 @@
+"""A trained network, ready to denoise patches and whole images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from degrain import files
+from degrain.errors import ModelError
+from degrain.evaluation import metrics
+from degrain.inference import tiling
+from degrain.models import catalog
+
+WEIGHTS = "weights.safetensors"
+TRIAL = "trial.json"
+
+
+@dataclass(frozen=True)
+class Denoiser:
+    """A network with what must be known to feed it.
+
+    Attributes:
+        network: From float32 (N, C, H, W) in [0, 1] to the same shape.
+        model: Its name in the catalog.
+        channels: 1 or 3.
+        patch_size: Side of the patches it was trained on, in pixels.
+        trial: What is recorded of its training; empty while it is being trained.
+    """
+
+    network: nn.Module
+    model: str
+    channels: int
+    patch_size: int
+    trial: dict[str, Any]
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device | None = None) -> Denoiser:
+        """Load a trained model from a folder with trial.json and weights.safetensors; no code of the folder runs.
+
+        Raises:
+            ModelError: The folder holds no model, or weights that are damaged or belong to another network.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        if not (folder / TRIAL).is_file() or not (folder / WEIGHTS).is_file():
+            raise ModelError(f"{folder} holds no trained model ({TRIAL} and {WEIGHTS})")
+        trial = files.read_json(folder / TRIAL)
+        try:
+            model, channels, size = trial["model"], trial["channels"], trial["patch_size"]
+            network = catalog.build(model, channels, size)
+            network.load_state_dict(load_file(folder / WEIGHTS))
+        except (KeyError, TypeError, RuntimeError, SafetensorError, OSError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ModelError(f"{folder} holds a damaged model: {reason}") from error
+        network.to(device or torch.device("cpu"), memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return cls(network, model, channels, size, trial)
+
+    def patches(self, noisy: np.ndarray, batch: int = 64) -> np.ndarray:
+        """Denoise patches of the size it was trained on.
+
+        Args:
+            noisy: (N, H, W, C) uint8, or float in 8-bit levels.
+            batch: How many go through the network at once.
+
+        Returns:
+            uint8 (N, H, W, C), by the metric protocol.
+        """
+        parts = [noisy[i : i + batch].astype(np.float32) / np.float32(255) for i in range(0, len(noisy), batch)]
+        return np.concatenate([metrics.to_8_bits(self._forward(part)) for part in parts])
+
+    def image(self, noisy: np.ndarray, tile: int = 256, overlap: int = 32) -> np.ndarray:
+        """Denoise one image of any size.
+
+        Args:
+            noisy: float32 (H, W, C) in [0, 1]. A gray image goes through a color network as three equal channels
+                and is averaged afterwards; a color image goes through a gray network channel by channel.
+            tile: Side of the tiles, in pixels; networks of fixed size take their own.
+            overlap: Overlap of the tiles, in pixels.
+
+        Returns:
+            float32 (H, W, C), not clamped.
+        """
+        channels = noisy.shape[2]
+        if channels == self.channels:
+            return self._tiled(noisy, tile, overlap)
+        if self.channels == 1:
+            return np.dstack([self._tiled(noisy[..., i : i + 1], tile, overlap) for i in range(channels)])
+        gray: np.ndarray = self._tiled(np.repeat(noisy, 3, axis=2), tile, overlap).mean(axis=2, keepdims=True)
+        return gray
+
+    def _tiled(self, noisy: np.ndarray, tile: int, overlap: int) -> np.ndarray:
+        spec = catalog.spec(self.model)
+        tile = self.patch_size if spec.fixed_size else max(spec.multiple, tile // spec.multiple * spec.multiple)
+        return tiling.denoise(self._forward, noisy, tile, min(overlap, tile // 2), spec.multiple, spec.fixed_size)
+
+    @torch.inference_mode()
+    def _forward(self, images: np.ndarray) -> np.ndarray:
+        training = self.network.training
+        self.network.eval()
+        device = next(self.network.parameters()).device
+        outputs = self.network(to_tensor(images).to(device))
+        self.network.train(training)
+        return np.ascontiguousarray(outputs.permute(0, 2, 3, 1).cpu().numpy())
+
+
+def to_tensor(images: np.ndarray) -> torch.Tensor:
+    """Turn float32 (N, H, W, C) into a tensor (N, C, H, W) in the channels-last layout, without copying."""
+    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)

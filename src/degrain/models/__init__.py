@@ -1,0 +1,1 @@
+"""The networks: one module per paper, and the catalog that builds them by name."""

@@ -1,0 +1,43 @@
+"""The network of R. Sinha and V. Sharma, "Autoencoders for noise reduction in images", IIT CS512, 2018.
+
+Seven 3x3 convolutions of stride 1: 32-64-128 with 2x2 max-pooling after each, 128 at the bottom, then nearest
+up-sampling before 64, 32 and the last, linear one. The report speaks of six layers; its code has seven convolutions.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from degrain.models import keras_layers
+
+
+def build(channels: int) -> nn.Sequential:
+    """Build the network.
+
+    Args:
+        channels: 1 for gray or 3 for color; 3 gives 333,955 parameters.
+
+    Returns:
+        A module from (N, channels, H, W) to the same shape, H and W multiples of 8, output unbounded.
+    """
+    network = nn.Sequential(
+        *_convolution(channels, 32),
+        nn.MaxPool2d(2),
+        *_convolution(32, 64),
+        nn.MaxPool2d(2),
+        *_convolution(64, 128),
+        nn.MaxPool2d(2),
+        *_convolution(128, 128),
+        nn.Upsample(scale_factor=2, mode="nearest"),
+        *_convolution(128, 64),
+        nn.Upsample(scale_factor=2, mode="nearest"),
+        *_convolution(64, 32),
+        nn.Upsample(scale_factor=2, mode="nearest"),
+        nn.Conv2d(32, channels, kernel_size=3, padding=1),
+    )
+    keras_layers.initialize(network)
+    return network
+
+
+def _convolution(inputs: int, outputs: int) -> tuple[nn.Module, nn.Module]:
+    return nn.Conv2d(inputs, outputs, kernel_size=3, padding=1), nn.ReLU()

@@ -1,0 +1,1 @@
+"""Noise kinds and geometric augmentation."""

@@ -1,0 +1,1 @@
+"""MLflow: publishing trials, and promoting a champion."""

@@ -1,0 +1,127 @@
+"""The gate before the champion's alias, and the record of who held it."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from degrain import environment
+from degrain.errors import OutputError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+ALIAS = "champion"
+TRIAL_KEY = "degrain.key"
+# What a candidate must win on, each mean PSNR in dB over held-out data.
+MEASURES = {"test_psnr": "test patches", "photograph_psnr": "held-out photographs"}
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Something the candidate has to beat: its name, its scores, and by how many dB."""
+
+    name: str
+    scores: Mapping[str, float]
+    min_gain: float
+
+
+def judge(candidate: Mapping[str, float], rivals: list[Rival]) -> list[dict[str, Any]]:
+    """Hold a candidate against each rival.
+
+    Args:
+        candidate: Its test_psnr and photograph_psnr, in dB.
+        rivals: Measured on the same data.
+
+    Returns:
+        One verdict per rival and measure: rival, measure, candidate, rival_psnr, gain, needed, passed. It must win by
+        more than `needed`, so a tie does not pass.
+    """
+    verdicts = []
+    for rival in rivals:
+        for measure in MEASURES:
+            gain = candidate[measure] - rival.scores[measure]
+            verdicts.append(
+                {
+                    "rival": rival.name,
+                    "measure": measure,
+                    "candidate": round(candidate[measure], 4),
+                    "rival_psnr": round(rival.scores[measure], 4),
+                    "gain": round(gain, 4),
+                    "needed": rival.min_gain,
+                    "passed": gain > rival.min_gain,
+                }
+            )
+    return verdicts
+
+
+def refusals(verdicts: list[dict[str, Any]]) -> list[str]:
+    """Say for each verdict that was not passed what is missing."""
+    return [
+        f"{v['candidate']:.2f} dB on {MEASURES[v['measure']]} does not beat {v['rival']} ({v['rival_psnr']:.2f} dB)"
+        + (f" by {v['needed']:g} dB" if v["needed"] else "")
+        for v in verdicts
+        if not v["passed"]
+    ]
+
+
+def current(client: MlflowClient, name: str) -> ModelVersion | None:
+    """Return the version that holds the champion's alias, or None."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version_by_alias(name, ALIAS)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def version_of(client: MlflowClient, name: str, key: str) -> ModelVersion | None:
+    """Return the registered version of a trial, or None."""
+    for version in client.search_model_versions(f"name = '{name}'"):
+        if version.tags.get(TRIAL_KEY) == key:
+            return version
+    return None
+
+
+def register(client: MlflowClient, name: str, source: str, run: str, tags: Mapping[str, str]) -> ModelVersion:
+    """Register a model version, creating the registered model when it is the first."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    return client.create_model_version(name, source, run, tags=dict(tags))
+
+
+def promote(client: MlflowClient, name: str, version: str, record: dict[str, Any]) -> None:
+    """Move the alias to a version and append that to the promotion record, which MLflow does not keep.
+
+    Raises:
+        OutputError: The record cannot be written.
+    """
+    client.set_registered_model_alias(name, ALIAS, version)
+    line = {"at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "model": name, **record}
+    path = environment.LEDGER / "promotions.jsonl"
+    try:
+        append(path, line)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def append(path: Path, line: dict[str, Any]) -> None:
+    """Append one JSON line and flush it to the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,156 @@
+"""Publishing a grid to MLflow: a parent run with one child run per trial, however often it is repeated.
+
+The trial's key is a tag of its run. A run that is there and finished is left alone; one that a killed process left
+half-written is removed and written again. So nothing is lost and nothing is doubled.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from degrain import files
+from degrain.report import figures
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+KEY = "degrain.key"
+CURVES = ("train_loss", "val_loss", "val_psnr", "rate", "images_per_second")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is published.
+
+    Attributes:
+        study: Its name.
+        trials: For each trial, its trial.json.
+        histories: For each trial, its history.
+        scores: For each trial, val_psnr, test_psnr, test_ssim, photograph_psnr, photograph_ssim.
+        ranking: What evaluate wrote.
+        tags: Where it comes from: commit, data, versions.
+        artifacts: Files that go to the parent run as they are.
+    """
+
+    study: str
+    trials: Mapping[str, dict[str, Any]]
+    histories: Mapping[str, pd.DataFrame]
+    scores: Mapping[str, dict[str, float]]
+    ranking: dict[str, Any]
+    tags: Mapping[str, str]
+    artifacts: tuple[Path, ...]
+
+    @property
+    def key(self) -> str:
+        """Hash of the trials and of what came out of them."""
+        return files.digest([{name: t["key"] for name, t in self.trials.items()}, self.scores])[:20]
+
+
+def publish(client: MlflowClient, experiment: str, grid: Grid) -> tuple[str, dict[str, str]]:
+    """Publish a grid.
+
+    Args:
+        client: The connection.
+        experiment: Id of the experiment.
+        grid: What to publish.
+
+    Returns:
+        The parent's run id, and the run id of each trial.
+    """
+    parent, finished = _own_run(client, experiment, grid.key, "")
+    if parent is None:
+        tags = {KEY: grid.key, "degrain.study": grid.study, **grid.tags}
+        parent = client.create_run(experiment, run_name=grid.study, tags=tags).info.run_id
+    children = {name: _publish_trial(client, experiment, grid, name, parent) for name in grid.trials}
+    if not finished:
+        champion = grid.ranking["champion"]
+        client.set_tag(parent, "degrain.champion", champion)
+        for metric, value in grid.scores[champion].items():
+            client.log_metric(parent, metric, value)
+        _log_heat_maps(client, parent, grid)
+        for path in grid.artifacts:
+            client.log_artifact(parent, str(path))
+        client.set_terminated(parent)
+    return parent, children
+
+
+def _own_run(client: MlflowClient, experiment: str, key: str, parent: str) -> tuple[str | None, bool]:
+    """Return the run of a key and whether it is finished."""
+    query = f"tags.`{KEY}` = '{key}'" + (f" and tags.mlflow.parentRunId = '{parent}'" if parent else "")
+    runs = client.search_runs([experiment], query)
+    for run in runs:
+        if run.info.status == "FINISHED":
+            return run.info.run_id, True
+    return (runs[0].info.run_id, False) if runs else (None, False)
+
+
+def _publish_trial(client: MlflowClient, experiment: str, grid: Grid, name: str, parent: str) -> str:
+    from mlflow.entities import Metric, Param
+
+    trial = grid.trials[name]
+    found, finished = _own_run(client, experiment, trial["key"], parent)
+    if found and finished:
+        return found
+    if found:
+        client.delete_run(found)
+    tags = {
+        KEY: trial["key"],
+        "mlflow.parentRunId": parent,
+        "degrain.study": grid.study,
+        "degrain.state": trial["state"],
+        **grid.tags,
+    }
+    run = client.create_run(experiment, run_name=name, tags=tags).info.run_id
+    now = int(time.time() * 1000)
+    history = grid.histories[name]
+    metrics = [
+        Metric(curve, float(row[curve]), now, int(row["epoch"]))
+        for row in history.to_dict("records")
+        for curve in CURVES
+    ]
+    # Step 0 comes before the first epoch: scores of the finished model are no part of the curves.
+    metrics += [Metric(f"final_{metric}", value, now, 0) for metric, value in grid.scores.get(name, {}).items()]
+    params = [Param(key, str(value)) for key, value in _params(trial).items()]
+    client.log_batch(run, metrics=metrics, params=params)
+    if len(history):
+        drawing = figures.learning_curves({name: history}, {name: trial["loss"]})
+        client.log_text(run, drawing, "figures/learning_curves.svg")
+    client.log_dict(run, trial, "trial.json")
+    client.set_terminated(run, "FINISHED")
+    return str(run)
+
+
+def _params(trial: dict[str, Any]) -> dict[str, Any]:
+    flat = {key: value for key, value in trial.items() if not isinstance(value, dict | list) and key != "reason"}
+    for section in ("optimizer_settings", "noise"):
+        flat |= {f"{section}.{key}": value for key, value in trial[section].items()}
+    outcome = {"key", "state", "train_loss", "val_loss", "val_psnr", "seconds"}
+    return {key: value for key, value in flat.items() if key not in outcome}
+
+
+def _log_heat_maps(client: MlflowClient, run: str, grid: Grid) -> None:
+    for model in dict.fromkeys(trial["model"] for trial in grid.trials.values()):
+        trials = [trial for trial in grid.trials.values() if trial["model"] == model]
+        cells = [cell for cell in grid.ranking["cells"] if cell["model"] == model]
+        if cells:
+            optimizers = list(dict.fromkeys(trial["optimizer"] for trial in trials))
+            losses = list(dict.fromkeys(trial["loss"] for trial in trials))
+            client.log_text(run, figures.heat_map(cells, optimizers, losses), f"figures/{model}-heat_map.svg")
+
+
+def log_model(client: MlflowClient, run: str, folder: Path) -> str:
+    """Give a trial's run its model: weights and trial.json, nothing that executes. Returns the model's address."""
+    with tempfile.TemporaryDirectory() as temporary:
+        package = Path(temporary) / "model"
+        package.mkdir()
+        for name in ("weights.safetensors", "trial.json"):
+            (package / name).write_bytes((folder / name).read_bytes())
+        client.log_artifacts(run, str(package), "model")
+    return f"{client.get_run(run).info.artifact_uri}/model"

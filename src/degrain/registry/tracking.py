@@ -1,0 +1,60 @@
+"""The connection to MLflow: a SQLite file by default, a server when MLFLOW_TRACKING_URI names one."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from degrain import environment
+from degrain.errors import RegistryError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+@contextmanager
+def connect() -> Iterator[MlflowClient]:
+    """Open the tracking server and registry.
+
+    Raises:
+        RegistryError: It does not answer, or refuses what is asked for inside the block.
+    """
+    environment.switch_off_telemetry()
+    uri = environment.tracking_uri()
+    if uri.startswith("sqlite:///"):
+        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NOTE: MLflow warns of its own dependencies' deprecations.
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+
+        # NOTE: these set their level when they are imported.
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        try:
+            yield MlflowClient(tracking_uri=uri, registry_uri=uri)
+        except MlflowException as error:
+            reason = str(error).splitlines()[0][:300]
+            raise RegistryError(f"MLflow at {uri}: {reason}") from error
+
+
+def experiment(client: MlflowClient, name: str) -> str:
+    """Return the id of an experiment, creating it when it is not there; safe when another process does the same."""
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        local = environment.tracking_uri().startswith("sqlite:")
+        root = environment.artifact_root().resolve().as_uri() if local else None
+        try:
+            return str(client.create_experiment(name, artifact_location=root and f"{root}/{name}"))
+        except MlflowException:
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    return str(found.experiment_id)

@@ -1,0 +1,1 @@
+"""The figures and the self-contained HTML report."""

@@ -1,0 +1,174 @@
+"""The report: one HTML file that holds everything it shows and loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+from PIL import Image
+
+from degrain.evaluation import baselines
+from degrain.models import catalog
+from degrain.report import figures
+
+# Errors are drawn as gray plus this many times the difference.
+ERROR_GAIN = 4
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything the report is made of.
+
+    Attributes:
+        title: Of the study.
+        params: The study as loaded, for the table of settings.
+        ranking: What evaluate wrote: champion, cells, identity, baselines, diverged.
+        histories: For each trial, its history.
+        trials: For each trial, its trial.json.
+        manifest: One row per image.
+        validation: What validate wrote.
+        store: What prepare wrote: counts, sources, patch size, noise.
+        examples: Folder with the pictures that evaluate wrote.
+        docs: Address of the Data Docs, relative to the report.
+        machine, versions: Where it was computed, and with what.
+        made: Date and commit.
+    """
+
+    title: str
+    params: dict[str, Any]
+    ranking: dict[str, Any]
+    histories: dict[str, pd.DataFrame]
+    trials: dict[str, dict[str, Any]]
+    manifest: pd.DataFrame
+    validation: dict[str, Any]
+    store: dict[str, Any]
+    examples: Path
+    docs: str
+    machine: dict[str, str]
+    versions: dict[str, str]
+    made: dict[str, str]
+
+
+def render(material: Material) -> str:
+    """Return the report as HTML text."""
+    environment = Environment(
+        loader=PackageLoader("degrain.report", "."),
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["decibel"] = lambda value: f"{value:.2f}"
+    cells = material.ranking["cells"]
+    models = list(dict.fromkeys(trial["model"] for trial in material.trials.values()))
+    return environment.get_template("template.html").render(
+        material=material,
+        champion=next(cell for cell in cells if cell["best_trial"] == material.ranking["champion"]),
+        rows=_ranking_rows(material.ranking),
+        best_baseline=_best_baseline(material.ranking),
+        models=[_model(material, name) for name in models],
+        photographs=_photographs(material.examples / "photographs"),
+        settings=list(_flat("", material.params)),
+        error_gain=ERROR_GAIN,
+    )
+
+
+def _ranking_rows(ranking: dict[str, Any]) -> list[dict[str, Any]]:
+    """Cells, baselines and the noisy input in one list, best on validation first."""
+    rows = [
+        {
+            "kind": "network",
+            "name": catalog.spec(cell["model"]).title,
+            "detail": f"{cell['optimizer']}, {cell['loss']}",
+            **cell,
+        }
+        for cell in ranking["cells"]
+    ]
+    for name, values in ranking["baselines"].items():
+        chosen = ", ".join(f"{key} {value}" for key, value in values["settings"].items())
+        rows.append({"kind": "classical", "name": baselines.BASELINES[name].title, "detail": chosen, **values})
+    rows.append({"kind": "input", "name": "Noisy input", "detail": "", **ranking["identity"]})
+    return sorted(rows, key=lambda row: -float(row["val_psnr"]))
+
+
+def _best_baseline(ranking: dict[str, Any]) -> dict[str, Any] | None:
+    if not ranking["baselines"]:
+        return None
+    name, values = max(ranking["baselines"].items(), key=lambda item: float(item[1]["photograph_psnr"]))
+    return {"title": baselines.BASELINES[name].title, **values}
+
+
+def _model(material: Material, name: str) -> dict[str, Any]:
+    trials = [trial for trial in material.trials.values() if trial["model"] == name]
+    cells = [cell for cell in material.ranking["cells"] if cell["model"] == name]
+    optimizers = list(dict.fromkeys(trial["optimizer"] for trial in trials))
+    losses = list(dict.fromkeys(trial["loss"] for trial in trials))
+    labels = {trial["name"]: trial["name"].removeprefix(f"{name}-") for trial in trials}
+    curves = {labels[trial]: material.histories[trial] for trial in labels if len(material.histories[trial])}
+    spec = catalog.spec(name)
+    best = cells[0]["best_trial"] if cells else None
+    return {
+        "name": name,
+        "title": spec.title,
+        "source": spec.source,
+        "parameters": cells[0]["parameters"] if cells else None,
+        "best": best,
+        "heat_map": Markup(figures.heat_map(cells, optimizers, losses)) if cells else None,  # noqa: S704
+        "curves": Markup(  # noqa: S704  (drawn by matplotlib, which escapes text)
+            figures.learning_curves(curves, {labels[trial["name"]]: trial["loss"] for trial in trials})
+        ),
+        "strips": _strips(material.examples / "patches", best) if best else [],
+    }
+
+
+def _strips(folder: Path, trial: str) -> list[dict[str, str]]:
+    """Noisy, clean, output and error of each shown patch."""
+    strips = []
+    for place in sorted(folder.iterdir()):
+        output = np.asarray(Image.open(place / f"{trial}.png"), dtype=np.float32)
+        clean = np.asarray(Image.open(place / "clean.png"), dtype=np.float32)
+        error = np.clip(128 + ERROR_GAIN * (output - clean), 0, 255).astype(np.uint8)
+        buffer = io.BytesIO()
+        Image.fromarray(error).save(buffer, format="PNG")
+        strips.append(
+            {
+                "noisy": _embed((place / "noisy.png").read_bytes()),
+                "clean": _embed((place / "clean.png").read_bytes()),
+                "output": _embed((place / f"{trial}.png").read_bytes()),
+                "error": _embed(buffer.getvalue()),
+            }
+        )
+    return strips
+
+
+def _photographs(folder: Path) -> list[dict[str, Any]]:
+    shown = []
+    for place in sorted(folder.iterdir()):
+        with Image.open(place / "clean.png") as image:
+            width, height = image.size
+        pictures = {name: _embed((place / f"{name}.png").read_bytes()) for name in ("noisy", "denoised", "clean")}
+        shown.append({"name": place.name, "width": width, "height": height, **pictures})
+    return shown
+
+
+def _embed(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def _flat(path: str, value: Any) -> Any:
+    """Yield (dotted name, value) of every parameter."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _flat(f"{path}.{key}" if path else str(key), inner)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for inner in value:
+            yield path, ", ".join(f"{key} {item}" for key, item in inner.items() if item not in (None, ""))
+    else:
+        yield path, ", ".join(map(str, value)) if isinstance(value, list) else value

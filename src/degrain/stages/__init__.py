@@ -1,0 +1,20 @@
+"""One thin module per DVC stage: reads params and paths, calls the library, writes the outputs.
+
+The paths of the graph's files are named here and, since DVC must know them, in dvc.yaml.
+"""
+
+from pathlib import Path
+
+RAW = Path("data/raw")
+VALIDATED = Path("data/validated")
+MANIFEST = VALIDATED / "manifest.parquet"
+VALIDATION = VALIDATED / "validation.json"
+PREPARED = Path("data/prepared")
+TRIALS = Path("data/trials")
+EVALUATED = Path("data/evaluated")
+RESULTS = Path("results")
+DATA_DOCS = RESULTS / "validation"
+METRICS = RESULTS / "metrics.json"
+PLOTS = RESULTS / "plots"
+REPORT = RESULTS / "report.html"
+REGISTRATION = RESULTS / "registration.json"

@@ -1,0 +1,127 @@
+"""Stage evaluate: trials, test patches and whole photographs -> scores, ranking, metrics, plots and examples."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from degrain import console, environment, files
+from degrain.evaluation import examples, ranking, scoring
+from degrain.images.store import PatchStore
+from degrain.inference.denoiser import Denoiser
+from degrain.params import Params
+from degrain.stages import EVALUATED, METRICS, PLOTS, PREPARED, TRIALS
+from degrain.training.ledger import HISTORY, read_trials
+
+if TYPE_CHECKING:
+    import torch
+
+log = logging.getLogger(__name__)
+
+
+def run(params: Params) -> None:
+    """Measure everything on the same data and rank the grid."""
+    store = PatchStore.open(PREPARED)
+    device = environment.prepare_torch(params.train.device)
+    trials = read_trials(TRIALS, params.train.models)
+    done = [trial for trial in trials if trial["state"] == "done"]
+    photographs = store.photographs()
+
+    makers: list[Callable[[], scoring.Method]] = [
+        scoring.identity,
+        *(partial(scoring.baseline, name, store.split("val")) for name in params.evaluate.baselines),
+        *(partial(_method, trial, params, device) for trial in done),
+    ]
+    methods, scores = {}, []
+    with console.progress("evaluate", len(makers)) as advance:
+        for make in makers:
+            method = make()
+            methods[method.name] = method
+            scores.append(scoring.score(method, store, photographs))
+            advance()
+    table = pd.concat(scores, ignore_index=True)
+    ranked = ranking.rank(done, table, params.evaluate.bootstrap, params.evaluate.confidence)
+    summary = ranking.summarize(table)
+    champion = ranked[0]["best_trial"]
+
+    with files.new_folder(EVALUATED) as folder:
+        table.to_parquet(folder / "scores.parquet", index=False)
+        files.write_json(
+            folder / "ranking.json",
+            {
+                "champion": champion,
+                "cells": ranked,
+                "identity": summary["identity"],
+                "baselines": {
+                    name: {"settings": methods[name].settings, **summary[name]} for name in params.evaluate.baselines
+                },
+                "diverged": [{"name": t["name"], "reason": t["reason"]} for t in trials if t["state"] != "done"],
+                "data_sha256": store.sha256,
+            },
+        )
+        shown = {cell["best_trial"]: methods[cell["best_trial"]] for cell in _best_of_models(ranked)}
+        examples.write(folder / "examples", store, shown, methods[champion], params.report.strips)
+    files.write_json(METRICS, _metrics(ranked, summary, params.evaluate.baselines))
+    _write_plots(trials, ranked, summary, params)
+    best = max(params.evaluate.baselines, key=lambda name: summary[name]["photograph_psnr"], default="identity")
+    log.info(
+        "best: %s, %.2f dB on the held-out photographs; best classical: %s, %.2f dB; noisy: %.2f dB",
+        champion,
+        summary[champion]["photograph_psnr"],
+        best,
+        summary[best]["photograph_psnr"],
+        summary["identity"]["photograph_psnr"],
+    )
+
+
+def _method(trial: dict[str, Any], params: Params, device: torch.device) -> scoring.Method:
+    denoiser = Denoiser.load(TRIALS / trial["model"] / trial["name"], device)
+    return scoring.model(trial["name"], denoiser, params.evaluate.tile, params.evaluate.overlap)
+
+
+def _best_of_models(ranked: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The best cell of each model; the first of a model is the best, as they are ranked."""
+    return list({cell["model"]: cell for cell in reversed(ranked)}.values())
+
+
+def _metrics(ranked: list[dict[str, Any]], summary: dict[str, dict[str, float]], names: list[str]) -> dict[str, Any]:
+    """What `dvc metrics show` shows, rounded to what the measurement is worth."""
+
+    def rounded(values: dict[str, float]) -> dict[str, float]:
+        return {key: round(value, 4) for key, value in values.items()}
+
+    champion = ranked[0]["best_trial"]
+    return {
+        "champion": {"trial": champion, **rounded(summary[champion])},
+        "identity": rounded(summary["identity"]),
+        "baselines": {name: rounded(summary[name]) for name in names},
+        "trials": {name: rounded(summary[name]) for cell in ranked for name in cell["trials"]},
+    }
+
+
+def _write_plots(
+    trials: list[dict[str, Any]],
+    ranked: list[dict[str, Any]],
+    summary: dict[str, dict[str, float]],
+    params: Params,
+) -> None:
+    """Write the tables behind `dvc plots show`."""
+    with files.new_folder(PLOTS) as folder:
+        histories = [
+            pd.read_csv(TRIALS / trial["model"] / trial["name"] / HISTORY).assign(trial=trial["name"])
+            for trial in trials
+        ]
+        curves = pd.concat(histories)[["trial", "epoch", "train_loss", "val_loss", "val_psnr"]]
+        curves.to_csv(folder / "learning_curves.csv", index=False)
+        methods = [
+            "identity",
+            *params.evaluate.baselines,
+            *(name for cell in ranked for name in cell["trials"]),
+        ]
+        rows = [{"method": name, **summary[name]} for name in methods]
+        pd.DataFrame(rows).round(4).to_csv(folder / "ranking.csv", index=False)

@@ -1,0 +1,22 @@
+"""Stage prepare: raw images and manifest -> memory-mapped patch store."""
+
+from __future__ import annotations
+
+import logging
+
+from degrain import console, files
+from degrain.datasets import manifest
+from degrain.images import preparation
+from degrain.params import Params
+from degrain.stages import MANIFEST, PREPARED, RAW
+
+log = logging.getLogger(__name__)
+
+
+def run(params: Params) -> None:
+    """Cut, split and store the images that may be used."""
+    table = manifest.read(MANIFEST)
+    table = table[~table["quarantined"]]
+    with files.new_folder(PREPARED) as folder, console.progress("prepare", len(table)) as advance:
+        counts = preparation.fill(folder, RAW / params.data.dataset, table, params.prepare, advance)
+    log.info("%s patches of %d pixels", ", ".join(f"{n} {s}" for s, n in counts.items()), params.prepare.patch_size)

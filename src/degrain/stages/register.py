@@ -1,0 +1,139 @@
+"""Stage register: trials and ranking -> MLflow runs, a registered version, the champion's alias."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from degrain import environment, files
+from degrain.errors import ModelError
+from degrain.evaluation import ranking, scoring
+from degrain.images.store import PatchStore
+from degrain.inference.denoiser import Denoiser
+from degrain.params import Params
+from degrain.registry import loading, promotion, publishing, tracking
+from degrain.stages import EVALUATED, METRICS, PREPARED, REGISTRATION, REPORT, TRIALS
+from degrain.training.ledger import HISTORY, read_trials
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+log = logging.getLogger(__name__)
+
+
+def run(params: Params) -> None:
+    """Publish every trial, then promote the best one if it passes the gate."""
+    store = PatchStore.open(PREPARED)
+    grid = _grid(params, store)
+    name = params.register_.name
+    best = grid.trials[grid.ranking["champion"]]
+    with tracking.connect() as client:
+        parent, runs = publishing.publish(client, tracking.experiment(client, name), grid)
+        holder = promotion.current(client, name)
+        unchanged = holder is not None and holder.tags.get(promotion.TRIAL_KEY) == best["key"]
+        rivals = _rivals(params, grid.ranking)
+        if holder is not None and not unchanged:
+            rivals.append(_champion(holder, store, params))
+        verdicts = promotion.judge(grid.scores[best["name"]], rivals)
+        refused = promotion.refusals(verdicts)
+        version = holder.version if unchanged and holder else None
+        if not refused and not unchanged:
+            version = _promote(client, name, best, runs[best["name"]], grid, holder)
+    files.write_json(
+        REGISTRATION,
+        {
+            "model": name,
+            "trial": best["name"],
+            "trial_key": best["key"],
+            "promoted": not refused and not unchanged,
+            "champion": not refused or unchanged,
+            "version": version,
+            "refused": refused,
+            "gate": verdicts,
+            "experiment": name,
+            "parent_run": parent,
+            "runs": runs,
+            "tracking_uri": environment.tracking_uri(),
+        },
+    )
+    if unchanged:
+        log.info("%s already is the champion: version %s of %s", best["name"], version, name)
+    elif refused:
+        log.warning("%s is not promoted: %s", best["name"], "; ".join(refused))
+    else:
+        log.info("%s is the champion: version %s of %s", best["name"], version, name)
+
+
+def _grid(params: Params, store: PatchStore) -> publishing.Grid:
+    trials = {trial["name"]: trial for trial in read_trials(TRIALS, params.train.models)}
+    scores = ranking.summarize(pd.read_parquet(EVALUATED / "scores.parquet"))
+    return publishing.Grid(
+        study=params.study.name,
+        trials=trials,
+        histories={name: pd.read_csv(TRIALS / t["model"] / name / HISTORY) for name, t in trials.items()},
+        scores={name: scores[name] for name in trials if name in scores},
+        ranking=files.read_json(EVALUATED / "ranking.json"),
+        tags={"degrain.commit": environment.git_commit(), "degrain.data_sha256": store.sha256},
+        artifacts=tuple(path for path in (Path("params.yaml"), Path("dvc.lock"), METRICS, REPORT) if path.exists()),
+    )
+
+
+def _rivals(params: Params, ranked: dict[str, Any]) -> list[promotion.Rival]:
+    gain = params.register_.min_gain
+    return [
+        promotion.Rival("the noisy input", ranked["identity"], gain),
+        *(promotion.Rival(f"baseline {name}", scores, gain) for name, scores in ranked["baselines"].items()),
+    ]
+
+
+def _champion(holder: ModelVersion, store: PatchStore, params: Params) -> promotion.Rival:
+    """Return the present champion with its scores on the present test data, measured again if that has changed."""
+    name = f"the champion, version {holder.version}"
+    if holder.tags.get("degrain.data_sha256") == store.sha256:
+        return promotion.Rival(name, {m: float(holder.tags[f"degrain.{m}"]) for m in promotion.MEASURES}, 0.0)
+    with TemporaryDirectory(prefix="degrain-") as temporary:
+        folder = loading.download(f"models:/{holder.name}/{holder.version}", Path(temporary))
+        denoiser = Denoiser.load(folder, environment.prepare_torch(params.train.device))
+        if (denoiser.channels, denoiser.patch_size) != (store.channels, store.patch_size):
+            raise ModelError(
+                f"the champion of {holder.name} takes {denoiser.patch_size} pixels and {denoiser.channels} channels, "
+                "so it cannot be compared; give this study another register.name"
+            )
+        method = scoring.model(holder.name, denoiser, params.evaluate.tile, params.evaluate.overlap)
+        scores = ranking.summarize(scoring.score(method, store, store.photographs()))[holder.name]
+    return promotion.Rival(name, scores, 0.0)
+
+
+def _promote(
+    client: MlflowClient,
+    name: str,
+    best: Mapping[str, Any],
+    run_id: str,
+    grid: publishing.Grid,
+    holder: ModelVersion | None,
+) -> str:
+    version = promotion.version_of(client, name, best["key"])
+    if version is None:
+        source = publishing.log_model(client, run_id, TRIALS / best["model"] / best["name"])
+        scores = {f"degrain.{key}": repr(value) for key, value in grid.scores[best["name"]].items()}
+        tags = {promotion.TRIAL_KEY: best["key"], "degrain.trial": best["name"], **scores, **grid.tags}
+        version = promotion.register(client, name, source, run_id, tags)
+    promotion.promote(
+        client,
+        name,
+        version.version,
+        {
+            "version": version.version,
+            "before": holder.version if holder else None,
+            "trial": best["name"],
+            "trial_key": best["key"],
+            "scores": grid.scores[best["name"]],
+        },
+    )
+    return str(version.version)

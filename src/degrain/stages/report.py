@@ -1,0 +1,44 @@
+"""Stage report: everything the stages before left -> one self-contained HTML file."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+
+import pandas as pd
+
+from degrain import environment, files
+from degrain.datasets import manifest
+from degrain.images.store import STORE
+from degrain.params import Params
+from degrain.report import html
+from degrain.stages import DATA_DOCS, EVALUATED, MANIFEST, PREPARED, REPORT, TRIALS, VALIDATION
+from degrain.training.ledger import HISTORY, read_trials
+
+log = logging.getLogger(__name__)
+
+
+def run(params: Params) -> None:
+    """Write the report."""
+    trials = {trial["name"]: trial for trial in read_trials(TRIALS, params.train.models)}
+    material = html.Material(
+        title=params.study.title,
+        params=params.model_dump(mode="json", by_alias=True),
+        ranking=files.read_json(EVALUATED / "ranking.json"),
+        histories={name: pd.read_csv(TRIALS / trial["model"] / name / HISTORY) for name, trial in trials.items()},
+        trials=trials,
+        manifest=manifest.read(MANIFEST),
+        validation=files.read_json(VALIDATION),
+        store=files.read_json(PREPARED / STORE),
+        examples=EVALUATED / "examples",
+        docs=(DATA_DOCS / "index.html").relative_to(REPORT.parent).as_posix(),
+        machine=environment.describe_machine(),
+        versions=environment.versions(),
+        made={
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "commit": environment.git_commit(),
+        },
+    )
+    with files.new_file(REPORT) as partial:
+        partial.write_text(html.render(material), encoding="utf-8")
+    log.info("%s, %.1f MB", REPORT, REPORT.stat().st_size / 1e6)

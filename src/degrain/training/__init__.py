@@ -1,0 +1,1 @@
+"""The training loop, the grid of trials and the ledger that remembers them."""

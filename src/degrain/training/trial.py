@@ -1,0 +1,83 @@
+"""One cell of the grid: everything that decides what it learns, and the key under which it is remembered."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import degrain
+from degrain import files
+from degrain.errors import ParamsError
+from degrain.images.store import PatchStore
+from degrain.params import OptimizerParams, TrainParams
+from degrain.training import optimizers
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One network, optimizer, loss and seed, with the settings that all trials of a study share."""
+
+    model: str
+    optimizer: OptimizerParams
+    loss: str
+    seed: int
+    params: TrainParams
+
+    @property
+    def name(self) -> str:
+        """`unet-adam-mse`, with the seed behind it where a study has several."""
+        seed = f"-seed{self.seed}" if len(self.params.seeds) > 1 else ""
+        return f"{self.model}-{self.optimizer.title}-{self.loss}{seed}"
+
+    def describe(self, store: PatchStore) -> dict[str, Any]:
+        """Return what decides the result, ready for JSON."""
+        return {
+            "name": self.name,
+            "model": self.model,
+            "optimizer": self.optimizer.title,
+            "optimizer_settings": {"name": self.optimizer.name, **optimizers.settings(self.optimizer)},
+            "loss": self.loss,
+            "seed": self.seed,
+            **self.params.model_dump(
+                include={"epochs", "patches_per_epoch", "batch_size", "schedule", "warmup_steps", "augment"}
+            ),
+            "channels": store.channels,
+            "patch_size": store.patch_size,
+            "noise": store.noise.model_dump(),
+            "data_sha256": store.sha256,
+        }
+
+    def key(self, store: PatchStore) -> str:
+        """Return the hash of the trial's settings, its data and the code that trains it."""
+        described = self.describe(store) | {"code": code_digest(self.model), "torch": torch.__version__}
+        described.pop("name")
+        return files.digest(described)[:20]
+
+
+def code_digest(model: str) -> str:
+    """Return the hash of every source file that decides what a trial of this model learns."""
+    package = Path(degrain.__file__).parent
+    sources = [
+        *sorted((package / "training").glob("*.py")),
+        *sorted((package / "noise").glob("*.py")),
+        package / "models" / "keras_layers.py",
+        package / "models" / f"{model}.py",
+        package / "randomness.py",
+    ]
+    return files.digest({path.relative_to(package).as_posix(): files.sha256(path) for path in sources})
+
+
+def expand(params: TrainParams, model: str) -> list[Trial]:
+    """Return all trials of one model: optimizers x losses x seeds.
+
+    Raises:
+        ParamsError: The study does not have that model.
+    """
+    if model not in params.models:
+        raise ParamsError(f"{model!r} is not in train.models of this study: {', '.join(params.models)}")
+    cells = itertools.product(params.optimizers, params.losses, params.seeds)
+    return [Trial(model, optimizer, loss, seed, params) for optimizer, loss, seed in cells]
