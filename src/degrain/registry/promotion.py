@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 ALIAS = "champion"
-TRIAL_KEY = "degrain.key"
+# Tag of a version: SHA-256 of its weights, by which a model is known again however it was trained.
+WEIGHTS = "degrain.weights_sha256"
 # What a candidate must win on, each mean PSNR in dB over held-out data.
 MEASURES = {"test_psnr": "test patches", "photograph_psnr": "held-out photographs"}
 
@@ -83,10 +84,10 @@ def current(client: MlflowClient, name: str) -> ModelVersion | None:
         raise
 
 
-def version_of(client: MlflowClient, name: str, key: str) -> ModelVersion | None:
-    """Return the registered version of a trial, or None."""
+def version_of(client: MlflowClient, name: str, weights: str) -> ModelVersion | None:
+    """Return the registered version with these weights (their SHA-256), or None."""
     for version in client.search_model_versions(f"name = '{name}'"):
-        if version.tags.get(TRIAL_KEY) == key:
+        if version.tags.get(WEIGHTS) == weights:
             return version
     return None
 

@@ -14,7 +14,7 @@ from degrain import environment, files
 from degrain.errors import ModelError
 from degrain.evaluation import ranking, scoring
 from degrain.images.store import PatchStore
-from degrain.inference.denoiser import Denoiser
+from degrain.inference.denoiser import WEIGHTS, Denoiser
 from degrain.params import Params
 from degrain.registry import loading, promotion, publishing, tracking
 from degrain.stages import EVALUATED, METRICS, PREPARED, REGISTRATION, REPORT, TRIALS
@@ -33,10 +33,11 @@ def run(params: Params) -> None:
     grid = _grid(params, store)
     name = params.register_.name
     best = grid.trials[grid.ranking["champion"]]
+    weights = best["sha256"][WEIGHTS]
     with tracking.connect() as client:
         parent, runs = publishing.publish(client, tracking.experiment(client, name), grid)
         holder = promotion.current(client, name)
-        unchanged = holder is not None and holder.tags.get(promotion.TRIAL_KEY) == best["key"]
+        unchanged = holder is not None and holder.tags.get(promotion.WEIGHTS) == weights
         rivals = _rivals(params, grid.ranking)
         if holder is not None and not unchanged:
             rivals.append(_champion(holder, store, params))
@@ -118,11 +119,18 @@ def _promote(
     grid: publishing.Grid,
     holder: ModelVersion | None,
 ) -> str:
-    version = promotion.version_of(client, name, best["key"])
+    weights = best["sha256"][WEIGHTS]
+    version = promotion.version_of(client, name, weights)
     if version is None:
         source = publishing.log_model(client, run_id, TRIALS / best["model"] / best["name"])
         scores = {f"degrain.{key}": repr(value) for key, value in grid.scores[best["name"]].items()}
-        tags = {promotion.TRIAL_KEY: best["key"], "degrain.trial": best["name"], **scores, **grid.tags}
+        tags = {
+            promotion.WEIGHTS: weights,
+            publishing.KEY: best["key"],
+            "degrain.trial": best["name"],
+            **scores,
+            **grid.tags,
+        }
         version = promotion.register(client, name, source, run_id, tags)
     promotion.promote(
         client,
