@@ -163,7 +163,7 @@ def denoise(
     from degrain.registry import loading
 
     chosen = model or f"models:/{load_params(params).register_.name}@champion"
-    on = environment.prepare_torch(device)
+    on = environment.prepare_torch(device, environment.threads())
     with loading.folder_of(chosen, TRIALS) as folder:
         denoiser = Denoiser.load(folder, on)
     with console.progress("denoise", len(pairs)) as advance:

@@ -83,11 +83,12 @@ def keep_freed_memory() -> None:
     mallopt(m_top_pad, 64 << 20)
 
 
-def prepare_torch(device: str) -> torch.device:
+def prepare_torch(device: str, cpu_threads: int) -> torch.device:
     """Choose the device and make PyTorch compute the same bits every time on it.
 
     Args:
         device: "auto" (CUDA when there is one, else the CPU), "cpu" or "cuda".
+        cpu_threads: With how many threads to compute; the last bits of results depend on it.
 
     Returns:
         The device to compute on.
@@ -102,7 +103,7 @@ def prepare_torch(device: str) -> torch.device:
 
     if device == "cuda" and not torch.cuda.is_available():
         raise ParamsError("train.device is 'cuda' and this machine has no CUDA device; use 'auto' or 'cpu'")
-    torch.set_num_threads(threads())
+    torch.set_num_threads(cpu_threads)
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
     chosen = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"

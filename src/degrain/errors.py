@@ -5,6 +5,7 @@ DegrainError                  a message for the user: one line, exit code 2
  +-- DataError                an image, a store or a data set is missing or broken
  |    +-- ValidationFailed    an expectation about the data does not hold
  +-- ModelError               an unknown model, or one that cannot take this input
+ +-- TrainingError            a training process was killed from outside
  +-- OutputError              a result cannot be written
  +-- RegistryError            the MLflow registry does not answer or does not hold what is asked for
 Diverged                      a trial met NaN or infinity; the grid goes on without it
@@ -34,6 +35,10 @@ class ValidationFailed(DataError):  # noqa: N818  (reads as what happened)
 
 class ModelError(DegrainError):
     """A model is unknown, or cannot take the images it is given."""
+
+
+class TrainingError(DegrainError):
+    """A training process was killed from outside."""
 
 
 class OutputError(DegrainError):

@@ -132,6 +132,9 @@ class TrainParams(Section):
     augment: Literal["none", "dihedral"] = Field(
         "dihedral", description="Fresh geometric augmentation: none, or one of the 8 flips and quarter turns."
     )
+    threads: int = Field(
+        1, ge=1, description="CPU threads of one trial; on the other cores further trials run side by side."
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to compute.")
 
     @model_validator(mode="after")

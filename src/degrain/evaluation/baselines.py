@@ -112,13 +112,13 @@ BASELINES: dict[str, Baseline] = {
         "Non-local means",
         "Buades, Coll, Morel, CVPR 2005",
         _nlm,
-        {"strength": (0.4, 0.5, 0.6, 0.8), "patch_px": (3, 5, 7)},
+        {"strength": (0.4, 0.6, 0.8), "patch_px": (3, 5, 7)},
     ),
     "tv": Baseline(
         "Total variation",
         "Chambolle 2004; Rudin, Osher, Fatemi 1992",
         _tv,
-        {"strength": (0.4, 0.6, 0.8, 1.0, 1.25, 1.5)},
+        {"strength": (0.6, 0.8, 1.0, 1.25)},
     ),
 }
 

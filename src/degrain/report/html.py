@@ -71,31 +71,38 @@ def render(material: Material) -> str:
     return environment.get_template("template.html").render(
         material=material,
         champion=next(cell for cell in cells if cell["best_trial"] == material.ranking["champion"]),
-        rows=_ranking_rows(material.ranking),
+        networks=material.ranking["cells"],
+        references=_references(material.ranking),
+        titles={name: catalog.spec(name).title for name in models},
         best_baseline=_best_baseline(material.ranking),
         models=[_model(material, name) for name in models],
         photographs=_photographs(material.examples / "photographs"),
+        patches=_patches(material.examples / "patches", [cell["best_trial"] for cell in _best_cells(cells)]),
         settings=list(_flat("", material.params)),
         error_gain=ERROR_GAIN,
     )
 
 
-def _ranking_rows(ranking: dict[str, Any]) -> list[dict[str, Any]]:
-    """Cells, baselines and the noisy input in one list, best on validation first."""
+def _references(ranking: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the networks have to beat: classical denoisers and the noisy input, best on the photographs first."""
     rows = [
         {
-            "kind": "network",
-            "name": catalog.spec(cell["model"]).title,
-            "detail": f"{cell['optimizer']}, {cell['loss']}",
-            **cell,
+            "name": baselines.BASELINES[name].title,
+            "detail": ", ".join(f"{key} {value}" for key, value in values["settings"].items()),
+            **values,
         }
-        for cell in ranking["cells"]
+        for name, values in ranking["baselines"].items()
     ]
-    for name, values in ranking["baselines"].items():
-        chosen = ", ".join(f"{key} {value}" for key, value in values["settings"].items())
-        rows.append({"kind": "classical", "name": baselines.BASELINES[name].title, "detail": chosen, **values})
-    rows.append({"kind": "input", "name": "Noisy input", "detail": "", **ranking["identity"]})
-    return sorted(rows, key=lambda row: -float(row["val_psnr"]))
+    rows.append({"name": "Noisy input", "detail": "", **ranking["identity"]})
+    return sorted(rows, key=lambda row: -float(row["photograph_psnr"]))
+
+
+def _best_cells(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The best cell of each network, best network first."""
+    first: dict[str, dict[str, Any]] = {}
+    for cell in cells:
+        first.setdefault(cell["model"], cell)
+    return list(first.values())
 
 
 def _best_baseline(ranking: dict[str, Any]) -> dict[str, Any] | None:
@@ -113,39 +120,37 @@ def _model(material: Material, name: str) -> dict[str, Any]:
     labels = {trial["name"]: trial["name"].removeprefix(f"{name}-") for trial in trials}
     curves = {labels[trial]: material.histories[trial] for trial in labels if len(material.histories[trial])}
     spec = catalog.spec(name)
-    best = cells[0]["best_trial"] if cells else None
     return {
         "name": name,
         "title": spec.title,
         "source": spec.source,
         "parameters": cells[0]["parameters"] if cells else None,
-        "best": best,
         "heat_map": Markup(figures.heat_map(cells, optimizers, losses)) if cells else None,  # noqa: S704
         "curves": Markup(  # noqa: S704  (drawn by matplotlib, which escapes text)
             figures.learning_curves(curves, {labels[trial["name"]]: trial["loss"] for trial in trials})
         ),
-        "strips": _strips(material.examples / "patches", best) if best else [],
     }
 
 
-def _strips(folder: Path, trial: str) -> list[dict[str, str]]:
-    """Noisy, clean, output and error of each shown patch."""
-    strips = []
-    for place in sorted(folder.iterdir()):
-        output = np.asarray(Image.open(place / f"{trial}.png"), dtype=np.float32)
-        clean = np.asarray(Image.open(place / "clean.png"), dtype=np.float32)
-        error = np.clip(128 + ERROR_GAIN * (output - clean), 0, 255).astype(np.uint8)
-        buffer = io.BytesIO()
-        Image.fromarray(error).save(buffer, format="PNG")
-        strips.append(
-            {
-                "noisy": _embed((place / "noisy.png").read_bytes()),
-                "clean": _embed((place / "clean.png").read_bytes()),
-                "output": _embed((place / f"{trial}.png").read_bytes()),
-                "error": _embed(buffer.getvalue()),
-            }
-        )
-    return strips
+def _patches(folder: Path, trials: list[str]) -> list[tuple[str, list[str]]]:
+    """Rows of pictures: noisy and clean, then output and error of each trial."""
+    places = sorted(folder.iterdir())
+
+    def row(name: str) -> list[str]:
+        return [_embed((place / f"{name}.png").read_bytes()) for place in places]
+
+    rows = [("noisy", row("noisy")), ("clean", row("clean"))]
+    for trial in trials:
+        rows += [(trial, row(trial)), ("its error", [_error(place, trial) for place in places])]
+    return rows
+
+
+def _error(place: Path, trial: str) -> str:
+    output = np.asarray(Image.open(place / f"{trial}.png"), dtype=np.float32)
+    clean = np.asarray(Image.open(place / "clean.png"), dtype=np.float32)
+    buffer = io.BytesIO()
+    Image.fromarray(np.clip(128 + ERROR_GAIN * (output - clean), 0, 255).astype(np.uint8)).save(buffer, format="PNG")
+    return _embed(buffer.getvalue())
 
 
 def _photographs(folder: Path) -> list[dict[str, Any]]:

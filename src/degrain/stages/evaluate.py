@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 def run(params: Params) -> None:
     """Measure everything on the same data and rank the grid."""
     store = PatchStore.open(PREPARED)
-    device = environment.prepare_torch(params.train.device)
+    device = environment.prepare_torch(params.train.device, environment.threads())
     trials = read_trials(TRIALS, params.train.models)
     done = [trial for trial in trials if trial["state"] == "done"]
     photographs = store.photographs()

@@ -100,7 +100,7 @@ def _champion(holder: ModelVersion, store: PatchStore, params: Params) -> promot
         return promotion.Rival(name, {m: float(holder.tags[f"degrain.{m}"]) for m in promotion.MEASURES}, 0.0)
     with TemporaryDirectory(prefix="degrain-") as temporary:
         folder = loading.download(f"models:/{holder.name}/{holder.version}", Path(temporary))
-        denoiser = Denoiser.load(folder, environment.prepare_torch(params.train.device))
+        denoiser = Denoiser.load(folder, environment.prepare_torch(params.train.device, environment.threads()))
         if (denoiser.channels, denoiser.patch_size) != (store.channels, store.patch_size):
             raise ModelError(
                 f"the champion of {holder.name} takes {denoiser.patch_size} pixels and {denoiser.channels} channels, "

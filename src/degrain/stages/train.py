@@ -6,13 +6,17 @@ from degrain import environment
 from degrain.images.store import PatchStore
 from degrain.params import Params
 from degrain.stages import PREPARED, TRIALS
-from degrain.training import grid, trial
-from degrain.training.ledger import Ledger
+from degrain.training import side_by_side, trial
 
 
 def run(params: Params, model: str) -> None:
     """Train the study's grid for one model."""
-    store = PatchStore.open(PREPARED)
     trials = trial.expand(params.train, model)
-    device = environment.prepare_torch(params.train.device)
+    store = PatchStore.open(PREPARED)
+    side_by_side.prepare()
+    # NOTE: PyTorch is imported here while the workers' server imports it too.
+    from degrain.training import grid
+    from degrain.training.ledger import Ledger
+
+    device = environment.prepare_torch(params.train.device, params.train.threads)
     grid.run(trials, store, device, Ledger(), TRIALS / model)

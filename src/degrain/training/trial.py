@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import torch
 
 import degrain
 from degrain import files
@@ -43,7 +42,7 @@ class Trial:
             "loss": self.loss,
             "seed": self.seed,
             **self.params.model_dump(
-                include={"epochs", "patches_per_epoch", "batch_size", "schedule", "warmup_steps", "augment"}
+                include={"epochs", "patches_per_epoch", "batch_size", "schedule", "warmup_steps", "augment", "threads"}
             ),
             "channels": store.channels,
             "patch_size": store.patch_size,
@@ -53,7 +52,10 @@ class Trial:
 
     def key(self, store: PatchStore) -> str:
         """Return the hash of the trial's settings, its data and the code that trains it."""
-        described = self.describe(store) | {"code": code_digest(self.model), "torch": torch.__version__}
+        described = self.describe(store) | {
+            "code": code_digest(self.model),
+            "torch": importlib.metadata.version("torch"),
+        }
         described.pop("name")
         return files.digest(described)[:20]
 
