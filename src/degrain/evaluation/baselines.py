@@ -51,8 +51,7 @@ def _median(noisy: np.ndarray, sigma: float, chosen: Mapping[str, Any]) -> np.nd
 
 
 def _bilateral(noisy: np.ndarray, sigma: float, chosen: Mapping[str, Any]) -> np.ndarray:
-    denoised = cv2.bilateralFilter(np.ascontiguousarray(noisy), 0, chosen["range"] * sigma, chosen["sigma_px"])
-    return denoised.reshape(noisy.shape)
+    return cv2.bilateralFilter(np.ascontiguousarray(noisy), 0, chosen["range"] * sigma, chosen["sigma_px"])
 
 
 def _wavelet(noisy: np.ndarray, sigma: float, chosen: Mapping[str, Any]) -> np.ndarray:
@@ -149,7 +148,9 @@ def apply(name: str, noisy: np.ndarray, sigma: float, chosen: Mapping[str, Any])
     denoise = BASELINES[name].filter
 
     def one(image: np.ndarray) -> np.ndarray:
-        return metrics.to_8_bits(denoise(image.astype(np.float32) / np.float32(255), sigma / 255, chosen))
+        denoised = denoise(image.astype(np.float32) / np.float32(255), sigma / 255, chosen)
+        # NOTE: some of them drop the channel axis of gray images.
+        return metrics.to_8_bits(denoised.reshape(image.shape))
 
     with ThreadPoolExecutor(environment.threads()) as pool:
         return np.stack(list(pool.map(one, noisy)))

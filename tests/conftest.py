@@ -1,0 +1,177 @@
+"""What the tests share: a small study, images of known content, and one project in which the pipeline has run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from degrain import environment
+
+# Before any test imports a library that calls home; a test that reaches out would be a bug.
+environment.switch_off_telemetry()
+
+from degrain.images import preparation  # noqa: E402
+from degrain.images.store import PatchStore  # noqa: E402
+from degrain.params import Params  # noqa: E402
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+
+# The quickstart study, cut down to seconds.
+TINY: dict[str, Any] = {
+    "study": {"name": "tiny", "title": "Tiny <study> & test"},
+    "prepare": {"stride": 192},
+    "train": {
+        "models": ["sinha2018", "unet"],
+        "optimizers": [{"name": "adam", "lr": 0.004, "betas": [0.9, 0.95]}, "adadelta"],
+        "losses": ["mse"],
+        "epochs": 2,
+        "patches_per_epoch": 80,
+        "batch_size": 2,
+    },
+    "evaluate": {"baselines": ["gaussian"], "bootstrap": 100},
+    "report": {"strips": 3},
+    "register": {"name": "tiny"},
+}
+
+
+def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """The first dictionary with the second laid over it, section by section."""
+    result = dict(base)
+    for key, value in change.items():
+        old = base.get(key)
+        result[key] = merged(old, value) if isinstance(value, dict) and isinstance(old, dict) else value
+    return result
+
+
+@pytest.fixture(scope="session")
+def quickstart() -> dict[str, Any]:
+    """The study that the project ships, as plain data."""
+    return dict(yaml.safe_load((ROOT / "params.yaml").read_text()))
+
+
+@pytest.fixture(scope="session")
+def tiny(quickstart: dict[str, Any]) -> dict[str, Any]:
+    """A study of seconds, as plain data."""
+    return merged(quickstart, TINY)
+
+
+@pytest.fixture
+def make_params(tiny: dict[str, Any]) -> Callable[..., Params]:
+    """Typed parameters of the tiny study, with changes: make_params(train={"epochs": 1})."""
+    return lambda **change: Params.model_validate(merged(tiny, change))
+
+
+def picture(seed: int, height: int = 96, width: int = 128, channels: int = 3) -> np.ndarray:
+    """A smooth image with edges: uint8 (height, width, channels)."""
+    draw = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width] / 32
+    waves = [np.sin(draw.uniform(0.5, 3) * x + draw.uniform(0.5, 3) * y + draw.uniform(0, 6)) for _ in range(channels)]
+    image = 128 + 60 * np.stack(waves, axis=-1)
+    image[height // 3 : height // 2, width // 4 : width // 2] = draw.integers(0, 256, channels)
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def save(path: Path, pixels: np.ndarray) -> Path:
+    """Write an image with Pillow, not with the code under test."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels).save(path)
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path, make_params: Callable[..., Params]) -> PatchStore:
+    """A prepared store of three generated images."""
+    import pandas as pd
+
+    names = ["a", "b", "c"]
+    for i, name in enumerate(names):
+        save(tmp_path / "raw" / f"{name}.png", picture(i))
+    manifest = pd.DataFrame({"path": [f"{n}.png" for n in names], "source": names, "channels": [3] * 3})
+    params = make_params(
+        prepare={"patch_size": 32, "stride": 32, "split": {"val": ["b"], "test": ["c"]}, "min_std": 0.0}
+    )
+    folder = tmp_path / "prepared"
+    folder.mkdir()
+    preparation.fill(folder, tmp_path / "raw", manifest, params.prepare)
+    return PatchStore.open(folder)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A copy of the project in a git repository of its own, in which commands are run as a user would."""
+
+    folder: Path
+
+    def run(self, *command: str, timeout: float = 240, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a command with the environment's programs on the PATH; returns code and output."""
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment(**variables),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def environment(self, **variables: str) -> dict[str, str]:
+        """The variables that its commands run with."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_TRACKING", "PREFECT_", "GIT_"))}
+        return inherited | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "200", **variables}
+
+    def change(self, **change: Any) -> None:
+        """Lay changes over its params.yaml."""
+        path = self.folder / "params.yaml"
+        path.write_text(yaml.safe_dump(merged(yaml.safe_load(path.read_text()), change), sort_keys=False))
+
+    def read(self, path: str) -> bytes:
+        """Read one of its files."""
+        return (self.folder / path).read_bytes()
+
+
+def clone(folder: Path, study: dict[str, Any]) -> Project:
+    """Copy what git tracks (and what is about to be) into a new repository, with another study."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file() and name != "dvc.lock" and not name.startswith("results/"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+    project = Project(folder)
+    (folder / "params.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+    study_file = folder / "conf" / "study" / "tiny.yaml"
+    study_file.write_text("# @package _global_\n" + yaml.safe_dump(study, sort_keys=False))
+    for command in (
+        ("git", "init", "-q", "-b", "main"),
+        ("git", "add", "-A"),
+        ("git", "-c", "user.name=test", "-c", "user.email=test@example.com", "commit", "-qm", "a study"),
+    ):
+        done = project.run(*command)
+        assert done.returncode == 0, done.stderr
+    return project
+
+
+@pytest.fixture(scope="session")
+def reproduced(tmp_path_factory: pytest.TempPathFactory, tiny: dict[str, Any]) -> Project:
+    """A project in which `dvc repro` has run the tiny study from download to registration."""
+    project = clone(tmp_path_factory.mktemp("reproduced"), tiny)
+    done = project.run("dvc", "repro")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project

@@ -1,0 +1,57 @@
+"""The metric protocol against closed forms and an independent implementation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from degrain.evaluation import metrics
+from tests.conftest import picture
+
+
+def test_psnr_of_a_known_error() -> None:
+    clean = np.full((2, 16, 16, 3), 100, np.uint8)
+    images = clean.copy()
+    images[0] += 5
+    images[1, :8] += 10
+    expected = [10 * np.log10(255**2 / 25), 10 * np.log10(255**2 / 50)]
+    assert metrics.psnr(images, clean) == pytest.approx(expected)
+
+
+def test_psnr_of_equal_images_is_infinite() -> None:
+    clean = picture(0)[None]
+    assert np.isinf(metrics.psnr(clean, clean)).all()
+
+
+def test_rounding_clamps_first() -> None:
+    levels = metrics.to_8_bits(np.array([-1.0, 0.0, 0.4 / 255, 0.6 / 255, 1.0, 7.0]))
+    assert levels.tolist() == [0, 0, 0, 1, 255, 255]
+
+
+def reference_ssim(x: np.ndarray, y: np.ndarray) -> float:
+    """Wang et al. 2004, equation 13, written out for one channel with an 11x11 window, borders left out."""
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    taps = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
+    window = np.outer(taps, taps) / taps.sum() ** 2
+
+    def mean(image: np.ndarray) -> np.ndarray:
+        return ndimage.correlate(image, window)[5:-5, 5:-5]
+
+    mx, my = mean(x), mean(y)
+    vx, vy, cov = mean(x * x) - mx**2, mean(y * y) - my**2, mean(x * y) - mx * my
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    return float((((2 * mx * my + c1) * (2 * cov + c2)) / ((mx**2 + my**2 + c1) * (vx + vy + c2))).mean())
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_ssim_is_wangs(channels: int) -> None:
+    clean = np.stack([picture(i, channels=channels) for i in range(3)])
+    noise = np.random.default_rng(0).normal(0, 20, clean.shape)
+    noisy = np.clip(clean + noise, 0, 255).astype(np.uint8)
+    expected = [
+        np.mean([reference_ssim(n[..., c], k[..., c]) for c in range(channels)])
+        for n, k in zip(noisy, clean, strict=True)
+    ]
+    assert metrics.ssim(noisy, clean) == pytest.approx(expected, abs=1e-6)
+    assert metrics.ssim(clean, clean) == pytest.approx([1, 1, 1])

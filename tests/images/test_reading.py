@@ -1,0 +1,106 @@
+"""Image files in and out: no bit, channel or damage goes unnoticed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from degrain.errors import DataError, OutputError
+from degrain.images import reading
+from tests.conftest import picture, save
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".tiff"])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_lossless_formats_give_back_every_bit(tmp_path: Path, suffix: str, channels: int, dtype: type) -> None:
+    pixels = picture(0, channels=channels).astype(dtype)
+    if dtype == np.uint16:
+        pixels = (pixels * 257 + np.arange(pixels.shape[1])[:, None] % 7).astype(np.uint16)
+    path = tmp_path / f"x{suffix}"
+    reading.write(path, reading.Picture(pixels))
+    again = reading.read(path)
+    assert again.pixels.dtype == dtype
+    assert np.array_equal(again.pixels, pixels)
+    assert again.maximum == (255 if dtype == np.uint8 else 65535)
+
+
+def test_jpeg_comes_close(tmp_path: Path) -> None:
+    pixels = picture(0)
+    reading.write(tmp_path / "x.jpg", reading.Picture(pixels))
+    assert np.abs(reading.read(tmp_path / "x.jpg").pixels.astype(int) - pixels).mean() < 3
+
+
+def test_the_order_of_colors_is_red_green_blue_at_every_depth(tmp_path: Path) -> None:
+    red = np.zeros((16, 16, 3), np.uint16)
+    red[..., 0] = 65535
+    cv2.imwrite(str(tmp_path / "deep.png"), red[..., ::-1])  # OpenCV writes BGR
+    Image.fromarray((red / 257).astype(np.uint8)).save(tmp_path / "flat.png")
+    for name in ("deep.png", "flat.png"):
+        pixels = reading.read(tmp_path / name).pixels
+        assert pixels[0, 0, 0] == np.iinfo(pixels.dtype).max
+        assert pixels[0, 0, 2] == 0
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_transparency_is_kept_apart_and_written_back(tmp_path: Path, dtype: type) -> None:
+    pixels = np.full((20, 30, 3), 7, dtype)
+    alpha = np.arange(600, dtype=dtype).reshape(20, 30)
+    reading.write(tmp_path / "x.png", reading.Picture(pixels, alpha))
+    again = reading.read(tmp_path / "x.png")
+    assert np.array_equal(again.pixels, pixels)
+    assert again.alpha is not None
+    assert np.array_equal(again.alpha, alpha)
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("P", 3), ("1", 1), ("CMYK", 3), ("L", 1), ("LA", 1)])
+def test_other_modes_become_gray_or_rgb(tmp_path: Path, mode: str, channels: int) -> None:
+    suffix = "tif" if mode == "CMYK" else "png"
+    Image.fromarray(picture(0)).convert(mode).save(tmp_path / f"x.{suffix}")
+    assert reading.read(tmp_path / f"x.{suffix}").pixels.shape == (96, 128, channels)
+
+
+def test_what_a_camera_wrote_beside_the_pixels_is_kept(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    Image.fromarray(picture(0)).save(tmp_path / "x.jpg", exif=exif)
+    read = reading.read(tmp_path / "x.jpg")
+    reading.write(tmp_path / "y.jpg", read)
+    with Image.open(tmp_path / "y.jpg") as image:
+        assert image.getexif()[0x010F] == "a camera"
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+def test_a_truncated_image_is_refused_by_name(tmp_path: Path, suffix: str) -> None:
+    path = save(tmp_path / f"x{suffix}", np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    path.write_bytes(path.read_bytes()[:-600])
+    with pytest.raises(DataError, match=f"x{suffix} is "):
+        reading.read(path)
+
+
+def test_a_flipped_bit_in_a_png_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.png", picture(0))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="damaged"):
+        reading.read(path)
+
+
+def test_what_is_no_image_or_not_there_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_text("hello")
+    with pytest.raises(DataError, match=r"x\.png is not a PNG, JPEG or TIFF image"):
+        reading.read(tmp_path / "x.png")
+    with pytest.raises(DataError, match=r"y\.png does not exist"):
+        reading.read(tmp_path / "y.png")
+    with pytest.raises(DataError, match="cannot read"):
+        reading.read(tmp_path)
+
+
+def test_an_unknown_format_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="must end with"):
+        reading.write(tmp_path / "x.webm", reading.Picture(picture(0)))

@@ -1,0 +1,73 @@
+"""Trained models: loaded without executing anything, fed with any image."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from degrain.errors import ModelError
+from degrain.inference.denoiser import Denoiser
+from degrain.models import catalog
+from tests.conftest import picture
+
+
+def package(folder: Path, model: str, channels: int, size: int = 32) -> Path:
+    torch.manual_seed(0)
+    folder.mkdir()
+    save_file(catalog.build(model, channels, size).state_dict(), folder / "weights.safetensors")
+    described = {"model": model, "channels": channels, "patch_size": size}
+    (folder / "trial.json").write_text(json.dumps(described))
+    return folder
+
+
+@pytest.mark.parametrize("model", catalog.MODELS)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("shape", [(70, 45, 1), (70, 45, 3), (3, 5, 3)])
+def test_any_image_goes_through_any_model(tmp_path: Path, model: str, channels: int, shape: tuple[int, ...]) -> None:
+    denoiser = Denoiser.load(package(tmp_path / "m", model, channels))
+    image = picture(0, *shape).astype(np.float32) / 255
+    output = denoiser.image(image, tile=48, overlap=8)
+    assert output.shape == shape
+    assert output.dtype == np.float32
+    assert np.isfinite(output).all()
+
+
+def test_an_untrained_unet_gives_back_a_gray_image_through_its_color_channels(tmp_path: Path) -> None:
+    denoiser = Denoiser.load(package(tmp_path / "m", "unet", 3))
+    image = picture(0, channels=1).astype(np.float32) / 255
+    assert np.allclose(denoiser.image(image), image, atol=1e-6)
+
+
+def test_batches_do_not_change_the_result(tmp_path: Path) -> None:
+    denoiser = Denoiser.load(package(tmp_path / "m", "sinha2018", 3))
+    patches = np.stack([picture(i, 32, 32) for i in range(7)])
+    assert np.array_equal(denoiser.patches(patches, batch=7), denoiser.patches(patches, batch=3))
+
+
+def test_inference_leaves_the_network_in_training_mode(tmp_path: Path) -> None:
+    denoiser = Denoiser.load(package(tmp_path / "m", "bernier2021", 3))
+    before = denoiser.network.state_dict()["2.running_mean"].clone()
+    denoiser.network.train()
+    denoiser.patches(np.stack([picture(0, 32, 32)]))
+    assert denoiser.network.training
+    assert torch.equal(denoiser.network.state_dict()["2.running_mean"], before)
+
+
+def test_damaged_and_foreign_weights_are_refused(tmp_path: Path) -> None:
+    folder = package(tmp_path / "m", "unet", 3)
+    weights = folder / "weights.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelError, match="damaged model"):
+        Denoiser.load(folder)
+    save_file({"other": torch.zeros(3)}, weights)
+    with pytest.raises(ModelError, match="damaged model"):
+        Denoiser.load(folder)
+    weights.unlink()
+    with pytest.raises(ModelError, match="holds no trained model"):
+        Denoiser.load(folder)

@@ -1,0 +1,171 @@
+"""The registry, on a real MLflow with SQLite: nothing doubled, nothing promoted that does not win."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from degrain.errors import RegistryError
+from degrain.registry import loading, promotion, publishing, tracking
+
+
+@pytest.fixture(autouse=True)
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow's own
+        yield
+
+
+def make_grid(name: str = "unet-adam-mse", psnr: float = 30.0) -> publishing.Grid:
+    trial = {
+        "key": f"key-{name}",
+        "name": name,
+        "model": "unet",
+        "optimizer": "adam",
+        "optimizer_settings": {"name": "adam", "lr": 0.1},
+        "noise": {"kind": "gaussian"},
+        "loss": "mse",
+        "state": "done",
+        "reason": "",
+        "epochs": 3,
+    }
+    history = pd.DataFrame({curve: [1.0, 2.0, 3.0] for curve in publishing.CURVES} | {"epoch": [1, 2, 3]})
+    cell = {"model": "unet", "optimizer": "adam", "loss": "mse", "val_psnr": psnr}
+    return publishing.Grid(
+        "tiny",
+        {name: trial},
+        {name: history},
+        {name: {"val_psnr": psnr, "test_psnr": psnr}},
+        {"champion": name, "cells": [cell]},
+        {"degrain.commit": "abc"},
+        (),
+    )
+
+
+def all_runs(client: Any, experiment: str) -> list[Any]:
+    return list(client.search_runs([experiment]))
+
+
+def test_publishing_twice_doubles_nothing() -> None:
+    with tracking.connect() as client:
+        experiment = tracking.experiment(client, "tiny")
+        first = publishing.publish(client, experiment, make_grid())
+        assert publishing.publish(client, experiment, make_grid()) == first
+        assert tracking.experiment(client, "tiny") == experiment
+        assert len(all_runs(client, experiment)) == 2
+        parent, children = first
+        child = client.get_run(children["unet-adam-mse"])
+        assert child.data.tags["mlflow.parentRunId"] == parent
+        assert child.data.params["optimizer_settings.lr"] == "0.1"
+        points = client.get_metric_history(child.info.run_id, "val_psnr")
+        assert [(point.step, point.value) for point in points] == [(1, 1.0), (2, 2.0), (3, 3.0)]
+        assert child.data.metrics["final_test_psnr"] == 30.0
+        assert [a.path for a in client.list_artifacts(child.info.run_id, "figures")] == ["figures/learning_curves.svg"]
+        assert [a.path for a in client.list_artifacts(parent, "figures")] == ["figures/unet-heat_map.svg"]
+
+
+def test_what_a_killed_process_left_is_completed_and_not_doubled(monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with tracking.connect() as client:
+        experiment = tracking.experiment(client, "tiny")
+        with monkeypatch.context() as patch:
+            patch.setattr(type(client), "log_dict", killed)
+            with pytest.raises(KeyboardInterrupt):
+                publishing.publish(client, experiment, make_grid())
+        assert {run.info.status for run in all_runs(client, experiment)} == {"RUNNING"}
+        _, children = publishing.publish(client, experiment, make_grid())
+        runs = all_runs(client, experiment)
+        assert len(runs) == 2
+        assert {run.info.status for run in runs} == {"FINISHED"}
+        assert len(client.get_metric_history(children["unet-adam-mse"], "val_psnr")) == 3
+
+
+def test_a_candidate_must_beat_every_rival_on_both_measures() -> None:
+    candidate = {"test_psnr": 30.0, "photograph_psnr": 31.0}
+    rivals = [
+        promotion.Rival("weak", {"test_psnr": 29.0, "photograph_psnr": 29.0}, 0.0),
+        promotion.Rival("equal", {"test_psnr": 30.0, "photograph_psnr": 29.0}, 0.0),
+        promotion.Rival("close", {"test_psnr": 29.0, "photograph_psnr": 30.8}, 0.5),
+    ]
+    verdicts = promotion.judge(candidate, rivals)
+    assert [verdict["passed"] for verdict in verdicts] == [True, True, False, True, True, False]
+    assert promotion.refusals(verdicts) == [
+        "30.00 dB on test patches does not beat equal (30.00 dB)",
+        "31.00 dB on held-out photographs does not beat close (30.80 dB) by 0.5 dB",
+    ]
+    assert promotion.refusals(promotion.judge(candidate, rivals[:1])) == []
+
+
+def test_the_alias_moves_and_every_move_is_recorded(tmp_path: Path) -> None:
+    with tracking.connect() as client:
+        experiment = tracking.experiment(client, "tiny")
+        _, runs = publishing.publish(client, experiment, make_grid())
+        run = runs["unet-adam-mse"]
+        assert promotion.current(client, "tiny") is None
+        for number in (1, 2):
+            folder = tmp_path / f"model{number}"
+            folder.mkdir()
+            for name in ("weights.safetensors", "trial.json"):
+                (folder / name).write_text(f"{name} {number}")
+            source = publishing.log_model(client, run, folder)
+            version = promotion.register(client, "tiny", source, run, {promotion.WEIGHTS: f"sha{number}"})
+            promotion.promote(client, "tiny", version.version, {"version": version.version})
+        holder = promotion.current(client, "tiny")
+        assert holder is not None
+        assert str(holder.version) == "2"
+        found = promotion.version_of(client, "tiny", "sha1")
+        assert found is not None
+        assert str(found.version) == "1"
+        assert promotion.version_of(client, "tiny", "sha3") is None
+    lines = [json.loads(line) for line in Path(".degrain/promotions.jsonl").read_text().splitlines()]
+    assert [str(line["version"]) for line in lines] == ["1", "2"]
+    with loading.folder_of("models:/tiny@champion", Path("trials")) as folder:
+        assert (folder / "weights.safetensors").read_text() == "weights.safetensors 2"
+
+
+@pytest.mark.parametrize(
+    ("reference", "words"),
+    [
+        ("models:/nothing@champion", "no champion of 'nothing' yet: run make repro"),
+        ("models:/nothing@other", "MLflow at sqlite"),
+        ("models:/nothing", "write models:/NAME@ALIAS"),
+        ("models:/nothing/3", "MLflow at sqlite"),
+    ],
+)
+def test_what_the_registry_does_not_hold_is_one_line(reference: str, words: str) -> None:
+    with pytest.raises(RegistryError, match=words) as caught, loading.folder_of(reference, Path("trials")):
+        pass
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unreachable_server_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(RegistryError, match="MLflow at http") as caught, tracking.connect() as client:
+        tracking.experiment(client, "tiny")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_trial_is_found_by_its_name(tmp_path: Path, make_params: Callable[..., Any]) -> None:
+    from degrain.errors import ModelError
+
+    folder = tmp_path / "trials" / "unet" / "unet-adam-mse"
+    folder.mkdir(parents=True)
+    (folder / "trial.json").write_text("{}")
+    with loading.folder_of("unet-adam-mse", tmp_path / "trials") as found:
+        assert found == folder
+    with (
+        pytest.raises(ModelError, match="did you mean 'unet-adam-mse'"),
+        loading.folder_of("unet-adm-mse", tmp_path / "trials"),
+    ):
+        pass

@@ -1,0 +1,74 @@
+"""Outputs appear whole or not at all."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from degrain import files
+from degrain.errors import DataError, OutputError
+
+
+def test_a_folder_that_fails_leaves_what_stood_there(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "old").write_text("old")
+    with pytest.raises(RuntimeError), files.new_folder(target) as folder:
+        (folder / "new").write_text("new")
+        raise RuntimeError
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "old"]
+
+
+def test_a_folder_replaces_what_stood_there(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "out"
+    for name in ("old", "new"):
+        with files.new_folder(target) as folder:
+            (folder / name).write_text(name)
+    assert [path.name for path in target.iterdir()] == ["new"]
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    """The process may write no file above 1000 bytes, as on a full disk."""
+    code = f"""
+import resource, signal
+from pathlib import Path
+from degrain import files
+from degrain.errors import OutputError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    files.write_json(Path({str(tmp_path)!r}) / "big.json", "x" * 5000)
+except OutputError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == f"cannot write {tmp_path}/big.json: File too large\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unwritable_place_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="cannot write"):
+        files.write_json(tmp_path / "file" / "out.json", 1)
+
+
+def test_a_damaged_json_file_says_how_to_go_on(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('{"half": ')
+    with pytest.raises(DataError, match="damaged"):
+        files.read_json(tmp_path / "x.json")
+    with pytest.raises(DataError, match="missing; run the stage"):
+        files.read_json(tmp_path / "y.json")
+
+
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    (tmp_path / f"out.{child.pid}.partial").mkdir()
+    other = tmp_path / "out.1.partial"  # process 1 runs
+    other.mkdir()
+    with files.new_folder(tmp_path / "out"):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", other.name]

@@ -1,0 +1,89 @@
+"""params.yaml: what is refused, and in which words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from degrain.errors import ParamsError
+from degrain.params import load_params, reference
+from tests.conftest import ROOT, merged
+
+
+def load(tmp_path: Path, study: dict[str, Any]) -> Any:
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(study))
+    return load_params(path)
+
+
+def test_the_shipped_study_loads() -> None:
+    params = load_params(ROOT / "params.yaml")
+    assert params.study.name == "quickstart"
+    assert params.train.optimizers[1].name == "adadelta"  # a name alone will do
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"train": {"epoch": 3}}, "train.epoch is not a parameter; did you mean 'epochs'?"),
+        ({"trian": {}}, "trian is not a parameter; did you mean 'train'?"),
+        ({"prepare": {"noise": {"sigmaa": 3}}}, "prepare.noise.sigmaa is not a parameter; did you mean 'sigma'?"),
+        ({"prepare": {"split": {"tst": []}}}, "did you mean 'test'?"),
+        ({"train": {"optimizers": [{"name": "adam", "lrr": 1}]}}, "did you mean 'lr'?"),
+        ({"train": {"epochs": 0}}, "train.epochs is 0: should be greater than or equal to 1"),
+        ({"train": {"epochs": "many"}}, "train.epochs is 'many': should be a valid integer"),
+        ({"train": {"losses": ["mse", "mse"]}}, "losses: mse stands there twice"),
+        ({"train": {"optimizers": ["adam", "adam"]}}, "optimizers: adam stands there twice"),
+        ({"prepare": {"noise": {"sigma": -1}}}, "prepare.noise.sigma is -1"),
+        ({"prepare": {"split": {"val": ["coffee"], "test": ["coffee"]}}}, "coffee cannot be in val and in test"),
+        ({"prepare": {"split": {"val": 1.5}}}, "a share must lie between 0 and 1"),
+        ({"evaluate": {"overlap": 200}}, "overlap cannot be more than half of tile"),
+        ({"study": {"name": "Has Spaces"}}, "study.name is 'Has Spaces'"),
+    ],
+)
+def test_a_mistake_is_named_in_one_line(
+    tmp_path: Path, quickstart: dict[str, Any], change: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ParamsError) as caught:
+        load(tmp_path, merged(quickstart, change))
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_section_is_named(tmp_path: Path, quickstart: dict[str, Any]) -> None:
+    quickstart = {key: value for key, value in quickstart.items() if key != "evaluate"}
+    with pytest.raises(ParamsError, match="evaluate is missing"):
+        load(tmp_path, quickstart)
+
+
+@pytest.mark.parametrize("text", ["a: [1", "- a list", "", "\tx: 1"])
+def test_a_broken_file_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(ParamsError) as caught:
+        load_params(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match="run degrain in the project's folder"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_params_yaml_is_what_conf_composes(tmp_path: Path) -> None:
+    from dvc.utils.hydra import compose_and_dump
+
+    composed = tmp_path / "params.yaml"
+    compose_and_dump(composed, str(ROOT / "conf"), None, "config", None, [])
+    assert yaml.safe_load(composed.read_text()) == yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+def test_the_reference_page_is_up_to_date() -> None:
+    assert (ROOT / "docs" / "params.md").read_text() == reference() + "\n"
+
+
+def test_every_parameter_is_described() -> None:
+    assert "| None |" not in reference()

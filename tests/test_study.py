@@ -1,0 +1,34 @@
+"""A study that cannot work is refused before anything starts, with the nearest name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from degrain import study
+from degrain.errors import ParamsError
+from degrain.params import Params
+
+
+def test_the_tiny_study_can_run(make_params: Callable[..., Params]) -> None:
+    study.check(make_params())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"data": {"dataset": "photo"}}, "did you mean 'photos'?"),
+        ({"train": {"models": ["u-net"]}}, "did you mean 'unet'?"),
+        ({"train": {"optimizers": ["adm"]}}, "did you mean 'adam'?"),
+        ({"train": {"optimizers": [{"name": "adam", "rho": 0.9}]}}, "adam has no rho"),
+        ({"train": {"losses": ["mes"]}}, "did you mean 'mse'?"),
+        ({"evaluate": {"baselines": ["nml"]}}, "did you mean 'nlm'?"),
+        ({"prepare": {"patch_size": 60}}, "sinha2018 needs a size that is a multiple of 8, not 60"),
+    ],
+)
+def test_an_impossible_study_is_refused(make_params: Callable[..., Params], change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ParamsError) as caught:
+        study.check(make_params(**change))
+    assert words in str(caught.value)

@@ -1,0 +1,185 @@
+"""Training: the same bits every time, nothing trained twice, one bad cell alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from degrain import environment
+from degrain.errors import Diverged, ParamsError, TrainingError
+from degrain.images.store import PatchStore
+from degrain.params import OptimizerParams, Params
+from degrain.training import grid, loop, side_by_side
+from degrain.training.batches import Batches
+from degrain.training.ledger import Ledger, read_trials
+from degrain.training.trial import Trial, expand
+
+CPU = torch.device("cpu")
+SHORT = {"epochs": 2, "patches_per_epoch": 12, "batch_size": 4, "models": ["unet"]}
+
+
+@pytest.fixture
+def trials(make_params: Callable[..., Params]) -> list[Trial]:
+    return expand(make_params(train=SHORT).train, "unet")
+
+
+def weights(folder: Path) -> dict[str, bytes]:
+    return {path.parent.name: path.read_bytes() for path in sorted(folder.rglob("weights.safetensors"))}
+
+
+def test_the_grid_is_every_optimizer_with_every_loss_and_seed(make_params: Callable[..., Params]) -> None:
+    params = make_params(train={"losses": ["mse", "mae"], "seeds": [0, 1]}).train
+    names = [trial.name for trial in expand(params, "unet")]
+    assert len(set(names)) == len(names) == 8
+    assert "unet-adadelta-mae-seed1" in names
+    with pytest.raises(ParamsError, match="not in train.models"):
+        expand(params, "bernier2021")
+
+
+def test_batches_depend_on_seed_and_epoch_alone(store: PatchStore, trials: list[Trial]) -> None:
+    def pixels(trial: Trial, epoch: int) -> list[bytes]:
+        return [tensor.numpy().tobytes() for pair in Batches(trial, store).epoch(epoch) for tensor in pair]
+
+    adam, adadelta = trials
+    assert pixels(adam, 1) == pixels(adadelta, 1)
+    assert pixels(adam, 0) != pixels(adam, 1)
+    other_seed = Trial(adam.model, adam.optimizer, adam.loss, 5, adam.params)
+    assert pixels(adam, 0) != pixels(other_seed, 0)
+
+
+def test_batches_are_noisy_and_clean_versions_of_training_patches(store: PatchStore, trials: list[Trial]) -> None:
+    batches = list(Batches(trials[0], store).epoch(0))
+    assert [len(clean) for _, clean in batches] == [4, 4, 4]
+    noise = torch.cat([noisy - clean for noisy, clean in batches])
+    assert noise.std().item() == pytest.approx(25 / 255, rel=0.1)
+    means = sorted(round(float(c.mean()), 5) for _, clean in batches for c in clean)
+    assert means == sorted(round(float(p.mean() / 255), 5) for p in store.split("train").clean)
+
+
+def test_a_network_learns(store: PatchStore, trials: list[Trial], make_params: Callable[..., Params]) -> None:
+    longer = make_params(train=SHORT | {"epochs": 8}).train
+    history: list[loop.Epoch] = []
+    trial = Trial("unet", longer.optimizers[0], "mse", 0, longer)
+    loop.train(trial, store, environment.prepare_torch("cpu", 1), history.append)
+    assert [epoch.epoch for epoch in history] == list(range(1, 9))
+    assert history[-1].train_loss < 0.5 * history[0].train_loss
+    assert history[-1].val_psnr > history[0].val_psnr > 19
+
+
+def test_training_gives_the_same_bits_alone_and_side_by_side(
+    store: PatchStore, trials: list[Trial], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, cores in (("alone", "1"), ("together", "2")):
+        monkeypatch.setenv("DEGRAIN_THREADS", cores)
+        grid.run(trials, store, CPU, Ledger(tmp_path / name / "ledger"), tmp_path / name / "out")
+    assert len(weights(tmp_path / "alone" / "out")) == 2
+    assert weights(tmp_path / "alone" / "out") == weights(tmp_path / "together" / "out")
+
+
+def test_done_trials_are_taken_from_the_ledger(store: PatchStore, trials: list[Trial], tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    grid.run(trials[:1], store, CPU, ledger, tmp_path / "out")
+    (entry,) = ledger.folder.iterdir()
+    before = entry.stat().st_mtime_ns, weights(tmp_path / "out")
+    grid.run(trials, store, CPU, ledger, tmp_path / "out")
+    assert len(list(ledger.folder.iterdir())) == 2
+    assert entry.stat().st_mtime_ns == before[0]
+    assert weights(tmp_path / "out").items() >= before[1].items()
+
+
+def test_a_damaged_entry_is_set_aside_and_trained_again(store: PatchStore, trials: list[Trial], tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    grid.run(trials[:1], store, CPU, ledger, tmp_path / "out")
+    before = weights(tmp_path / "out")
+    (entry,) = ledger.folder.iterdir()
+    file = entry / "weights.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    grid.run(trials[:1], store, CPU, ledger, tmp_path / "out")
+    assert weights(tmp_path / "out") == before
+    assert entry.with_name(f"{entry.name}.damaged").is_dir()
+
+
+def test_the_key_changes_with_everything_that_decides_the_result(
+    store: PatchStore, trials: list[Trial], make_params: Callable[..., Params]
+) -> None:
+    trial = trials[0]
+    keys = {trial.key(store), trials[1].key(store)}
+    changes: list[dict[str, Any]] = [{"epochs": 3}, {"batch_size": 5}, {"schedule": "constant"}, {"augment": "none"}]
+    for change in changes:
+        keys.add(expand(make_params(train=SHORT | change).train, "unet")[0].key(store))
+    keys.add(Trial("sinha2018", trial.optimizer, trial.loss, 0, trial.params).key(store))
+    keys.add(Trial("unet", trial.optimizer, "mae", 0, trial.params).key(store))
+    keys.add(Trial("unet", trial.optimizer, trial.loss, 1, trial.params).key(store))
+    assert len(keys) == 2 + len(changes) + 3
+    other_device = expand(make_params(train=SHORT | {"device": "cpu"}).train, "unet")[0]
+    assert other_device.key(store) in keys
+
+
+def test_a_trial_that_diverges_is_recorded_and_takes_no_other_with_it(
+    store: PatchStore, make_params: Callable[..., Params], tmp_path: Path
+) -> None:
+    wild = OptimizerParams(name="adam", label="wild", lr=1e30)
+    params = make_params(train=SHORT | {"optimizers": ["adam", wild.model_dump()]}).train
+    grid.run(expand(params, "unet"), store, CPU, Ledger(tmp_path / "ledger"), tmp_path / "trials" / "unet")
+    states = {trial["name"]: trial for trial in read_trials(tmp_path / "trials", ["unet"])}
+    assert states["unet-adam-mse"]["state"] == "done"
+    assert states["unet-wild-mse"]["state"] == "diverged"
+    assert "the loss became" in states["unet-wild-mse"]["reason"]
+    assert list(weights(tmp_path / "trials")) == ["unet-adam-mse"]
+
+
+def test_diverging_stops_at_once(store: PatchStore, trials: list[Trial]) -> None:
+    wild = OptimizerParams(name="adam", lr=1e30)
+    with pytest.raises(Diverged, match="epoch 1, step 2"):
+        loop.train(Trial("unet", wild, "mse", 0, trials[0].params), store, CPU)
+
+
+def test_what_a_trial_leaves_is_complete(store: PatchStore, trials: list[Trial], tmp_path: Path) -> None:
+    grid.run(trials[:1], store, CPU, Ledger(tmp_path / "ledger"), tmp_path / "out")
+    folder = tmp_path / "out" / "unet-adam-mse"
+    trial = json.loads((folder / "trial.json").read_text())
+    history = pd.read_csv(folder / "history.csv")
+    assert trial["state"] == "done"
+    assert trial["optimizer_settings"]["betas"] == [0.9, 0.95]
+    assert trial["noise"] == {"kind": "gaussian", "sigma": 25.0, "clip": True}
+    assert trial["parameters"] == 134_284
+    assert history["epoch"].tolist() == [1, 2]
+    assert history["val_psnr"].iloc[-1] == pytest.approx(trial["val_psnr"])
+    assert np.isfinite(history.to_numpy()).all()
+
+
+def slow(tell: Callable[[Any], None]) -> None:
+    tell("started")
+    time.sleep(60)
+
+
+def failing(tell: Callable[[Any], None]) -> None:
+    raise ValueError("a bug")
+
+
+def test_a_killed_worker_is_reported_in_one_line() -> None:
+    def kill(_name: str, _event: Any) -> None:
+        for child in Path("/proc").glob("[0-9]*/stat"):
+            fields = child.read_text().rsplit(")", 1)[1].split()
+            if fields[1] == str(side_by_side.forkserver._forkserver._forkserver_pid):
+                os.kill(int(child.parent.name), signal.SIGKILL)
+
+    if not Path("/proc/self/stat").exists():
+        pytest.skip("finds the worker in /proc, which only Linux has")
+    with pytest.raises(TrainingError, match="was killed"):
+        side_by_side.run(slow, {"a": (), "b": ()}, 2, kill)
+
+
+def test_an_error_in_a_worker_reaches_the_caller() -> None:
+    with pytest.raises(ValueError, match="a bug"):
+        side_by_side.run(failing, {"a": (), "b": ()}, 2, lambda *_: None)
