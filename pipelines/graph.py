@@ -38,9 +38,9 @@ def read(folder: Path) -> list[Stage]:
     with Repo(str(folder)) as repo:
         graph = repo.index.graph
         stages = {
-            node.addressing: Stage(
-                name=node.addressing,
-                needs=frozenset(needed.addressing for needed in graph.successors(node)),
+            node.name: Stage(
+                name=node.name,
+                needs=frozenset(needed.name for needed in graph.successors(node)),
                 retries=int((node.meta or {}).get("retries", 1)),
                 timeout=(node.meta or {}).get("timeout"),
             )

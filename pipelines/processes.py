@@ -1,4 +1,4 @@
-"""Running stages as child processes that never outlive the flow."""
+"""Running stages as child processes that end with the flow, unless the flow itself is killed outright."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Children:
             if self._closed:
                 raise StageFailed(f"{stage}: the flow is being stopped", mistake=True)
             child = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "dvc", "repro", "--single-item", stage],
+                [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage],
                 cwd=folder,
                 env=environment,
                 stdout=subprocess.PIPE,

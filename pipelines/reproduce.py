@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from dvc.exceptions import DvcException
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
@@ -21,6 +22,7 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from degrain import files
+from degrain.errors import DegrainError
 from degrain.stages import METRICS, REGISTRATION, REPORT
 from pipelines import graph
 from pipelines.processes import Children, StageFailed
@@ -74,7 +76,9 @@ def reproduce(folder: Path = Path(), jobs: int = 1) -> list[Outcome]:
             submit: Any = run_stage.with_options(retries=stage.retries).submit
             needed = [futures[name] for name in stage.needs]
             futures[stage.name] = submit(stage, folder, children, wait_for=needed)
-        # NOTE: failures are awaited in the order of the graph, so the one that is raised is the cause.
+        # NOTE: all are awaited before the first failure is raised, so that stages that do not need it still end.
+        for future in futures.values():
+            future.wait()
         outcomes = [future.result() for future in futures.values()]
     _publish(folder, outcomes)
     return outcomes
@@ -120,6 +124,9 @@ def main(
     except StageFailed as failure:
         typer.echo(f"reproduce: {failure}", err=True)
         raise typer.Exit(2 if failure.mistake else 1) from None
+    except (DegrainError, DvcException) as error:
+        typer.echo(f"reproduce: {error}", err=True)
+        raise typer.Exit(2) from None
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,9 +17,14 @@ def test_a_folder_that_fails_leaves_what_stood_there(tmp_path: Path) -> None:
     target = tmp_path / "out"
     target.mkdir()
     (target / "old").write_text("old")
-    with pytest.raises(RuntimeError), files.new_folder(target) as folder:
-        (folder / "new").write_text("new")
-        raise RuntimeError
+
+    def fail() -> None:
+        with files.new_folder(target) as folder:
+            (folder / "new").write_text("new")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "old"]
 
 
@@ -66,9 +72,12 @@ def test_a_damaged_json_file_says_how_to_go_on(tmp_path: Path) -> None:
 def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
-    (tmp_path / f"out.{child.pid}.partial").mkdir()
-    other = tmp_path / "out.1.partial"  # process 1 runs
-    other.mkdir()
+    host = socket.gethostname()
+    (tmp_path / f"out.{host}.{child.pid}-abcd.partial").mkdir()
+    running = tmp_path / f"out.{host}.1-abcd.partial"  # process 1 runs
+    elsewhere = tmp_path / f"out.other-machine.{child.pid}-abcd.partial"
+    for folder in (running, elsewhere):
+        folder.mkdir()
     with files.new_folder(tmp_path / "out"):
         pass
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", other.name]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["out", running.name, elsewhere.name])

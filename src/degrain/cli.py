@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import degrain
 from degrain import console, environment
@@ -16,7 +17,20 @@ from degrain.params import DEFAULT_PATH, Params, load_params, reference
 
 log = logging.getLogger(__name__)
 
+
+class _Group(TyperGroup):
+    """The command group; Typer would end an interrupted command without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            typer.echo("degrain: interrupted; what is finished is kept, run the same command again to go on", err=True)
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
+    cls=_Group,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -222,6 +236,3 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         typer.echo(f"degrain: {error}", err=True)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        typer.echo("degrain: interrupted; what is finished is kept, run the same command again to go on", err=True)
-        raise SystemExit(130) from None

@@ -27,7 +27,19 @@ OFF_SWITCHES: Mapping[str, str] = {
     "NO_ALBUMENTATIONS_UPDATE": "1",
 }
 
-LEDGER = Path(".degrain")
+
+def home() -> Path:
+    """Return the folder that outlives single runs: trial ledger, local MLflow store, promotion record.
+
+    DEGRAIN_HOME, or `.degrain` in the project's folder. Experiments that DVC runs in a temporary copy of the project
+    (`dvc exp run --temp` and `--queue`) share the folder of the project itself, since the copy is deleted afterwards.
+    """
+    if chosen := os.environ.get("DEGRAIN_HOME"):
+        return Path(chosen)
+    for parent in Path.cwd().parents:
+        if parent.parts[-3:] == (".dvc", "tmp", "exps"):
+            return parent.parents[2] / ".degrain"
+    return Path(".degrain")
 
 
 def switch_off_telemetry() -> None:
@@ -38,12 +50,14 @@ def switch_off_telemetry() -> None:
 
 def tracking_uri() -> str:
     """Return the MLflow tracking server: MLFLOW_TRACKING_URI, or a SQLite file under `.degrain/`."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(LEDGER / 'mlflow' / 'mlflow.db').as_posix()}"
+    return (
+        os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(home().resolve() / 'mlflow' / 'mlflow.db').as_posix()}"
+    )
 
 
 def artifact_root() -> Path:
     """Return the folder where the local MLflow store keeps artifacts."""
-    return LEDGER / "mlflow" / "artifacts"
+    return home() / "mlflow" / "artifacts"
 
 
 def threads() -> int:
@@ -158,11 +172,19 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str:
-    """Return the commit of the working folder, with `-dirty` behind it when files have changed, or "unknown"."""
+    """Return the commit of the working folder, with `-dirty` behind it when files have changed, or "unknown".
+
+    What a run of the pipeline itself rewrites (dvc.lock and results/) does not count as changed.
+    """
     import subprocess
 
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], check=True, capture_output=True, text=True)  # noqa: S603, S607
+        return done.stdout.strip()
+
     try:
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
+        commit = git("rev-parse", "--short=12", "HEAD")
+        changed = git("status", "--porcelain", "--", ".", ":!dvc.lock", ":!results")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+    return f"{commit}-dirty" if changed else commit

@@ -6,7 +6,9 @@ import glob
 import hashlib
 import json
 import os
+import secrets
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -42,9 +44,15 @@ def new_folder(target: Path) -> Iterator[Path]:
     with _partial(target) as partial:
         partial.mkdir(parents=True)
         yield partial
+        aside = partial.with_name(f"{partial.name[: -len('.partial')]}-old.partial")
         if target.exists():
-            shutil.rmtree(target)
-        partial.replace(target)
+            target.replace(aside)
+        try:
+            partial.replace(target)
+        except OSError:
+            aside.replace(target)
+            raise
+        _remove(aside)
 
 
 @contextmanager
@@ -61,9 +69,10 @@ def new_file(target: Path) -> Iterator[Path]:
 @contextmanager
 def _partial(target: Path) -> Iterator[Path]:
     """Give a path for half-written output; clean up after errors, and after processes that were killed."""
-    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-    for left in target.parent.glob(f"{glob.escape(target.name)}.*.partial"):
-        pid = left.name.split(".")[-2]
+    here = f"{target.name}.{socket.gethostname()}"
+    partial = target.with_name(f"{here}.{os.getpid()}-{secrets.token_hex(4)}.partial")
+    for left in target.parent.glob(f"{glob.escape(here)}.*.partial"):
+        pid = left.name.removeprefix(f"{here}.").partition("-")[0]
         if pid.isdigit() and not _runs(int(pid)):
             _remove(left)
     try:

@@ -19,7 +19,7 @@ DEFAULT_PATH = Path("params.yaml")
 class Section(BaseModel):
     """A part of params.yaml: unknown keys are refused, values never change after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class StudyParams(Section):
@@ -52,7 +52,7 @@ class NoiseParams(Section):
     """Which noise is added to the clean images."""
 
     kind: Literal["gaussian"] = Field("gaussian", description="Kind of noise.")
-    sigma: float = Field(25.0, gt=0, le=255, description="Standard deviation, in 8-bit levels.")
+    sigma: float = Field(25.0, ge=1, le=255, description="Standard deviation, in 8-bit levels.")
     clip: bool = Field(
         True,
         description="Clip the noisy image to [0, 255] and round it to 8 bits, as an image file holds it.",
@@ -92,13 +92,20 @@ class PrepareParams(Section):
     noise: NoiseParams = Field(default_factory=NoiseParams)
 
 
+DecayRate = Annotated[float, Field(ge=0, lt=1)]
+
+
 class OptimizerParams(Section):
     """One optimizer of the grid; in params.yaml its name alone will do."""
 
     name: str = Field(description="`adam` or `adadelta`.")
-    label: str = Field("", description="Name in trials and tables, when one optimizer stands twice in a grid.")
+    label: str = Field(
+        "",
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$",
+        description="Name in trials and tables, when one optimizer stands twice in a grid.",
+    )
     lr: float | None = Field(None, gt=0, description="Learning rate; the optimizer's published default if absent.")
-    betas: tuple[float, float] | None = Field(None, description="Adam's decay rates.")
+    betas: tuple[DecayRate, DecayRate] | None = Field(None, description="Adam's decay rates.")
     rho: float | None = Field(None, gt=0, lt=1, description="Adadelta's decay rate.")
 
     @property
@@ -165,9 +172,12 @@ class EvaluateParams(Section):
     confidence: float = Field(0.95, gt=0, lt=1, description="Coverage of each interval.")
 
     @model_validator(mode="after")
-    def _tiles_advance(self) -> EvaluateParams:
+    def _is_possible(self) -> EvaluateParams:
         if 2 * self.overlap > self.tile:
             raise ValueError("overlap cannot be more than half of tile")
+        twice = sorted({name for name in self.baselines if self.baselines.count(name) > 1})
+        if twice:
+            raise ValueError(f"baselines: {', '.join(twice)} stands there twice")
         return self
 
 
@@ -216,6 +226,8 @@ def load_params(path: Path = DEFAULT_PATH) -> Params:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ParamsError(f"{path} is not here; run degrain in the project's folder, or name it: --params") from None
+    except OSError as error:
+        raise ParamsError(f"cannot read {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ParamsError(f"{path} is no readable YAML: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):

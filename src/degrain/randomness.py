@@ -29,7 +29,7 @@ def generator(seed: int, purpose: str, *indices: int) -> np.random.Generator:
     """
     if len(indices) > 3:
         raise ValueError("at most three indices")
-    digest = hashlib.blake2b(f"{seed}|{purpose}".encode(), digest_size=16).digest()
+    digest = hashlib.blake2b(f"{seed}|{purpose}|{len(indices)}".encode(), digest_size=16).digest()
     key = np.frombuffer(digest, dtype="<u8")
     # NOTE: Philox counts up from the low word, so the low word is left to the stream itself.
     counter = np.array([0, *indices, *[0] * (3 - len(indices))], dtype=np.uint64)

@@ -36,7 +36,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def table(raw: Path) -> pd.DataFrame:
-    names = sorted(path.name for path in raw.iterdir()) + ["gone.png"]
+    names = [*sorted(path.name for path in raw.iterdir()), "gone.png"]
     return manifest.build(raw, pd.DataFrame({"path": names, "source": names}))
 
 

@@ -13,7 +13,15 @@ from degrain.evaluation import ranking
 
 
 def trial(name: str, model: str, loss: str, seed: int = 0) -> dict[str, Any]:
-    return {"name": name, "model": model, "optimizer": "adam", "loss": loss, "seed": seed, "parameters": 9, "seconds": 1.0}
+    return {
+        "name": name,
+        "model": model,
+        "optimizer": "adam",
+        "loss": loss,
+        "seed": seed,
+        "parameters": 9,
+        "seconds": 1.0,
+    }
 
 
 def scores(**val: list[float]) -> pd.DataFrame:
@@ -36,7 +44,12 @@ def test_cells_are_ranked_by_validation_psnr_whatever_their_loss() -> None:
 
 
 def test_seeds_of_a_cell_are_averaged() -> None:
-    trials = [trial("a0", "m", "mse", 0), trial("a1", "m", "mse", 1), trial("b0", "m", "mae", 0), trial("b1", "m", "mae", 1)]
+    trials = [
+        trial("a0", "m", "mse", 0),
+        trial("a1", "m", "mse", 1),
+        trial("b0", "m", "mae", 0),
+        trial("b1", "m", "mae", 1),
+    ]
     ranked = ranking.rank(trials, scores(a0=[30, 30], a1=[20, 20], b0=[26, 26], b1=[26, 26]), 200, 0.95)
     assert [(cell["loss"], cell["seeds"]) for cell in ranked] == [("mae", 2), ("mse", 2)]
     assert ranked[1]["val_psnr"] == pytest.approx(25)

@@ -103,9 +103,7 @@ def test_whole_test_images_are_kept(store: PatchStore) -> None:
 def test_preparing_again_gives_the_same_bytes(
     store: PatchStore, tmp_path: Path, make_params: Callable[..., Params]
 ) -> None:
-    manifest = pd.DataFrame(
-        {"path": ["a.png", "b.png", "c.png"], "source": ["a", "b", "c"], "channels": [3, 3, 3]}
-    )
+    manifest = pd.DataFrame({"path": ["a.png", "b.png", "c.png"], "source": ["a", "b", "c"], "channels": [3, 3, 3]})
     params = make_params(
         prepare={"patch_size": 32, "stride": 32, "split": {"val": ["b"], "test": ["c"]}, "min_std": 0.0}
     )

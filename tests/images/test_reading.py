@@ -104,3 +104,46 @@ def test_what_is_no_image_or_not_there_is_refused_by_name(tmp_path: Path) -> Non
 def test_an_unknown_format_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="must end with"):
         reading.write(tmp_path / "x.webm", reading.Picture(picture(0)))
+
+
+def test_sixteen_bit_gray_with_transparency_can_be_written(tmp_path: Path) -> None:
+    pixels, alpha = np.full((9, 9, 1), 40_000, np.uint16), np.full((9, 9), 12_345, np.uint16)
+    reading.write(tmp_path / "x.png", reading.Picture(pixels, alpha))
+    again = reading.read(tmp_path / "x.png")
+    assert np.array_equal(again.pixels, np.repeat(pixels, 3, axis=2))
+    assert again.alpha is not None
+    assert np.array_equal(again.alpha, alpha)
+
+
+def test_a_color_key_becomes_transparency(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "x.png", transparency=(0, 0, 0))
+    assert reading.read(tmp_path / "x.png").alpha is not None
+
+
+def test_several_pages_and_other_formats_are_refused(tmp_path: Path) -> None:
+    image = Image.fromarray(picture(0))
+    image.save(tmp_path / "x.tif", save_all=True, append_images=[image])
+    with pytest.raises(DataError, match="has 2 pages"):
+        reading.read(tmp_path / "x.tif")
+    image.save(tmp_path / "x.gif")
+    (tmp_path / "x.gif").rename(tmp_path / "x.png")
+    with pytest.raises(DataError, match="is not a PNG"):
+        reading.read(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
+def test_damage_anywhere_is_an_error_or_an_image_never_a_crash(tmp_path: Path, suffix: str) -> None:
+    whole = save(tmp_path / f"x.{suffix}", picture(0, 24, 24)).read_bytes()
+    draw = np.random.default_rng(0)
+    outcomes = []
+    for _ in range(300):
+        data = bytearray(whole)
+        for place in draw.integers(0, len(data), 3):
+            data[place] = draw.integers(0, 256)
+        (tmp_path / f"x.{suffix}").write_bytes(data)
+        try:
+            reading.read(tmp_path / f"x.{suffix}")
+        except DataError as error:
+            outcomes.append(str(error))
+    assert len(outcomes) > 30
+    assert not [text for text in outcomes if "\n" in text]

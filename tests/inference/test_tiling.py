@@ -9,7 +9,9 @@ from degrain.inference import tiling
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (7, 300), (64, 64), (65, 63), (200, 131), (513, 40)])
-@pytest.mark.parametrize(("tile", "overlap", "multiple", "fixed"), [(64, 16, 8, True), (64, 32, 4, False), (64, 0, 1, True)])
+@pytest.mark.parametrize(
+    ("tile", "overlap", "multiple", "fixed"), [(64, 16, 8, True), (64, 32, 4, False), (64, 0, 1, True)]
+)
 def test_a_network_that_does_nothing_gives_back_the_image(
     shape: tuple[int, int], tile: int, overlap: int, multiple: int, fixed: bool
 ) -> None:

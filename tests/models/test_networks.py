@@ -86,7 +86,9 @@ def test_halving_pads_as_tensorflow_does() -> None:
         padded = np.zeros((7, 7))
         padded[:6, :6] = image[0, 0].numpy()
         kernel, bias = layer.weight[0, 0].numpy(), layer.bias.item()  # type: ignore[union-attr]
-        expected = [[(padded[2 * i : 2 * i + 3, 2 * j : 2 * j + 3] * kernel).sum() + bias for j in range(3)] for i in range(3)]
+        expected = [
+            [(padded[2 * i : 2 * i + 3, 2 * j : 2 * j + 3] * kernel).sum() + bias for j in range(3)] for i in range(3)
+        ]
     assert np.allclose(output.numpy(), expected, atol=1e-6)
 
 

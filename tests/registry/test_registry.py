@@ -79,7 +79,7 @@ def test_what_a_killed_process_left_is_completed_and_not_doubled(monkeypatch: py
     with tracking.connect() as client:
         experiment = tracking.experiment(client, "tiny")
         with monkeypatch.context() as patch:
-            patch.setattr(type(client), "log_dict", killed)
+            patch.setattr("mlflow.MlflowClient.log_dict", killed)
             with pytest.raises(KeyboardInterrupt):
                 publishing.publish(client, experiment, make_grid())
         assert {run.info.status for run in all_runs(client, experiment)} == {"RUNNING"}
@@ -169,3 +169,15 @@ def test_a_trial_is_found_by_its_name(tmp_path: Path, make_params: Callable[...,
         loading.folder_of("unet-adm-mse", tmp_path / "trials"),
     ):
         pass
+
+
+def test_a_lost_or_torn_record_is_made_good() -> None:
+    path = Path(".degrain/promotions.jsonl")
+    promotion.remember("tiny", "1", {"trial": "a"})
+    promotion.remember("tiny", "1", {"trial": "a"})
+    promotion.remember("other", "7", {"trial": "b"})
+    assert len(path.read_text().splitlines()) == 2
+    path.write_text(path.read_text() + '{"model": "tiny", "vers')
+    promotion.remember("tiny", "2", {"trial": "c"})
+    last = path.read_text().splitlines()[-1]
+    assert json.loads(last)["version"] == "2"

@@ -10,6 +10,8 @@ from typing import Any
 import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from degrain import files
 from degrain.errors import DataError, OutputError
@@ -53,16 +55,21 @@ def read(path: Path) -> Picture:
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "TIFF")) as image:
+            pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
             # NOTE: Pillow checks that the file is whole (OpenCV returns what it got of a truncated one), but gives
             # only 8 of 16 bits for color.
             image.load()
-            extras = {key: image.info[key] for key in ("exif", "icc_profile", "dpi") if image.info.get(key)}
-            pixels = _pixels(image, data)
+            pixels, converted = _pixels(image, data)
+            # A color profile speaks of the colors in the file, not of what they were converted to.
+            kept = ("exif", "dpi") if converted else ("exif", "dpi", "icc_profile")
+            extras = {key: image.info[key] for key in kept if image.info.get(key)}
     except UnidentifiedImageError:
         raise DataError(f"{path} is not a PNG, JPEG or TIFF image") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} is damaged: {error}") from error
+    except Exception as error:  # damaged files make the decoders raise whatever comes
+        raise DataError(f"{path} is damaged: {' '.join(str(error).split())}") from error
+    if pages > 1:
+        raise DataError(f"{path} has {pages} pages; only single images are supported")
     if pixels.dtype not in (np.uint8, np.uint16):
         raise DataError(f"{path} has {pixels.dtype} values; only 8 and 16 bits a channel are supported")
     if pixels.shape[2] in (2, 4):
@@ -70,11 +77,14 @@ def read(path: Path) -> Picture:
     return Picture(pixels, None, extras)
 
 
-def _pixels(image: Image.Image, data: bytes) -> np.ndarray:
-    """Return (height, width, channels), alpha last when there is one."""
-    deep = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if image.mode in ("RGB", "RGBA") else None
-    if deep is not None and deep.dtype == np.uint16:
-        return np.ascontiguousarray(deep[..., [2, 1, 0, *range(3, deep.shape[2])]])
+def _pixels(image: Image.Image, data: bytes) -> tuple[np.ndarray, bool]:
+    """Return (height, width, channels), alpha last when there is one, and whether colors were converted."""
+    if image.mode in ("RGB", "RGBA") and _bits(image, data) == 16:
+        deep: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        return np.ascontiguousarray(deep[..., [2, 1, 0, *range(3, deep.shape[2])]]), False
+    converted = image.mode in ("CMYK", "YCbCr", "LAB", "HSV")
+    if image.mode in ("L", "RGB") and "transparency" in image.info:
+        image = image.convert(f"{image.mode}A")
     if image.mode in ("P", "1", "CMYK", "YCbCr", "LAB", "HSV", "PA"):
         gray = image.mode == "1"
         transparent = "transparency" in image.info or image.mode == "PA"
@@ -82,7 +92,16 @@ def _pixels(image: Image.Image, data: bytes) -> np.ndarray:
     pixels = np.asarray(image)
     if image.mode.startswith("I;16"):
         pixels = pixels.astype(np.uint16)
-    return pixels if pixels.ndim == 3 else pixels[..., None]
+    return pixels if pixels.ndim == 3 else pixels[..., None], converted
+
+
+def _bits(image: Image.Image, data: bytes) -> int:
+    """Bits a channel that the file itself says; Pillow tells only what it made of them."""
+    if isinstance(image, PngImageFile):
+        return data[24]  # the ninth byte of the first chunk's contents
+    if isinstance(image, TiffImageFile):
+        return int(max(image.tag_v2.get(258, (8,))))
+    return 8
 
 
 def write(path: Path, picture: Picture) -> None:
@@ -101,17 +120,27 @@ def write(path: Path, picture: Picture) -> None:
     if jpeg and pixels.dtype == np.uint16:
         pixels = np.round(pixels / 257).astype(np.uint8)
     if picture.alpha is not None and not jpeg:
+        if pixels.dtype == np.uint16 and pixels.shape[2] == 1:
+            pixels = np.repeat(pixels, 3, axis=2)  # no library at hand writes 16-bit gray with alpha
         pixels = np.dstack([pixels, picture.alpha])
+    extras = dict(picture.extras)
+    if jpeg and len(extras.get("exif", b"")) > 65_000:
+        del extras["exif"]  # more than a JPEG file can hold
     with files.new_file(path) as partial:
-        if pixels.dtype == np.uint16 and pixels.shape[2] > 1:
-            # NOTE: Pillow cannot write 16-bit color. OpenCV can, but drops Exif and ICC data.
-            order = [2, 1, 0, 3][: pixels.shape[2]] if pixels.shape[2] > 2 else [0, 1]
-            done, encoded = cv2.imencode(suffix, pixels[..., order])
-            if not done:
-                raise OutputError(f"cannot encode {path}")
-            partial.write_bytes(encoded.tobytes())
-            return
-        image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-        formats = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
-        options = {"quality": 95, "subsampling": 0} if jpeg else {}
-        image.save(partial, format=formats[suffix], **options, **picture.extras)
+        try:
+            partial.write_bytes(_encode(pixels, suffix, extras))
+        except (cv2.error, ValueError) as error:
+            raise OutputError(f"cannot encode {path}: {' '.join(str(error).split())}") from error
+
+
+def _encode(pixels: np.ndarray, suffix: str, extras: dict[str, Any]) -> bytes:
+    if pixels.dtype == np.uint16 and pixels.shape[2] > 1:
+        # NOTE: Pillow cannot write 16-bit color. OpenCV can, but drops Exif and ICC data.
+        _, encoded = cv2.imencode(suffix, pixels[..., [2, 1, 0, 3][: pixels.shape[2]]])
+        return encoded.tobytes()
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    formats = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
+    options = {"quality": 95, "subsampling": 0} if formats[suffix] == "JPEG" else {}
+    buffer = io.BytesIO()
+    image.save(buffer, format=formats[suffix], **options, **extras)
+    return buffer.getvalue()

@@ -152,15 +152,22 @@ class PatchStore:
         return Split(clean, noisy, index)
 
     def photographs(self) -> list[Photograph]:
-        """Map the whole test images, in the order of their names."""
-        return [
-            Photograph(
-                folder.name,
-                np.load(folder / "clean.npy", mmap_mode="r"),
-                np.load(folder / "noisy.npy", mmap_mode="r"),
-            )
-            for folder in sorted((self.folder / "photographs").iterdir())
-        ]
+        """Map the whole test images, in the order of their names.
+
+        Raises:
+            DataError: One is missing or damaged.
+        """
+        try:
+            return [
+                Photograph(
+                    folder.name,
+                    np.load(folder / "clean.npy", mmap_mode="r"),
+                    np.load(folder / "noisy.npy", mmap_mode="r"),
+                )
+                for folder in sorted((self.folder / "photographs").iterdir())
+            ]
+        except (OSError, ValueError) as error:
+            raise DataError(f"{self.folder} is damaged ({error}); run: dvc repro -f prepare") from error
 
 
 def content_digest(folder: Path) -> str:

@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from degrain import environment
@@ -111,18 +110,38 @@ def promote(client: MlflowClient, name: str, version: str, record: dict[str, Any
         OutputError: The record cannot be written.
     """
     client.set_registered_model_alias(name, ALIAS, version)
-    line = {"at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "model": name, **record}
-    path = environment.LEDGER / "promotions.jsonl"
+    remember(name, version, record)
+
+
+def remember(name: str, version: str, record: dict[str, Any]) -> None:
+    """Append to the promotion record that a version holds the alias, unless its last line for this model says so.
+
+    Raises:
+        OutputError: The record cannot be written.
+    """
+    path = environment.home() / "promotions.jsonl"
     try:
-        append(path, line)
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        if _last_version(text, name) == version:
+            return
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        line = json.dumps({"at": now, "model": name, "version": version, **record})
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            # A line that a killed process left half-written is closed, not continued.
+            file.write(("\n" if text and not text.endswith("\n") else "") + line + "\n")
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
 
-def append(path: Path, line: dict[str, Any]) -> None:
-    """Append one JSON line and flush it to the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+def _last_version(text: str, name: str) -> str | None:
+    for line in reversed(text.splitlines()):
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if entry.get("model") == name:
+            return str(entry["version"])
+    return None

@@ -64,6 +64,8 @@ def publish(client: MlflowClient, experiment: str, grid: Grid) -> tuple[str, dic
     Returns:
         The parent's run id, and the run id of each trial.
     """
+    from mlflow.entities import Metric
+
     parent, finished = _own_run(client, experiment, grid.key, "")
     if parent is None:
         tags = {KEY: grid.key, "degrain.study": grid.study, **grid.tags}
@@ -72,11 +74,14 @@ def publish(client: MlflowClient, experiment: str, grid: Grid) -> tuple[str, dic
     if not finished:
         champion = grid.ranking["champion"]
         client.set_tag(parent, "degrain.champion", champion)
-        for metric, value in grid.scores[champion].items():
-            client.log_metric(parent, metric, value)
+        # NOTE: with the run's own start as its time, a point that is logged again is the same point.
+        start = client.get_run(parent).info.start_time
+        points = [Metric(metric, value, start, 0) for metric, value in grid.scores[champion].items()]
+        client.log_batch(parent, metrics=points)
         _log_heat_maps(client, parent, grid)
-        for path in grid.artifacts:
-            client.log_artifact(parent, str(path))
+    for path in grid.artifacts:
+        client.log_artifact(parent, str(path))
+    if not finished:
         client.set_terminated(parent)
     return parent, children
 

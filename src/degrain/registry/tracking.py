@@ -33,12 +33,13 @@ def connect() -> Iterator[MlflowClient]:
         warnings.simplefilter("ignore")  # NOTE: MLflow warns of its own dependencies' deprecations.
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
         # NOTE: these set their level when they are imported.
         logging.getLogger("alembic").setLevel(logging.WARNING)
         try:
             yield MlflowClient(tracking_uri=uri, registry_uri=uri)
-        except MlflowException as error:
+        except (MlflowException, SQLAlchemyError) as error:
             reason = str(error).splitlines()[0][:300]
             raise RegistryError(f"MLflow at {uri}: {reason}") from error
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+import degrain
 from degrain import environment, files
 from degrain.errors import ModelError
 from degrain.evaluation import ranking, scoring
@@ -44,8 +45,11 @@ def run(params: Params) -> None:
         verdicts = promotion.judge(grid.scores[best["name"]], rivals)
         refused = promotion.refusals(verdicts)
         version = holder.version if unchanged and holder else None
+        if unchanged and holder:
+            # In case a process was killed between moving the alias and recording it.
+            promotion.remember(name, str(holder.version), {"trial": best["name"], "trial_key": best["key"]})
         if not refused and not unchanged:
-            version = _promote(client, name, best, runs[best["name"]], grid, holder)
+            version = _promote(client, name, best, runs[best["name"]], grid, holder, _protocol(params, store))
     files.write_json(
         REGISTRATION,
         {
@@ -96,7 +100,7 @@ def _rivals(params: Params, ranked: dict[str, Any]) -> list[promotion.Rival]:
 def _champion(holder: ModelVersion, store: PatchStore, params: Params) -> promotion.Rival:
     """Return the present champion with its scores on the present test data, measured again if that has changed."""
     name = f"the champion, version {holder.version}"
-    if holder.tags.get("degrain.data_sha256") == store.sha256:
+    if holder.tags.get("degrain.protocol") == _protocol(params, store):
         return promotion.Rival(name, {m: float(holder.tags[f"degrain.{m}"]) for m in promotion.MEASURES}, 0.0)
     with TemporaryDirectory(prefix="degrain-") as temporary:
         folder = loading.download(f"models:/{holder.name}/{holder.version}", Path(temporary))
@@ -111,6 +115,15 @@ def _champion(holder: ModelVersion, store: PatchStore, params: Params) -> promot
     return promotion.Rival(name, scores, 0.0)
 
 
+def _protocol(params: Params, store: PatchStore) -> str:
+    """The digest of everything that test scores depend on beside the model."""
+    package = Path(degrain.__file__).parent
+    sources = [path for name in ("evaluation", "inference", "models") for path in sorted((package / name).glob("*.py"))]
+    return files.digest(
+        [store.sha256, params.evaluate.tile, params.evaluate.overlap, [files.sha256(path) for path in sources]]
+    )
+
+
 def _promote(
     client: MlflowClient,
     name: str,
@@ -118,6 +131,7 @@ def _promote(
     run_id: str,
     grid: publishing.Grid,
     holder: ModelVersion | None,
+    protocol: str,
 ) -> str:
     weights = best["sha256"][WEIGHTS]
     version = promotion.version_of(client, name, weights)
@@ -126,6 +140,7 @@ def _promote(
         scores = {f"degrain.{key}": repr(value) for key, value in grid.scores[best["name"]].items()}
         tags = {
             promotion.WEIGHTS: weights,
+            "degrain.protocol": protocol,
             publishing.KEY: best["key"],
             "degrain.trial": best["name"],
             **scores,
@@ -135,9 +150,8 @@ def _promote(
     promotion.promote(
         client,
         name,
-        version.version,
+        str(version.version),
         {
-            "version": version.version,
             "before": holder.version if holder else None,
             "trial": best["name"],
             "trial_key": best["key"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 from degrain import environment
 from degrain.images.store import PatchStore
 from degrain.params import Params
@@ -20,3 +22,7 @@ def run(params: Params, model: str) -> None:
 
     device = environment.prepare_torch(params.train.device, params.train.threads)
     grid.run(trials, store, device, Ledger(), TRIALS / model)
+    # NOTE: what a model left that is no longer in the study would count as changed data for the next stage.
+    for folder in TRIALS.iterdir():
+        if folder.is_dir() and folder.name not in params.train.models and not folder.name.endswith(".partial"):
+            shutil.rmtree(folder, ignore_errors=True)

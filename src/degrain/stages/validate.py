@@ -36,6 +36,11 @@ def run(params: Params) -> None:
         raise ValidationFailed(
             "validation failed: " + "; ".join(_explain(result, table) for result in failed) + f" (see {DATA_DOCS})"
         )
+    left = len(table) - len(flagged)
+    if left < params.validation.min_images:
+        raise ValidationFailed(
+            f"validation failed: {left} images are left without {', '.join(flagged)} (see {DATA_DOCS})"
+        )
     table["quarantined"] = table["path"].isin(flagged)
     with files.new_file(MANIFEST) as partial:
         table.to_parquet(partial, index=False)

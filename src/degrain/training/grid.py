@@ -16,6 +16,7 @@ from rich.progress import Progress
 from degrain import console, environment, files
 from degrain.errors import Diverged
 from degrain.images.store import PatchStore
+from degrain.inference.denoiser import TRIAL
 from degrain.training import loop, side_by_side
 from degrain.training.ledger import Ledger
 from degrain.training.trial import Trial
@@ -40,7 +41,7 @@ def run(trials: Sequence[Trial], store: PatchStore, device: torch.device, ledger
         OutputError: The ledger or the target cannot be written.
         TrainingError: A process was killed from outside; what had ended is in the ledger.
     """
-    keys = {trial.name: trial.key(store) for trial in trials}
+    keys = {trial.name: trial.key(store, device.type) for trial in trials}
     waiting = []
     for trial in trials:
         if ledger.find(keys[trial.name]):
@@ -58,7 +59,11 @@ def run(trials: Sequence[Trial], store: PatchStore, device: torch.device, ledger
                 train(*job, partial(board.show, name))
     with files.new_folder(target) as folder:
         for trial in trials:
-            shutil.copytree(ledger.folder / keys[trial.name], folder / trial.name)
+            entry = ledger.folder / keys[trial.name]
+            shutil.copytree(entry, folder / trial.name)
+            # NOTE: a trial may have been trained under another name, as when the study had a single seed.
+            recorded = files.read_json(entry / TRIAL)
+            files.write_json(folder / trial.name / TRIAL, recorded | {"name": trial.name})
 
 
 def train(

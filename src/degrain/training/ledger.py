@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from degrain import environment, files
-from degrain.errors import DataError
+from degrain.errors import DataError, OutputError
 from degrain.inference.denoiser import TRIAL, WEIGHTS
 from degrain.training.loop import Epoch
 
@@ -30,11 +30,11 @@ class Ledger:
     """The entries of one workspace.
 
     Args:
-        folder: Where they lie.
+        folder: Where they lie; `trials` in the folder that outlives single runs if absent.
     """
 
-    def __init__(self, folder: Path = environment.LEDGER / "trials") -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or environment.home() / "trials"
 
     def find(self, key: str) -> Path | None:
         """Return the entry of a key, or None. A damaged entry is set aside and not trusted."""
@@ -73,6 +73,7 @@ class Ledger:
         Raises:
             OutputError: The ledger cannot be written.
         """
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         entry = self.folder / key
@@ -83,7 +84,10 @@ class Ledger:
                 writer.writerows(dataclasses.astuple(epoch) for epoch in history)
             if network is not None:
                 weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-                save_file(weights, partial / WEIGHTS)
+                try:
+                    save_file(weights, partial / WEIGHTS)
+                except SafetensorError as error:
+                    raise OutputError(f"cannot write the weights of {described['name']}: {error}") from error
             hashes = {path.name: files.sha256(path) for path in sorted(partial.iterdir())}
             files.write_json(partial / TRIAL, {"key": key, **described, "sha256": hashes})
         return entry

@@ -59,7 +59,7 @@ def train(
         The network after the last epoch.
 
     Raises:
-        Diverged: The loss became NaN or infinite.
+        Diverged: The loss or a weight became NaN or infinite.
     """
     torch.manual_seed(int(generator(trial.seed, "first weights").integers(2**63)))
     network = catalog.build(trial.model, store.channels, store.patch_size)
@@ -89,6 +89,8 @@ def train(
             if not np.isfinite(total):
                 raise Diverged(f"the loss became {loss.item()} in epoch {epoch + 1}, step {step}")
         seconds = time.perf_counter() - started
+        if not all(bool(torch.isfinite(weight).all()) for weight in network.state_dict().values()):
+            raise Diverged(f"a weight became NaN or infinite in epoch {epoch + 1}")
         val_loss, val_psnr = validate(denoiser, held_out, loss_of)
         after_epoch(
             Epoch(

@@ -67,6 +67,8 @@ def run(
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+    if not any(isinstance(error, BrokenProcessPool) for error in errors):
+        # NOTE: a killed worker may have left half a message, and then the reader would wait for the rest forever.
         news.put((_END, None))
         reader.join()
     for error in errors:

@@ -50,10 +50,11 @@ class Trial:
             "data_sha256": store.sha256,
         }
 
-    def key(self, store: PatchStore) -> str:
-        """Return the hash of the trial's settings, its data and the code that trains it."""
+    def key(self, store: PatchStore, device: str) -> str:
+        """Return the hash of the trial's settings and data, of the device's kind and of the code that trains it."""
         described = self.describe(store) | {
             "code": code_digest(self.model),
+            "device": device,
             "torch": importlib.metadata.version("torch"),
         }
         described.pop("name")
@@ -66,8 +67,10 @@ def code_digest(model: str) -> str:
     sources = [
         *sorted((package / "training").glob("*.py")),
         *sorted((package / "noise").glob("*.py")),
-        package / "models" / "keras_layers.py",
-        package / "models" / f"{model}.py",
+        *(package / "models" / f"{name}.py" for name in (model, "catalog", "keras_layers")),
+        package / "evaluation" / "metrics.py",
+        package / "images" / "store.py",
+        package / "inference" / "denoiser.py",
         package / "randomness.py",
     ]
     return files.digest({path.relative_to(package).as_posix(): files.sha256(path) for path in sources})
