@@ -21,7 +21,8 @@ from degrain.images.store import PatchStore
 from degrain.params import OptimizerParams, Params
 from degrain.training import grid, loop, side_by_side
 from degrain.training.batches import Batches
-from degrain.training.ledger import Ledger, read_trials
+from degrain.training.ledger import Ledger
+from degrain.training.records import read_trials
 from degrain.training.trial import Trial, expand
 
 CPU = torch.device("cpu")

@@ -15,9 +15,7 @@ from degrain.errors import ModelError
 from degrain.evaluation import metrics
 from degrain.inference import tiling
 from degrain.models import catalog
-
-WEIGHTS = "weights.safetensors"
-TRIAL = "trial.json"
+from degrain.training.records import TRIAL, WEIGHTS
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from degrain.errors import ModelError, RegistryError, nearest
-from degrain.inference.denoiser import TRIAL
 from degrain.registry import promotion, tracking
+from degrain.training.records import TRIAL
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import pandas as pd
 
 from degrain import files
 from degrain.report import figures
+from degrain.training.records import TRIAL, WEIGHTS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -155,7 +156,7 @@ def log_model(client: MlflowClient, run: str, folder: Path) -> str:
     with tempfile.TemporaryDirectory() as temporary:
         package = Path(temporary) / "model"
         package.mkdir()
-        for name in ("weights.safetensors", "trial.json"):
+        for name in (WEIGHTS, TRIAL):
             (package / name).write_bytes((folder / name).read_bytes())
         client.log_artifacts(run, str(package), "model")
     return f"{client.get_run(run).info.artifact_uri}/model"

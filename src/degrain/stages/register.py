@@ -15,11 +15,11 @@ from degrain import environment, files
 from degrain.errors import ModelError
 from degrain.evaluation import ranking, scoring
 from degrain.images.store import PatchStore
-from degrain.inference.denoiser import WEIGHTS, Denoiser
+from degrain.inference.denoiser import Denoiser
 from degrain.params import Params
 from degrain.registry import loading, promotion, publishing, tracking
 from degrain.stages import EVALUATED, METRICS, PREPARED, REGISTRATION, REPORT, TRIALS
-from degrain.training.ledger import HISTORY, read_trials
+from degrain.training.records import HISTORY, WEIGHTS, read_trials
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -13,7 +13,7 @@ from degrain.images.store import STORE
 from degrain.params import Params
 from degrain.report import html
 from degrain.stages import DATA_DOCS, EVALUATED, MANIFEST, PREPARED, REPORT, TRIALS, VALIDATION
-from degrain.training.ledger import HISTORY, read_trials
+from degrain.training.records import HISTORY, read_trials
 
 log = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from rich.progress import Progress
 from degrain import console, environment, files
 from degrain.errors import Diverged
 from degrain.images.store import PatchStore
-from degrain.inference.denoiser import TRIAL
 from degrain.training import loop, side_by_side
 from degrain.training.ledger import Ledger
+from degrain.training.records import TRIAL
 from degrain.training.trial import Trial
 
 log = logging.getLogger(__name__)

@@ -18,12 +18,10 @@ import torch
 
 from degrain import environment, files
 from degrain.errors import DataError, OutputError
-from degrain.inference.denoiser import TRIAL, WEIGHTS
 from degrain.training.loop import Epoch
+from degrain.training.records import HISTORY, TRIAL, WEIGHTS
 
 log = logging.getLogger(__name__)
-
-HISTORY = "history.csv"
 
 
 class Ledger:
@@ -91,18 +89,3 @@ class Ledger:
             hashes = {path.name: files.sha256(path) for path in sorted(partial.iterdir())}
             files.write_json(partial / TRIAL, {"key": key, **described, "sha256": hashes})
         return entry
-
-
-def read_trials(folder: Path, models: list[str]) -> list[dict[str, Any]]:
-    """Read the trial.json of every trial of the study, in the order of the study's models.
-
-    Raises:
-        DataError: A model has no trials here.
-    """
-    trials = []
-    for model in models:
-        found = sorted((folder / model).glob(f"*/{TRIAL}"))
-        if not found:
-            raise DataError(f"{folder / model} holds no trials; run: dvc repro train@{model}")
-        trials += [files.read_json(path) for path in found]
-    return trials

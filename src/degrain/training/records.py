@@ -1,0 +1,28 @@
+"""What a trial leaves on the disk, and reading it again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from degrain import files
+from degrain.errors import DataError
+
+TRIAL = "trial.json"
+HISTORY = "history.csv"
+WEIGHTS = "weights.safetensors"
+
+
+def read_trials(folder: Path, models: list[str]) -> list[dict[str, Any]]:
+    """Read the trial.json of every trial of the study, in the order of the study's models.
+
+    Raises:
+        DataError: A model has no trials here.
+    """
+    trials = []
+    for model in models:
+        found = sorted((folder / model).glob(f"*/{TRIAL}"))
+        if not found:
+            raise DataError(f"{folder / model} holds no trials; run: dvc repro train@{model}")
+        trials += [files.read_json(path) for path in found]
+    return trials
