@@ -8,10 +8,10 @@ export PATH := $(BIN):$(PATH)
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help env repro test lint format bench mlflow clean distclean
+.PHONY: help env repro test test-slow lint format bench mlflow clean distclean
 
 help: ## Print this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 env: $(READY) ## Make the virtual environment (VENV=.venv, PYTHON=python3, TORCH_BACKEND=auto)
 
@@ -23,8 +23,11 @@ repro: $(READY) ## Run the study in params.yaml from download to registration; d
 	@degrain check
 	dvc repro
 
-test: $(READY) ## Run the tests
-	pytest
+test: $(READY) ## Run the tests (four minutes on two cores)
+	pytest -n 2 --dist loadgroup -m "not slow"
+
+test-slow: $(READY) ## Run the tests that take whole runs of the pipeline
+	pytest -m slow
 
 lint: $(READY) ## ruff and mypy
 	ruff check .

@@ -96,6 +96,8 @@ class Children:
             if alarm:
                 alarm.cancel()
             _stop(child)
+            if child.stdout:
+                child.stdout.close()
             with self._lock:
                 self._running.discard(child)
         if code:

@@ -90,13 +90,17 @@ def _project() -> Iterator[Finding]:
     except DegrainError as error:
         yield MISSING, "params.yaml", str(error)
         return
-    yield OK, "MLflow", environment.tracking_uri()
+    uri = environment.tracking_uri()
+    yield OK, "MLflow", uri
+    name = params.register_.name
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+        yield NOTE, "champion", f"{name} has none yet: make repro"
+        return
     try:
         from degrain.registry import promotion, tracking
 
         with tracking.connect() as client:
-            holder = promotion.current(client, params.register_.name)
-        name = params.register_.name
+            holder = promotion.current(client, name)
         text = f"version {holder.version} of {name}" if holder else f"{name} has none yet: make repro"
         yield (OK if holder else NOTE), "champion", text
     except DegrainError as error:

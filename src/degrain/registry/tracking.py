@@ -27,16 +27,15 @@ def connect() -> Iterator[MlflowClient]:
     uri = environment.tracking_uri()
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NOTE: MLflow warns of its own dependencies' deprecations.
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
-        # NOTE: these set their level when they are imported.
-        logging.getLogger("alembic").setLevel(logging.WARNING)
+        # NOTE: they set their level when they are imported.
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         try:
             yield MlflowClient(tracking_uri=uri, registry_uri=uri)
         except (MlflowException, SQLAlchemyError) as error:

@@ -1,0 +1,126 @@
+"""The report in a real browser: it is whole, it moves, and it loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from degrain.report import figures
+from tests.conftest import Project
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+needs_browser = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER) and not os.environ.get("CI"),
+    reason="needs chromium and chromedriver: apt-get install chromium chromium-driver",
+)
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Any]:
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for argument in (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--window-size=1280,900",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@needs_browser
+@pytest.mark.browser
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_the_report_works_in_a_browser(reproduced: Project, browser: Any) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    page = (reproduced.folder / "results" / "report.html").as_uri()
+    browser.get(page)
+    assert browser.title == "Tiny <study> & test - degrain"
+
+    # The slider moves: with the pointer's value and with the keys.
+    compare = browser.find_element(By.CSS_SELECTOR, ".compare[data-photograph=chelsea]")
+    slider = compare.find_element(By.TAG_NAME, "input")
+    over = compare.find_element(By.CSS_SELECTOR, ".over")
+    at_half = over.value_of_css_property("clip-path")
+    slider.send_keys(Keys.HOME)
+    assert slider.get_attribute("value") == "0"
+    at_start = over.value_of_css_property("clip-path")
+    slider.send_keys(Keys.END)
+    at_end = over.value_of_css_property("clip-path")
+    assert len({at_half, at_start, at_end}) == 3
+
+    # The right-hand side can be the clean original.
+    figure = compare.find_element(By.XPATH, "..")
+    figure.find_element(By.CSS_SELECTOR, "input[value=clean]").click()
+    assert compare.find_element(By.CSS_SELECTOR, ".under.clean").is_displayed()
+    assert not compare.find_element(By.CSS_SELECTOR, ".under.denoised").is_displayed()
+
+    # Every picture is really there.
+    broken = "return [...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.alt)"
+    assert browser.execute_script(broken) == []
+    assert len(browser.find_elements(By.CSS_SELECTOR, "svg")) == 2 + 2
+    assert len(browser.find_elements(By.CSS_SELECTOR, "tr.champion")) == 1
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#ranking tbody tr")) == 4 + 2
+
+    # Nothing complains, nothing is loaded from elsewhere.
+    assert browser.get_log("browser") == []
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    requested = {
+        event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"
+    }
+    assert {url for url in requested if not url.startswith(("data:", "chrome:"))} == {page}
+
+
+def test_the_report_names_no_other_address(reproduced: Project) -> None:
+    text = (reproduced.folder / "results" / "report.html").read_text()
+    text = re.sub(r'"data:[^"]*"', '""', text)
+    links = set(re.findall(r'(?:src|href|url)\s*[=(]\s*"?([^")\s>]+)', text))
+    inside = {link for link in links if link.startswith("#") or link == '""'}
+    assert links - inside == {"validation/index.html"}
+
+
+def test_text_from_the_study_is_escaped(reproduced: Project) -> None:
+    text = (reproduced.folder / "results" / "report.html").read_text()
+    assert "Tiny &lt;study&gt; &amp; test" in text
+    assert "Tiny <study>" not in text
+
+
+def test_the_report_says_what_made_it(reproduced: Project) -> None:
+    import torch
+
+    text = (reproduced.folder / "results" / "report.html").read_text()
+    commit = reproduced.run("git", "rev-parse", "--short=12", "HEAD").stdout.strip()
+    assert f"commit {commit}." in text
+    assert torch.__version__.split("+")[0] in text
+
+
+def test_figures_are_the_same_every_time_and_keep_empty_cells_empty() -> None:
+    cells = [{"optimizer": "adam", "loss": "mse", "val_psnr": 30.123}]
+    drawing = figures.heat_map(cells, ["adam", "adadelta"], ["mse", "mae"])
+    assert drawing == figures.heat_map(cells, ["adam", "adadelta"], ["mse", "mae"])
+    assert drawing.startswith("<svg")
+    assert drawing.count("30.12") == 1
+    assert drawing.count(">-<") == 3

@@ -1,0 +1,228 @@
+"""The command line: a mistake is one line and exit code 2, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import save_file
+
+from degrain.images import reading
+from degrain.models import catalog
+from tests.conftest import BIN, merged, picture, save
+
+
+@pytest.fixture
+def folder(tmp_path: Path, tiny: dict[str, Any]) -> Path:
+    """A folder with params.yaml and an untrained U-Net, which gives back what it gets."""
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(tiny))
+    model = tmp_path / "model"
+    model.mkdir()
+    save_file(catalog.build("unet", 3, 32).state_dict(), model / "weights.safetensors")
+    (model / "trial.json").write_text(json.dumps({"model": "unet", "channels": 3, "patch_size": 32}))
+    return tmp_path
+
+
+def degrain(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(BIN / "degrain"), *arguments],
+        cwd=folder,
+        env=os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "160"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def assert_one_line(done: subprocess.CompletedProcess[str], words: str) -> None:
+    assert done.returncode == 2, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("degrain: ")
+    assert words in lines[0]
+
+
+@pytest.mark.parametrize("stage", ["download", "validate", "prepare", "evaluate", "report", "register"])
+def test_every_stage_refuses_a_misspelt_parameter(folder: Path, tiny: dict[str, Any], stage: str) -> None:
+    (folder / "params.yaml").write_text(yaml.safe_dump(merged(tiny, {"train": {"epoch": 3}})))
+    assert_one_line(degrain(folder, stage), "train.epoch is not a parameter; did you mean 'epochs'?")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "--model", "unt"], "'unt' is not in train.models"),
+        (["validate"], "data/raw/photos is missing; run: degrain download"),
+        (["prepare"], "data/validated/manifest.parquet is missing"),
+        (["evaluate"], "data/prepared/store.json is missing"),
+        (["denoise", "gone.png", "x.png"], "gone.png does not exist"),
+        (["denoise", "good.png", "x.png", "--model", "nothing"], "no model 'nothing'"),
+        (["denoise", "good.png", "x.png", "--model", "empty"], "empty holds no trained model"),
+        (["denoise", "good.png", "good.png", "--model", "model"], "good.png is the input itself"),
+        (["denoise", "good.png", "x.webm", "--model", "model"], "must end with"),
+        (["denoise", "empty", "out", "--model", "model"], "empty holds no image"),
+        (["denoise", "broken.png", "x.png", "--model", "model"], "broken.png is damaged"),
+        (["denoise", "good.png", "params.yaml/x.png", "--model", "model"], "cannot write params.yaml/x.png"),
+        (["check", "--params", "other.yaml"], "other.yaml is not here"),
+        (["check", "--params", "empty"], "cannot read empty"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_two(folder: Path, arguments: list[str], words: str) -> None:
+    (folder / "empty").mkdir()
+    whole = save(folder / "good.png", picture(0)).read_bytes()
+    (folder / "broken.png").write_bytes(whole[:-500])
+    done = degrain(folder, *arguments)
+    assert_one_line(done, words)
+    assert (folder / "good.png").read_bytes() == whole
+
+
+@pytest.mark.parametrize("arguments", [["denois"], ["train"], ["denoise", "a", "b", "--overlp", "3"]])
+def test_a_misspelt_command_or_option_is_refused(folder: Path, arguments: list[str]) -> None:
+    done = degrain(folder, *arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.tif", "gray.png", "deep.png", "tiny.png"])
+def test_files_of_every_kind_are_denoised(folder: Path, name: str) -> None:
+    shape = {"gray.png": (70, 51, 1), "tiny.png": (3, 2, 3)}.get(name, (70, 301, 3))
+    pixels = picture(0, *shape)
+    if name == "deep.png":
+        pixels = pixels.astype(np.uint16) * 257 + 3
+    reading.write(folder / name, reading.Picture(pixels))
+    done = degrain(folder, "denoise", name, f"out/{name}", "--model", "model", "--tile", "64")
+    assert done.returncode == 0, done.stderr
+    before, after = reading.read(folder / name).pixels, reading.read(folder / "out" / name).pixels
+    assert after.dtype == before.dtype
+    # An untrained U-Net returns its input; JPEG loses a little at each writing.
+    assert np.abs(after.astype(int) - before).max() <= (12 if name == "x.jpg" else 1)
+
+
+def test_a_folder_is_denoised_and_a_broken_file_does_not_stop_the_others(folder: Path) -> None:
+    for i in range(3):
+        save(folder / "in" / f"{i}.png", picture(i))
+    (folder / "in" / "1.png").write_text("broken")
+    (folder / "in" / "notes.txt").write_text("not an image")
+    done = degrain(folder, "denoise", "in", "out", "--model", "model")
+    assert done.returncode == 2
+    assert "1.png is not a PNG" in done.stderr
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["0.png", "2.png"]
+
+
+def test_a_full_disk_leaves_no_half_image(folder: Path) -> None:
+    save(folder / "good.png", np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8))
+    script = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000));"
+        "from degrain.cli import main; main(sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", script, "denoise", "good.png", "out.png", "--model", "model"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert_one_line(done, "cannot write out.png: File too large")
+    assert not list(folder.glob("*.partial"))
+    assert not (folder / "out.png").exists()
+
+
+def test_a_damaged_image_stops_validation_and_is_named(folder: Path) -> None:
+    assert degrain(folder, "download").returncode == 0
+    image = folder / "data" / "raw" / "photos" / "coffee.png"
+    image.write_bytes(image.read_bytes()[:100_000])
+    assert_one_line(degrain(folder, "validate"), "coffee.png is damaged")
+    image.unlink()
+    assert_one_line(degrain(folder, "validate"), "coffee.png does not exist")
+
+
+def test_a_damaged_image_is_quarantined_when_the_study_says_so(folder: Path, tiny: dict[str, Any]) -> None:
+    assert degrain(folder, "download").returncode == 0
+    (folder / "data" / "raw" / "photos" / "rocket.jpg").write_bytes(b"broken")
+    lenient = {"validate": {"on_failure": "quarantine", "min_images": 8}}
+    (folder / "params.yaml").write_text(yaml.safe_dump(merged(tiny, lenient)))
+    done = degrain(folder, "validate")
+    assert done.returncode == 0, done.stderr
+    assert "rocket.jpg is quarantined" in done.stderr
+    assert degrain(folder, "prepare").returncode == 0
+    store = json.loads((folder / "data" / "prepared" / "store.json").read_text())
+    assert "rocket" not in [source for side in store["sources"].values() for source in side]
+    (folder / "params.yaml").write_text(
+        yaml.safe_dump(merged(tiny, {"validate": {"on_failure": "quarantine", "min_images": 9}}))
+    )
+    assert_one_line(degrain(folder, "validate"), "8 images are left without rocket.jpg")
+
+
+@pytest.fixture
+def prepared(folder: Path) -> Path:
+    """The folder, ready to train."""
+    for stage in ("download", "validate", "prepare"):
+        done = degrain(folder, stage)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_training_that_is_stopped_keeps_what_is_done_and_goes_on(
+    prepared: Path, tiny: dict[str, Any], number: signal.Signals
+) -> None:
+    study = merged(
+        tiny, {"train": {"models": ["unet"], "epochs": 3, "losses": ["mse", "mae"], "patches_per_epoch": 40}}
+    )
+    (prepared / "params.yaml").write_text(yaml.safe_dump(study))
+    ledger = prepared / ".degrain" / "trials"
+    training = subprocess.Popen(
+        [str(BIN / "degrain"), "train", "--model", "unet"],
+        cwd=prepared,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"DEGRAIN_THREADS": "2"},
+    )
+    deadline = time.monotonic() + 100
+    while not [p for p in ledger.glob("*") if not p.name.endswith(".partial")] and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(training.pid, number) if number == signal.SIGINT else training.kill()
+    _, errors = training.communicate(timeout=60)
+    assert not (prepared / "data" / "trials" / "unet").exists()
+    if number == signal.SIGINT:
+        assert training.returncode == 130
+        assert "degrain: interrupted; what is finished is kept" in errors
+        assert "Traceback" not in errors
+    done = degrain(prepared, "train", "--model", "unet")
+    assert done.returncode == 0, done.stderr
+    assert "already trained, taken from the ledger" in done.stderr
+    trials = sorted((prepared / "data" / "trials" / "unet").iterdir())
+    assert len(trials) == 4
+    for trial in trials:
+        recorded = json.loads((trial / "trial.json").read_text())
+        assert (recorded["state"], recorded["name"]) == ("done", trial.name)
+    time.sleep(0.5)
+    assert not list((prepared / ".degrain" / "trials").glob("*.partial"))
+
+
+def test_doctor_says_what_is_here(folder: Path) -> None:
+    done = degrain(folder, "doctor")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"ok\s+torch\s+" + re.escape(torch.__version__.split("+")[0]), done.stderr)
+    assert "has none yet: make repro" in done.stderr
+
+
+def test_doctor_says_what_is_missing(tmp_path: Path) -> None:
+    done = degrain(tmp_path, "doctor")
+    assert done.returncode == 1
+    assert "params.yaml is not here" in done.stderr
+
+
+def test_help_has_examples(folder: Path) -> None:
+    done = degrain(folder, "denoise", "--help")
+    assert done.returncode == 0
+    assert "degrain denoise noisy.png clean.png" in done.stdout
