@@ -55,6 +55,7 @@ def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that look at the same pipeline run belong on the same worker, so that it runs once."""
     for item in items:
@@ -167,8 +168,10 @@ def clone(folder: Path, study: dict[str, Any]) -> Project:
     study_file.write_text("# @package _global_\n" + yaml.safe_dump(study, sort_keys=False))
     for command in (
         ("git", "init", "-q", "-b", "main"),
+        ("git", "config", "user.name", "test"),
+        ("git", "config", "user.email", "test@example.com"),
         ("git", "add", "-A"),
-        ("git", "-c", "user.name=test", "-c", "user.email=test@example.com", "commit", "-qm", "a study"),
+        ("git", "commit", "-qm", "a study"),
     ):
         done = project.run(*command)
         assert done.returncode == 0, done.stderr

@@ -1,0 +1,1 @@
+"""Measurements of this machine, apart from the tests: `make bench`, or `python -m benchmarks NAME`."""
