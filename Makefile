@@ -8,7 +8,7 @@ export PATH := $(BIN):$(PATH)
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help env repro test test-slow lint format bench mlflow clean distclean
+.PHONY: help env repro test test-slow lint format bench flow mlflow clean distclean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ format: $(READY) ## Format the code
 
 bench: $(READY) ## Measure the pipeline's parts on this machine
 	python -m benchmarks
+
+flow: $(READY) ## Run the same graph as a Prefect flow
+	python -m pipelines.reproduce
 
 mlflow: $(READY) ## Open the MLflow UI on http://127.0.0.1:5000
 	mlflow server --host 127.0.0.1 --port 5000 --backend-store-uri "$$(degrain tracking-uri)"

@@ -1,0 +1,49 @@
+"""The README says what is true."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from scripts.readme_table import update
+from tests.conftest import BIN, ROOT
+
+README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_the_table_of_results_is_that_of_the_metrics_in_git() -> None:
+    """Of the commit, not of the working folder, which may hold another study's results."""
+    shown = subprocess.run(["git", "show", "HEAD:results/metrics.json"], cwd=ROOT, capture_output=True, check=True)
+    assert update(README, json.loads(shown.stdout)) == README
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
+        assert (page.parent / link).exists(), link
+
+
+def test_the_make_targets_it_names_exist() -> None:
+    targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"^make ([a-z-]+)", README, re.MULTILINE)) <= set(targets)
+
+
+def test_the_commands_it_names_exist() -> None:
+    shown = subprocess.run([str(BIN / "degrain"), "--help"], capture_output=True, text=True, check=True).stdout
+    commands = set(re.findall(r"^degrain ([a-z]+)", README, re.MULTILINE))
+    assert commands == {"denoise", "doctor"}
+    assert all(command in shown for command in commands)
+
+
+def test_no_machines_path_is_committed() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    homes = re.compile(r"/(home|root|Users)/[a-z]")
+    for name in listed.stdout.splitlines():
+        path = ROOT / name
+        if path.is_file() and path.suffix != ".png":
+            assert not homes.search(path.read_text()), name
