@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from scripts.readme_table import update
+
 from tests.conftest import BIN, ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -35,7 +35,8 @@ def test_the_make_targets_it_names_exist() -> None:
 
 def test_the_commands_it_names_exist() -> None:
     shown = subprocess.run([str(BIN / "degrain"), "--help"], capture_output=True, text=True, check=True).stdout
-    commands = set(re.findall(r"^degrain ([a-z]+)", README, re.MULTILINE))
+    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
+    commands = set(re.findall(r"^degrain ([a-z]+)", blocks, re.MULTILINE))
     assert commands == {"denoise", "doctor"}
     assert all(command in shown for command in commands)
 
