@@ -50,7 +50,8 @@ def new_folder(target: Path) -> Iterator[Path]:
         try:
             partial.replace(target)
         except OSError:
-            aside.replace(target)
+            if aside.exists():
+                aside.replace(target)
             raise
         _remove(aside)
 

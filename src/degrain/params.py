@@ -6,7 +6,7 @@ The texts of the fields are the reference page docs/params.md (`degrain params` 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -268,12 +268,16 @@ def _sections(section: type[BaseModel]) -> dict[str, type[BaseModel]]:
     """The sections directly inside one, by the name that params.yaml uses; those of lists too."""
     inner = {}
     for name, field in section.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
+        if kind := _section_within(field.annotation):
             inner[field.alias or name] = kind
-        elif name == "optimizers":
-            inner[name] = OptimizerParams
     return inner
+
+
+def _section_within(annotation: Any) -> type[BaseModel] | None:
+    """The section that a type is or, as in list[Annotated[Section, ...]], is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_section_within, get_args(annotation))), None)
 
 
 def reference() -> str:

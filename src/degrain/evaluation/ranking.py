@@ -81,6 +81,14 @@ def rank(
     return sorted(cells, key=lambda cell: -float(cell["val_psnr"]))
 
 
+def best_of_models(ranked: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the best cell of each model, best model first, out of ranked cells."""
+    first: dict[str, dict[str, Any]] = {}
+    for cell in ranked:
+        first.setdefault(cell["model"], cell)
+    return list(first.values())
+
+
 def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Average the scores of each method.
 

@@ -53,13 +53,14 @@ def download(reference: str, target: Path) -> Path:
     with tracking.connect() as client:
         from mlflow.artifacts import download_artifacts
 
-        if alias:
-            version = promotion.current(client, name) if alias == promotion.ALIAS else None
-            version = version or (client.get_model_version_by_alias(name, alias) if alias != promotion.ALIAS else None)
+        if alias == promotion.ALIAS:
+            version = promotion.current(client, name)
             if version is None:
                 raise RegistryError(
                     f"the registry has no {alias} of {name!r} yet: run make repro, or name a model: --model"
                 )
+        elif alias:
+            version = client.get_model_version_by_alias(name, alias)
         else:
             name, _, number = name.partition("/")
             if not number:

@@ -146,9 +146,8 @@ def _log_heat_maps(client: MlflowClient, run: str, grid: Grid) -> None:
         trials = [trial for trial in grid.trials.values() if trial["model"] == model]
         cells = [cell for cell in grid.ranking["cells"] if cell["model"] == model]
         if cells:
-            optimizers = list(dict.fromkeys(trial["optimizer"] for trial in trials))
-            losses = list(dict.fromkeys(trial["loss"] for trial in trials))
-            client.log_text(run, figures.heat_map(cells, optimizers, losses), f"figures/{model}-heat_map.svg")
+            drawing = figures.heat_map(cells, *figures.axes(trials))
+            client.log_text(run, drawing, f"figures/{model}-heat_map.svg")
 
 
 def log_model(client: MlflowClient, run: str, folder: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,13 @@ def learning_curves(histories: dict[str, pd.DataFrame], losses: dict[str, str]) 
             panel.legend(frameon=False, fontsize=7)
         panels[-1].set(title="validation PSNR, dB", xlabel="epoch")
         return _svg(figure)
+
+
+def axes(trials: Iterable[dict[str, Any]]) -> tuple[list[str], list[str]]:
+    """Return the optimizers and the losses of trials, each in the order in which they first come."""
+    pairs = [(trial["optimizer"], trial["loss"]) for trial in trials]
+    optimizers, losses = (list(dict.fromkeys(axis)) for axis in zip(*pairs, strict=True))
+    return optimizers, losses
 
 
 def heat_map(cells: list[dict[str, Any]], optimizers: list[str], losses: list[str]) -> str:

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 from PIL import Image
 
-from degrain.evaluation import baselines
+from degrain.evaluation import baselines, ranking
 from degrain.models import catalog
 from degrain.report import figures
 
@@ -71,19 +71,19 @@ def render(material: Material) -> str:
     return environment.get_template("template.html").render(
         material=material,
         champion=next(cell for cell in cells if cell["best_trial"] == material.ranking["champion"]),
-        networks=material.ranking["cells"],
+        networks=cells,
         references=_references(material.ranking),
         titles={name: catalog.spec(name).title for name in models},
         best_baseline=_best_baseline(material.ranking),
         models=[_model(material, name) for name in models],
         photographs=_photographs(material.examples / "photographs"),
-        patches=_patches(material.examples / "patches", [cell["best_trial"] for cell in _best_cells(cells)]),
+        patches=_patches(material.examples / "patches", [cell["best_trial"] for cell in ranking.best_of_models(cells)]),
         settings=list(_flat("", material.params)),
         error_gain=ERROR_GAIN,
     )
 
 
-def _references(ranking: dict[str, Any]) -> list[dict[str, Any]]:
+def _references(ranked: dict[str, Any]) -> list[dict[str, Any]]:
     """What the networks have to beat: classical denoisers and the noisy input, best on the photographs first."""
     rows = [
         {
@@ -91,32 +91,22 @@ def _references(ranking: dict[str, Any]) -> list[dict[str, Any]]:
             "detail": ", ".join(f"{key} {value}" for key, value in values["settings"].items()),
             **values,
         }
-        for name, values in ranking["baselines"].items()
+        for name, values in ranked["baselines"].items()
     ]
-    rows.append({"name": "Noisy input", "detail": "", **ranking["identity"]})
+    rows.append({"name": "Noisy input", "detail": "", **ranked["identity"]})
     return sorted(rows, key=lambda row: -float(row["photograph_psnr"]))
 
 
-def _best_cells(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The best cell of each network, best network first."""
-    first: dict[str, dict[str, Any]] = {}
-    for cell in cells:
-        first.setdefault(cell["model"], cell)
-    return list(first.values())
-
-
-def _best_baseline(ranking: dict[str, Any]) -> dict[str, Any] | None:
-    if not ranking["baselines"]:
+def _best_baseline(ranked: dict[str, Any]) -> dict[str, Any] | None:
+    if not ranked["baselines"]:
         return None
-    name, values = max(ranking["baselines"].items(), key=lambda item: float(item[1]["photograph_psnr"]))
+    name, values = max(ranked["baselines"].items(), key=lambda item: float(item[1]["photograph_psnr"]))
     return {"title": baselines.BASELINES[name].title, **values}
 
 
 def _model(material: Material, name: str) -> dict[str, Any]:
     trials = [trial for trial in material.trials.values() if trial["model"] == name]
     cells = [cell for cell in material.ranking["cells"] if cell["model"] == name]
-    optimizers = list(dict.fromkeys(trial["optimizer"] for trial in trials))
-    losses = list(dict.fromkeys(trial["loss"] for trial in trials))
     labels = {trial["name"]: trial["name"].removeprefix(f"{name}-") for trial in trials}
     curves = {labels[trial]: material.histories[trial] for trial in labels if len(material.histories[trial])}
     spec = catalog.spec(name)
@@ -125,7 +115,7 @@ def _model(material: Material, name: str) -> dict[str, Any]:
         "title": spec.title,
         "source": spec.source,
         "parameters": cells[0]["parameters"] if cells else None,
-        "heat_map": Markup(figures.heat_map(cells, optimizers, losses)) if cells else None,  # noqa: S704
+        "heat_map": Markup(figures.heat_map(cells, *figures.axes(trials))) if cells else None,  # noqa: S704
         "curves": Markup(  # noqa: S704  (drawn by matplotlib, which escapes text)
             figures.learning_curves(curves, {labels[trial["name"]]: trial["loss"] for trial in trials})
         ),

@@ -15,7 +15,7 @@ from degrain.images.store import PatchStore
 from degrain.inference.denoiser import Denoiser
 from degrain.params import Params
 from degrain.stages import EVALUATED, METRICS, PLOTS, PREPARED, TRIALS
-from degrain.training.records import HISTORY, read_trials
+from degrain.training.records import read_histories, read_trials
 
 if TYPE_CHECKING:
     import torch
@@ -63,7 +63,7 @@ def run(params: Params) -> None:
                 "data_sha256": store.sha256,
             },
         )
-        shown = {cell["best_trial"]: methods[cell["best_trial"]] for cell in _best_of_models(ranked)}
+        shown = {cell["best_trial"]: methods[cell["best_trial"]] for cell in ranking.best_of_models(ranked)}
         examples.write(folder / "examples", store, shown, methods[champion], params.report.strips)
     files.write_json(METRICS, _metrics(ranked, summary, params.evaluate.baselines))
     _write_plots(trials, ranked, summary, params)
@@ -81,11 +81,6 @@ def run(params: Params) -> None:
 def _method(trial: dict[str, Any], params: Params, device: torch.device) -> scoring.Method:
     denoiser = Denoiser.load(TRIALS / trial["model"] / trial["name"], device)
     return scoring.model(trial["name"], denoiser, params.evaluate.tile, params.evaluate.overlap)
-
-
-def _best_of_models(ranked: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The best cell of each model; the first of a model is the best, as they are ranked."""
-    return list({cell["model"]: cell for cell in reversed(ranked)}.values())
 
 
 def _metrics(ranked: list[dict[str, Any]], summary: dict[str, dict[str, float]], names: list[str]) -> dict[str, Any]:
@@ -111,12 +106,10 @@ def _write_plots(
 ) -> None:
     """Write the tables behind `dvc plots show`."""
     with files.new_folder(PLOTS) as folder:
-        histories = [
-            pd.read_csv(TRIALS / trial["model"] / trial["name"] / HISTORY).assign(trial=trial["name"])
-            for trial in trials
-        ]
-        curves = pd.concat(histories)[["trial", "epoch", "train_loss", "val_loss", "val_psnr"]]
-        curves.to_csv(folder / "learning_curves.csv", index=False)
+        histories = read_histories(TRIALS, trials)
+        curves = pd.concat([history.assign(trial=name) for name, history in histories.items()])
+        columns = ["trial", "epoch", "train_loss", "val_loss", "val_psnr"]
+        curves[columns].to_csv(folder / "learning_curves.csv", index=False)
         methods = [
             "identity",
             *params.evaluate.baselines,

@@ -19,7 +19,7 @@ from degrain.inference.denoiser import Denoiser
 from degrain.params import Params
 from degrain.registry import loading, promotion, publishing, tracking
 from degrain.stages import EVALUATED, METRICS, PREPARED, REGISTRATION, REPORT, TRIALS
-from degrain.training.records import HISTORY, WEIGHTS, read_trials
+from degrain.training.records import WEIGHTS, read_histories, read_trials
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,13 +35,14 @@ def run(params: Params) -> None:
     name = params.register_.name
     best = grid.trials[grid.ranking["champion"]]
     weights = best["sha256"][WEIGHTS]
+    protocol = _protocol(params, store)
     with tracking.connect() as client:
         parent, runs = publishing.publish(client, tracking.experiment(client, name), grid)
         holder = promotion.current(client, name)
         unchanged = holder is not None and holder.tags.get(promotion.WEIGHTS) == weights
         rivals = _rivals(params, grid.ranking)
         if holder is not None and not unchanged:
-            rivals.append(_champion(holder, store, params))
+            rivals.append(_champion(holder, store, params, protocol))
         verdicts = promotion.judge(grid.scores[best["name"]], rivals)
         refused = promotion.refusals(verdicts)
         version = holder.version if unchanged and holder else None
@@ -49,7 +50,7 @@ def run(params: Params) -> None:
             # In case a process was killed between moving the alias and recording it.
             promotion.remember(name, str(holder.version), {"trial": best["name"], "trial_key": best["key"]})
         if not refused and not unchanged:
-            version = _promote(client, name, best, runs[best["name"]], grid, holder, _protocol(params, store))
+            version = _promote(client, name, best, runs[best["name"]], grid, holder, protocol)
     files.write_json(
         REGISTRATION,
         {
@@ -81,7 +82,7 @@ def _grid(params: Params, store: PatchStore) -> publishing.Grid:
     return publishing.Grid(
         study=params.study.name,
         trials=trials,
-        histories={name: pd.read_csv(TRIALS / t["model"] / name / HISTORY) for name, t in trials.items()},
+        histories=read_histories(TRIALS, trials.values()),
         scores={name: scores[name] for name in trials if name in scores},
         ranking=files.read_json(EVALUATED / "ranking.json"),
         tags={"degrain.commit": environment.git_commit(), "degrain.data_sha256": store.sha256},
@@ -97,10 +98,10 @@ def _rivals(params: Params, ranked: dict[str, Any]) -> list[promotion.Rival]:
     ]
 
 
-def _champion(holder: ModelVersion, store: PatchStore, params: Params) -> promotion.Rival:
+def _champion(holder: ModelVersion, store: PatchStore, params: Params, protocol: str) -> promotion.Rival:
     """Return the present champion with its scores on the present test data, measured again if that has changed."""
     name = f"the champion, version {holder.version}"
-    if holder.tags.get("degrain.protocol") == _protocol(params, store):
+    if holder.tags.get("degrain.protocol") == protocol:
         return promotion.Rival(name, {m: float(holder.tags[f"degrain.{m}"]) for m in promotion.MEASURES}, 0.0)
     with TemporaryDirectory(prefix="degrain-") as temporary:
         folder = loading.download(f"models:/{holder.name}/{holder.version}", Path(temporary))

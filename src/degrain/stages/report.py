@@ -5,15 +5,13 @@ from __future__ import annotations
 import datetime
 import logging
 
-import pandas as pd
-
 from degrain import environment, files
 from degrain.datasets import manifest
 from degrain.images.store import STORE
 from degrain.params import Params
 from degrain.report import html
 from degrain.stages import DATA_DOCS, EVALUATED, MANIFEST, PREPARED, REPORT, TRIALS, VALIDATION
-from degrain.training.records import HISTORY, read_trials
+from degrain.training.records import read_histories, read_trials
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +23,7 @@ def run(params: Params) -> None:
         title=params.study.title,
         params=params.model_dump(mode="json", by_alias=True),
         ranking=files.read_json(EVALUATED / "ranking.json"),
-        histories={name: pd.read_csv(TRIALS / trial["model"] / name / HISTORY) for name, trial in trials.items()},
+        histories=read_histories(TRIALS, trials.values()),
         trials=trials,
         manifest=manifest.read(MANIFEST),
         validation=files.read_json(VALIDATION),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from degrain import files
 from degrain.errors import DataError
@@ -26,3 +29,8 @@ def read_trials(folder: Path, models: list[str]) -> list[dict[str, Any]]:
             raise DataError(f"{folder / model} holds no trials; run: dvc repro train@{model}")
         trials += [files.read_json(path) for path in found]
     return trials
+
+
+def read_histories(folder: Path, trials: Iterable[dict[str, Any]]) -> dict[str, pd.DataFrame]:
+    """Read the history of each trial, by its name."""
+    return {trial["name"]: pd.read_csv(folder / trial["model"] / trial["name"] / HISTORY) for trial in trials}
