@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from degrain.errors import ParamsError
-from degrain.params import load_params, reference
+from degrain.params import load_params
+from degrain.params.reference import reference
 from tests.conftest import ROOT, merged
 
 

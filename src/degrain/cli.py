@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 import degrain
 from degrain import console, environment
 from degrain.errors import DegrainError
-from degrain.params import DEFAULT_PATH, Params, load_params, reference
+from degrain.params import DEFAULT_PATH, Params, load_params
 
 log = logging.getLogger(__name__)
 
@@ -206,6 +206,8 @@ def check(params: ParamsOption = DEFAULT_PATH) -> None:
 @app.command("params")
 def params_reference() -> None:
     """Print the reference of all parameters as Markdown."""
+    from degrain.params.reference import reference
+
     typer.echo(reference())
 
 

@@ -1,0 +1,35 @@
+"""What every section of params.yaml has in common."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Section(BaseModel):
+    """A part of params.yaml: unknown keys are refused, values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def sections(section: type[BaseModel]) -> dict[str, tuple[type[BaseModel], ...]]:
+    """The sections directly inside one, by the name that params.yaml uses; those of lists and unions too."""
+    inner = {}
+    for name, field in section.model_fields.items():
+        if kinds := tuple(dict.fromkeys(_sections_within(field.annotation))):
+            inner[field.alias or name] = kinds
+    return inner
+
+
+def _sections_within(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that a type is or, as in list[Annotated[Section, ...]], is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [section for part in get_args(annotation) for section in _sections_within(part)]
+
+
+def kind_of(section: type[BaseModel]) -> str | None:
+    """What tells a section from the others of its union: the one value that its field `kind` may have."""
+    field = section.model_fields.get("kind")
+    return get_args(field.annotation)[0] if field else None

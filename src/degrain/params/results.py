@@ -1,0 +1,44 @@
+"""The sections `evaluate`, `report` and `register`: what is made of the trained models."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from degrain.params.base import Section
+
+
+class EvaluateParams(Section):
+    """How the trained models are measured."""
+
+    baselines: list[str] = Field(
+        ["gaussian", "median", "bilateral", "wavelet", "nlm", "tv"],
+        description="Classical denoisers to compare with; parameters are chosen on the validation split.",
+    )
+    tile: int = Field(256, ge=16, description="Side of the tiles of a whole photograph, in pixels.")
+    overlap: int = Field(32, ge=0, description="Overlap of neighbouring tiles, in pixels.")
+    bootstrap: int = Field(2000, ge=100, description="Resamples behind each interval.")
+    confidence: float = Field(0.95, gt=0, lt=1, description="Coverage of each interval.")
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> EvaluateParams:
+        if 2 * self.overlap > self.tile:
+            raise ValueError("overlap cannot be more than half of tile")
+        twice = sorted({name for name in self.baselines if self.baselines.count(name) > 1})
+        if twice:
+            raise ValueError(f"baselines: {', '.join(twice)} stands there twice")
+        return self
+
+
+class ReportParams(Section):
+    """What the report shows."""
+
+    strips: int = Field(6, ge=1, le=24, description="Test patches shown for each model.")
+
+
+class RegisterParams(Section):
+    """Where the best model goes, and what it must prove first."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Experiment and registered model in MLflow.")
+    min_gain: float = Field(
+        0.0, ge=0, description="dB by which it must beat the noisy input and each classical baseline."
+    )
