@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import batches, side_by_side, unet_transform
+from benchmarks import batches, data, side_by_side, unet_transform
 from degrain import environment
 
-BENCHMARKS = {"batches": batches.run, "side_by_side": side_by_side.run, "unet_transform": unet_transform.run}
+BENCHMARKS = {
+    "data": data.run,
+    "batches": batches.run,
+    "side_by_side": side_by_side.run,
+    "unet_transform": unet_transform.run,
+}
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from degrain.datasets import manifest, photos
+from degrain.formats.containers import Containers
 from degrain.images import preparation
 from degrain.images.store import PatchStore
 from degrain.params import Params, load_params
@@ -19,9 +20,13 @@ def quickstart() -> Iterator[tuple[Params, PatchStore]]:
     params = load_params(Path(__file__).parent.parent / "params.yaml")
     with tempfile.TemporaryDirectory() as temporary:
         raw, prepared = Path(temporary) / "raw", Path(temporary) / "prepared"
-        photos.download(raw)
+        raw.mkdir()
         prepared.mkdir()
-        preparation.fill(prepared, raw, manifest.build(raw, photos.images(raw)), params.prepare)
+        assert photos.PHOTOS.download is not None
+        photos.PHOTOS.download(raw, params.data)
+        with Containers(raw) as containers:
+            table = manifest.build(containers, photos.PHOTOS.images(raw, params.data))
+            preparation.fill(prepared, containers, table, params.prepare)
         yield params, PatchStore.open(prepared)
 
 

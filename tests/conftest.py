@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from PIL import Image
@@ -21,12 +22,17 @@ from degrain import environment
 # Before any test imports a library that calls home; a test that reaches out would be a bug.
 environment.switch_off_telemetry()
 
+from degrain.datasets import listing, manifest  # noqa: E402
+from degrain.formats.containers import Containers  # noqa: E402
 from degrain.images import preparation  # noqa: E402
 from degrain.images.store import PatchStore  # noqa: E402
 from degrain.params import Params  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
+
+# Real images in the layouts in which they are published; tests that need them are skipped where they are not.
+MIRROR = ROOT.parent / "shared" / "data"
 
 # The quickstart study, cut down to seconds.
 TINY: dict[str, Any] = {
@@ -46,13 +52,21 @@ TINY: dict[str, Any] = {
 }
 
 
+class Whole(dict[str, Any]):
+    """A section that replaces another instead of being laid over it, as noise of another kind must."""
+
+
 def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     """The first dictionary with the second laid over it, section by section."""
     result = dict(base)
     for key, value in change.items():
         old = base.get(key)
-        result[key] = merged(old, value) if isinstance(value, dict) and isinstance(old, dict) else value
+        result[key] = merged(old, value) if _both(value, old) else value
     return result
+
+
+def _both(value: Any, old: Any) -> bool:
+    return isinstance(value, dict) and isinstance(old, dict) and not isinstance(value, Whole)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -98,22 +112,33 @@ def save(path: Path, pixels: np.ndarray) -> Path:
     return path
 
 
+def manifest_of(raw: Path) -> pd.DataFrame:
+    """The manifest of a folder of images, each a source of its own."""
+    names = sorted(path.relative_to(raw).as_posix() for path in raw.rglob("*") if path.is_file())
+    listed = listing.table({"path": name, "source": Path(name).stem} for name in names)
+    with Containers(raw) as containers:
+        return manifest.build(containers, listed)
+
+
+def prepare(folder: Path, raw: Path, table: pd.DataFrame, params: Params) -> PatchStore:
+    """A store in a new folder."""
+    folder.mkdir()
+    with Containers(raw, "linear") as containers:
+        preparation.fill(folder, containers, table, params.prepare)
+    return PatchStore.open(folder)
+
+
 @pytest.fixture
 def store(tmp_path: Path, make_params: Callable[..., Params]) -> PatchStore:
     """A prepared store of three generated images."""
-    import pandas as pd
-
     names = ["a", "b", "c"]
     for i, name in enumerate(names):
         save(tmp_path / "raw" / f"{name}.png", picture(i))
-    manifest = pd.DataFrame({"path": [f"{n}.png" for n in names], "source": names, "channels": [3] * 3})
+    table = manifest_of(tmp_path / "raw")
     params = make_params(
         prepare={"patch_size": 32, "stride": 32, "split": {"val": ["b"], "test": ["c"]}, "min_std": 0.0}
     )
-    folder = tmp_path / "prepared"
-    folder.mkdir()
-    preparation.fill(folder, tmp_path / "raw", manifest, params.prepare)
-    return PatchStore.open(folder)
+    return prepare(tmp_path / "prepared", tmp_path / "raw", table, params)
 
 
 @dataclass(frozen=True)
@@ -176,6 +201,24 @@ def clone(folder: Path, study: dict[str, Any]) -> Project:
         done = project.run(*command)
         assert done.returncode == 0, done.stderr
     return project
+
+
+@pytest.fixture
+def run_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Params]:
+    """Run the first stages of a study in an empty folder, with the mirror of data sets."""
+    from degrain.stages import download, prepare, validate
+
+    stages = {"download": download.run, "validate": validate.run, "prepare": prepare.run}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DEGRAIN_MIRROR", str(MIRROR))
+
+    def run(made: dict[str, Any], *names: str) -> Params:
+        params = Params.model_validate(made)
+        for name in names:
+            stages[name](params)
+        return params
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
 from safetensors.torch import save_file
 
-from degrain.images import reading
+from degrain.formats import reading
 from degrain.models import catalog
 from tests.conftest import BIN, merged, picture, save
 
@@ -151,10 +152,12 @@ def test_a_damaged_image_is_quarantined_when_the_study_says_so(folder: Path, tin
     (folder / "params.yaml").write_text(yaml.safe_dump(merged(tiny, lenient)))
     done = degrain(folder, "validate")
     assert done.returncode == 0, done.stderr
-    assert "rocket.jpg is quarantined" in done.stderr
+    assert "quarantined: " in done.stderr
+    assert "rocket.jpg is not a PNG" in done.stderr
     assert degrain(folder, "prepare").returncode == 0
-    store = json.loads((folder / "data" / "prepared" / "store.json").read_text())
-    assert "rocket" not in [source for side in store["sources"].values() for source in side]
+    images = pd.read_parquet(folder / "data" / "prepared" / "images.parquet")
+    assert len(images) == 8
+    assert "rocket" not in set(images["source"])
     (folder / "params.yaml").write_text(
         yaml.safe_dump(merged(tiny, {"validate": {"on_failure": "quarantine", "min_images": 9}}))
     )

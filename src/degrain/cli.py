@@ -39,6 +39,7 @@ app = typer.Typer(
     "`dvc repro` runs the stages in order; each is also a command here.\n\n"
     "**Examples**\n\n"
     "- `degrain check`: is params.yaml a study that can run?\n"
+    "- `degrain datasets`: which data sets there are, and which are here\n"
     "- `degrain train --model unet`: train one model's grid\n"
     "- `degrain denoise noisy.png clean.png`: denoise with the champion\n"
     "- `degrain doctor`: what this machine has and what is missing",
@@ -201,6 +202,30 @@ def check(params: ParamsOption = DEFAULT_PATH) -> None:
         len(loaded.train.seeds),
         loaded.train.epochs,
     )
+
+
+@app.command("datasets")
+def show_datasets(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Only this one, with everything known of it.")] = "",
+    markdown: Annotated[bool, typer.Option("--markdown", help="All of it as Markdown, as in docs/data.md.")] = False,
+) -> None:
+    """List the data sets: what each is, what it needs, what of it is already here.
+
+    Examples:
+
+    - `degrain datasets`
+
+    - `degrain datasets sidd-small`
+    """
+    from degrain.datasets import overview
+    from degrain.stages import RAW
+
+    if markdown:
+        typer.echo(overview.reference())
+    elif name:
+        typer.echo(overview.details(name))
+    else:
+        overview.show(RAW)
 
 
 @app.command("params")

@@ -30,6 +30,7 @@ def run() -> bool:
         *_machine(),
         *_packages(),
         *_tools(),
+        *_data(),
         *_project(),
     ]
     table = Table(show_header=False, box=None)
@@ -81,6 +82,22 @@ def _tools() -> Iterator[Finding]:
     for tool in ("chromium", "chromedriver"):
         found = shutil.which(tool)
         yield ((OK, tool, found) if found else (NOTE, tool, "not on the PATH: only the report's browser test needs it"))
+
+
+def _data() -> Iterator[Finding]:
+    mirror = environment.mirror()
+    if mirror is None:
+        yield OK, "mirror", "none; data sets are downloaded (DEGRAIN_MIRROR names one)"
+    elif "://" in mirror or Path(mirror).expanduser().is_dir():
+        yield OK, "mirror", mirror
+    else:
+        yield NOTE, "mirror", f"DEGRAIN_MIRROR={mirror} is no folder"
+    credentials = environment.kaggle_credentials()
+    yield (
+        (OK, "Kaggle", f"credentials in {credentials}")
+        if credentials
+        else (NOTE, "Kaggle", "no credentials; data sets of Kaggle need a token (docs/data.md)")
+    )
 
 
 def _project() -> Iterator[Finding]:

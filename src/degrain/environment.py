@@ -6,6 +6,7 @@ docs/environment.md lists the variables.
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -58,6 +59,67 @@ def tracking_uri() -> str:
 def artifact_root() -> Path:
     """Return the folder where the local MLflow store keeps artifacts."""
     return home() / "mlflow" / "artifacts"
+
+
+def downloads() -> Path:
+    """Return the folder of finished and unfinished downloads; it outlives runs, since DVC deletes a stage's outputs."""
+    return home() / "downloads"
+
+
+def mirror() -> str | None:
+    """Return where data sets are looked for first: DEGRAIN_MIRROR (a folder or a URL), or None."""
+    return os.environ.get("DEGRAIN_MIRROR") or None
+
+
+def kaggle_credentials() -> str | None:
+    """Say where the kaggle client will find credentials, without importing it.
+
+    `import kaggle` logs in over the network, and prints a page of help where it cannot.
+
+    Returns:
+        The variable or the file, as in kaggle 2.2, or None where there is none.
+    """
+    if os.environ.get("KAGGLE_API_TOKEN"):
+        return "KAGGLE_API_TOKEN"
+    user = Path("~/.kaggle").expanduser()
+    for token in (user / "access_token", user / "access_token.txt"):
+        if _text(token).strip():
+            return str(token)
+    needed = {"username", "key"}
+    given = {name for name in needed if os.environ.get(f"KAGGLE_{name.upper()}")}
+    if given == needed:
+        return "KAGGLE_USERNAME and KAGGLE_KEY"
+    for legacy in (_kaggle_config_folder(user) / "kaggle.json", user / "kaggle.json"):
+        if _json_names(legacy) | given >= needed:
+            return str(legacy)
+    oauth = user / "credentials.json"
+    return str(oauth) if "refresh_token" in _json_names(oauth) else None
+
+
+def _kaggle_config_folder(user: Path) -> Path:
+    """Where the kaggle client looks for kaggle.json: ~/.config/kaggle only where ~/.kaggle does not exist."""
+    if chosen := os.environ.get("KAGGLE_CONFIG_DIR"):
+        return Path(chosen)
+    if user.exists() or not sys.platform.startswith("linux"):
+        return user
+    return Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "kaggle"
+
+
+def _json_names(path: Path) -> set[str]:
+    """The names of the non-empty values in a JSON object; none where there is no such file."""
+    try:
+        value = json.loads(_text(path))
+    except ValueError:
+        return set()
+    return {name for name, held in value.items() if held} if isinstance(value, dict) else set()
+
+
+def _text(path: Path) -> str:
+    """A file's text, or nothing where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def threads() -> int:
@@ -163,6 +225,7 @@ def versions() -> dict[str, str]:
         "albumentations",
         "pillow",
         "pywavelets",
+        "rawpy",
         "great-expectations",
         "dvc",
         "mlflow",
@@ -174,7 +237,7 @@ def versions() -> dict[str, str]:
 def git_commit() -> str:
     """Return the commit of the working folder, with `-dirty` behind it when files have changed, or "unknown".
 
-    What a run of the pipeline itself rewrites (dvc.lock and results/) does not count as changed.
+    What a run of the pipeline itself rewrites (dvc.lock, data/ and results/) does not count as changed.
     """
     import subprocess
 
@@ -184,7 +247,7 @@ def git_commit() -> str:
 
     try:
         commit = git("rev-parse", "--short=12", "HEAD")
-        changed = git("status", "--porcelain", "--", ".", ":!dvc.lock", ":!results")
+        changed = git("status", "--porcelain", "--", ".", ":!dvc.lock", ":!results", ":!data")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{commit}-dirty" if changed else commit

@@ -4,6 +4,7 @@ DegrainError                  a message for the user: one line, exit code 2
  +-- ParamsError              params.yaml asks for something that does not exist or cannot be
  +-- DataError                an image, a store or a data set is missing or broken
  |    +-- ValidationFailed    an expectation about the data does not hold
+ +-- DownloadError            no source gives a data set's file
  +-- ModelError               an unknown model, or one that cannot take this input
  +-- TrainingError            a training process was killed from outside
  +-- OutputError              a result cannot be written
@@ -31,6 +32,10 @@ class DataError(DegrainError):
 
 class ValidationFailed(DataError):  # noqa: N818  (reads as what happened)
     """The data does not meet an expectation and the study does not allow that."""
+
+
+class DownloadError(DegrainError):
+    """No source gives a file of a data set; the text names each with its reason."""
 
 
 class ModelError(DegrainError):

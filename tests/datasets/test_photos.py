@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from degrain import files
-from degrain.datasets import catalog, photos
+from degrain.datasets import photos
 from degrain.errors import DataError
+from degrain.params import Params
 
 
-def test_the_photographs_arrive_as_published_with_their_origin(tmp_path: Path) -> None:
-    folder = tmp_path / "photos"
-    photos.download(folder)
-    source = json.loads((folder / "source.json").read_text())
-    assert len(source["images"]) == 9
-    for image in source["images"]:
-        assert files.sha256(folder / image["file"]) == image["sha256"]
-        assert (folder / image["file"]).stat().st_size == image["bytes"]
-        assert image["licence"]
-
-
-def test_downloading_again_gives_the_same_bytes(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        photos.download(tmp_path / name)
-    assert (tmp_path / "one" / "source.json").read_bytes() == (tmp_path / "two" / "source.json").read_bytes()
+def test_the_photographs_arrive_as_published_with_their_origin(
+    tmp_path: Path, make_params: Callable[..., Params]
+) -> None:
+    assert photos.PHOTOS.download is not None
+    records = photos.PHOTOS.download(tmp_path, make_params().data)
+    assert len(records) == 9
+    for record in records:
+        assert files.sha256(tmp_path / str(record["file"])) == record["sha256"]
+        assert (tmp_path / str(record["file"])).stat().st_size == record["bytes"]
+        assert record["licence"]
 
 
 def test_other_bytes_than_the_pinned_ones_are_refused(tmp_path: Path) -> None:
@@ -37,13 +33,8 @@ def test_other_bytes_than_the_pinned_ones_are_refused(tmp_path: Path) -> None:
         photos._copy(tmp_path / "z.png", tmp_path / "y.png", photos.PHOTOGRAPHS[0].sha256, "0.0")
 
 
-def test_two_views_of_one_scene_are_one_source(tmp_path: Path) -> None:
-    listing = catalog.spec("photos").images(tmp_path)
-    both = listing[listing["path"].str.startswith("motorcycle")]
+def test_two_views_of_one_scene_are_one_source(tmp_path: Path, make_params: Callable[..., Params]) -> None:
+    listed = photos.PHOTOS.images(tmp_path, make_params().data)
+    both = listed[listed["path"].str.startswith("motorcycle")]
     assert len(both) == 2
     assert both["source"].nunique() == 1
-
-
-def test_a_missing_download_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="run: degrain download"):
-        photos.images(tmp_path / "nothing")

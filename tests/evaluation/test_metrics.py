@@ -19,13 +19,13 @@ def test_psnr_of_a_known_error() -> None:
     assert metrics.psnr(images, clean) == pytest.approx(expected)
 
 
-def test_psnr_of_equal_images_is_infinite() -> None:
+def test_psnr_of_equal_images_is_the_best_there_is() -> None:
     clean = picture(0)[None]
-    assert np.isinf(metrics.psnr(clean, clean)).all()
+    assert metrics.psnr(clean, clean) == pytest.approx(metrics.BEST)
 
 
 def test_rounding_clamps_first() -> None:
-    levels = metrics.to_8_bits(np.array([-1.0, 0.0, 0.4 / 255, 0.6 / 255, 1.0, 7.0]))
+    levels = metrics.to_depth(np.array([-1.0, 0.0, 0.4 / 255, 0.6 / 255, 1.0, 7.0]), np.dtype(np.uint8))
     assert levels.tolist() == [0, 0, 0, 1, 255, 255]
 
 
@@ -55,3 +55,13 @@ def test_ssim_is_wangs(channels: int) -> None:
     ]
     assert metrics.ssim(noisy, clean) == pytest.approx(expected, abs=1e-6)
     assert metrics.ssim(clean, clean) == pytest.approx([1, 1, 1])
+
+
+def test_sixteen_bits_give_the_same_scores_as_eight() -> None:
+    draw = np.random.default_rng(0)
+    clean, noisy = draw.integers(0, 256, (2, 3, 32, 32, 1), dtype=np.uint8)
+    deep = [images.astype(np.uint16) * np.uint16(257) for images in (noisy, clean)]
+    assert metrics.psnr(*deep) == pytest.approx(metrics.psnr(noisy, clean), abs=1e-4)
+    assert metrics.ssim(*deep) == pytest.approx(metrics.ssim(noisy, clean), abs=1e-4)
+    assert metrics.depth(deep[0]) == np.uint16
+    assert metrics.to_depth(np.array([0.5, 2.0]), np.dtype(np.uint16)).tolist() == [32768, 65535]

@@ -1,63 +1,212 @@
-"""Noise against its closed-form moments, augmentation against the group it should be."""
+"""Every kind of noise against its closed-form moments."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
-from degrain.noise import augmentation, kinds
-from degrain.params import NoiseParams
+from degrain.noise import kinds, sensors
+from degrain.params.noise import Noise, parse
 from degrain.randomness import generator
 from tests.conftest import picture
 
+SIDE = 400
+
+
+def noise(clean: float | np.ndarray, **params: Any) -> np.ndarray:
+    """What a kind adds to an image of one value (in 8-bit levels), float64, not clipped."""
+    image = np.full((SIDE, SIDE, 3), clean, np.float32)
+    return np.asarray(kinds.noise(parse(params), image, generator(0, "test")), np.float64) - image
+
+
+def assert_moments(values: np.ndarray, mean: float, variance: float, third: float = 0.0, fourth: float = 3.0) -> None:
+    """Mean, variance, third central moment and kurtosis, each within five standard errors of the closed form.
+
+    The standard errors are those of a Gaussian of the same variance; that of a kurtosis above 3 is larger.
+    """
+    count, sigma = values.size, math.sqrt(variance)
+    centered = values - mean
+    assert abs(centered.mean()) < 5 * sigma / math.sqrt(count)
+    assert abs((centered**2).mean() / variance - 1) < 5 * math.sqrt(max(fourth - 1, 1) / count)
+    assert abs((centered**3).mean() - third) < 5 * sigma**3 * math.sqrt(max(15, 5 * fourth) / count)
+
+
+def assert_independent(values: np.ndarray) -> None:
+    limit = 5 / math.sqrt(values.size)
+    for shifted, rest in (
+        (values[:, 1:], values[:, :-1]),
+        (values[1:], values[:-1]),
+        (values[..., 1:], values[..., :-1]),
+    ):
+        assert abs(np.corrcoef(shifted.ravel(), rest.ravel())[0, 1]) < limit * 1.5
+
 
 @pytest.mark.parametrize("sigma", [5.0, 25.0, 60.0])
-def test_gaussian_noise_has_its_moments(sigma: float) -> None:
-    clean = np.full((200, 200, 3), 100, np.uint8)
-    noisy = kinds.add(NoiseParams(sigma=sigma, clip=False), clean, generator(0, "test"))
-    noise = (noisy - 100.0) / sigma
-    count = noise.size
-    assert noisy.dtype == np.float32
-    assert abs(noise.mean()) < 5 / math.sqrt(count)
-    assert abs(noise.var() - 1) < 5 * math.sqrt(2 / count)
-    assert abs((noise**3).mean()) < 5 * math.sqrt(15 / count)
-    assert abs((noise**4).mean() - 3) < 5 * math.sqrt(96 / count)
-    assert abs(np.corrcoef(noise[:, 1:].ravel(), noise[:, :-1].ravel())[0, 1]) < 5 / math.sqrt(count)
+def test_gaussian_noise(sigma: float) -> None:
+    values = noise(100, kind="gaussian", sigma=sigma)
+    assert_moments(values, 0, sigma**2)
+    assert abs((values**4).mean() / sigma**4 - 3) < 5 * math.sqrt(96 / values.size)
+    assert_independent(values)
+
+
+def test_gaussian_noise_by_its_variance_is_that_of_the_papers() -> None:
+    """Variance 550 on the scale of 0 to 255 is an MSE of 0.00846 for white = 1."""
+    values = noise(100, kind="gaussian", variance=550)
+    assert_moments(values, 0, 550)
+    assert (values**2).mean() / 255**2 == pytest.approx(0.00846, rel=0.01)
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.5])
+def test_coefficient_noise(mean: float) -> None:
+    values = noise(40, kind="coefficient", factor=0.5, mean=mean)
+    assert_moments(values, 255 * mean, (0.5 * 255) ** 2)
+    assert_independent(values)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5])
+def test_masking_noise_blackens_whole_pixels(share: float) -> None:
+    values = noise(100, kind="masking", share=share) + 100
+    black = values == 0
+    assert set(np.unique(values)) == {0.0, 100.0}
+    assert np.array_equal(black[..., 0], black[..., 1])
+    pixels = black[..., 0]
+    assert abs(pixels.mean() - share) < 5 * math.sqrt(share * (1 - share) / pixels.size)
+    assert abs(np.corrcoef(pixels[:, 1:].ravel(), pixels[:, :-1].ravel())[0, 1]) < 5 / math.sqrt(pixels.size)
+
+
+def test_salt_and_pepper_noise_is_half_of_each() -> None:
+    values = noise(100, kind="salt_and_pepper", share=0.2) + 100
+    for value, share in ((0, 0.1), (255, 0.1), (100, 0.8)):
+        assert abs((values == value).mean() - share) < 5 * math.sqrt(share * (1 - share) / values.size)
+
+
+@pytest.mark.parametrize("clean", [20, 200])
+def test_speckle_noise_grows_with_the_image(clean: int) -> None:
+    values = noise(clean, kind="speckle", sigma=0.2)
+    assert_moments(values, 0, (0.2 * clean) ** 2)
+    assert_independent(values)
+
+
+@pytest.mark.parametrize("light", [0.0, 0.1, 0.6])
+def test_shot_and_read_noise_in_linear_light(light: float) -> None:
+    """Variance beta1 x + beta2, third central moment beta1^2 x: a Poisson count scaled, and a Gaussian."""
+    beta1, beta2 = 0.01, 0.0004
+    values = noise(255 * light, kind="shot_read", beta1=beta1, beta2=beta2, linear=False) / 255
+    variance = beta1 * light + beta2
+    kurtosis = 3 + beta1**3 * light / variance**2
+    assert_moments(values, 0, variance, beta1**2 * light, kurtosis)
+    assert_independent(values)
+
+
+def test_the_published_noise_level_functions_are_used_channel_by_channel() -> None:
+    values = noise(255 * 0.5, kind="shot_read", camera="IP-100", linear=False) / 255
+    for channel, beta1 in enumerate((7.02e-4, 6.62e-4, 7.09e-4)):
+        assert_moments(values[..., channel], 0, 0.5 * beta1 + 3.3e-6, 0.5 * beta1**2)
+
+
+def test_noise_in_linear_light_of_srgb_images_follows_the_curve() -> None:
+    """To first order the deviation is that in linear light times the slope of the sRGB curve."""
+    clean, beta1 = 140.0, 1e-4
+    values = noise(clean, kind="shot_read", beta1=beta1)
+    light = float(sensors.to_linear(np.array(clean / 255)))
+    slope = 1.055 / 2.4 * light ** (1 / 2.4 - 1)
+    assert values.std() / 255 == pytest.approx(math.sqrt(beta1 * light) * slope, rel=0.01)
+
+
+def test_the_srgb_curve_is_undone() -> None:
+    values = np.linspace(0, 1, 1001, dtype=np.float32)
+    assert np.allclose(sensors.from_linear(sensors.to_linear(values)), values, atol=2e-6)
+
+
+def test_iso_noise_is_random_within_the_range_of_colors() -> None:
+    clean = np.broadcast_to(picture(0), (96, 128, 3))
+    params = parse({"kind": "iso"})
+    first, second = (kinds.add(params, clean, generator(i, "test")) for i in (0, 1))
+    assert first.shape == clean.shape
+    assert first.dtype == np.uint8
+    assert not np.array_equal(first, second)
+    assert 1 < (first.astype(float) - clean).std() < 80
+
+
+def test_jpeg_noise_is_what_pillow_makes_of_the_image() -> None:
+    import io
+
+    from PIL import Image
+
+    clean = picture(1)
+    buffer = io.BytesIO()
+    Image.fromarray(clean).save(buffer, "JPEG", quality=20)
+    expected = np.asarray(Image.open(buffer), float)
+    noisy = kinds.add(parse({"kind": "jpeg", "quality": 20}), clean, generator(0, "test"))
+    assert np.abs(noisy - expected).max() <= 1
+    coarse = kinds.add(parse({"kind": "jpeg", "quality": 5}), clean, generator(0, "test"))
+    assert ((coarse.astype(float) - clean) ** 2).mean() > ((expected - clean) ** 2).mean()
+
+
+def test_a_range_of_strengths_draws_another_for_each_patch() -> None:
+    params = parse({"kind": "gaussian", "sigma": [5, 50], "clip": False})
+    clean = np.full((64, 64, 3), 128, np.uint8)
+    stds = np.array([(kinds.add(params, clean, generator(0, "test", i)) - 128.0).std() for i in range(300)])
+    assert 4.8 < stds.min() < 8
+    assert 47 < stds.max() < 51.5
+    assert stds.mean() == pytest.approx(27.5, abs=5 * 45 / math.sqrt(12 * 300))
+
+
+EVERY_KIND: list[dict[str, Any]] = [
+    {"kind": "gaussian", "sigma": 25},
+    {"kind": "coefficient"},
+    {"kind": "masking"},
+    {"kind": "salt_and_pepper"},
+    {"kind": "speckle"},
+    {"kind": "shot_read", "camera": "GP-6400"},
+    {"kind": "iso"},
+    {"kind": "jpeg"},
+]
+
+
+@pytest.mark.parametrize("params", EVERY_KIND, ids=lambda params: params["kind"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_the_generator_decides_the_noise_and_the_clean_image_stays(params: dict[str, Any], dtype: type) -> None:
+    clean = picture(0).astype(dtype) * (1 if dtype == np.uint8 else 257)
+    before = clean.copy()
+    parsed: Noise = parse(params)
+    first = kinds.add(parsed, clean, generator(1, "n", 2))
+    assert first.dtype == dtype
+    assert first.shape == clean.shape
+    assert np.array_equal(first, kinds.add(parsed, clean, generator(1, "n", 2)))
+    assert not np.array_equal(first, kinds.add(parsed, clean, generator(1, "n", 3)))
+    assert np.array_equal(clean, before)
+
+
+def test_sixteen_bits_get_the_same_noise_with_finer_steps() -> None:
+    params = parse({"kind": "gaussian", "sigma": 25})
+    clean = picture(0)
+    coarse = kinds.add(params, clean, generator(0, "test")).astype(float)
+    fine = kinds.add(params, clean.astype(np.uint16) * np.uint16(257), generator(0, "test")) / 257
+    assert np.abs(coarse - fine).max() <= 0.5 + 1e-6
 
 
 def test_clipped_noise_is_what_an_image_file_holds() -> None:
     clean = np.zeros((300, 300, 1), np.uint8)
-    noisy = kinds.add(NoiseParams(sigma=20), clean, generator(0, "test"))
+    noisy = kinds.add(parse({"kind": "gaussian", "sigma": 20}), clean, generator(0, "test"))
     assert noisy.dtype == np.uint8
     # Half of the values are cut off at black; the mean of the rest of a Gaussian is sigma / sqrt(2 pi).
     assert abs(np.mean(noisy == 0) - 0.51) < 0.01
     assert noisy.mean() == pytest.approx(20 / math.sqrt(2 * math.pi), rel=0.02)
 
 
-def test_the_generator_decides_the_noise() -> None:
-    clean = picture(0)
-    params = NoiseParams()
-    first = kinds.add(params, clean, generator(1, "n", 2))
-    assert np.array_equal(first, kinds.add(params, clean, generator(1, "n", 2)))
-    assert not np.array_equal(first, kinds.add(params, clean, generator(1, "n", 3)))
+def test_fixed_noise_belongs_to_image_place_and_copy() -> None:
+    params = parse({"kind": "gaussian", "sigma": 25})
+    clean = np.full((16, 16, 1), 128, np.uint8)
+    addresses = [(0, "a", 0, 0), (1, "a", 0, 0), (0, "b", 0, 0), (0, "a", 1, 0), (0, "a", 0, 1)]
+    drawn = [kinds.add_fixed(params, clean, *address).tobytes() for address in addresses]
+    assert len(set(drawn)) == len(addresses)
+    assert drawn == [kinds.add_fixed(params, clean, *address).tobytes() for address in addresses]
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_dihedral_augmentation_is_one_of_eight_and_stateless(channels: int) -> None:
-    patch = picture(0, 32, 32, channels)
-    turned = [np.rot90(side, k) for side in (patch, patch[:, ::-1]) for k in range(4)]
-    allowed = {np.ascontiguousarray(image).tobytes() for image in turned}
-    augment = augmentation.build("dihedral", seed=3)
-    seen = [augment(patch, epoch, position) for epoch in range(8) for position in range(25)]
-    assert {image.tobytes() for image in seen} == allowed
-    assert all(image.shape == patch.shape and image.flags.c_contiguous for image in seen)
-    assert np.array_equal(augment(patch, 4, 7), seen[4 * 25 + 7])
-    again = augmentation.build("dihedral", seed=3)
-    assert np.array_equal(again(patch, 4, 7), seen[4 * 25 + 7])
-
-
-def test_no_augmentation_leaves_the_patch() -> None:
-    patch = picture(0)[::2, ::2]
-    assert np.array_equal(augmentation.build("none", 0)(patch, 1, 2), patch)
+def test_real_noise_cannot_be_drawn() -> None:
+    with pytest.raises(TypeError, match="cannot be drawn"):
+        kinds.add(parse({"kind": "real"}), picture(0), generator(0, "test"))

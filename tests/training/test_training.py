@@ -24,6 +24,7 @@ from degrain.training.batches import Batches
 from degrain.training.ledger import Ledger
 from degrain.training.records import read_trials
 from degrain.training.trial import Trial, expand
+from tests.conftest import manifest_of, picture, prepare, save
 
 CPU = torch.device("cpu")
 SHORT = {"epochs": 2, "patches_per_epoch": 12, "batch_size": 4, "models": ["unet"]}
@@ -65,6 +66,53 @@ def test_batches_are_noisy_and_clean_versions_of_training_patches(store: PatchSt
     assert noise.std().item() == pytest.approx(25 / 255, rel=0.1)
     means = sorted(round(float(c.mean()), 5) for _, clean in batches for c in clean)
     assert means == sorted(round(float(p.mean() / 255), 5) for p in store.split("train").clean)
+
+
+def other_store(folder: Path, make_params: Callable[..., Params], **change: Any) -> PatchStore:
+    """The three images prepared in another way."""
+    for seed, name in enumerate("abc"):
+        save(folder / "images" / f"{name}.png", picture(seed))
+    settings = {"patch_size": 32, "stride": 32, "min_std": 0.0, "split": {"val": ["b"], "test": ["c"]}} | change
+    table = manifest_of(folder / "images")
+    return prepare(folder / "other", folder / "images", table, make_params(prepare=settings))
+
+
+def whole_epochs(trial: Trial, store: PatchStore) -> list[dict[bytes, list[bytes]]]:
+    """For each of two epochs: for each clean patch its noisy versions, as bytes."""
+    batches = Batches(trial, store)
+    epochs = []
+    for epoch in range(2):
+        seen: dict[bytes, list[bytes]] = {}
+        for noisy, clean in batches.epoch(epoch):
+            for pair in zip(noisy, clean, strict=True):
+                one, other = (image.numpy().tobytes() for image in pair)
+                seen.setdefault(other, []).append(one)
+        epochs.append(seen)
+    return epochs
+
+
+def test_fixed_copies_have_the_same_noise_in_every_epoch(tmp_path: Path, make_params: Callable[..., Params]) -> None:
+    trial = expand(make_params(train=SHORT | {"patches_per_epoch": 0, "augment": "none"}).train, "unet")[0]
+    first, second = whole_epochs(trial, other_store(tmp_path, make_params, copies=3))
+    assert len(first) == 12
+    assert all(len(set(copies)) == 3 for copies in first.values())
+    assert {clean: sorted(noisy) for clean, noisy in first.items()} == {c: sorted(n) for c, n in second.items()}
+
+
+def test_fresh_noise_differs_in_every_epoch(store: PatchStore, make_params: Callable[..., Params]) -> None:
+    trial = expand(make_params(train=SHORT | {"patches_per_epoch": 0, "augment": "none"}).train, "unet")[0]
+    first, second = whole_epochs(trial, store)
+    assert set(first) == set(second)
+    assert all(first[clean] != second[clean] for clean in first)
+
+
+def test_real_pairs_stay_pairs_when_they_are_turned(tmp_path: Path, make_params: Callable[..., Params]) -> None:
+    store = other_store(tmp_path, make_params)
+    train = store.folder / "train"
+    np.save(train / "noisy.npy", 255 - np.load(train / "clean.npy"))
+    trial = expand(make_params(train=SHORT).train, "unet")[0]
+    for noisy, clean in Batches(trial, store).epoch(0):
+        assert torch.allclose(noisy, 1 - clean, atol=1e-6)
 
 
 def test_a_network_learns(store: PatchStore, trials: list[Trial], make_params: Callable[..., Params]) -> None:

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-
-import pandas as pd
-
-from degrain.datasets import photos
+from degrain.datasets import bsd, cifar, idx, kaggle_sets, own, photos, sidd
+from degrain.datasets.spec import DatasetSpec
 from degrain.errors import ParamsError, nearest
 
-
-@dataclass(frozen=True)
-class DatasetSpec:
-    """One data set.
-
-    Attributes:
-        title: One line for tables.
-        download: Fetches it into a folder, exactly as published, with a source.json.
-        images: Lists its images: columns path (relative to the folder) and source (images of one source, such as two
-            views of one scene, always stay on the same side of a split).
-    """
-
-    title: str
-    download: Callable[[Path], None]
-    images: Callable[[Path], pd.DataFrame]
-
-
 DATASETS: dict[str, DatasetSpec] = {
-    "photos": DatasetSpec("Nine color photographs that ship inside scikit-image", photos.download, photos.images),
+    "photos": photos.PHOTOS,
+    "mnist": idx.MNIST,
+    "fashion-mnist": idx.FASHION_MNIST,
+    "cifar10": cifar.CIFAR10,
+    "cifar10-images": cifar.CIFAR10_IMAGES,
+    "fer2013": kaggle_sets.FER2013,
+    "vinbigdata-512": kaggle_sets.VINBIGDATA_512,
+    "sidd-small": sidd.SIDD_SMALL,
+    "sidd-medium": sidd.SIDD_MEDIUM,
+    "sidd-small-raw": sidd.SIDD_SMALL_RAW,
+    "sidd-validation": sidd.SIDD_VALIDATION,
+    "sidd-scene001-crops": sidd.SIDD_SCENE001_CROPS,
+    "sidd-native-crops": sidd.SIDD_NATIVE_CROPS,
+    "bsd": bsd.BSD,
+    "folder": own.FOLDER,
+    "pairs": own.PAIRS,
 }
 
 

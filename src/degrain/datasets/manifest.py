@@ -1,22 +1,26 @@
-"""The manifest: one row per image, with everything that is checked before anything is computed from it."""
+"""The manifest: one row per image or pair, with everything that is checked before anything is computed from it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import hashlib
+import itertools
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 
-from degrain import environment, files
+from degrain import parallel
+from degrain.datasets import listing
 from degrain.errors import DataError
-from degrain.images import reading
+from degrain.formats.containers import Containers
+from degrain.formats.reading import Picture
 
 COLUMNS = {
-    "path": "string",
-    "source": "string",
+    **dict.fromkeys(listing.COLUMNS, "string"),
     "width": "Int64",
     "height": "Int64",
     "channels": "Int64",
@@ -25,53 +29,149 @@ COLUMNS = {
     "std": "float64",
     "saturated": "float64",
     "sha256": "string",
+    "duplicate_of": "string",
+    "noisy_sha256": "string",
+    "same_size": "boolean",
+    "psnr": "float64",
+    "correlation": "float64",
+    "shared_with": "string",
     "error": "string",
 }
 
+# Images handed to a thread at once; each thread holds one of them (or one pair) in memory.
+GROUP = 32
+# Name and white of the types that pixels have.
+DEPTHS = {np.dtype(np.uint8): ("uint8", 255), np.dtype(np.uint16): ("uint16", 65535)}
+# Side of the small version by which two images are found to show the same scene, in pixels.
+LOW_SIDE = 16
 
-def build(folder: Path, listing: pd.DataFrame, progress: Callable[[], None] = lambda: None) -> pd.DataFrame:
+
+def build(
+    containers: Containers, listed: pd.DataFrame, progress: Callable[[int], None] = lambda _: None
+) -> pd.DataFrame:
     """Decode every image once and describe it.
 
     Args:
-        folder: The downloaded data set.
-        listing: Columns path (relative to folder) and source.
-        progress: Called after each image.
+        containers: The downloaded data set.
+        listed: Its listing, see `degrain.datasets.listing`.
+        progress: Called with how many more images are done.
 
     Returns:
-        A frame with the columns of `COLUMNS`, in the listing's order. mean and std are in 8-bit levels (0 to 255)
-        whatever the depth, saturated is the share of values at 0 or at the maximum. An image that cannot be decoded
+        A frame with the columns of `COLUMNS`, in the listing's order. They speak of the image itself, of a pair's
+        clean one: mean and std in 8-bit levels (0 to 255) whatever the depth, saturated the share of values at 0 or at
+        the maximum, sha256 of the decoded pixels, duplicate_of the first image (of a pair: noisy image) with the same
+        pixels. Of a pair: same_size, psnr in dB, correlation of the two at low resolution (NA where both are flat),
+        shared_with another instance that has the same clean image and fits it better. An image that cannot be decoded
         has its reason under error and no statistics.
     """
 
-    def describe(row: tuple[str, str]) -> dict[str, Any]:
-        described = _describe(folder, *row)
-        progress()
-        return described
+    def describe(group: Sequence[Any]) -> list[dict[str, Any]]:
+        return [_describe(containers, row) for row in group]
 
-    with ThreadPoolExecutor(environment.threads()) as pool:
-        rows = list(pool.map(describe, zip(listing["path"], listing["source"], strict=True)))
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    rows: list[dict[str, Any]] = []
+    listed_rows = listed.astype("object").itertuples(index=False)
+    groups = iter(lambda: list(itertools.islice(listed_rows, GROUP)), [])
+    for described in parallel.ordered(describe, groups):
+        rows += described
+        progress(len(described))
+    found = pd.DataFrame(rows, columns=[name for name in COLUMNS if name not in listing.COLUMNS])
+    table = pd.concat([listed.reset_index(drop=True), found], axis=1).astype(COLUMNS)
+    table["duplicate_of"] = _duplicates(table)
+    table["shared_with"] = _shared(table)
+    return table
 
 
-def _describe(folder: Path, path: str, source: str) -> dict[str, Any]:
-    row: dict[str, Any] = {"path": path, "source": source}
+def _describe(containers: Containers, row: Any) -> dict[str, Any]:
     try:
-        picture = reading.read(folder / path)
+        clean = containers.read(row.path)
+        described = _statistics(clean)
+        if not pd.isna(row.noisy):
+            described |= _compare(clean.pixels, containers.read(row.noisy).pixels)
     except DataError as error:
         # NOTE: without the folder, so that the same data gives the same manifest in every place.
-        return row | {"error": str(error).replace(f"{folder.as_posix()}/", "")}
+        return {"error": str(error).replace(f"{containers.folder}/", "")}
+    return described
+
+
+def _statistics(picture: Picture) -> dict[str, Any]:
+    # NOTE: OpenCV and plain numbers, since NumPy's calls on three values would cost more than decoding a small image.
     pixels = picture.pixels
-    to_8_bits = 255 / picture.maximum
-    return row | {
-        "width": pixels.shape[1],
-        "height": pixels.shape[0],
-        "channels": pixels.shape[2],
-        "dtype": str(pixels.dtype),
-        "mean": float(pixels.mean() * to_8_bits),
-        "std": float(pixels.std() * to_8_bits),
-        "saturated": float(np.mean((pixels == 0) | (pixels == picture.maximum))),
-        "sha256": files.sha256(folder / path),
+    height, width, channels = pixels.shape
+    dtype, white = DEPTHS[pixels.dtype]
+    means, stds = (values.ravel().tolist() for values in cv2.meanStdDev(pixels))
+    mean = sum(means) / channels
+    variance = sum(std**2 + (of_channel - mean) ** 2 for of_channel, std in zip(means, stds, strict=True)) / channels
+    flat = pixels.reshape(height, -1)
+    extremes = flat.size - cv2.countNonZero(flat) + int(np.count_nonzero(flat == white))
+    return {
+        "width": width,
+        "height": height,
+        "channels": channels,
+        "dtype": dtype,
+        "mean": mean * 255 / white,
+        "std": math.sqrt(variance) * 255 / white,
+        "saturated": extremes / flat.size,
+        "sha256": _sha256(pixels),
     }
+
+
+def _sha256(pixels: np.ndarray) -> str:
+    digest = hashlib.sha256(f"{pixels.shape} {DEPTHS[pixels.dtype][0]}".encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()
+
+
+def _compare(clean: np.ndarray, noisy: np.ndarray) -> dict[str, Any]:
+    described: dict[str, Any] = {"noisy_sha256": _sha256(noisy), "same_size": clean.shape == noisy.shape}
+    if not described["same_size"] or clean.dtype != noisy.dtype:
+        return described | {"same_size": False}
+    error = cv2.norm(clean, noisy, cv2.NORM_L2SQR) / clean.size
+    white = DEPTHS[clean.dtype][1]
+    return described | {
+        "psnr": float(10 * np.log10(white**2 / error)) if error else float("inf"),
+        "correlation": correlation(clean, noisy),
+    }
+
+
+def correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the correlation of two images at low resolution, where noise has averaged out.
+
+    Args:
+        first: uint8 or uint16 (height, width, channels).
+        second: The same shape and type.
+
+    Returns:
+        Pearson's coefficient of their luminance at 16x16 pixels; NaN when both are flat there, 0 when one is.
+    """
+    small = [
+        cv2.resize(image, (LOW_SIDE, LOW_SIDE), interpolation=cv2.INTER_AREA)
+        .reshape(LOW_SIDE * LOW_SIDE, -1)
+        .mean(axis=1)
+        for image in (first, second)
+    ]
+    flat = [bool(np.ptp(values) == 0) for values in small]
+    if any(flat):
+        return float("nan") if all(flat) else 0.0
+    return float(np.corrcoef(*small)[0, 1])
+
+
+def _duplicates(table: pd.DataFrame) -> pd.Series[Any]:
+    """For each image whose pixels were there before, the first that has them; of pairs, the noisy images count."""
+    digest = table["noisy_sha256"].fillna(table["sha256"])
+    first = table.groupby(digest)["path"].transform("first")
+    return first.where(digest.notna() & (first != table["path"]))
+
+
+def _shared(table: pd.DataFrame) -> pd.Series[Any]:
+    """For each pair whose clean image belongs to another instance, that instance: the one that fits it better."""
+    result = pd.Series(pd.NA, index=table.index, dtype="string")
+    pairs = table[table["noisy_sha256"].notna() & table["instance"].notna() & table["sha256"].notna()]
+    several = pairs.groupby("sha256")["instance"].transform("nunique") > 1
+    for _, group in pairs[several].groupby("sha256"):
+        fit = group.groupby("instance")["correlation"].mean().fillna(-1.0)
+        owner = str(fit.idxmax())
+        result.loc[group.index[group["instance"] != owner]] = owner
+    return result
 
 
 def read(path: Path) -> pd.DataFrame:

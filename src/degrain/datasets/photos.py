@@ -11,7 +11,10 @@ from pathlib import Path
 import pandas as pd
 
 from degrain import files
+from degrain.datasets import listing
+from degrain.datasets.spec import DatasetSpec, Expected
 from degrain.errors import DataError
+from degrain.params import DataParams
 
 
 @dataclass(frozen=True)
@@ -93,11 +96,8 @@ PHOTOGRAPHS = (
 )
 
 
-def download(folder: Path) -> None:
-    """Copy the photographs out of the installed scikit-image and record where they came from.
-
-    Args:
-        folder: Where they go, with a source.json; replaced when it exists.
+def _download(folder: Path, _: DataParams) -> list[dict[str, object]]:
+    """Copy the photographs out of the installed scikit-image.
 
     Raises:
         DataError: scikit-image lacks a photograph or has other bytes than the ones pinned here.
@@ -107,26 +107,21 @@ def download(folder: Path) -> None:
         raise DataError("scikit-image is not installed, and the photographs ship inside it; run make env")
     wheel = Path(found.origin).parent / "data"
     version = importlib.metadata.version("scikit-image")
-    with files.new_folder(folder) as partial:
-        for photograph in PHOTOGRAPHS:
-            _copy(wheel / photograph.file, partial / photograph.file, photograph.sha256, version)
-        files.write_json(
-            partial / "source.json",
+    records: list[dict[str, object]] = []
+    for photograph in PHOTOGRAPHS:
+        target = folder / photograph.file
+        _copy(wheel / photograph.file, target, photograph.sha256, version)
+        records.append(
             {
-                "dataset": "photos",
-                "source": f"scikit-image {version}, package data",
-                "images": [
-                    {
-                        "file": photograph.file,
-                        "bytes": (partial / photograph.file).stat().st_size,
-                        "sha256": photograph.sha256,
-                        "licence": photograph.licence,
-                        "origin": photograph.origin,
-                    }
-                    for photograph in PHOTOGRAPHS
-                ],
-            },
+                "file": photograph.file,
+                "bytes": target.stat().st_size,
+                "sha256": photograph.sha256,
+                "from": f"scikit-image {version}, package data",
+                "licence": photograph.licence,
+                "origin": photograph.origin,
+            }
         )
+    return records
 
 
 def _copy(source: Path, target: Path, sha256: str, version: str) -> None:
@@ -137,10 +132,22 @@ def _copy(source: Path, target: Path, sha256: str, version: str) -> None:
         raise DataError(f"{source.name} of scikit-image {version} is not the published image; reinstall scikit-image")
 
 
-def images(folder: Path) -> pd.DataFrame:
-    """List the photographs of a downloaded folder: columns path and source, in a fixed order."""
-    if not folder.is_dir():
-        raise DataError(f"{folder} is missing; run: degrain download")
-    return pd.DataFrame(
-        {"path": [photograph.file for photograph in PHOTOGRAPHS], "source": [p.source for p in PHOTOGRAPHS]}
-    )
+def _images(_: Path, __: DataParams) -> pd.DataFrame:
+    return listing.table({"path": photograph.file, "source": photograph.source} for photograph in PHOTOGRAPHS)
+
+
+PHOTOS = DatasetSpec(
+    title="Nine color photographs that ship inside scikit-image",
+    origin="scikit-image 0.26, package data",
+    licence="CC0, public domain, or no known restrictions; source.json says which for each",
+    citation='van der Walt et al., "scikit-image: image processing in Python", PeerJ 2:e453, 2014',
+    images=_images,
+    expected=Expected(channels=(3,), side=(300, 1500)),
+    split="By photograph, named in the study. The two views of the motorcycle are one source.",
+    problems=(
+        "Nine photographs are enough to see that a pipeline works, not to say which denoiser is best.",
+        "Three are JPEG files: their compression artifacts count as detail.",
+    ),
+    size="5 MB",
+    download=_download,
+)

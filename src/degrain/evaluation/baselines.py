@@ -18,6 +18,7 @@ from scipy import ndimage
 from degrain import environment
 from degrain.errors import ParamsError, nearest
 from degrain.evaluation import metrics
+from degrain.images.patches import to_unit
 
 # From (noisy float32 (H, W, C) in [0, 1], sigma of the noise in the same units, parameters) to the denoised image.
 Filter = Callable[[np.ndarray, float, Mapping[str, Any]], np.ndarray]
@@ -51,7 +52,14 @@ def _median(noisy: np.ndarray, sigma: float, chosen: Mapping[str, Any]) -> np.nd
 
 
 def _bilateral(noisy: np.ndarray, sigma: float, chosen: Mapping[str, Any]) -> np.ndarray:
-    return cv2.bilateralFilter(np.ascontiguousarray(noisy), 0, chosen["range"] * sigma, chosen["sigma_px"])
+    # NOTE: OpenCV takes one or three channels; a Bayer mosaic goes through plane by plane.
+    planes = [noisy] if noisy.shape[2] in (1, 3) else np.split(noisy, noisy.shape[2], axis=2)
+    return np.dstack(
+        [
+            cv2.bilateralFilter(np.ascontiguousarray(plane), 0, chosen["range"] * sigma, chosen["sigma_px"])
+            for plane in planes
+        ]
+    )
 
 
 def _wavelet(noisy: np.ndarray, sigma: float, chosen: Mapping[str, Any]) -> np.ndarray:
@@ -138,19 +146,19 @@ def apply(name: str, noisy: np.ndarray, sigma: float, chosen: Mapping[str, Any])
 
     Args:
         name: A name of `BASELINES`.
-        noisy: (N, H, W, C) uint8, or float in 8-bit levels.
+        noisy: (N, H, W, C) uint8, uint16, or float in 8-bit levels.
         sigma: Standard deviation of the noise, in 8-bit levels.
         chosen: A value for each of its parameters.
 
     Returns:
-        uint8 (N, H, W, C), by the metric protocol.
+        uint8, or uint16 for uint16 input (N, H, W, C), by the metric protocol.
     """
     denoise = BASELINES[name].filter
 
     def one(image: np.ndarray) -> np.ndarray:
-        denoised = denoise(image.astype(np.float32) / np.float32(255), sigma / 255, chosen)
+        denoised = denoise(to_unit(image), sigma / 255, chosen)
         # NOTE: some of them drop the channel axis of gray images.
-        return metrics.to_8_bits(denoised.reshape(image.shape))
+        return metrics.to_depth(denoised.reshape(image.shape), metrics.depth(noisy))
 
     with ThreadPoolExecutor(environment.threads()) as pool:
         return np.stack(list(pool.map(one, noisy)))
@@ -161,8 +169,8 @@ def choose(name: str, noisy: np.ndarray, clean: np.ndarray, sigma: float) -> dic
 
     Args:
         name: A name of `BASELINES`.
-        noisy: Validation patches (N, H, W, C), uint8 or float in 8-bit levels.
-        clean: uint8, the same shape.
+        noisy: Validation patches (N, H, W, C), uint8, uint16 or float in 8-bit levels.
+        clean: uint8 or uint16, the same shape.
         sigma: Standard deviation of the noise, in 8-bit levels.
 
     Returns:

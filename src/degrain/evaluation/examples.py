@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from degrain.evaluation import scoring
-from degrain.images import reading
+from degrain.formats import reading
+from degrain.images.patches import from_levels, to_8_bits, to_levels
 from degrain.images.store import PatchStore
 
 
@@ -42,4 +43,13 @@ def write(
 
 def _save(path: Path, pixels: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    reading.write(path, reading.Picture(np.asarray(pixels)))
+    reading.write(path, reading.Picture(_visible(np.asarray(pixels))))
+
+
+def _visible(pixels: np.ndarray) -> np.ndarray:
+    """What a person can look at, as 8-bit gray or RGB: of a Bayer mosaic the mean of its two greens."""
+    if pixels.shape[2] == 4:
+        planes = to_levels(pixels)
+        greens = planes[..., 1:3].mean(axis=2)
+        pixels = from_levels(np.dstack([planes[..., 0], greens, planes[..., 3]]), np.dtype(np.uint8))
+    return to_8_bits(pixels)

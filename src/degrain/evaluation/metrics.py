@@ -1,4 +1,6 @@
-"""The one metric protocol: clamp to [0, 1], round to 8 bits, data range 255, per image, then averaged.
+"""The one metric protocol: clamp to [0, 1], round to the depth of the clean images, per image, then averaged.
+
+That depth is 8 bits, data range 255; 16 bits, data range 65535, for studies of camera raw data (prepare.bits: 16).
 
 SSIM is the one of Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment", TIP 2004, as scikit-image computes it:
 Gaussian 11x11 window of sigma 1.5, population covariance, mean over the channels.
@@ -7,40 +9,49 @@ Gaussian 11x11 window of sigma 1.5, population covariance, mean over the channel
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
 from degrain import environment
 
+# PSNR of a perfect image, in dB: a mean over images, some of them perfect, must stay finite.
+BEST = 100.0
 
-def to_8_bits(images: np.ndarray) -> np.ndarray:
-    """Clamp float images to [0, 1] and round them to uint8 levels; the shape stays."""
-    levels: np.ndarray = np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
+
+def to_depth(images: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """Clamp float images to [0, 1] and round them to uint8 or uint16 levels; the shape stays."""
+    levels: np.ndarray = np.rint(np.clip(images, 0, 1) * np.iinfo(dtype).max).astype(dtype)
     return levels
+
+
+def depth(noisy: np.ndarray) -> np.dtype[Any]:
+    """Return the type that denoised images are rounded to: uint16 for uint16 ones, else uint8."""
+    return np.dtype(np.uint16 if noisy.dtype == np.uint16 else np.uint8)
 
 
 def psnr(images: np.ndarray, clean: np.ndarray) -> np.ndarray:
     """Return the peak signal-to-noise ratio of each image.
 
     Args:
-        images: uint8 (N, H, W, C).
-        clean: uint8, the same shape.
+        images: uint8 or uint16 (N, H, W, C).
+        clean: The same type and shape.
 
     Returns:
-        float64 (N,), in dB: 10 log10(255**2 / MSE); infinite where an image equals its clean one.
+        float64 (N,), in dB: 10 log10(range**2 / MSE), at most `BEST`, which an image equal to its clean one gets.
     """
     difference = images.astype(np.float32) - clean.astype(np.float32)
     error = np.mean(np.square(difference), axis=(1, 2, 3), dtype=np.float64)
-    with np.errstate(divide="ignore"):
-        return np.asarray(10 * np.log10(255.0**2 / error))
+    power = float(np.iinfo(clean.dtype).max) ** 2
+    return np.asarray(10 * np.log10(power / np.maximum(error, power / 10 ** (BEST / 10))))
 
 
 def ssim(images: np.ndarray, clean: np.ndarray) -> np.ndarray:
     """Return the structural similarity of each image.
 
     Args:
-        images: uint8 (N, H, W, C), H and W at least 11.
-        clean: uint8, the same shape.
+        images: uint8 or uint16 (N, H, W, C), H and W at least 11.
+        clean: The same type and shape.
 
     Returns:
         float64 (N,), at most 1.
@@ -51,7 +62,7 @@ def ssim(images: np.ndarray, clean: np.ndarray) -> np.ndarray:
         return float(
             structural_similarity(
                 *pair,
-                data_range=255,
+                data_range=int(np.iinfo(clean.dtype).max),
                 channel_axis=-1,
                 gaussian_weights=True,
                 sigma=1.5,

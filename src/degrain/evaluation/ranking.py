@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from degrain.errors import DataError
 from degrain.randomness import generator
 
 CELL = ["model", "optimizer", "loss"]
+# What decides on the held-out data, each a mean PSNR in dB. Images no larger than a patch have no photographs.
+MEASURES = {"test_psnr": "test patches", "photograph_psnr": "held-out photographs"}
 
 
 def interval(values: np.ndarray, resamples: int, confidence: float) -> tuple[float, float]:
@@ -89,12 +91,17 @@ def best_of_models(ranked: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(first.values())
 
 
+def headline(scores: Mapping[str, Any]) -> str:
+    """Return the score that stands for a method: the PSNR of whole test images, or of test patches without them."""
+    return "photograph_psnr" if "photograph_psnr" in scores else "test_psnr"
+
+
 def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Average the scores of each method.
 
     Returns:
-        For each method: val_psnr, test_psnr, test_ssim over patches, photograph_psnr, photograph_ssim over whole
-        test images.
+        For each method: val_psnr, test_psnr, test_ssim over patches and, where there are whole test images,
+        photograph_psnr, photograph_ssim over them.
     """
     result: dict[str, dict[str, float]] = {}
     for method, rows in scores.groupby("method", sort=False):
@@ -104,7 +111,10 @@ def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
             "val_psnr": float(val["psnr"].mean()),
             "test_psnr": float(patches["psnr"].mean()),
             "test_ssim": float(patches["ssim"].mean()),
-            "photograph_psnr": float(photographs["psnr"].mean()),
-            "photograph_ssim": float(photographs["ssim"].mean()),
         }
+        if len(photographs):
+            result[str(method)] |= {
+                "photograph_psnr": float(photographs["psnr"].mean()),
+                "photograph_ssim": float(photographs["ssim"].mean()),
+            }
     return result

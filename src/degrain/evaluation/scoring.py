@@ -10,8 +10,12 @@ import numpy as np
 import pandas as pd
 
 from degrain.evaluation import baselines, metrics
+from degrain.images.patches import to_levels, to_unit
 from degrain.images.store import PatchStore, Photograph, Split
 from degrain.inference.denoiser import Denoiser
+
+# Parameters of the classical denoisers are chosen on so many validation patches at most, evenly spaced.
+TUNING_PATCHES = 512
 
 COLUMNS = ["method", "kind", "split", "item", "image", "psnr", "ssim"]
 
@@ -23,7 +27,7 @@ class Method:
     Attributes:
         name: In tables and files.
         kind: "identity", "baseline" or "trial".
-        patches: From noisy (N, H, W, C), uint8 or float in 8-bit levels, to uint8.
+        patches: From noisy (N, H, W, C), uint8, uint16 or float in 8-bit levels, to uint8 (uint16 for uint16).
         photograph: The same for one image (H, W, C).
         settings: What was chosen for it.
     """
@@ -39,7 +43,7 @@ def identity() -> Method:
     """Return the method that leaves the noisy image as it is."""
 
     def clip(noisy: np.ndarray) -> np.ndarray:
-        return metrics.to_8_bits(noisy.astype(np.float32) / np.float32(255))
+        return metrics.to_depth(to_unit(noisy), metrics.depth(noisy))
 
     return Method("identity", "identity", clip, clip, {})
 
@@ -48,7 +52,8 @@ def baseline(name: str, val: Split) -> Method:
     """Return a classical denoiser with its parameters chosen on the validation split."""
     noisy, clean = held_out(val)
     sigma = noise_level(val)
-    chosen = baselines.choose(name, noisy, clean, sigma)
+    few = np.linspace(0, len(clean) - 1, min(len(clean), TUNING_PATCHES)).astype(int)
+    chosen = baselines.choose(name, noisy[few], clean[few], sigma)
     return Method(
         name,
         "baseline",
@@ -62,7 +67,7 @@ def model(name: str, denoiser: Denoiser, tile: int, overlap: int) -> Method:
     """Return a trained network as a method."""
 
     def photograph(noisy: np.ndarray) -> np.ndarray:
-        return metrics.to_8_bits(denoiser.image(noisy.astype(np.float32) / np.float32(255), tile, overlap))
+        return metrics.to_depth(denoiser.image(to_unit(noisy), tile, overlap), metrics.depth(noisy))
 
     return Method(name, "trial", denoiser.patches, photograph, {})
 
@@ -73,7 +78,7 @@ def score(method: Method, store: PatchStore, photographs: Sequence[Photograph]) 
     Args:
         method: What denoises.
         store: Whose val and test patches are denoised.
-        photographs: Whole test images.
+        photographs: Whole test images; may be none.
 
     Returns:
         One row per val patch, test patch and photograph, with the columns of `COLUMNS`: psnr in dB, ssim at most 1
@@ -140,4 +145,4 @@ def held_out(side: Split) -> tuple[np.ndarray, np.ndarray]:
 def noise_level(side: Split) -> float:
     """Return the standard deviation of noisy minus clean over a held-out split, in 8-bit levels."""
     noisy, clean = held_out(side)
-    return float(np.std(noisy.astype(np.float32) - clean.astype(np.float32)))
+    return float(np.std(to_levels(noisy) - to_levels(clean)))

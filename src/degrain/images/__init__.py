@@ -1,1 +1,1 @@
-"""Images as arrays: files, patches, splits and the memory-mapped patch store."""
+"""Images as arrays: patches, splits and the memory-mapped patch store."""

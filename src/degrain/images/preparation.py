@@ -1,114 +1,217 @@
-"""Filling the patch store: split by source, cut, and make the held-out part noisy once and for all."""
+"""Filling the patch store: who is on which side, and everything written in the manifest's order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
-from degrain import files
+from degrain import files, parallel
 from degrain.errors import DataError
-from degrain.images import patches, reading, splits, store
+from degrain.formats.containers import Containers
+from degrain.images import cutting, splits, store
+from degrain.images.cutting import Cut, Task, Whole
 from degrain.noise import kinds
 from degrain.params import PrepareParams
-from degrain.randomness import generator
+
+# About so many pixels are worked on at once, so that tiny images do not cost a call each.
+GROUP_PIXELS = 1 << 18
 
 
 def fill(
     folder: Path,
-    raw: Path,
+    containers: Containers,
     manifest: pd.DataFrame,
     params: PrepareParams,
-    progress: Callable[[], None] = lambda: None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> dict[str, int]:
     """Write a store.
 
     Args:
         folder: An empty folder.
-        raw: The downloaded data set.
-        manifest: One row per image that may be used: path, source, channels.
-        params: Patch size, stride, split and noise.
-        progress: Called after each image.
+        containers: The downloaded data set.
+        manifest: One row per image that may be used, see `degrain.datasets.manifest`.
+        params: Patch size, crops, split and noise.
+        progress: Called with how many more images are done.
 
     Returns:
-        The number of patches of each split.
+        The number of samples of each split.
 
     Raises:
-        DataError: A split has no patch, or the images have different numbers of channels.
-        ParamsError: The split names a source that is not there.
+        DataError: A split has no patch, or the images lack the channels or partners that the study needs.
+        ParamsError: The split names something that is not there.
     """
-    channels = sorted(set(manifest["channels"]))
-    if len(channels) != 1:
-        raise DataError(f"all images of a study must have the same number of channels, not {channels}")
-    sides = splits.assign(list(manifest["source"]), params.split, params.seed)
-    counts = {}
-    for split in splits.SPLITS:
-        rows = manifest[[sides[source] == split for source in manifest["source"]]]
-        counts[split] = _fill_split(folder, split, raw, rows, int(channels[0]), params, progress)
-        if not counts[split]:
-            raise DataError(
-                f"the {split} split has no patch of {params.patch_size} pixels: its images are smaller, "
-                "or prepare.min_std is too high"
-            )
+    channels = _channels(manifest, params)
+    tasks, sides, leaks = _plan(manifest, params)
+
+    def work(group: Sequence[Task]) -> tuple[list[Cut], list[Whole], int]:
+        return *cutting.cut(containers, group, params), len(group)
+
+    with ExitStack() as stack:
+        writers = {
+            split: stack.enter_context(SplitWriter(folder / split, split, channels, params)) for split in splits.SPLITS
+        }
+        for cuts, wholes, images in parallel.ordered(work, _groups(tasks)):
+            for cut in cuts:
+                writers[cut.split].add(cut)
+            for whole in wholes:
+                _keep_whole(folder / "photographs" / whole.name, whole)
+            progress(images)
+    counts = {split: writer.samples for split, writer in writers.items()}
+    _refuse_empty(counts, params)
+    plan = pd.DataFrame({"path": manifest["path"], "source": manifest["source"], "side": sides})
+    plan.to_parquet(folder / store.IMAGES, index=False)
+    kept = {"patch_size", "bits", "noise", "copies", "seed"}
+    described = params.model_dump(mode="json", include=kept, exclude_none=True)
     files.write_json(
         folder / store.STORE,
-        {
-            "patch_size": params.patch_size,
-            "channels": int(channels[0]),
-            "noise": params.noise.model_dump(),
-            "seed": params.seed,
-            "counts": counts,
-            "sources": {split: sorted(s for s, side in sides.items() if side == split) for split in splits.SPLITS},
-            "sha256": store.content_digest(folder),
-        },
+        described | {"channels": channels, "counts": counts, "leaks": leaks, "sha256": store.content_digest(folder)},
     )
     return counts
 
 
-def _fill_split(
-    folder: Path,
-    split: str,
-    raw: Path,
-    rows: pd.DataFrame,
-    channels: int,
-    params: PrepareParams,
-    progress: Callable[[], None],
-) -> int:
-    held_out = split != "train"
-    target = folder / split
-    target.mkdir()
-    shape = (params.patch_size, params.patch_size, channels)
-    index = []
-    with ExitStack() as stack:
-        clean = stack.enter_context(store.PatchWriter(target / "clean.npy", shape, np.dtype(np.uint8)))
-        if held_out:
-            dtype = kinds.noisy_dtype(params.noise)
-            noisy = stack.enter_context(store.PatchWriter(target / "noisy.npy", shape, dtype))
-        for path, source in zip(rows["path"], rows["source"], strict=True):
-            pixels = patches.to_8_bits(reading.read(raw / path).pixels)
-            for top, left in patches.grid(pixels.shape[:2], params.patch_size, params.stride):
-                patch = pixels[top : top + params.patch_size, left : left + params.patch_size]
-                if not held_out and patch.std() < params.min_std:
-                    continue
-                if held_out:
-                    draw = generator(params.seed, f"{split} noise", clean.rows)
-                    noisy.append(kinds.add(params.noise, patch, draw))
-                clean.append(patch)
-                index.append((path, source, top, left))
-            if split == "test":
-                _keep_whole(folder / "photographs" / Path(path).stem, path, pixels, params)
-            progress()
-    pd.DataFrame(index, columns=["image", "source", "top", "left"]).to_parquet(target / "index.parquet", index=False)
-    return len(index)
+def _channels(manifest: pd.DataFrame, params: PrepareParams) -> int:
+    if params.noise.kind == "real" and manifest["noisy"].isna().any():
+        raise DataError("prepare.noise.kind is real, but this data set has no noisy partners: choose a synthetic kind")
+    found = {{"keep": int(channels), "gray": 1, "rgb": 3}[params.color] for channels in set(manifest["channels"])}
+    if len(found) != 1:
+        raise DataError(
+            f"all images of a study must have the same number of channels, not {sorted(found)}; "
+            "set prepare.color to gray or rgb"
+        )
+    channels = found.pop()
+    if params.noise.kind in ("iso", "jpeg") and channels != 3 and (params.noise.kind, channels) != ("jpeg", 1):
+        raise DataError(f"{params.noise.kind} noise cannot be added to images of {channels} channels")
+    return channels
 
 
-def _keep_whole(folder: Path, path: str, pixels: np.ndarray, params: PrepareParams) -> None:
+def _plan(manifest: pd.DataFrame, params: PrepareParams) -> tuple[list[Task], np.ndarray, dict[str, int]]:
+    """Say for each image on which side it is, with which copies; the side of each row, and what leaks."""
+    rows = list(manifest.itertuples(index=False))
+    if params.split.by == "copy":
+        of = splits.assign_copies(len(rows), params.copies, params.split, params.seed)
+        copies = [{side: np.flatnonzero(mine == side) for side in splits.SPLITS if side in mine} for mine in of]
+        leaking = sum(len(sides) > 1 for sides in copies)
+        tasks = [Task(row, mine, None) for row, mine in zip(rows, copies, strict=True)]
+        return tasks, np.full(len(rows), "all"), {"source": leaking}
+    assigned = splits.assign(manifest, params.split, params.seed)
+    wholes = _wholes(manifest, assigned.of, params)
+    numbers = {"train": np.arange(max(1, params.copies)), "val": np.arange(1), "test": np.arange(1)}
+    tasks = [
+        Task(row, {side: numbers[side]}, wholes.get(str(row.path)))
+        for row, side in zip(rows, assigned.of, strict=True)
+        if side != splits.DROPPED
+    ]
+    return tasks, assigned.of, assigned.leaks
+
+
+def _wholes(manifest: pd.DataFrame, sides: np.ndarray, params: PrepareParams) -> dict[str, str]:
+    """Choose test images that are kept whole, evenly over the manifest: path to name."""
+    width, height = params.resize.size if params.resize else (manifest["width"], manifest["height"])
+    larger = (np.maximum(width, height) > params.patch_size) & (np.minimum(width, height) >= params.patch_size)
+    candidates = manifest[(sides == "test") & larger]
+    chosen = np.linspace(0, len(candidates) - 1, min(params.whole_images, len(candidates))).astype(int)
+    names: dict[str, str] = {}
+    for row in candidates.iloc[chosen].itertuples(index=False):
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", str(row.source)).strip("-.") or "image"
+        taken = sum(other == name or other.startswith(f"{name}-view") for other in names.values())
+        names[str(row.path)] = f"{name}-view{taken + 1}" if taken else name
+    return names
+
+
+def _groups(tasks: Sequence[Task]) -> Iterator[list[Task]]:
+    group: list[Task] = []
+    pixels = 0
+    for task in tasks:
+        group.append(task)
+        pixels += int(task.row.width * task.row.height)
+        if pixels >= GROUP_PIXELS:
+            yield group
+            group, pixels = [], 0
+    if group:
+        yield group
+
+
+class SplitWriter:
+    """Writes one side of a store.
+
+    Args:
+        folder: Where it goes; is made.
+        split: Which side.
+        channels: Of the patches.
+        params: Patch size, bits and noise.
+    """
+
+    def __init__(self, folder: Path, split: str, channels: int, params: PrepareParams) -> None:
+        folder.mkdir()
+        shape = (params.patch_size, params.patch_size, channels)
+        dtype = np.dtype(np.uint8 if params.bits == 8 else np.uint16)
+        self._folder = folder
+        self._arrays = {"clean": store.PatchWriter(folder / "clean.npy", shape, dtype)}
+        if split != "train" or params.noise.kind == "real":
+            noisy = kinds.noisy_dtype(params.noise, dtype)
+            self._arrays["noisy"] = store.PatchWriter(folder / "noisy.npy", shape, noisy)
+        self._images: list[tuple[str, str]] = []
+        self._index: list[np.ndarray] = []
+        self.samples = 0
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            for array in self._arrays.values():
+                stack.enter_context(array)
+            self._open = stack.pop_all()
+        return self
+
+    def add(self, cut: Cut) -> None:
+        """Append the samples of one image."""
+        rows = self._arrays["clean"].rows
+        for name, array in self._arrays.items():
+            array.extend(getattr(cut, name))
+        number = np.full(len(cut.copy), len(self._images))
+        self._index.append(
+            np.stack([number, cut.top, cut.left, rows + cut.patch, cut.place, cut.copy], axis=1).astype(np.int32)
+        )
+        self._images.append((cut.path, cut.source))
+        self.samples += len(cut.copy)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
+        if kind is None:
+            self._write_index()
+
+    def _write_index(self) -> None:
+        columns: Any = np.concatenate(self._index) if self._index else np.empty((0, 6), np.int32)
+        image = columns[:, 0]
+        paths, sources = ([pair[i] for pair in self._images] for i in (0, 1))
+        names, of_image = np.unique(np.array(sources, dtype=object), return_inverse=True)
+        frame = pd.DataFrame(
+            {
+                "image": pd.Categorical.from_codes(image, pd.Index(paths, dtype="object")),
+                "source": pd.Categorical.from_codes(of_image.reshape(-1)[image], pd.Index(names, dtype="object")),
+            }
+            | {name: columns[:, i + 1] for i, name in enumerate(("top", "left", "patch", "place", "copy"))}
+        )
+        frame.to_parquet(self._folder / "index.parquet", index=False)
+
+
+def _keep_whole(folder: Path, whole: Whole) -> None:
     folder.mkdir(parents=True)
-    np.save(folder / "clean.npy", pixels)
-    np.save(
-        folder / "noisy.npy",
-        kinds.add(params.noise, pixels, generator(params.seed, f"photograph noise {path}")),
-    )
+    np.save(folder / "clean.npy", whole.clean)
+    np.save(folder / "noisy.npy", whole.noisy)
+
+
+def _refuse_empty(counts: dict[str, int], params: PrepareParams) -> None:
+    for split, count in counts.items():
+        if not count:
+            raise DataError(
+                f"the {split} split has no patch of {params.patch_size} pixels: its images are smaller, "
+                "or prepare.min_std is too high"
+            )

@@ -1,48 +1,142 @@
-"""Holding out sources: whole images or scenes, before anything is cut or copied."""
+"""Holding out whole sources, scenes, cameras or parts, before anything is cut or copied."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from degrain.errors import DataError, ParamsError, nearest
 from degrain.params import SplitParams
 from degrain.randomness import generator
 
 SPLITS = ("train", "val", "test")
+DROPPED = "dropped"
+# Columns of the manifest of which, whatever the study says, no value may be on two sides.
+APART = ("source", "scene", "sha256", "noisy_sha256")
 
 
-def assign(sources: Sequence[str], params: SplitParams, seed: int) -> dict[str, str]:
-    """Put every source on exactly one side.
+@dataclass(frozen=True)
+class Sides:
+    """Which side each image is on.
+
+    Attributes:
+        of: One of `SPLITS`, or `DROPPED`, for each row of the manifest, in its order.
+        leaks: Columns with values on two sides, and how many; only when the study asks for a leaky split.
+    """
+
+    of: np.ndarray
+    leaks: dict[str, int]
+
+
+def assign(manifest: pd.DataFrame, params: SplitParams, seed: int) -> Sides:
+    """Put every image on one side.
 
     Args:
-        sources: The sources at hand; repetitions do not matter.
-        params: Names, or shares of the sources, for val and test. A share takes at least one source.
-        seed: Orders the sources that shares are taken from.
-
-    Returns:
-        The split of each source: "train", "val" or "test".
+        manifest: One row per image, with the column params.by; of `APART`, what there is.
+        params: Names, or shares of the values of a column, for val and test. A share takes at least one value.
+        seed: Orders the values that shares are drawn from.
 
     Raises:
-        ParamsError: A named source is not there.
-        DataError: A split would be empty.
+        ParamsError: A named value is not there, or the data set lacks the column.
+        DataError: A split would be empty, or a source, scene or duplicate would be on two sides.
     """
-    names = sorted(set(sources))
-    held_out: dict[str, str] = {}
+    sides = _held_out(manifest, params, seed)
+    leaks = {}
+    for column in dict.fromkeys((*APART, params.by, *params.apart)):
+        if column not in manifest:
+            continue
+        values = manifest[column]
+        shared = _on_two_sides(values, sides)
+        if not shared.any():
+            continue
+        if params.published_leaky:
+            leaks[column] = int(values[shared].nunique())
+        elif params.overlap == "drop":
+            sides = np.where(shared, DROPPED, sides)
+        else:
+            raise DataError(_overlap(column, values[shared], manifest, sides))
+    _refuse_empty(sides, params, manifest)
+    return Sides(sides, leaks)
+
+
+def assign_copies(images: int, copies: int, params: SplitParams, seed: int) -> np.ndarray:
+    """Spread the copies of each image over the sides, as published and leaky.
+
+    Args:
+        images: How many there are.
+        copies: Copies of each.
+        params: Shares for val and test.
+        seed: Draws them.
+
+    Returns:
+        One of `SPLITS` for each copy: shape (images, copies).
+    """
+    assert isinstance(params.val, float)  # noqa: S101  (SplitParams sees to it)
+    assert isinstance(params.test, float)  # noqa: S101
+    chance = generator(seed, "copy split").random((images, copies))
+    return np.where(chance < params.test, "test", np.where(chance < params.test + params.val, "val", "train"))
+
+
+def _held_out(manifest: pd.DataFrame, params: SplitParams, seed: int) -> np.ndarray:
+    sides = np.full(len(manifest), "train", dtype=object)
+    values = manifest.get(params.by, pd.Series(pd.NA, index=manifest.index)).astype("object")
+    if values.isna().any():
+        raise ParamsError(f"prepare.split.by: the images of this data set have no {params.by}")
+    names = sorted(set(values))
     for split in ("val", "test"):
         wanted = getattr(params, split)
         if isinstance(wanted, list):
             for name in wanted:
                 if name not in names:
-                    raise ParamsError(f"prepare.split.{split}: no image has the source {name!r}{nearest(name, names)}")
-                held_out[name] = split
+                    raise ParamsError(
+                        f"prepare.split.{split}: no image has the {params.by} {name!r}{nearest(name, names[:1000])}"
+                    )
+            sides[values.isin(wanted)] = split
+        elif wanted == "published":
+            published = manifest["part"] == split if "part" in manifest else pd.Series(False, manifest.index)
+            if not published.any():
+                raise ParamsError(f"prepare.split.{split}: the publisher of this data set has no {split} part")
+            sides[published.fillna(value=False).to_numpy(bool)] = split
     for split in ("val", "test"):
         wanted = getattr(params, split)
         if isinstance(wanted, float):
+            taken = set(values[sides != "train"])
             order = generator(seed, f"{split} split").permutation(len(names))
-            free = [names[i] for i in order if names[i] not in held_out]
-            held_out |= dict.fromkeys(free[: max(1, round(wanted * len(names)))], split)
-    sides = {name: held_out.get(name, "train") for name in names}
-    for split in SPLITS:
-        if split not in sides.values():
-            raise DataError(f"the {split} split is empty: {len(names)} sources, val {params.val}, test {params.test}")
+            free = [names[i] for i in order if names[i] not in taken]
+            sides[values.isin(free[: max(1, round(wanted * len(names)))])] = split
     return sides
+
+
+def _on_two_sides(values: pd.Series[Any], sides: np.ndarray) -> np.ndarray:
+    """Mark the rows whose value is also on a side that comes before theirs: test first, then val, then train."""
+    shared = np.zeros(len(sides), bool)
+    known = values.notna().to_numpy()
+    for split, before in (("val", ("test",)), ("train", ("test", "val"))):
+        seen = set(values[known & np.isin(sides, before)])
+        shared |= known & (sides == split) & values.isin(seen).to_numpy()
+    return shared
+
+
+def _overlap(column: str, shared: pd.Series[Any], manifest: pd.DataFrame, sides: np.ndarray) -> str:
+    same = "the same pixels" if column.endswith("sha256") else f"{column} {shared.iloc[0]!r}"
+    rows = manifest[column] == shared.iloc[0]
+    examples = [f"{manifest['path'][rows & (sides == split)].iloc[0]} ({split})" for split in set(sides[rows])]
+    return (
+        f"{same} would be on two sides: {', '.join(sorted(examples))}"
+        + (f", and {shared.nunique() - 1} more" if shared.nunique() > 1 else "")
+        + "; choose other images for prepare.split, or say overlap: drop"
+    )
+
+
+def _refuse_empty(sides: np.ndarray, params: SplitParams, manifest: pd.DataFrame) -> None:
+    for split in SPLITS:
+        if split not in sides:
+            units = manifest[params.by].nunique()
+            dropped = int((sides == DROPPED).sum())
+            raise DataError(
+                f"the {split} split is empty: {units} values of {params.by}, val {params.val}, test {params.test}"
+                + (f", {dropped} images dropped" if dropped else "")
+            )

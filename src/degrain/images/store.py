@@ -1,15 +1,17 @@
 """The patch store: memory-mapped NumPy arrays, one folder per split.
 
-store.json                     patch size, channels, noise, seed, number of patches, digest of the contents
-train/clean.npy                uint8 (patches, size, size, channels)
-train/index.parquet            one row per patch: image, source, top, left
-val/, test/                    the same with noisy.npy: uint8, or float32 in 8-bit levels when noise is not clipped
-photographs/<image>/*.npy      clean and noisy of each whole test image
+store.json                     patch size, channels, bits, noise, copies, seed, counts, leaks, digest of the contents
+images.parquet                 one row per image: path, source, side
+train/clean.npy                uint8 or uint16 (patches, size, size, channels)
+train/noisy.npy                the same, only where the noise is real
+train/index.parquet            one row per sample: image, source, top, left, patch (row of the arrays), copy
+val/, test/                    the same, always with noisy.npy: float32 in 8-bit levels when noise is not clipped
+photographs/<image>/*.npy      clean and noisy of whole test images
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -19,9 +21,10 @@ import pandas as pd
 
 from degrain import files
 from degrain.errors import DataError
-from degrain.params import NoiseParams
+from degrain.params.noise import NoiseParams, parse
 
 STORE = "store.json"
+IMAGES = "images.parquet"
 
 
 class PatchWriter:
@@ -41,12 +44,12 @@ class PatchWriter:
         self._write_header()
         return self
 
-    def append(self, patch: np.ndarray) -> None:
-        """Write one row."""
-        if patch.shape != self.row or patch.dtype != self.dtype:
-            raise ValueError(f"expected {self.row} {self.dtype}, got {patch.shape} {patch.dtype}")
-        self._file.write(np.ascontiguousarray(patch).data)
-        self.rows += 1
+    def extend(self, rows: np.ndarray) -> None:
+        """Write rows (count, *row)."""
+        if rows.shape[1:] != self.row or rows.dtype != self.dtype:
+            raise ValueError(f"expected rows of {self.row} {self.dtype}, got {rows.shape} {rows.dtype}")
+        self._file.write(np.ascontiguousarray(rows).data)
+        self.rows += len(rows)
 
     def _write_header(self) -> None:
         # NOTE: NumPy pads the header so that the first axis can grow in place.
@@ -69,9 +72,10 @@ class Split:
     """One side of the store, memory-mapped and read-only.
 
     Attributes:
-        clean: uint8 (patches, size, size, channels).
-        noisy: The same shape, uint8 or float32 in 8-bit levels; None for train, whose noise is drawn each epoch.
-        index: One row per patch: image, source, top, left.
+        clean: uint8 or uint16 (patches, size, size, channels).
+        noisy: The same shape, of the same type or float32 in 8-bit levels; None where noise is drawn while training.
+        index: One row per sample: image, source, top, left, patch (its row in the arrays), copy. On the held-out
+            sides every sample has a row of its own.
     """
 
     clean: np.ndarray
@@ -79,12 +83,12 @@ class Split:
     index: pd.DataFrame
 
     def __len__(self) -> int:
-        return len(self.clean)
+        return len(self.index)
 
 
 @dataclass(frozen=True)
 class Photograph:
-    """A whole held-out image: its name and (height, width, channels) arrays, clean uint8 and noisy as in `Split`."""
+    """A whole held-out image: its name and (height, width, channels) arrays, clean and noisy as in `Split`."""
 
     name: str
     clean: np.ndarray
@@ -98,20 +102,26 @@ class PatchStore:
     Attributes:
         folder: Where it lies.
         patch_size: Side of the patches, in pixels.
-        channels: 1 or 3.
+        channels: 1, 3, or 4 for a packed Bayer mosaic.
+        bits: 8 or 16.
         noise: What val and test were made noisy with, and train is to be.
+        copies: Fixed noisy copies of each training patch; 0 means fresh noise in every epoch.
+        seed: Seed of the fixed copies.
+        leaks: Columns with values on two sides, and how many, where the study asked for a leaky split.
         sha256: Digest of everything that training and evaluation read.
-        counts: Patches of each split.
-        sources: Sources of each split.
+        counts: Samples of each split.
     """
 
     folder: Path
     patch_size: int
     channels: int
+    bits: int
     noise: NoiseParams
+    copies: int
+    seed: int
+    leaks: dict[str, int]
     sha256: str
     counts: dict[str, int]
-    sources: dict[str, list[str]]
 
     @classmethod
     def open(cls, folder: Path) -> PatchStore:
@@ -122,15 +132,10 @@ class PatchStore:
         """
         described = files.read_json(folder / STORE)
         try:
-            return cls(
-                folder,
-                described["patch_size"],
-                described["channels"],
-                NoiseParams(**described["noise"]),
-                described["sha256"],
-                described["counts"],
-                described["sources"],
-            )
+            plain = {
+                field.name: described[field.name] for field in fields(cls) if field.name not in ("folder", "noise")
+            }
+            return cls(folder=folder, noise=parse(described["noise"]), **plain)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{folder / STORE} is damaged; run: dvc repro -f prepare") from error
 
@@ -147,12 +152,13 @@ class PatchStore:
             index = pd.read_parquet(folder / "index.parquet")
         except (OSError, ValueError) as error:
             raise DataError(f"{folder} is damaged ({error}); run: dvc repro -f prepare") from error
-        if len(clean) != self.counts[name] or len(index) != len(clean):
-            raise DataError(f"{folder} does not hold {self.counts[name]} patches; run: dvc repro -f prepare")
+        whole = len(index) == self.counts[name] and len(clean) == index["patch"].max() + 1
+        if not whole or (noisy is not None and len(noisy) != len(clean)):
+            raise DataError(f"{folder} does not hold {self.counts[name]} samples; run: dvc repro -f prepare")
         return Split(clean, noisy, index)
 
     def photographs(self) -> list[Photograph]:
-        """Map the whole test images, in the order of their names.
+        """Map the whole test images, in the order of their names; none where images are no larger than a patch.
 
         Raises:
             DataError: One is missing or damaged.
@@ -164,7 +170,7 @@ class PatchStore:
                     np.load(folder / "clean.npy", mmap_mode="r"),
                     np.load(folder / "noisy.npy", mmap_mode="r"),
                 )
-                for folder in sorted((self.folder / "photographs").iterdir())
+                for folder in sorted(self.folder.glob("photographs/*"))
             ]
         except (OSError, ValueError) as error:
             raise DataError(f"{self.folder} is damaged ({error}); run: dvc repro -f prepare") from error

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from degrain.errors import DataError, DegrainError, OutputError
-from degrain.images import reading
+from degrain.formats import reading
 from degrain.inference.denoiser import Denoiser
 
 log = logging.getLogger(__name__)

@@ -13,6 +13,7 @@ from torch import nn
 from degrain import files
 from degrain.errors import ModelError
 from degrain.evaluation import metrics
+from degrain.images.patches import to_unit
 from degrain.inference import tiling
 from degrain.models import catalog
 from degrain.training.records import TRIAL, WEIGHTS
@@ -25,7 +26,7 @@ class Denoiser:
     Attributes:
         network: From float32 (N, C, H, W) in [0, 1] to the same shape.
         model: Its name in the catalog.
-        channels: 1 or 3.
+        channels: 1, 3 or 4.
         patch_size: Side of the patches it was trained on, in pixels.
         trial: What is recorded of its training; empty while it is being trained.
     """
@@ -63,14 +64,17 @@ class Denoiser:
         """Denoise patches of the size it was trained on.
 
         Args:
-            noisy: (N, H, W, C) uint8, or float in 8-bit levels.
+            noisy: (N, H, W, C) uint8, uint16, or float in 8-bit levels.
             batch: How many go through the network at once.
 
         Returns:
-            uint8 (N, H, W, C), by the metric protocol.
+            uint8, or uint16 for uint16 input (N, H, W, C), by the metric protocol.
         """
-        parts = [noisy[i : i + batch].astype(np.float32) / np.float32(255) for i in range(0, len(noisy), batch)]
-        return np.concatenate([metrics.to_8_bits(self._forward(part)) for part in parts])
+        outputs = np.empty(noisy.shape, metrics.depth(noisy))
+        for start in range(0, len(noisy), batch):
+            part = np.s_[start : start + batch]
+            outputs[part] = metrics.to_depth(self._forward(to_unit(noisy[part])), outputs.dtype)
+        return outputs
 
     def image(self, noisy: np.ndarray, tile: int = 256, overlap: int = 32) -> np.ndarray:
         """Denoise one image of any size.

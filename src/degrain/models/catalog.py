@@ -83,7 +83,7 @@ def build(name: str, channels: int, size: int) -> nn.Module:
 
     Args:
         name: A name of the catalog.
-        channels: 1 or 3.
+        channels: 1, 3 or 4.
         size: Side of the training patches, in pixels.
 
     Raises:

@@ -4,7 +4,8 @@ The texts of the fields are the reference page docs/params.md (`degrain params` 
 """
 
 from degrain.params.data import DataParams, StudyParams, ValidateParams
-from degrain.params.prepare import NoiseParams, PrepareParams, SplitParams
+from degrain.params.noise import NoiseParams
+from degrain.params.prepare import PrepareParams, ResizeParams, SplitParams
 from degrain.params.results import EvaluateParams, RegisterParams, ReportParams
 from degrain.params.study import DEFAULT_PATH, Params, load_params
 from degrain.params.train import OptimizerParams, TrainParams
@@ -19,6 +20,7 @@ __all__ = [
     "PrepareParams",
     "RegisterParams",
     "ReportParams",
+    "ResizeParams",
     "SplitParams",
     "StudyParams",
     "TrainParams",

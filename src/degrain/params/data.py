@@ -19,17 +19,41 @@ class StudyParams(Section):
 class DataParams(Section):
     """Which images."""
 
-    dataset: str = Field(description="A data set of the catalog.")
+    dataset: str = Field(description="A data set of the catalog (`degrain datasets`).")
+    path: str = Field("", description="Folder of your own images, for the data sets `folder` and `pairs`.")
+    labels: list[str] = Field([], description="Only these classes of the data set; all if empty.")
+    limit: int = Field(
+        0, ge=0, description="Only so many images or pairs, drawn evenly over classes, scenes and parts; 0 is all."
+    )
+    seed: int = Field(0, ge=0, description="Seed of that draw.")
+    raw: Literal["srgb", "linear", "bayer"] = Field(
+        "linear",
+        description="What camera raw files become: `srgb` as a camera shows them, `linear` demosaiced linear light, "
+        "`bayer` the mosaic packed into four channels R, G, G, B of half the size.",
+    )
 
 
 class ValidateParams(Section):
-    """What the images must be like before anything is computed from them."""
+    """What the images must be like before anything is computed from them; what is absent is the data set's own rule."""
 
-    min_images: int = Field(1, ge=1, description="At least this many images.")
-    channels: list[Literal[1, 3]] = Field([3], min_length=1, description="Allowed numbers of channels.")
-    min_side: int = Field(64, ge=1, description="Smallest width and height, in pixels.")
-    min_std: float = Field(2.0, ge=0, description="Least standard deviation over an image, in 8-bit levels.")
-    max_saturated: float = Field(0.5, ge=0, le=1, description="Largest share of values at 0 or at the maximum.")
+    partial: bool = Field(
+        False, description="The data may be a part of what was published: fewer images per class or scene will do."
+    )
+    min_images: int = Field(1, ge=1, description="At least this many images or pairs.")
+    channels: list[Literal[1, 3, 4]] | None = Field(None, min_length=1, description="Allowed numbers of channels.")
+    min_side: int | None = Field(None, ge=1, description="Smallest width and height, in pixels.")
+    max_side: int | None = Field(None, ge=1, description="Largest width and height, in pixels.")
+    min_std: float | None = Field(None, ge=0, description="Least standard deviation over an image, in 8-bit levels.")
+    max_saturated: float | None = Field(None, ge=0, le=1, description="Largest share of values at 0 or at the maximum.")
+    psnr: tuple[float, float] | None = Field(
+        None, description="Pairs: least and most PSNR of the noisy against the clean image, in dB."
+    )
+    min_correlation: float | None = Field(
+        None, ge=-1, le=1, description="Pairs: least correlation of the two images at low resolution: the same scene."
+    )
+    allow: list[str] = Field(
+        [], description="Expectations, by name as in validation.json, whose failure is only reported."
+    )
     on_failure: Literal["stop", "quarantine"] = Field(
         "stop", description="`stop` ends the run with the images' names; `quarantine` goes on without them."
     )

@@ -2,29 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from degrain.params.base import Section
+from degrain.params.noise import GaussianNoise, NoiseParams
+
+Column = Literal["source", "scene", "camera", "instance", "label", "part"]
+Share = Annotated[float, Field(gt=0, lt=1)]
+HeldOut = list[str] | Share | Literal["published"]
 
 
-class NoiseParams(Section):
-    """Which noise is added to the clean images."""
+class ResizeParams(Section):
+    """A resize of every image before it is cut."""
 
-    kind: Literal["gaussian"] = Field("gaussian", description="Kind of noise.")
-    sigma: float = Field(25.0, ge=1, le=255, description="Standard deviation, in 8-bit levels.")
-    clip: bool = Field(
-        True,
-        description="Clip the noisy image to [0, 255] and round it to 8 bits, as an image file holds it.",
+    size: tuple[Annotated[int, Field(ge=8)], Annotated[int, Field(ge=8)]] = Field(
+        description="Width and height, in pixels; the aspect ratio is not kept."
+    )
+    method: Literal["area", "nearest", "linear", "cubic", "lanczos"] = Field(
+        "area", description="OpenCV's interpolation; only `area` averages what it drops."
     )
 
 
 class SplitParams(Section):
-    """Which sources are held out. Every other source is for training."""
+    """Which images are held out, before anything is cut or copied. Every other image is for training."""
 
-    val: list[str] | float = Field(description="Sources by name, or the share of sources, for choosing models.")
-    test: list[str] | float = Field(description="The same for the final measurement.")
+    by: Column | Literal["copy"] = Field(
+        "source",
+        description="What is held out as a whole, a column of the manifest; `copy` (the noisy copies of one image "
+        "spread over all sides) only with `published_leaky`.",
+    )
+    val: HeldOut = Field(
+        description="For choosing models: names, the share of them to draw, or `published`: the publisher's own part."
+    )
+    test: HeldOut = Field(description="The same for the final measurement.")
+    apart: list[Column] = Field(
+        [], description="Columns beside source, scene and `by` of which no value may be on two sides."
+    )
+    overlap: Literal["refuse", "drop"] = Field(
+        "refuse",
+        description="When a source, scene or duplicate is on two sides: `refuse` ends the run, `drop` leaves the "
+        "images of the training side (then of val) out.",
+    )
+    published_leaky: bool = Field(
+        False,
+        description="Split as a paper did although the same source or scene is on two sides; the report says so. "
+        "Only to repeat a published number.",
+    )
 
     @model_validator(mode="after")
     def _is_possible(self) -> SplitParams:
@@ -32,22 +57,46 @@ class SplitParams(Section):
             both = sorted(set(self.val) & set(self.test))
             if both:
                 raise ValueError(f"{', '.join(both)} cannot be in val and in test")
-        for share in (self.val, self.test):
-            if isinstance(share, float) and not 0 < share < 1:
-                raise ValueError("a share must lie between 0 and 1")
+        if self.by == "copy" and not self.published_leaky:
+            raise ValueError("by copy puts every image on all sides: say published_leaky: true if that is meant")
+        if self.by == "copy" and not (isinstance(self.val, float) and isinstance(self.test, float)):
+            raise ValueError("by copy needs shares for val and test")
         return self
 
 
 class PrepareParams(Section):
     """How patches are cut, held out and made noisy."""
 
-    seed: int = Field(0, ge=0, description="Seed of splits by share and of the fixed noise.")
+    seed: int = Field(0, ge=0, description="Seed of splits by share, random crops and fixed noise.")
+    color: Literal["keep", "gray", "rgb"] = Field("keep", description="Turn every image to gray or to RGB first.")
+    bits: Literal[8, 16] = Field(8, description="Bits a channel of the store; 16 for camera raw data.")
+    resize: ResizeParams | None = Field(None, description="Resize images before they are cut.")
     patch_size: int = Field(64, ge=16, description="Side of the square patches, in pixels.")
-    stride: int = Field(64, ge=1, description="Distance between neighbouring patches, in pixels.")
+    stride: int = Field(64, ge=1, description="Distance between neighbouring patches of the grid, in pixels.")
+    crops: int = Field(0, ge=0, description="Random crops of each image instead of the grid; 0 is the grid.")
     min_std: float = Field(
         0.0,
         ge=0,
         description="Training patches with a smaller standard deviation (8-bit levels) are left out.",
     )
+    copies: int = Field(
+        0,
+        ge=0,
+        description="Noisy copies of each training patch, each with noise of its own that never changes; they take no "
+        "space. 0: fresh noise in every epoch.",
+    )
+    whole_images: int = Field(
+        8, ge=0, description="Test images larger than a patch that are kept whole, to be denoised in tiles."
+    )
     split: SplitParams
-    noise: NoiseParams = Field(default_factory=NoiseParams)
+    noise: NoiseParams = Field(default_factory=GaussianNoise, discriminator="kind")
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> PrepareParams:
+        if self.bits == 16 and not self.noise.clipped:
+            raise ValueError("noise that is not clipped needs bits: 8")
+        if self.split.by == "copy" and self.copies < 2:
+            raise ValueError("split.by copy needs copies: 2 or more")
+        if self.noise.kind == "real" and self.copies:
+            raise ValueError("real noise is there once; copies must be 0")
+        return self

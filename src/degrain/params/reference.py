@@ -22,14 +22,15 @@ def reference() -> str:
 
 def _describe(path: str, section: type[BaseModel], lines: list[str]) -> None:
     inner = sections(section)
-    plain = {name: field for name, field in section.model_fields.items() if (field.alias or name) not in inner}
+    told = {*inner, "kind"}
+    plain = {name: field for name, field in section.model_fields.items() if (field.alias or name) not in told}
     if path:
         kind = kind_of(section)
         lines += [f"## `{path}`" + (f", kind `{kind}`" if kind else ""), "", (section.__doc__ or "").strip(), ""]
     if plain:
         lines += ["| parameter | default | meaning |", "|---|---|---|"]
         for name, field in plain.items():
-            default = "required" if field.is_required() else f"`{field.default}`"
+            default = "required" if field.is_required() else "" if field.default is None else f"`{field.default!r}`"
             lines.append(f"| `{path}.{field.alias or name}` | {default} | {field.description} |")
         lines.append("")
     for name, kinds in inner.items():

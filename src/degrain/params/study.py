@@ -57,25 +57,42 @@ def load_params(path: Path = DEFAULT_PATH) -> Params:
     try:
         return Params.model_validate(raw)
     except ValidationError as error:
-        raise ParamsError(f"{path}: {'; '.join(_explain(problem, raw) for problem in error.errors())}") from None
+        raise ParamsError(f"{path}: {_explain(error.errors(), raw)}") from None
 
 
-def _explain(problem: Any, raw: dict[str, Any]) -> str:
-    """Turn one pydantic error into half a line that names the parameter as the user wrote it."""
-    where = ".".join(str(part) for part in problem["loc"] if not str(part).startswith(("list[", "function-")))
-    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if problem["type"] == "extra_forbidden":
-        return f"{where} is not a parameter{nearest(str(problem['loc'][-1]), _known_keys(problem['loc'][:-1]))}"
-    if problem["type"] == "missing":
-        return f"{where} is missing"
-    value = raw
+def _explain(problems: list[Any], raw: dict[str, Any]) -> str:
+    """Turn pydantic's errors into half a line for each parameter, named as the user wrote it."""
+    by_place: dict[str, list[Any]] = {}
+    for problem in problems:
+        by_place.setdefault(_place(problem, raw), []).append(problem)
+    return "; ".join(_explain_place(place, found) for place, found in by_place.items())
+
+
+def _place(problem: Any, raw: dict[str, Any]) -> str:
+    """Where a parameter stands in the file; pydantic's own names of types and of a union's kinds are left out."""
+    place, value = [], raw
     for part in problem["loc"]:
-        try:
+        if (isinstance(value, dict) and part in value) or (isinstance(value, list) and isinstance(part, int)):
+            place.append(str(part))
             value = value[part]
-        except (KeyError, TypeError, IndexError):
-            break
-    shown = "" if isinstance(value, dict) else f" is {value!r}"
-    return f"{where}{shown}: {message[0].lower()}{message[1:]}"
+    if problem["type"] == "missing":
+        place.append(str(problem["loc"][-1]))
+    return ".".join(place)
+
+
+def _explain_place(place: str, problems: list[Any]) -> str:
+    first = problems[0]
+    if first["type"] == "extra_forbidden":
+        return f"{place} is not a parameter{nearest(str(first['loc'][-1]), _known_keys(first['loc'][:-1]))}"
+    if first["type"] == "missing":
+        return f"{place} is missing"
+    # NOTE: of a union of types pydantic tells what each one misses. What has the right type says more.
+    wrong_type = ("_type", "_parsing", "literal_error")
+    telling = [problem for problem in problems if not problem["type"].endswith(wrong_type)] or problems
+    messages = dict.fromkeys(p["msg"].removeprefix("Value error, ").removeprefix("Input ") for p in telling)
+    message = ", or ".join(messages)
+    shown = "" if isinstance(first["input"], dict) or not place else f" is {first['input']!r}"
+    return f"{place or 'params'}{shown}: {message[0].lower()}{message[1:]}"
 
 
 def _known_keys(path: tuple[str | int, ...]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from degrain import environment
 from degrain.errors import OutputError
+from degrain.evaluation.ranking import MEASURES
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 ALIAS = "champion"
 # Tag of a version: SHA-256 of its weights, by which a model is known again however it was trained.
 WEIGHTS = "degrain.weights_sha256"
-# What a candidate must win on, each mean PSNR in dB over held-out data.
-MEASURES = {"test_psnr": "test patches", "photograph_psnr": "held-out photographs"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ def judge(candidate: Mapping[str, float], rivals: list[Rival]) -> list[dict[str,
     """Hold a candidate against each rival.
 
     Args:
-        candidate: Its test_psnr and photograph_psnr, in dB.
+        candidate: Its test_psnr and, where there are whole test images, photograph_psnr, in dB.
         rivals: Measured on the same data.
 
     Returns:
@@ -46,6 +45,8 @@ def judge(candidate: Mapping[str, float], rivals: list[Rival]) -> list[dict[str,
     verdicts = []
     for rival in rivals:
         for measure in MEASURES:
+            if measure not in candidate:
+                continue
             gain = candidate[measure] - rival.scores[measure]
             verdicts.append(
                 {

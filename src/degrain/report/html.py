@@ -20,6 +20,8 @@ from degrain.report import figures
 
 # Errors are drawn as gray plus this many times the difference.
 ERROR_GAIN = 4
+# The table of images shows so many; the manifest has all.
+SHOWN_IMAGES = 60
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Material:
         trials: For each trial, its trial.json.
         manifest: One row per image.
         validation: What validate wrote.
-        store: What prepare wrote: counts, sources, patch size, noise.
+        store: What prepare wrote: counts, leaks, patch size, noise.
+        sides: One row per image that was used: path, source, side.
         examples: Folder with the pictures that evaluate wrote.
         docs: Address of the Data Docs, relative to the report.
         machine, versions: Where it was computed, and with what.
@@ -49,6 +52,7 @@ class Material:
     manifest: pd.DataFrame
     validation: dict[str, Any]
     store: dict[str, Any]
+    sides: pd.DataFrame
     examples: Path
     docs: str
     machine: dict[str, str]
@@ -67,11 +71,16 @@ def render(material: Material) -> str:
     )
     environment.filters["decibel"] = lambda value: f"{value:.2f}"
     cells = material.ranking["cells"]
+    score = ranking.headline(material.ranking["identity"])
     models = list(dict.fromkeys(trial["model"] for trial in material.trials.values()))
     return environment.get_template("template.html").render(
         material=material,
         champion=next(cell for cell in cells if cell["best_trial"] == material.ranking["champion"]),
         networks=cells,
+        headline=score,
+        headline_words=ranking.MEASURES[score],
+        noise=_options(material.store["noise"]),
+        images=_images(material),
         references=_references(material.ranking),
         titles={name: catalog.spec(name).title for name in models},
         best_baseline=_best_baseline(material.ranking),
@@ -84,7 +93,7 @@ def render(material: Material) -> str:
 
 
 def _references(ranked: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the networks have to beat: classical denoisers and the noisy input, best on the photographs first."""
+    """What the networks have to beat: classical denoisers and the noisy input, best on the held-out data first."""
     rows = [
         {
             "name": baselines.BASELINES[name].title,
@@ -94,13 +103,13 @@ def _references(ranked: dict[str, Any]) -> list[dict[str, Any]]:
         for name, values in ranked["baselines"].items()
     ]
     rows.append({"name": "Noisy input", "detail": "", **ranked["identity"]})
-    return sorted(rows, key=lambda row: -float(row["photograph_psnr"]))
+    return sorted(rows, key=lambda row: -float(row[ranking.headline(row)]))
 
 
 def _best_baseline(ranked: dict[str, Any]) -> dict[str, Any] | None:
     if not ranked["baselines"]:
         return None
-    name, values = max(ranked["baselines"].items(), key=lambda item: float(item[1]["photograph_psnr"]))
+    name, values = max(ranked["baselines"].items(), key=lambda item: float(item[1][ranking.headline(item[1])]))
     return {"title": baselines.BASELINES[name].title, **values}
 
 
@@ -145,12 +154,31 @@ def _error(place: Path, trial: str) -> str:
 
 def _photographs(folder: Path) -> list[dict[str, Any]]:
     shown = []
-    for place in sorted(folder.iterdir()):
+    for place in sorted(folder.glob("*")):
         with Image.open(place / "clean.png") as image:
             width, height = image.size
         pictures = {name: _embed((place / f"{name}.png").read_bytes()) for name in ("noisy", "denoised", "clean")}
         shown.append({"name": place.name, "width": width, "height": height, **pictures})
     return shown
+
+
+def _images(material: Material) -> list[dict[str, Any]]:
+    """The manifest's first images, what was flagged first, each with its side."""
+    table = material.manifest.merge(material.sides[["path", "side"]], on="path", how="left")
+    table = table.sort_values("quarantined", ascending=False, kind="stable").head(SHOWN_IMAGES)
+    return [
+        {str(key): None if pd.isna(value) else value for key, value in row.items()} for row in table.to_dict("records")
+    ]
+
+
+def _options(described: dict[str, Any]) -> str:
+    """A mapping with a kind as words: `gaussian, sigma 25`."""
+    rest = {key: value for key, value in described.items() if key != "kind" and value not in (None, True)}
+    return ", ".join([described["kind"], *(f"{key} {_words(value)}" for key, value in rest.items())])
+
+
+def _words(value: Any) -> str:
+    return " to ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _embed(png: bytes) -> str:

@@ -6,6 +6,7 @@ The paths of the graph's files are named here and, since DVC must know them, in 
 from pathlib import Path
 
 RAW = Path("data/raw")
+CHECKSUMS = Path("data/checksums.json")
 VALIDATED = Path("data/validated")
 MANIFEST = VALIDATED / "manifest.parquet"
 VALIDATION = VALIDATED / "validation.json"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 
+from degrain import environment, files
 from degrain.datasets import catalog
+from degrain.fetching.fetch import fetch
 from degrain.params import Params
-from degrain.stages import RAW
+from degrain.stages import CHECKSUMS, RAW
 
 log = logging.getLogger(__name__)
 
@@ -15,5 +17,20 @@ def run(params: Params) -> None:
     """Fetch the study's data set."""
     name = params.data.dataset
     dataset = catalog.spec(name)
-    dataset.download(RAW / name)
+    with files.new_folder(RAW / name) as folder:
+        if dataset.download is not None:
+            records = dataset.download(folder, params.data)
+        else:
+            records = fetch(name, dataset.files, folder, environment.downloads(), CHECKSUMS, environment.mirror())
+        files.write_json(
+            folder / "source.json",
+            {
+                "dataset": name,
+                "title": dataset.title,
+                "origin": dataset.origin,
+                "licence": dataset.licence,
+                "citation": dataset.citation,
+                "files": records,
+            },
+        )
     log.info("%s: %s -> %s", name, dataset.title, RAW / name)

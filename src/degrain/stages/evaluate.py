@@ -67,14 +67,16 @@ def run(params: Params) -> None:
         examples.write(folder / "examples", store, shown, methods[champion], params.report.strips)
     files.write_json(METRICS, _metrics(ranked, summary, params.evaluate.baselines))
     _write_plots(trials, ranked, summary, params)
-    best = max(params.evaluate.baselines, key=lambda name: summary[name]["photograph_psnr"], default="identity")
+    score = ranking.headline(summary[champion])
+    best = max(params.evaluate.baselines, key=lambda name: summary[name][score], default="identity")
     log.info(
-        "best: %s, %.2f dB on the held-out photographs; best classical: %s, %.2f dB; noisy: %.2f dB",
+        "best: %s, %.2f dB on the %s; best classical: %s, %.2f dB; noisy: %.2f dB",
         champion,
-        summary[champion]["photograph_psnr"],
+        summary[champion][score],
+        ranking.MEASURES[score],
         best,
-        summary[best]["photograph_psnr"],
-        summary["identity"]["photograph_psnr"],
+        summary[best][score],
+        summary["identity"][score],
     )
 
 

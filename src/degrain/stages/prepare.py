@@ -6,6 +6,7 @@ import logging
 
 from degrain import console, files
 from degrain.datasets import manifest
+from degrain.formats.containers import Containers
 from degrain.images import preparation
 from degrain.params import Params
 from degrain.stages import MANIFEST, PREPARED, RAW
@@ -16,7 +17,11 @@ log = logging.getLogger(__name__)
 def run(params: Params) -> None:
     """Cut, split and store the images that may be used."""
     table = manifest.read(MANIFEST)
-    table = table[~table["quarantined"]]
-    with files.new_folder(PREPARED) as folder, console.progress("prepare", len(table)) as advance:
-        counts = preparation.fill(folder, RAW / params.data.dataset, table, params.prepare, advance)
+    table = table[~table["quarantined"]].reset_index(drop=True)
+    with (
+        Containers(RAW / params.data.dataset, params.data.raw) as containers,
+        files.new_folder(PREPARED) as folder,
+        console.progress("prepare", len(table)) as advance,
+    ):
+        counts = preparation.fill(folder, containers, table, params.prepare, advance)
     log.info("%s patches of %d pixels", ", ".join(f"{n} {s}" for s, n in counts.items()), params.prepare.patch_size)

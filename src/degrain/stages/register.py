@@ -102,7 +102,11 @@ def _champion(holder: ModelVersion, store: PatchStore, params: Params, protocol:
     """Return the present champion with its scores on the present test data, measured again if that has changed."""
     name = f"the champion, version {holder.version}"
     if holder.tags.get("degrain.protocol") == protocol:
-        return promotion.Rival(name, {m: float(holder.tags[f"degrain.{m}"]) for m in promotion.MEASURES}, 0.0)
+        return promotion.Rival(
+            name,
+            {m: float(holder.tags[f"degrain.{m}"]) for m in ranking.MEASURES if f"degrain.{m}" in holder.tags},
+            0.0,
+        )
     with TemporaryDirectory(prefix="degrain-") as temporary:
         folder = loading.download(f"models:/{holder.name}/{holder.version}", Path(temporary))
         denoiser = Denoiser.load(folder, environment.prepare_torch(params.train.device, environment.threads()))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime
 import logging
 
+import pandas as pd
+
 from degrain import environment, files
 from degrain.datasets import manifest
-from degrain.images.store import STORE
+from degrain.images.store import IMAGES, STORE
 from degrain.params import Params
 from degrain.report import html
 from degrain.stages import DATA_DOCS, EVALUATED, MANIFEST, PREPARED, REPORT, TRIALS, VALIDATION
@@ -28,6 +30,7 @@ def run(params: Params) -> None:
         manifest=manifest.read(MANIFEST),
         validation=files.read_json(VALIDATION),
         store=files.read_json(PREPARED / STORE),
+        sides=pd.read_parquet(PREPARED / IMAGES),
         examples=EVALUATED / "examples",
         docs=(DATA_DOCS / "index.html").relative_to(REPORT.parent).as_posix(),
         machine=environment.describe_machine(),

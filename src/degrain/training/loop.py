@@ -11,6 +11,7 @@ import torch
 
 from degrain.errors import Diverged
 from degrain.evaluation import metrics
+from degrain.images.patches import to_unit
 from degrain.images.store import PatchStore, Split
 from degrain.inference.denoiser import Denoiser
 from degrain.models import catalog
@@ -109,7 +110,5 @@ def validate(denoiser: Denoiser, held_out: Split, loss_of: losses.Loss) -> tuple
     """Return the loss and the mean PSNR (dB) of the denoised validation patches, both by the metric protocol."""
     assert held_out.noisy is not None  # noqa: S101  (the store writes noisy.npy for every held-out split)
     outputs = denoiser.patches(held_out.noisy)
-    val_loss = loss_of(
-        torch.from_numpy(outputs).float() / 255, torch.from_numpy(np.array(held_out.clean)).float() / 255
-    )
+    val_loss = loss_of(torch.from_numpy(to_unit(outputs)), torch.from_numpy(to_unit(held_out.clean)))
     return float(val_loss), float(metrics.psnr(outputs, held_out.clean).mean())

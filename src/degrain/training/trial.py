@@ -46,7 +46,7 @@ class Trial:
             ),
             "channels": store.channels,
             "patch_size": store.patch_size,
-            "noise": store.noise.model_dump(),
+            "noise": store.noise.model_dump(mode="json", exclude_none=True),
             "data_sha256": store.sha256,
         }
 
@@ -69,6 +69,7 @@ def code_digest(model: str) -> str:
         *sorted((package / "noise").glob("*.py")),
         *(package / "models" / f"{name}.py" for name in (model, "catalog", "keras_layers")),
         package / "evaluation" / "metrics.py",
+        package / "images" / "patches.py",
         package / "images" / "store.py",
         package / "inference" / "denoiser.py",
         package / "randomness.py",

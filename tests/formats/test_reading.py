@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import struct
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import cv2
@@ -10,8 +14,9 @@ import pytest
 from PIL import Image
 
 from degrain.errors import DataError, OutputError
-from degrain.images import reading
+from degrain.formats import reading
 from tests.conftest import picture, save
+from tests.formats import fixtures
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".tiff"])
@@ -147,3 +152,86 @@ def test_damage_anywhere_is_an_error_or_an_image_never_a_crash(tmp_path: Path, s
             outcomes.append(str(error))
     assert len(outcomes) > 30
     assert not [text for text in outcomes if "\n" in text]
+
+
+def bomb(kind: str) -> bytes:
+    """An image file whose header says 60,000 x 60,000 pixels."""
+    data = bytearray(fixtures.encoded(picture(0, 16, 16), kind))
+    if kind == "PNG":
+        data[16:24] = struct.pack(">2I", 60_000, 60_000)
+        data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    elif kind == "JPEG":
+        at = data.index(b"\xff\xc0") + 5
+        data[at : at + 4] = struct.pack(">2H", 60_000, 60_000)
+    else:
+        for tag in (256, 257):
+            at = data.index(struct.pack("<2HI", tag, 4, 1)) + 8
+            data[at : at + 4] = struct.pack("<I", 60_000)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
+def test_a_header_of_billions_of_pixels_is_refused_before_memory_is_taken(kind: str) -> None:
+    tracemalloc.start()
+    with pytest.raises(DataError, match="x says that it has 60000 x 60000 pixels; more than 200 million are refused"):
+        reading.decode(bomb(kind), "x")
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(("kind", "size"), [("PNG", (9500, 9500)), ("TIFF", (13_000, 14_000))])
+def test_large_pictures_below_the_limit_are_read_without_a_warning(kind: str, size: tuple[int, int]) -> None:
+    buffer = io.BytesIO()
+    Image.new("L", size).save(buffer, kind, compress_level=1, compression="packbits")
+    assert reading.decode(buffer.getvalue(), "x").pixels.shape == (size[1], size[0], 1)
+
+
+def test_bytes_decode_as_their_file_does(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.png", picture(0))
+    assert np.array_equal(reading.decode(path.read_bytes(), "x").pixels, reading.read(path).pixels)
+    with pytest.raises(DataError, match=r"a\.zip::b\.png is not a PNG"):
+        reading.decode(b"hello", "a.zip::b.png")
+    with pytest.raises(DataError, match=r"a\.zip::b\.png is damaged"):
+        reading.decode(path.read_bytes()[:99], "a.zip::b.png")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
+def test_a_file_is_whole_or_refused_wherever_it_ends(kind: str) -> None:
+    for data in fixtures.truncations(fixtures.encoded(picture(0), kind)):
+        with pytest.raises(DataError, match="x is "):
+            reading.decode(data, "x")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_a_file_of_16_bits_is_whole_or_refused_wherever_it_ends(suffix: str) -> None:
+    pixels = fixtures.noise((40, 50, 3), dtype=np.uint16, high=65536)
+    for data in fixtures.truncations(cv2.imencode(suffix, pixels)[1].tobytes()):
+        with pytest.raises(DataError, match="x is "):
+            reading.decode(data, "x")
+
+
+def test_what_follows_the_end_of_a_file_does_not_matter() -> None:
+    for kind in ("PNG", "JPEG"):
+        data = fixtures.encoded(picture(0), kind)
+        assert np.array_equal(reading.decode(data + b"\xff\xda" * 99, "x").pixels, reading.decode(data, "x").pixels)
+
+
+def test_a_changed_byte_of_a_png_never_gives_other_pixels() -> None:
+    pixels = picture(0)
+    noticed = 0
+    for data in fixtures.flips(fixtures.encoded(pixels), 200):
+        try:
+            assert np.array_equal(reading.decode(data, "x").pixels, pixels)
+        except DataError:
+            noticed += 1
+    assert noticed > 190
+
+
+def test_what_a_camera_raw_file_said_does_not_stop_writing(tmp_path: Path) -> None:
+    reading.write(tmp_path / "x.png", reading.Picture(picture(0), None, {"raw": {"iso": 100}}))
+    assert np.array_equal(reading.read(tmp_path / "x.png").pixels, picture(0))
+
+
+def test_a_packed_mosaic_is_not_written_as_a_transparent_picture(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="no place for a packed Bayer mosaic"):
+        reading.write(tmp_path / "x.png", reading.Picture(np.zeros((8, 8, 4), np.uint16)))

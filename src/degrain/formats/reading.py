@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
@@ -17,6 +21,10 @@ from degrain import files
 from degrain.errors import DataError, OutputError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+MAX_PIXELS = 200_000_000
+_CHUNK = struct.Struct(">I4s")
+_END_OF_JPEG = b"\xff\xd9"
+KEPT = ("exif", "dpi", "icc_profile")
 
 
 @dataclass(frozen=True)
@@ -24,9 +32,11 @@ class Picture:
     """A decoded image file.
 
     Attributes:
-        pixels: uint8 or uint16 of shape (height, width, channels), 1 or 3 channels, RGB order.
+        pixels: uint8 or uint16 of shape (height, width, channels): 1 channel, 3 in RGB order, or 4 of a packed Bayer
+            mosaic in the order R, G1, G2, B. It may be read-only.
         alpha: Same dtype, shape (height, width), or None when the file has no transparency.
-        extras: What the file says beside pixels (Exif, ICC profile, resolution) and can be written back.
+        extras: What the file says beside pixels: Exif, ICC profile and resolution, which can be written back, and
+            under "raw" what `camera_raw.metadata` says.
     """
 
     pixels: np.ndarray
@@ -46,7 +56,8 @@ def read(path: Path) -> Picture:
         path: PNG, JPEG or TIFF; gray, RGB, palette, with or without alpha; 8 or 16 bits a channel.
 
     Raises:
-        DataError: The file is missing, is no image, is damaged or truncated, or has a depth that is not supported.
+        DataError: The file is missing, is no image, is damaged or truncated, has more than `MAX_PIXELS` pixels, or a
+            depth that is not supported.
     """
     try:
         data = path.read_bytes()
@@ -54,27 +65,100 @@ def read(path: Path) -> Picture:
         raise DataError(f"{path} does not exist") from None
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
+    return decode(data, str(path))
+
+
+def decode(data: bytes, name: str) -> Picture:
+    """Decode the bytes of an image file.
+
+    Args:
+        data: The whole file; see `read`.
+        name: What messages call it.
+
+    Raises:
+        DataError: As of `read`.
+    """
+    reader = _reader(data)
+    if reader is None:
+        raise DataError(f"{name} is not a PNG, JPEG or TIFF image")
     try:
-        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "TIFF")) as image:
-            pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
-            # NOTE: Pillow checks that the file is whole (OpenCV returns what it got of a truncated one), but gives
-            # only 8 of 16 bits for color.
-            image.load()
-            pixels, converted = _pixels(image, data)
-            # A color profile speaks of the colors in the file, not of what they were converted to.
-            kept = ("exif", "dpi") if converted else ("exif", "dpi", "icc_profile")
-            extras = {key: image.info[key] for key in kept if image.info.get(key)}
-    except UnidentifiedImageError:
-        raise DataError(f"{path} is not a PNG, JPEG or TIFF image") from None
+        image = reader(io.BytesIO(data))
+        check_size(image.width, image.height, name)
+        _check_whole(image, data)
+        pages = getattr(image, "n_frames", 1) if reader is _Tiff else 1
+        # NOTE: Pillow notices when pixels are missing (OpenCV returns what it got of a truncated file), but gives only
+        # 8 of 16 bits for color.
+        image.load()
+        pixels, converted = _pixels(image, data)
+        extras = {key: image.info[key] for key in KEPT if image.info.get(key)}
+    except DataError:
+        raise
     except Exception as error:  # damaged files make the decoders raise whatever comes
-        raise DataError(f"{path} is damaged: {' '.join(str(error).split())}") from error
+        raise DataError(f"{name} is damaged: {' '.join(str(error).split())}") from error
+    if converted:
+        extras.pop("icc_profile", None)  # it speaks of the colors in the file, not of what they were converted to
     if pages > 1:
-        raise DataError(f"{path} has {pages} pages; only single images are supported")
+        raise DataError(f"{name} has {pages} pages; only single images are supported")
     if pixels.dtype not in (np.uint8, np.uint16):
-        raise DataError(f"{path} has {pixels.dtype} values; only 8 and 16 bits a channel are supported")
+        raise DataError(f"{name} has {pixels.dtype} values; only 8 and 16 bits a channel are supported")
     if pixels.shape[2] in (2, 4):
         return Picture(np.ascontiguousarray(pixels[..., :-1]), pixels[..., -1].copy(), extras)
     return Picture(pixels, None, extras)
+
+
+def check_size(width: int, height: int, name: str) -> None:
+    """Refuse an image by what its header says, before memory is taken for it.
+
+    Raises:
+        DataError: It would have more than `MAX_PIXELS` pixels.
+    """
+    if width * height > MAX_PIXELS:
+        limit = MAX_PIXELS // 1_000_000
+        raise DataError(f"{name} says that it has {width} x {height} pixels; more than {limit} million are refused")
+
+
+def _check_whole(image: ImageFile, data: bytes) -> None:
+    """Look for damage that Pillow passes over: it does not check the sums of a PNG, nor its very end or a JPEG's."""
+    if isinstance(image, PngImageFile):
+        _check_chunks(data)
+    elif isinstance(image, JpegImageFile) and image.fp and data.find(_END_OF_JPEG, image.fp.tell()) < 0:
+        raise ValueError("it ends too early")
+
+
+def _check_chunks(data: bytes) -> None:
+    view = memoryview(data)
+    place, kind = 8, b""
+    while kind != b"IEND":
+        if place + 12 > len(data):
+            raise ValueError("it ends too early")
+        length, kind = _CHUNK.unpack_from(data, place)
+        end = place + 8 + length
+        if zlib.crc32(view[place + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
+            raise ValueError("it ends too early" if end + 4 > len(data) else "a checksum does not match")
+        place = end + 4
+
+
+class _Tiff(TiffImageFile):
+    """A TIFF reader without Pillow's warning about large images: `decode` has a limit of its own."""
+
+    def load_prepare(self) -> None:
+        if self._im is None:
+            self.im = Image.new(self.mode, self._tile_size, None).im
+        super().load_prepare()
+
+
+def _reader(data: bytes) -> type[ImageFile] | None:
+    """Choose by the first bytes.
+
+    NOTE: `Image.open` would do the same, slower, and warn of images that are large but not too large.
+    """
+    if data.startswith(b"\xff\xd8\xff"):
+        return JpegImageFile
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return PngImageFile
+    if data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+        return _Tiff
+    return None
 
 
 def _pixels(image: Image.Image, data: bytes) -> tuple[np.ndarray, bool]:
@@ -110,11 +194,13 @@ def write(path: Path, picture: Picture) -> None:
     PNG and TIFF are lossless and keep 16 bits and alpha. JPEG is written at quality 95, 8 bits, without alpha.
 
     Raises:
-        OutputError: The suffix is unknown or the file cannot be written.
+        OutputError: The suffix is unknown, the picture is a Bayer mosaic, or the file cannot be written.
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise OutputError(f"cannot write {path}: the name must end with {', '.join(SUFFIXES)}")
+    if picture.pixels.shape[2] == 4:
+        raise OutputError(f"cannot write {path}: image files have no place for a packed Bayer mosaic")
     pixels = picture.pixels
     jpeg = suffix in (".jpg", ".jpeg")
     if jpeg and pixels.dtype == np.uint16:
@@ -123,7 +209,7 @@ def write(path: Path, picture: Picture) -> None:
         if pixels.dtype == np.uint16 and pixels.shape[2] == 1:
             pixels = np.repeat(pixels, 3, axis=2)  # no library at hand writes 16-bit gray with alpha
         pixels = np.dstack([pixels, picture.alpha])
-    extras = dict(picture.extras)
+    extras = {key: value for key, value in picture.extras.items() if key in KEPT}
     if jpeg and len(extras.get("exif", b"")) > 65_000:
         del extras["exif"]  # more than a JPEG file can hold
     with files.new_file(path) as partial:

@@ -1,0 +1,72 @@
+"""The catalog for people: a table on the terminal, the details of one data set, and the page docs/data.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.table import Table
+
+from degrain import environment
+from degrain.console import output
+from degrain.datasets.catalog import DATASETS, spec
+from degrain.datasets.spec import DatasetSpec
+
+
+def show(raw: Path) -> None:
+    """Print the table of data sets.
+
+    Args:
+        raw: Where downloaded data sets lie.
+    """
+    table = Table("name", "what it is", "download", "needs", "here", box=None, pad_edge=False)
+    for name, dataset in DATASETS.items():
+        table.add_row(name, dataset.title, dataset.size, dataset.needs, _here(name, dataset, raw))
+    output.print(table)
+
+
+def _here(name: str, dataset: DatasetSpec, raw: Path) -> str:
+    if (raw / name / "source.json").is_file():
+        return "downloaded"
+    if dataset.files and all((environment.downloads() / name / file.name).is_file() for file in dataset.files):
+        return "downloaded before"
+    mirror = environment.mirror()
+    if mirror and dataset.files and all((Path(mirror) / file.mirror).is_file() for file in dataset.files):
+        return "in the mirror"
+    return "in the package" if name == "photos" else ""
+
+
+def details(name: str) -> str:
+    """Return everything known of one data set, as Markdown.
+
+    Raises:
+        ParamsError: There is none of that name.
+    """
+    dataset = spec(name)
+    lines = [f"## `{name}`", "", f"{dataset.title}.", ""]
+    for what, text in (
+        ("Origin", dataset.origin),
+        ("Licence", dataset.licence),
+        ("Citation", dataset.citation),
+        ("Download", dataset.size),
+        ("Needs", dataset.needs),
+    ):
+        if text:
+            lines.append(f"- {what}: {text}")
+    lines += [f"- Split: {dataset.split}", *(f"- Known problem: {problem}" for problem in dataset.problems), ""]
+    if dataset.files:
+        lines += ["| file | in a mirror | bytes | SHA-256 | from |", "|---|---|---|---|---|"]
+        for file in dataset.files:
+            origins = [f"Kaggle `{file.kaggle}`"] if file.kaggle else []
+            origins += [f"<{url}>" for url in file.urls]
+            size = f"{file.size:,}" if file.size else "not published"
+            checksum = f"`{file.sha256[:16]}...`" if file.sha256 else "recorded at the first download"
+            lines.append(
+                f"| {file.name} | {file.mirror} | {size} | {checksum} | {', '.join(origins) or 'a mirror only'} |"
+            )
+        lines.append("")
+    return "\n".join(lines)
+
+
+def reference() -> str:
+    """Return the sections of all data sets, as Markdown."""
+    return "\n".join(details(name) for name in DATASETS)

@@ -1,0 +1,95 @@
+"""A folder of one's own: images, or pairs of noisy and clean ones."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from degrain import files
+from degrain.datasets import listing
+from degrain.datasets.spec import DatasetSpec, Expected
+from degrain.errors import DataError, OutputError, ParamsError
+from degrain.formats import camera_raw, reading
+from degrain.params import DataParams
+
+SUFFIXES = (*reading.SUFFIXES, *camera_raw.SUFFIXES)
+
+
+def _download(folder: Path, params: DataParams) -> list[dict[str, object]]:
+    """Copy the images, so that DVC holds exactly what a study was made of."""
+    if not params.path:
+        raise ParamsError("data.path is empty: name the folder of your images, such as -S data.path=~/photos")
+    origin = Path(params.path).expanduser()
+    found = sorted(path for path in origin.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not found:
+        what = "holds no image" if origin.is_dir() else "is no folder"
+        raise DataError(f"data.path: {origin} {what} ({', '.join(SUFFIXES)})")
+    needed, free = sum(path.stat().st_size for path in found), shutil.disk_usage(folder).free
+    if needed > free:
+        raise OutputError(f"the images of {origin} take {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free")
+    records = []
+    for path in found:
+        name = path.relative_to(origin)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / name)
+        records.append({"file": name.as_posix(), "bytes": path.stat().st_size, "sha256": files.sha256(folder / name)})
+    return records
+
+
+def _names(folder: Path) -> list[Path]:
+    return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+
+
+def _images(folder: Path, _: DataParams) -> pd.DataFrame:
+    """Images in one subfolder are views of one scene; an image beside them is a scene of its own."""
+    return listing.table(
+        {"path": name.as_posix(), "source": name.parts[0] if len(name.parts) > 1 else name.stem}
+        for name in _names(folder)
+    )
+
+
+def _pairs(folder: Path, _: DataParams) -> pd.DataFrame:
+    def described() -> Iterator[tuple[str, bool, Mapping[str, Any]]]:
+        for name in _names(folder):
+            side, *rest = name.parts
+            if side not in ("noisy", "clean") or not rest:
+                raise DataError(f"data.path: {name} is neither below noisy/ nor below clean/")
+            key = Path(*rest).with_suffix("")
+            yield name.as_posix(), side == "noisy", {"source": key.parts[0], "instance": key.as_posix()}
+
+    return listing.pair(described())
+
+
+FOLDER = DatasetSpec(
+    title="Your own clean images: a folder of PNG, JPEG, TIFF or camera raw files",
+    origin="data.path",
+    licence="yours",
+    citation="",
+    images=_images,
+    expected=Expected(channels=(1, 3, 4), dtypes=("uint8", "uint16"), max_saturated=0.9),
+    split="By source: the images of one subfolder stay together, every other image is a source of its own.",
+    problems=(
+        "DVC does not watch the folder: after changing it, `dvc repro -f -s download`.",
+        "Noise that is already in your images counts as detail: a model learns to keep it.",
+    ),
+    needs="data.path",
+    download=_download,
+)
+
+PAIRS = DatasetSpec(
+    title="Your own pairs: noisy/ and clean/ with the same names",
+    origin="data.path",
+    licence="yours",
+    citation="",
+    images=_pairs,
+    expected=Expected(channels=(1, 3, 4), dtypes=("uint8", "uint16"), max_saturated=0.9),
+    split="By source: noisy/a/1.png and noisy/a/2.png are of source a; an image outside a subfolder is its own source.",
+    problems=("DVC does not watch the folder: after changing it, `dvc repro -f -s download`.",),
+    pairs=True,
+    needs="data.path with the folders noisy and clean",
+    download=_download,
+)

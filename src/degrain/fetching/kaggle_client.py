@@ -1,0 +1,126 @@
+"""A data set's whole zip from Kaggle, by Kaggle's own client.
+
+The client logs in, asks for the data set and follows to the storage that holds the zip. From there on the bytes come by
+our own download: the client's begins anew when a retry meets an error, takes weak ETags for proof, checks neither room
+nor content, and has no time limit for the first answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import logging
+from typing import Any
+
+from degrain import environment
+from degrain.fetching import answers, http
+from degrain.fetching.http import Address
+from degrain.fetching.partial import Part
+from degrain.fetching.remote import SourceFailed
+from degrain.fetching.retries import Again, Policy, retrying
+
+log = logging.getLogger(__name__)
+
+TOKENS = "https://www.kaggle.com/settings (API, Generate New Token)"
+
+# Storage answers these to an address whose signature has run out.
+EXPIRED = (400, 401, 403)
+
+# Of the client's own connection: they would contradict ours.
+NOT_OURS = {"accept-encoding", "connection", "content-length", "host", "transfer-encoding"}
+
+
+def page(dataset: str) -> str:
+    """Return the web page of "owner/dataset", where its licence is accepted."""
+    return f"https://www.kaggle.com/datasets/{dataset}"
+
+
+def download(dataset: str, part: Part, expected: int | None, policy: Policy) -> bool:
+    """Download a data set's zip, packed as it is; otherwise like `http.download`.
+
+    Args:
+        dataset: "owner/dataset".
+        part: What an earlier run left of it, if anything.
+        expected: Size in bytes, if it is known.
+        policy: How patiently.
+
+    Raises:
+        SourceFailed: There are no credentials, or Kaggle does not give the data set; the text says what to do.
+    """
+    if environment.kaggle_credentials() is None:
+        raise SourceFailed(
+            f"Kaggle wants to know who asks: get a token at {TOKENS}, put it into KAGGLE_API_TOKEN or "
+            f"~/.kaggle/access_token, and accept the licence, if there is one, at {page(dataset)}"
+        )
+    while True:
+        before = part.size()
+        address = retrying(policy, page(dataset))(lambda: _locate(dataset, policy))
+        try:
+            return http.download(address, part, expected, policy)
+        except SourceFailed as failure:
+            # NOTE: addresses are signed for a limited time, and a large download can outlast it.
+            if failure.status not in EXPIRED or part.size() <= before:
+                raise
+
+
+def _locate(dataset: str, policy: Policy) -> Address:
+    """Let the client ask for a data set, and return where its last request was led, with all that went with it."""
+    import requests
+
+    try:
+        response = _ask(dataset, policy)
+    except requests.HTTPError as error:
+        raise _advice(error, dataset) from error
+    except requests.RequestException as error:
+        raise Again(f"Kaggle cannot be reached ({type(error).__name__})") from error
+    except OSError as error:
+        raise SourceFailed(f"the kaggle client cannot start: {error}") from error
+    final = response.request
+    headers = {name: value for name, value in final.headers.items() if name.lower() not in NOT_OURS}
+    body = final.body.encode() if isinstance(final.body, str) else final.body
+    return Address(final.url, page(dataset), final.method, headers, body)
+
+
+def _ask(dataset: str, policy: Policy) -> Any:
+    owner, _, name = dataset.partition("/")
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said):
+            # NOTE: the import logs in over the network.
+            import kaggle
+            from kagglesdk.datasets.types.dataset_api_service import (
+                ApiDownloadDatasetRequest,
+            )
+
+            request = ApiDownloadDatasetRequest()
+            request.owner_slug, request.dataset_slug = owner, name
+            with kaggle.api.build_kaggle_client() as client:
+                session = client.http_client()._session
+                # NOTE: without this a silent server keeps the client waiting for ever.
+                session.send = functools.partial(session.send, timeout=(policy.connect_timeout, policy.read_timeout))
+                response = client.datasets.dataset_api_client.download_dataset(request)
+                response.close()
+                return response
+    finally:
+        for line in said.getvalue().splitlines():
+            log.debug("kaggle: %s", line)
+
+
+def _advice(error: Any, dataset: str) -> SourceFailed:
+    status = error.response.status_code
+    if status == 401:
+        used = environment.kaggle_credentials()
+        return SourceFailed(f"Kaggle does not accept the credentials in {used}: get a new token at {TOKENS}", status)
+    if status == 403:
+        return SourceFailed(
+            f"Kaggle does not let this account have it: open {page(dataset)}, signed in as the owner of the token, and "
+            "accept the licence",
+            status,
+        )
+    if status == 404:
+        return SourceFailed(f"Kaggle has no data set {dataset}, or keeps it private: see {page(dataset)}", status)
+    passing = status in answers.PASSING or status >= 500
+    # NOTE: the client's own text of a status holds the signed address; what Kaggle itself says has status 200.
+    reason = f"Kaggle answers: {error if status < 400 else status}"
+    return Again(reason, status) if passing else SourceFailed(reason, status)

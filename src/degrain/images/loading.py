@@ -1,0 +1,89 @@
+"""From a manifest's row to the arrays that patches are cut from: read, color, resize."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from degrain.errors import DataError
+from degrain.formats.containers import Containers
+from degrain.images import patches
+from degrain.params import PrepareParams, ResizeParams
+
+METHODS = {
+    "area": cv2.INTER_AREA,
+    "nearest": cv2.INTER_NEAREST,
+    "linear": cv2.INTER_LINEAR,
+    "cubic": cv2.INTER_CUBIC,
+    "lanczos": cv2.INTER_LANCZOS4,
+}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An image ready to be cut: clean, and its noisy partner where there is one, both (height, width, channels)."""
+
+    path: str
+    source: str
+    clean: np.ndarray
+    noisy: np.ndarray | None
+
+
+def load(containers: Containers, rows: Sequence[Any], params: PrepareParams) -> list[Loaded]:
+    """Read images.
+
+    Args:
+        containers: The downloaded data set.
+        rows: Rows of the manifest: path, source and noisy (a locator, or NA).
+        params: Color, bits and resize.
+
+    Raises:
+        DataError: An image has changed since it was validated.
+    """
+    real = params.noise.kind == "real"
+    clean = containers.read_many([row.path for row in rows])
+    noisy = containers.read_many([row.noisy for row in rows]) if real else [None] * len(rows)
+    return [
+        Loaded(row.path, row.source, _ready(target, params), _ready(partner, params) if partner is not None else None)
+        for row, target, partner in zip(rows, clean, noisy, strict=True)
+    ]
+
+
+def _ready(picture: Any, params: PrepareParams) -> np.ndarray:
+    if isinstance(picture, DataError):
+        raise picture
+    pixels = colored(picture.pixels, params.color)
+    pixels = patches.to_8_bits(pixels) if params.bits == 8 else patches.to_16_bits(pixels)
+    return resized(pixels, params.resize) if params.resize else pixels
+
+
+def colored(pixels: np.ndarray, color: str) -> np.ndarray:
+    """Turn pixels to gray (ITU-R BT.601 luma) or to RGB.
+
+    Args:
+        pixels: uint8 or uint16 (height, width, 1, 3 or 4).
+        color: "keep", "gray" or "rgb".
+
+    Raises:
+        DataError: The image is a packed Bayer mosaic.
+    """
+    channels = pixels.shape[2]
+    if color == "keep" or channels == {"gray": 1, "rgb": 3}[color]:
+        return pixels
+    if channels == 4:
+        raise DataError(f"a Bayer mosaic cannot be turned to {color}; set prepare.color: keep or data.raw: linear")
+    code = cv2.COLOR_RGB2GRAY if color == "gray" else cv2.COLOR_GRAY2RGB
+    return cv2.cvtColor(pixels, code).reshape(*pixels.shape[:2], -1)
+
+
+def resized(pixels: np.ndarray, params: ResizeParams) -> np.ndarray:
+    """Resize by OpenCV; the type and the channel axis stay."""
+    if pixels.shape[1::-1] == params.size:
+        return pixels
+    return cv2.resize(pixels, params.size, interpolation=METHODS[params.method]).reshape(
+        params.size[1], params.size[0], pixels.shape[2]
+    )
