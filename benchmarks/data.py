@@ -103,9 +103,11 @@ def _child(what: str, folder: Path) -> None:
         started = time.perf_counter()
         if what == "decode":
             locators = pd.concat([listed["path"], listed["noisy"].dropna()]).tolist()
-            size = 1 if len(locators) < 1000 else 64
+            size, pixels = (1, LARGE_SIDE**2) if len(locators) < 1000 else (64, 48**2)
             groups = [locators[i : i + size] for i in range(0, len(locators), size)]
-            for _ in parallel.ordered(lambda group: [containers.read(name) is None for name in group], groups):
+            for _ in parallel.ordered(
+                lambda group: [containers.read(name) is None for name in group], groups, parallel.threads_for(pixels)
+            ):
                 pass
         elif what == "manifest":
             manifest.build(containers, listed)

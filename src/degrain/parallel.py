@@ -13,17 +13,30 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def ordered(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+# Of images with fewer pixels so little is work outside Python's lock that two threads are slower than one.
+TINY = 128 * 128
+
+
+def threads_for(pixels: int) -> int:
+    """Return how many threads are fastest for decoding images of so many pixels."""
+    return 1 if pixels < TINY else environment.threads()
+
+
+def ordered(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
     """Yield work(item) for each item, in order, computed in threads that run at most one item ahead.
 
     Args:
         work: Called in threads. What it spends its time in should release the GIL, as decoders and NumPy do.
         items: Taken one by one, as there is room.
 
+        threads: How many.
+
     Raises:
         Whatever work raises, when its turn comes; items after it may have been worked on.
     """
-    threads = environment.threads()
+    if threads == 1:
+        yield from map(work, items)
+        return
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:

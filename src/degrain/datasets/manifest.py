@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,10 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from degrain import parallel
+from degrain import environment, parallel
 from degrain.datasets import listing
 from degrain.errors import DataError
 from degrain.formats.containers import Containers
-from degrain.formats.reading import Picture
 
 COLUMNS = {
     **dict.fromkeys(listing.COLUMNS, "string"),
@@ -38,8 +36,9 @@ COLUMNS = {
     "error": "string",
 }
 
-# Images handed to a thread at once; each thread holds one of them (or one pair) in memory.
-GROUP = 32
+# At most so many images are handed to a thread at once; it holds one of the large ones (or one pair) in memory.
+GROUP = 64
+SMALL = 1 << 14  # values
 # Name and white of the types that pixels have.
 DEPTHS = {np.dtype(np.uint8): ("uint8", 255), np.dtype(np.uint16): ("uint16", 65535)}
 # Side of the small version by which two images are found to show the same scene, in pixels.
@@ -66,12 +65,13 @@ def build(
     """
 
     def describe(group: Sequence[Any]) -> list[dict[str, Any]]:
-        return [_describe(containers, row) for row in group]
+        return _describe(containers, group)
 
     rows: list[dict[str, Any]] = []
     listed_rows = listed.astype("object").itertuples(index=False)
-    groups = iter(lambda: list(itertools.islice(listed_rows, GROUP)), [])
-    for described in parallel.ordered(describe, groups):
+    size = max(1, min(GROUP, len(listed) // GROUP))
+    groups = iter(lambda: list(itertools.islice(listed_rows, size)), [])
+    for described in parallel.ordered(describe, groups, _threads(containers, listed)):
         rows += described
         progress(len(described))
     found = pd.DataFrame(rows, columns=[name for name in COLUMNS if name not in listing.COLUMNS])
@@ -81,36 +81,72 @@ def build(
     return table
 
 
-def _describe(containers: Containers, row: Any) -> dict[str, Any]:
+def _threads(containers: Containers, listed: pd.DataFrame) -> int:
+    """How many threads are fastest, judged by the first image."""
     try:
-        clean = containers.read(row.path)
-        described = _statistics(clean)
-        if not pd.isna(row.noisy):
-            described |= _compare(clean.pixels, containers.read(row.noisy).pixels)
-    except DataError as error:
-        # NOTE: without the folder, so that the same data gives the same manifest in every place.
-        return {"error": str(error).replace(f"{containers.folder}/", "")}
+        height, width = containers.read(listed["path"].iloc[0]).pixels.shape[:2]
+    except (DataError, IndexError):
+        return environment.threads()
+    return parallel.threads_for(height * width)
+
+
+def _describe(containers: Containers, group: Sequence[Any]) -> list[dict[str, Any]]:
+    described: list[dict[str, Any]] = [{} for _ in group]
+    # NOTE: small images are described as a stack: calls for each one would cost more than decoding it.
+    small: dict[tuple[tuple[int, ...], np.dtype[Any]], list[tuple[int, np.ndarray]]] = {}
+    for i, row in enumerate(group):
+        try:
+            clean = containers.read(row.path).pixels
+            if pd.isna(row.noisy) and clean.size <= SMALL:
+                small.setdefault((clean.shape, clean.dtype), []).append((i, clean))
+                continue
+            described[i] = _statistics(clean)
+            if not pd.isna(row.noisy):
+                described[i] |= _compare(clean, containers.read(row.noisy).pixels)
+        except DataError as error:
+            # NOTE: without the folder, so that the same data gives the same manifest in every place.
+            described[i] = {"error": str(error).replace(f"{containers.folder}/", "")}
+    for images in small.values():
+        for (i, _), statistics in zip(images, _stack_statistics(np.stack([p for _, p in images])), strict=True):
+            described[i] = statistics
     return described
 
 
-def _statistics(picture: Picture) -> dict[str, Any]:
-    # NOTE: OpenCV and plain numbers, since NumPy's calls on three values would cost more than decoding a small image.
-    pixels = picture.pixels
+def _statistics(pixels: np.ndarray) -> dict[str, Any]:
+    """Describe one image, without copies of its size."""
+    channels = pixels.shape[2]
+    white = DEPTHS[pixels.dtype][1]
+    means, stds = (values.ravel() for values in cv2.meanStdDev(pixels))
+    mean = means.mean()
+    flat = pixels.reshape(len(pixels), -1)
+    extremes = flat.size - cv2.countNonZero(flat) + np.count_nonzero(flat == white)
+    deviation = np.sqrt(np.sum(stds**2 + (means - mean) ** 2) / channels)
+    return _row(pixels, float(mean), float(deviation), extremes / flat.size)
+
+
+def _stack_statistics(stack: np.ndarray) -> list[dict[str, Any]]:
+    """Describe images of one shape: (images, height, width, channels)."""
+    flat = stack.reshape(len(stack), -1)
+    white = DEPTHS[stack.dtype][1]
+    means = flat.mean(axis=1, dtype=np.float64)
+    squares = np.einsum("ij,ij->i", flat, flat, dtype=np.uint64, casting="unsafe") / flat.shape[1]
+    deviations = np.sqrt(np.maximum(squares - means**2, 0))
+    extremes = ((flat == 0) | (flat == white)).mean(axis=1)
+    columns = zip(means.tolist(), deviations.tolist(), extremes.tolist(), strict=True)
+    return [_row(pixels, *values) for pixels, values in zip(stack, columns, strict=True)]
+
+
+def _row(pixels: np.ndarray, mean: float, deviation: float, saturated: float) -> dict[str, Any]:
     height, width, channels = pixels.shape
     dtype, white = DEPTHS[pixels.dtype]
-    means, stds = (values.ravel().tolist() for values in cv2.meanStdDev(pixels))
-    mean = sum(means) / channels
-    variance = sum(std**2 + (of_channel - mean) ** 2 for of_channel, std in zip(means, stds, strict=True)) / channels
-    flat = pixels.reshape(height, -1)
-    extremes = flat.size - cv2.countNonZero(flat) + int(np.count_nonzero(flat == white))
     return {
         "width": width,
         "height": height,
         "channels": channels,
         "dtype": dtype,
         "mean": mean * 255 / white,
-        "std": math.sqrt(variance) * 255 / white,
-        "saturated": extremes / flat.size,
+        "std": deviation * 255 / white,
+        "saturated": saturated,
         "sha256": _sha256(pixels),
     }
 

@@ -22,6 +22,7 @@ from degrain.params import PrepareParams
 
 # About so many pixels are worked on at once, so that tiny images do not cost a call each.
 GROUP_PIXELS = 1 << 18
+INDEX = ("top", "left", "patch", "place", "copy")
 
 
 def fill(
@@ -57,9 +58,10 @@ def fill(
         writers = {
             split: stack.enter_context(SplitWriter(folder / split, split, channels, params)) for split in splits.SPLITS
         }
-        for cuts, wholes, images in parallel.ordered(work, _groups(tasks)):
-            for cut in cuts:
-                writers[cut.split].add(cut)
+        pixels = int((manifest["width"] * manifest["height"]).median())
+        for cuts, wholes, images in parallel.ordered(work, _groups(tasks), parallel.threads_for(pixels)):
+            for split, writer in writers.items():
+                writer.add([cut for cut in cuts if cut.split == split])
             for whole in wholes:
                 _keep_whole(folder / "photographs" / whole.name, whole)
             progress(images)
@@ -93,7 +95,7 @@ def _channels(manifest: pd.DataFrame, params: PrepareParams) -> int:
 
 def _plan(manifest: pd.DataFrame, params: PrepareParams) -> tuple[list[Task], np.ndarray, dict[str, int]]:
     """Say for each image on which side it is, with which copies; the side of each row, and what leaks."""
-    rows = list(manifest.itertuples(index=False))
+    rows = list(manifest[["path", "noisy", "source", "width", "height"]].astype("object").itertuples(index=False))
     if params.split.by == "copy":
         of = splits.assign_copies(len(rows), params.copies, params.split, params.seed)
         copies = [{side: np.flatnonzero(mine == side) for side in splits.SPLITS if side in mine} for mine in of]
@@ -168,17 +170,20 @@ class SplitWriter:
             self._open = stack.pop_all()
         return self
 
-    def add(self, cut: Cut) -> None:
-        """Append the samples of one image."""
-        rows = self._arrays["clean"].rows
+    def add(self, cuts: Sequence[Cut]) -> None:
+        """Append the samples of some images."""
+        if not cuts:
+            return
+        first_rows = self._arrays["clean"].rows + np.cumsum([0, *(len(cut.clean) for cut in cuts[:-1])])
         for name, array in self._arrays.items():
-            array.extend(getattr(cut, name))
-        number = np.full(len(cut.copy), len(self._images))
-        self._index.append(
-            np.stack([number, cut.top, cut.left, rows + cut.patch, cut.place, cut.copy], axis=1).astype(np.int32)
-        )
-        self._images.append((cut.path, cut.source))
-        self.samples += len(cut.copy)
+            array.extend(np.concatenate([getattr(cut, name) for cut in cuts]))
+        samples = [len(cut.copy) for cut in cuts]
+        columns = {name: np.concatenate([getattr(cut, name) for cut in cuts]) for name in INDEX}
+        columns["patch"] = columns["patch"] + np.repeat(first_rows, samples)
+        numbers = np.repeat(np.arange(len(self._images), len(self._images) + len(cuts)), samples)
+        self._index.append(np.stack([numbers, *columns.values()], axis=1).astype(np.int32))
+        self._images += [(cut.path, cut.source) for cut in cuts]
+        self.samples += len(numbers)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -197,7 +202,7 @@ class SplitWriter:
                 "image": pd.Categorical.from_codes(image, pd.Index(paths, dtype="object")),
                 "source": pd.Categorical.from_codes(of_image.reshape(-1)[image], pd.Index(names, dtype="object")),
             }
-            | {name: columns[:, i + 1] for i, name in enumerate(("top", "left", "patch", "place", "copy"))}
+            | {name: columns[:, i + 1] for i, name in enumerate(INDEX)}
         )
         frame.to_parquet(self._folder / "index.parquet", index=False)
 
