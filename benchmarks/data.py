@@ -1,4 +1,6 @@
-"""Manifest and preparation against decoding alone, on all cores; peak memory; reading a prepared epoch.
+"""Manifest and preparation against decoding alone; peak memory; reading a prepared epoch.
+
+Decoding alone is measured twice: as degrain does it, and as is usual, by zipfile and Pillow in a process for each core.
 
 Each measurement is a process of its own, so that its peak memory is its own. The images are generated: many small JPEG
 files in a zip, as in FER-2013, and few large PNG pairs, as in SIDD.
@@ -13,6 +15,8 @@ import sys
 import tempfile
 import time
 import zipfile
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
@@ -21,7 +25,7 @@ import pandas as pd
 from PIL import Image
 
 from benchmarks.common import table
-from degrain import parallel
+from degrain import environment, parallel
 from degrain.datasets import listing, manifest
 from degrain.formats.containers import Containers
 from degrain.images import preparation
@@ -40,15 +44,15 @@ def run(repetitions: int = 3) -> None:
             times: dict[str, list[float]] = {}
             memory: dict[str, float] = {}
             for _ in range(repetitions):
-                for what in ("decode", "manifest", "prepare"):
+                for what in ("decode", "pillow", "manifest", "prepare"):
                     measured = _measure(what, folder / name)
                     times.setdefault(what, []).append(measured["seconds"])
                     memory[what] = max(memory.get(what, 0), measured["peak_mb"])
-            alone = median(times["decode"])
+            alone, usual = median(times["decode"]), median(times["pillow"])
             for what, seconds in times.items():
-                ratio = f"{median(seconds) / alone:.2f}"
-                rows.append((name, what, f"{median(seconds):.2f}", ratio, f"{memory[what]:.0f}"))
-        table(("images", "what", "s, median", "against decoding alone", "peak memory, MB"), rows)
+                ratios = (f"{median(seconds) / by:.2f}" for by in (alone, usual))
+                rows.append((name, what, f"{median(seconds):.2f}", *ratios, f"{memory[what]:.0f}"))
+        table(("images", "what", "s, median", "against decode", "against pillow", "peak memory, MB"), rows)
         print()
         _epoch(folder)
 
@@ -109,14 +113,36 @@ def _child(what: str, folder: Path) -> None:
                 lambda group: [containers.read(name) is None for name in group], groups, parallel.threads_for(pixels)
             ):
                 pass
+        elif what == "pillow":
+            seconds = _pillow(folder)
         elif what == "manifest":
             manifest.build(containers, listed)
         else:
             preparation.fill(Path(temporary), containers, listed, _params(bool(listed["noisy"].notna().all())))
-        seconds = time.perf_counter() - started
+        if what != "pillow":
+            seconds = time.perf_counter() - started
     # NOTE: getrusage would give the parent's peak where that was higher.
     (peak,) = (line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
     print(json.dumps({"seconds": seconds, "peak_mb": int(peak) / 1000}))
+
+
+def _pillow(folder: Path) -> float:
+    """Seconds to decode everything by Pillow in a process for each core; starting them does not count."""
+    with zipfile.ZipFile(folder / "images.zip") as archive:
+        names = archive.namelist()
+    groups = [names[i :: 8 * environment.threads()] for i in range(8 * environment.threads())]
+    with ProcessPoolExecutor(environment.threads(), mp_context=get_context("spawn")) as pool:
+        list(pool.map(_open, [folder] * environment.threads(), [names[:1]] * environment.threads()))
+        started = time.perf_counter()
+        list(pool.map(_open, [folder] * len(groups), groups))
+        return time.perf_counter() - started
+
+
+def _open(folder: Path, names: list[str]) -> None:
+    with zipfile.ZipFile(folder / "images.zip") as archive:
+        for name in names:
+            with Image.open(io.BytesIO(archive.read(name))) as image:
+                image.load()
 
 
 def _params(real: bool) -> PrepareParams:

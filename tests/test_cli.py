@@ -229,3 +229,19 @@ def test_help_has_examples(folder: Path) -> None:
     done = degrain(folder, "denoise", "--help")
     assert done.returncode == 0
     assert "degrain denoise noisy.png clean.png" in done.stdout
+
+
+def test_the_data_sets_are_listed_with_what_is_here(folder: Path) -> None:
+    done = degrain(folder, "datasets")
+    assert done.returncode == 0, done.stderr
+    rows = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
+    assert {"photos", "mnist", "sidd-small", "folder"} <= set(rows)
+    assert "in the package" in rows["photos"]
+    assert degrain(folder, "download").returncode == 0
+    assert "downloaded" in degrain(folder, "datasets").stdout
+
+
+def test_one_data_set_is_shown_with_what_is_wrong_with_it(folder: Path) -> None:
+    shown = degrain(folder, "datasets", "sidd-scene001-crops").stdout
+    assert "Every G4 target is a copy of N6's" in shown
+    assert_one_line(degrain(folder, "datasets", "mnits"), "did you mean 'mnist'?")

@@ -38,7 +38,7 @@ BSD = DatasetSpec(
     expected=Expected(counts={"train": 400, "test": 68}, channels=(1,), side=(180, 481)),
     split="BSD68 is the test split; a share of BSD400 is for validation.",
     problems=("The training images were scaled to 180x180; the test images were not.",),
-    needs="a mirror that holds it (DEGRAIN_MIRROR)",
+    needs="a mirror that holds it",
     size="15 MB",
     files=tuple(RemoteFile(archive, f"denoising/{archive}") for archive, _ in PARTS.values()),
 )

@@ -91,7 +91,7 @@ CIFAR10_IMAGES = DatasetSpec(
     expected=Expected(channels=(3,), side=(32, 32), max_saturated=0.9),
     split=SPLIT,
     problems=("JPEG has removed noise and added blocks: never quote its scores as CIFAR-10's.", *PROBLEMS),
-    needs="a mirror that holds it (DEGRAIN_MIRROR)",
+    needs="a mirror that holds it",
     size="4 MB",
     files=(RemoteFile(JPEGS, JPEGS),),
 )

@@ -12,7 +12,7 @@ from degrain.fetching.remote import RemoteFile
 from degrain.formats.containers import Containers
 from degrain.params import DataParams
 
-ACCOUNT = "a Kaggle account and its token, or a mirror"
+ACCOUNT = "a Kaggle token, or a mirror"
 EMOTIONS = {
     "angry": (3995, 958),
     "disgust": (436, 111),

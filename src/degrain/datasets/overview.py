@@ -18,9 +18,13 @@ def show(raw: Path) -> None:
     Args:
         raw: Where downloaded data sets lie.
     """
-    table = Table("name", "what it is", "download", "needs", "here", box=None, pad_edge=False)
-    for name, dataset in DATASETS.items():
-        table.add_row(name, dataset.title, dataset.size, dataset.needs, _here(name, dataset, raw))
+    rows = [(name, dataset.size, _here(name, dataset, raw), dataset.title) for name, dataset in DATASETS.items()]
+    table = Table(box=None, pad_edge=False)
+    for i, column in enumerate(("name", "size", "here?")):
+        table.add_column(column, no_wrap=True, min_width=max(len(row[i]) for row in rows))
+    table.add_column("what it is", no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        table.add_row(*row)
     output.print(table)
 
 
@@ -32,7 +36,9 @@ def _here(name: str, dataset: DatasetSpec, raw: Path) -> str:
     mirror = environment.mirror()
     if mirror and dataset.files and all((Path(mirror) / file.mirror).is_file() for file in dataset.files):
         return "in the mirror"
-    return "in the package" if name == "photos" else ""
+    if name == "photos":
+        return "in the package"
+    return f"needs {dataset.needs}" if dataset.needs else "can be downloaded"
 
 
 def details(name: str) -> str:

@@ -90,6 +90,6 @@ PAIRS = DatasetSpec(
     split="By source: noisy/a/1.png and noisy/a/2.png are of source a; an image outside a subfolder is its own source.",
     problems=("DVC does not watch the folder: after changing it, `dvc repro -f -s download`.",),
     pairs=True,
-    needs="data.path with the folders noisy and clean",
+    needs="data.path",
     download=_download,
 )

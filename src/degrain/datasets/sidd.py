@@ -204,7 +204,7 @@ SIDD_NATIVE_CROPS = DatasetSpec(
         "The scenes are among those of SIDD Small and Medium: never train on one and test on the other.",
     ),
     pairs=True,
-    needs="a mirror that holds it (DEGRAIN_MIRROR)",
+    needs="a mirror that holds it",
     size="8 MB",
     files=(RemoteFile("sidd-native-crops.zip", "sidd/sidd-native-crops.zip"),),
 )
@@ -267,7 +267,7 @@ SIDD_SCENE001_CROPS = DatasetSpec(
         "A third of the paper's frames: 1 to 40 and 121 to 130 of 150.",
     ),
     pairs=True,
-    needs="a mirror that holds it (DEGRAIN_MIRROR)",
+    needs="a mirror that holds it",
     size="46 MB",
     files=(RemoteFile("sidd-scene001-crops.zip", "sidd/sidd-scene001-crops.zip"),),
 )
