@@ -195,6 +195,8 @@ def test_camera_raw_files_become_linear_light(run_stages: Run, tmp_path: Path) -
         assert (store.channels, store.bits) == (channels, 16)
         table = pd.read_parquet("data/validated/manifest.parquet")
         assert table["height"].between(side - 16, side).all()
+        assert set(table["camera"]) == {"Degrain Test camera"}
+        assert set(table["iso"]) == {800}
         assert sum(store.counts.values()) == 30
 
 

@@ -16,6 +16,7 @@ from degrain import environment, parallel
 from degrain.datasets import listing
 from degrain.errors import DataError
 from degrain.formats.containers import Containers
+from degrain.formats.reading import Picture
 
 COLUMNS = {
     **dict.fromkeys(listing.COLUMNS, "string"),
@@ -23,6 +24,7 @@ COLUMNS = {
     "height": "Int64",
     "channels": "Int64",
     "dtype": "string",
+    "iso": "float64",
     "mean": "float64",
     "std": "float64",
     "saturated": "float64",
@@ -60,7 +62,8 @@ def build(
         clean one: mean and std in 8-bit levels (0 to 255) whatever the depth, saturated the share of values at 0 or at
         the maximum, sha256 of the decoded pixels, duplicate_of the first image (of a pair: noisy image) with the same
         pixels. Of a pair: same_size, psnr in dB, correlation of the two at low resolution (NA where both are flat),
-        shared_with another instance that has the same clean image and fits it better. An image that cannot be decoded
+        shared_with another instance that has the same clean image and fits it better. Of a camera raw file: camera and
+        iso. An image that cannot be decoded
         has its reason under error and no statistics.
     """
 
@@ -74,8 +77,10 @@ def build(
     for described in parallel.ordered(describe, groups, _threads(containers, listed)):
         rows += described
         progress(len(described))
-    found = pd.DataFrame(rows, columns=[name for name in COLUMNS if name not in listing.COLUMNS])
-    table = pd.concat([listed.reset_index(drop=True), found], axis=1).astype(COLUMNS)
+    found = pd.DataFrame(rows, columns=["camera", *(name for name in COLUMNS if name not in listing.COLUMNS)])
+    table = listed.reset_index(drop=True).join(found.drop(columns="camera")).astype(COLUMNS)
+    table["camera"] = table["camera"].fillna(found["camera"].astype("string"))
+    table = table[list(COLUMNS)]
     table["duplicate_of"] = _duplicates(table)
     table["shared_with"] = _shared(table)
     return table
@@ -96,11 +101,12 @@ def _describe(containers: Containers, group: Sequence[Any]) -> list[dict[str, An
     small: dict[tuple[tuple[int, ...], np.dtype[Any]], list[tuple[int, np.ndarray]]] = {}
     for i, row in enumerate(group):
         try:
-            clean = containers.read(row.path).pixels
+            picture = containers.read(row.path)
+            clean = picture.pixels
             if pd.isna(row.noisy) and clean.size <= SMALL:
                 small.setdefault((clean.shape, clean.dtype), []).append((i, clean))
                 continue
-            described[i] = _statistics(clean)
+            described[i] = _statistics(clean) | _shooting(picture)
             if not pd.isna(row.noisy):
                 described[i] |= _compare(clean, containers.read(row.noisy).pixels)
         except DataError as error:
@@ -110,6 +116,14 @@ def _describe(containers: Containers, group: Sequence[Any]) -> list[dict[str, An
         for (i, _), statistics in zip(images, _stack_statistics(np.stack([p for _, p in images])), strict=True):
             described[i] = statistics
     return described
+
+
+def _shooting(picture: Picture) -> dict[str, Any]:
+    """What a camera raw file says of how it was taken."""
+    raw = picture.extras.get("raw")
+    if not raw:
+        return {}
+    return {"camera": " ".join(filter(None, (raw["make"], raw["model"]))) or None, "iso": raw["iso"]}
 
 
 def _statistics(pixels: np.ndarray) -> dict[str, Any]:

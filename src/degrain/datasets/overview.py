@@ -18,11 +18,11 @@ def show(raw: Path) -> None:
     Args:
         raw: Where downloaded data sets lie.
     """
-    rows = [(name, dataset.size, _here(name, dataset, raw), dataset.title) for name, dataset in DATASETS.items()]
+    rows = [(name, _here(name, dataset, raw), dataset.title) for name, dataset in DATASETS.items()]
     table = Table(box=None, pad_edge=False)
-    for i, column in enumerate(("name", "size", "here?")):
+    for i, column in enumerate(("name", "here?")):
         table.add_column(column, no_wrap=True, min_width=max(len(row[i]) for row in rows))
-    table.add_column("what it is", no_wrap=True, overflow="ellipsis")
+    table.add_column("what it is")
     for row in rows:
         table.add_row(*row)
     output.print(table)
@@ -38,7 +38,7 @@ def _here(name: str, dataset: DatasetSpec, raw: Path) -> str:
         return "in the mirror"
     if name == "photos":
         return "in the package"
-    return f"needs {dataset.needs}" if dataset.needs else "can be downloaded"
+    return f"needs {dataset.needs}" if dataset.needs else f"{dataset.size} to download"
 
 
 def details(name: str) -> str:
