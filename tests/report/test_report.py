@@ -99,7 +99,9 @@ def test_the_report_names_no_other_address(reproduced: Project) -> None:
     text = re.sub(r'"data:[^"]*"', '""', text)
     links = set(re.findall(r'(?:src|href|url)\s*[=(]\s*"?([^")\s>]+)', text))
     inside = {link for link in links if link.startswith("#") or link == '""'}
-    assert links - inside == {"validation/index.html"}
+    pages = links - inside
+    assert {page.split("/")[2] for page in pages} == {"photos", "photos-counts"}
+    assert all((reproduced.folder / "results" / page).is_file() for page in pages)
 
 
 def test_text_from_the_study_is_escaped(reproduced: Project) -> None:

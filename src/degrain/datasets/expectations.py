@@ -103,7 +103,7 @@ def run(
         context = _context(gx, docs)
         rules = gx.expectations
         limits = Limits.of(dataset.expected, params)
-        of_groups = _run(gx, context, f"{name} counts", groups, "group", _group_rules(rules, params))
+        of_groups = _run(gx, context, f"{name}-counts", groups, "group", _group_rules(rules, params))
         of_images = _run(gx, context, name, _plain(manifest), "path", _image_rules(rules, limits, dataset.pairs))
         context.build_data_docs()
         return [*({**result, "groups": True} for result in of_groups), *of_images]

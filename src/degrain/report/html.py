@@ -39,7 +39,7 @@ class Material:
         store: What prepare wrote: counts, leaks, patch size, noise.
         sides: One row per image that was used: path, source, side.
         examples: Folder with the pictures that evaluate wrote.
-        docs: Address of the Data Docs, relative to the report.
+        docs: For each suite the address of its page in the Data Docs, relative to the report.
         machine, versions: Where it was computed, and with what.
         made: Date and commit.
     """
@@ -54,7 +54,7 @@ class Material:
     store: dict[str, Any]
     sides: pd.DataFrame
     examples: Path
-    docs: str
+    docs: dict[str, str]
     machine: dict[str, str]
     versions: dict[str, str]
     made: dict[str, str]

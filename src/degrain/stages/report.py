@@ -32,7 +32,10 @@ def run(params: Params) -> None:
         store=files.read_json(PREPARED / STORE),
         sides=pd.read_parquet(PREPARED / IMAGES),
         examples=EVALUATED / "examples",
-        docs=(DATA_DOCS / "index.html").relative_to(REPORT.parent).as_posix(),
+        docs={
+            page.parts[-4]: page.relative_to(REPORT.parent).as_posix()
+            for page in sorted(DATA_DOCS.glob("validations/*/*/*/*.html"))
+        },
         machine=environment.describe_machine(),
         versions=environment.versions(),
         made={

@@ -29,6 +29,8 @@ def run(params: Params) -> None:
     folder = RAW / params.data.dataset
     if not folder.is_dir():
         raise DataError(f"{folder} is missing; run: degrain download")
+    # NOTE: what an earlier validation allowed must not outlive one that fails.
+    MANIFEST.unlink(missing_ok=True)
     dataset = catalog.spec(params.data.dataset)
     listed = dataset.images(folder, params.data)
     chosen = listing.select(listed, params.data)
