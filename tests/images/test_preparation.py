@@ -28,11 +28,6 @@ def test_a_grid_covers_the_image_and_never_leaves_it() -> None:
     assert not list(patches.grid((63, 100), 64, 64))
 
 
-def test_sixteen_bits_are_rounded_to_eight() -> None:
-    deep = np.array([0, 128, 129, 257, 65535], np.uint16)
-    assert patches.to_8_bits(deep).tolist() == [0, 0, 1, 1, 255]
-
-
 def test_a_grown_array_is_read_back_by_numpy(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).integers(0, 256, (1234, 4, 5, 3), dtype=np.uint8)
     with PatchWriter(tmp_path / "x.npy", (4, 5, 3), np.dtype(np.uint8)) as writer:

@@ -68,7 +68,7 @@ FER2013 = DatasetSpec(
         "The pictures are JPEG-compressed and some are drawings or empty.",
     ),
     needs=ACCOUNT,
-    size="60 MB",
+    size="about 60 MB",
     files=(_file("fer2013.zip", "msambare/fer2013"),),
 )
 
@@ -82,14 +82,13 @@ VINBIGDATA_512 = DatasetSpec(
         "vinbigdata-512-image-dataset.zip", r"(?:.*/)?vinbigdata/(?P<part>train|test)/(?P<source>[^/]+)\.png"
     ),
     expected=Expected(counts={"train": 15_000, "test": 3_000}, channels=(1, 3), side=(512, 512)),
-    split="The published test part is the test split, a share of the training part is for validation. Images are not "
-    "linked to patients in the files.",
+    split="The published test part is the test split, a share of the training part is for validation. The "
+    "paper's 52x52 images are made by `resize: {size: [52, 52], method: area}`, OpenCV's INTER_AREA.",
     problems=(
         "The images are resized to a square, 8 bits, from DICOM files of other sizes and depths.",
         "Several images may show the same patient; the files do not say.",
-        "The paper's 52x52 images are made of these by INTER_AREA: `resize: {size: [52, 52], method: area}`.",
     ),
     needs=ACCOUNT,
-    size="2.2 GB",
+    size="about 2.2 GB",
     files=(_file("vinbigdata-512-image-dataset.zip", "awsaf49/vinbigdata-512-image-dataset"),),
 )

@@ -16,9 +16,9 @@ import numpy as np
 from scipy import ndimage
 
 from degrain import environment
+from degrain.depth import to_unit
 from degrain.errors import ParamsError, nearest
 from degrain.evaluation import metrics
-from degrain.images.patches import to_unit
 
 # From (noisy float32 (H, W, C) in [0, 1], sigma of the noise in the same units, parameters) to the denoised image.
 Filter = Callable[[np.ndarray, float, Mapping[str, Any]], np.ndarray]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from degrain.depth import from_levels, to_8_bits, to_levels
 from degrain.evaluation import scoring
 from degrain.formats import reading
-from degrain.images.patches import from_levels, to_8_bits, to_levels
 from degrain.images.store import PatchStore
 
 

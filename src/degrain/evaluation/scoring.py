@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from degrain.depth import to_levels, to_unit
 from degrain.evaluation import baselines, metrics
-from degrain.images.patches import to_levels, to_unit
 from degrain.images.store import PatchStore, Photograph, Split
 from degrain.inference.denoiser import Denoiser
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from degrain import depth
 from degrain.errors import DataError
 from degrain.formats.containers import Containers
 from degrain.images import loading, patches
@@ -110,7 +111,7 @@ def _side(image: Loaded, places: np.ndarray, split: str, copies: np.ndarray, par
     clean = _stack(image.clean, places, params.patch_size)
     numbers = np.arange(len(places))
     if split == "train" and params.min_std:
-        kept = patches.to_levels(clean).std(axis=(1, 2, 3)) >= params.min_std
+        kept = depth.to_levels(clean).std(axis=(1, 2, 3)) >= params.min_std
         clean, numbers = clean[kept], numbers[kept]
     # NOTE: copies of a training patch share its row, and their noise is drawn when it is needed; a held-out sample has
     # a row and noisy pixels of its own.

@@ -9,9 +9,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from degrain import depth
 from degrain.errors import DataError
 from degrain.formats.containers import Containers
-from degrain.images import patches
 from degrain.params import PrepareParams, ResizeParams
 
 METHODS = {
@@ -57,7 +57,7 @@ def _ready(picture: Any, params: PrepareParams) -> np.ndarray:
     if isinstance(picture, DataError):
         raise picture
     pixels = colored(picture.pixels, params.color)
-    pixels = patches.to_8_bits(pixels) if params.bits == 8 else patches.to_16_bits(pixels)
+    pixels = depth.to_8_bits(pixels) if params.bits == 8 else depth.to_16_bits(pixels)
     return resized(pixels, params.resize) if params.resize else pixels
 
 

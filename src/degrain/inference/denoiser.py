@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from degrain import files
+from degrain.depth import to_unit
 from degrain.errors import ModelError
 from degrain.evaluation import metrics
-from degrain.images.patches import to_unit
 from degrain.inference import tiling
 from degrain.models import catalog
 from degrain.training.records import TRIAL, WEIGHTS

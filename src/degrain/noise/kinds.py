@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from degrain.images.patches import from_levels, to_levels
+from degrain.depth import from_levels, to_levels
 from degrain.noise import augmentation, sensors
 from degrain.params import noise as spec
 from degrain.randomness import generator

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
-from degrain.images.patches import to_unit
+from degrain.depth import to_unit
 from degrain.images.store import PatchStore
 from degrain.inference.denoiser import to_tensor
 from degrain.noise import augmentation, kinds

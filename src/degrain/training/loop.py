@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from degrain.depth import to_unit
 from degrain.errors import Diverged
 from degrain.evaluation import metrics
-from degrain.images.patches import to_unit
 from degrain.images.store import PatchStore, Split
 from degrain.inference.denoiser import Denoiser
 from degrain.models import catalog

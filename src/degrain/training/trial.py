@@ -69,7 +69,7 @@ def code_digest(model: str) -> str:
         *sorted((package / "noise").glob("*.py")),
         *(package / "models" / f"{name}.py" for name in (model, "catalog", "keras_layers")),
         package / "evaluation" / "metrics.py",
-        package / "images" / "patches.py",
+        package / "depth.py",
         package / "images" / "store.py",
         package / "inference" / "denoiser.py",
         package / "randomness.py",
