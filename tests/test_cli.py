@@ -178,7 +178,7 @@ def test_training_that_is_stopped_keeps_what_is_done_and_goes_on(
     prepared: Path, tiny: dict[str, Any], number: signal.Signals
 ) -> None:
     study = merged(
-        tiny, {"train": {"models": ["unet"], "epochs": 3, "losses": ["mse", "mae"], "patches_per_epoch": 40}}
+        tiny, {"train": {"models": ["unet"], "epochs": 3, "losses": ["mse", "mae"], "patches_per_epoch": 120}}
     )
     (prepared / "params.yaml").write_text(yaml.safe_dump(study))
     ledger = prepared / ".degrain" / "trials"
