@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,16 @@ def test_a_folder_that_is_none_is_refused(
     assert not Path("data/raw/folder").exists()
 
 
+@pytest.mark.parametrize(("name", "reason"), [(b"ab::c.png", "holds '::'"), (b"\xe9t\xe9.png", "is not UTF-8")])
+def test_names_that_cannot_be_written_down_are_refused(
+    run_stages: Run, tmp_path: Path, name: bytes, reason: str
+) -> None:
+    save(tmp_path / "images" / "good.png", picture(0))
+    (tmp_path / "images" / "good.png").rename(tmp_path / "images" / os.fsdecode(name))
+    with pytest.raises(DataError, match=reason):
+        run_stages(study("folder", data={"path": str(tmp_path / "images")}), "download")
+
+
 def test_ones_own_pairs(run_stages: Run, tmp_path: Path) -> None:
     for seed in range(8):
         clean = scene(seed)
@@ -181,6 +192,19 @@ def test_ones_own_pairs(run_stages: Run, tmp_path: Path) -> None:
     (Path("data/raw/pairs/noisy") / "3.jpg").unlink()
     with pytest.raises(ValidationFailed, match=r"every image has its partner, by name, not so in clean/3\.png"):
         run_stages(made, "validate")
+
+
+def test_the_frames_of_a_burst_may_share_one_clean_picture(run_stages: Run, tmp_path: Path) -> None:
+    for seed in range(6):
+        clean = scene(seed)
+        for frame in range(3):
+            save(tmp_path / "pairs" / "clean" / f"s{seed}" / f"{frame}.png", eight(clean))
+            save(tmp_path / "pairs" / "noisy" / f"s{seed}" / f"{frame}.png", eight(noisy(clean, 10 * seed + frame)))
+    made = study("pairs", data={"path": str(tmp_path / "pairs")}, prepare={"crops": 3})
+    run_stages(made, "download", "validate", "prepare")
+    store = opened()
+    assert sum(store.counts.values()) == 6 * 3 * 3
+    assert store.split("test").index.groupby("source", observed=True).size().tolist() == [9]
 
 
 def test_camera_raw_files_become_linear_light(run_stages: Run, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from degrain import files
 from degrain.datasets import listing
 from degrain.datasets.spec import DatasetSpec, Expected
 from degrain.errors import DataError, OutputError, ParamsError
-from degrain.formats import camera_raw, reading
+from degrain.formats import archives, camera_raw, reading
 from degrain.params import DataParams
 
 SUFFIXES = (*reading.SUFFIXES, *camera_raw.SUFFIXES)
@@ -28,6 +28,8 @@ def _download(folder: Path, params: DataParams) -> list[dict[str, object]]:
     if not found:
         what = "holds no image" if origin.is_dir() else "is no folder"
         raise DataError(f"data.path: {origin} {what} ({', '.join(SUFFIXES)})")
+    for path in found:
+        _refuse_name(path.relative_to(origin).as_posix(), origin)
     needed, free = sum(path.stat().st_size for path in found), shutil.disk_usage(folder).free
     if needed > free:
         raise OutputError(f"the images of {origin} take {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free")
@@ -38,6 +40,17 @@ def _download(folder: Path, params: DataParams) -> list[dict[str, object]]:
         shutil.copyfile(path, folder / name)
         records.append({"file": name.as_posix(), "bytes": path.stat().st_size, "sha256": files.sha256(folder / name)})
     return records
+
+
+def _refuse_name(name: str, origin: Path) -> None:
+    """Refuse what could not be told from a locator, or not be written down."""
+    reason = archives.fault(name) or ("holds '::'" if "::" in name else None)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        reason, name = "is not UTF-8", name.encode(errors="backslashreplace").decode()
+    if reason:
+        raise DataError(f"data.path: the name {name!r} in {origin} {reason}; rename it")
 
 
 def _names(folder: Path) -> list[Path]:
@@ -59,9 +72,12 @@ def _pairs(folder: Path, _: DataParams) -> pd.DataFrame:
             if side not in ("noisy", "clean") or not rest:
                 raise DataError(f"data.path: {name} is neither below noisy/ nor below clean/")
             key = Path(*rest).with_suffix("")
-            yield name.as_posix(), side == "noisy", {"source": key.parts[0], "instance": key.as_posix()}
+            yield name.as_posix(), side == "noisy", {"source": key.as_posix()}
 
-    return listing.pair(described())
+    pairs = listing.pair(described())
+    # A subfolder is one shooting: its frames stay on one side, and several may share one clean picture.
+    pairs["source"] = pairs["instance"] = pairs["source"].str.partition("/")[0]
+    return pairs
 
 
 FOLDER = DatasetSpec(
