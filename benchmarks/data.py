@@ -101,9 +101,7 @@ def _child(what: str, folder: Path) -> None:
     with Containers(folder) as containers, tempfile.TemporaryDirectory() as temporary:
         listed = _listed(containers)
         if what == "prepare":
-            described = manifest.build(containers, listed.head(3))
-            same = {column: described[column].iloc[0] for column in ("width", "height", "channels")}
-            listed = listed.assign(**same)
+            listed = manifest.build(containers, listed)
         started = time.perf_counter()
         if what == "decode":
             locators = pd.concat([listed["path"], listed["noisy"].dropna()]).tolist()

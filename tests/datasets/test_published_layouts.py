@@ -194,6 +194,27 @@ def test_ones_own_pairs(run_stages: Run, tmp_path: Path) -> None:
         run_stages(made, "validate")
 
 
+@pytest.mark.parametrize(
+    ("name", "words"), [("decodes", "without 'decodes' nothing can be prepared"), ("flatt", "did you mean 'flat'")]
+)
+def test_what_no_study_can_do_without_cannot_be_allowed(run_stages: Run, own: Path, name: str, words: str) -> None:
+    (own / "broken.png").write_bytes(b"")
+    made = study("folder", data={"path": str(own)}, validate={"allow": [name]})
+    with pytest.raises(ParamsError, match=words):
+        run_stages(made, "download", "validate")
+
+
+def test_a_weak_expectation_can_be_allowed_and_is_still_reported(
+    run_stages: Run, own: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    save(own / "gray wall.png", np.full((96, 96, 3), 90, np.uint8))
+    with caplog.at_level("WARNING", "degrain"):
+        run_stages(study("folder", data={"path": str(own)}, validate={"allow": ["flat"]}), "download", "validate")
+    table = pd.read_parquet("data/validated/manifest.parquet")
+    assert not table["quarantined"].any()
+    assert "allowed: expected standard deviation of at least 2 levels, not so in gray wall.png" in caplog.text
+
+
 def test_the_frames_of_a_burst_may_share_one_clean_picture(run_stages: Run, tmp_path: Path) -> None:
     for seed in range(6):
         clean = scene(seed)

@@ -76,7 +76,7 @@ def test_the_manifest_describes_each_image(table: pd.DataFrame) -> None:
     assert row["mean"] == pytest.approx(pixels.mean())
     assert row["std"] == pytest.approx(pixels.std())
     assert row["saturated"] == pytest.approx(np.mean((pixels == 0) | (pixels == 255)))
-    assert row["sha256"] == hashlib.sha256(b"(96, 128, 3) uint8" + pixels.tobytes()).hexdigest()
+    assert row["sha256"] == hashlib.sha256(b"(96, 128, 3) 1" + pixels.tobytes()).hexdigest()
     assert pd.isna(row["error"])
 
 
@@ -236,3 +236,25 @@ def test_correlation_sees_through_noise_and_tells_flat_images() -> None:
     assert manifest.correlation(scene, 255 - scene) == pytest.approx(-1, abs=0.01)
     assert manifest.correlation(scene, flat) == 0
     assert np.isnan(manifest.correlation(flat, flat))
+
+
+def test_the_same_picture_in_another_format_is_a_duplicate(tmp_path: Path) -> None:
+    gray = picture(0, channels=1)
+    save(tmp_path / "a.png", gray)
+    save(tmp_path / "b.png", np.repeat(gray, 3, axis=2))
+    save(tmp_path / "c.png", gray.astype(np.uint16) * np.uint16(257))
+    save(tmp_path / "d.png", picture(1))
+    names = [f"{name}.png" for name in "abcd"]
+    table = build(tmp_path, listing.table({"path": name, "source": name} for name in names))
+    assert table["duplicate_of"].fillna("").tolist() == ["", "a.png", "a.png", ""]
+
+
+def test_of_two_pairs_with_one_noisy_image_the_one_that_fits_stays(tmp_path: Path) -> None:
+    scenes = [cv2.GaussianBlur(picture(seed, 128, 128), (0, 0), 3) for seed in range(2)]
+    shot = noisy(scenes[1], 0)
+    for name, clean in (("a", scenes[0]), ("b", scenes[1])):
+        save(tmp_path / "clean" / f"{name}.png", clean)
+        save(tmp_path / "noisy" / f"{name}.png", shot)
+    names = [(f"{side}/{n}.png", side == "noisy", {"source": n}) for side in ("clean", "noisy") for n in "ab"]
+    table = build(tmp_path, listing.pair(names)).set_index("path")
+    assert table["duplicate_of"].dropna().to_dict() == {"clean/a.png": "clean/b.png"}

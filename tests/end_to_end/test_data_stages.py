@@ -99,6 +99,11 @@ def test_changed_raw_data_is_noticed_by_preparation(validated: Path) -> None:
     assert done.returncode == 2
     assert "rocket.jpg is not a PNG, JPEG or TIFF image" in done.stderr
     assert not (validated / "data" / "prepared").exists()
+    raw = validated / "data" / "raw" / "photos"
+    (raw / "rocket.jpg").write_bytes((raw / "coffee.png").read_bytes())
+    done = run(validated, "prepare")
+    assert done.returncode == 2
+    assert "rocket.jpg is not the image that was validated; run: dvc repro validate" in done.stderr
 
 
 @pytest.mark.skipif(not MIRROR.is_dir(), reason=f"needs the mirror of data sets in {MIRROR}")

@@ -96,6 +96,12 @@ def test_further_columns_can_be_kept_apart() -> None:
     assert sides(frame, **given, apart=["camera"], overlap="drop") == dropped
 
 
+def test_an_overlap_is_named_where_some_values_are_missing() -> None:
+    frame = table(source=list("abcd"), camera=["x", "x", None, None])
+    with pytest.raises(DataError, match="camera 'x' would be on two sides"):
+        sides(frame, val=["a"], test=["c"], apart=["camera"])
+
+
 def test_a_leaky_split_happens_only_when_asked_for_and_is_counted() -> None:
     frame = table(source=list("aabb"), part=["train", "test", "train", "val"])
     published = SplitParams(val="published", test="published", published_leaky=True)

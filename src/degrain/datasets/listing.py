@@ -48,7 +48,10 @@ def matches(names: Iterable[str], pattern: str, what: str) -> list[re.Match[str]
     compiled = re.compile(pattern)
     found = [match for name in sorted(names) if (match := compiled.fullmatch(name))]
     if not found:
-        raise DataError(f"{what} holds no image of the expected layout; is it another file under the same name?")
+        raise DataError(
+            f"{what} holds no image of the expected layout; is it another file under the same name? "
+            "Then remove its line from data/checksums.json, too"
+        )
     return found
 
 

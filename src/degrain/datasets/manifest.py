@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ import pandas as pd
 from degrain import environment, parallel
 from degrain.datasets import listing
 from degrain.errors import DataError
+from degrain.formats import identity
 from degrain.formats.containers import Containers
 from degrain.formats.reading import Picture
 
@@ -161,18 +161,12 @@ def _row(pixels: np.ndarray, mean: float, deviation: float, saturated: float) ->
         "mean": mean * 255 / white,
         "std": deviation * 255 / white,
         "saturated": saturated,
-        "sha256": _sha256(pixels),
+        "sha256": identity.digest(pixels),
     }
 
 
-def _sha256(pixels: np.ndarray) -> str:
-    digest = hashlib.sha256(f"{pixels.shape} {DEPTHS[pixels.dtype][0]}".encode())
-    digest.update(np.ascontiguousarray(pixels).data)
-    return digest.hexdigest()
-
-
 def _compare(clean: np.ndarray, noisy: np.ndarray) -> dict[str, Any]:
-    described: dict[str, Any] = {"noisy_sha256": _sha256(noisy), "same_size": clean.shape == noisy.shape}
+    described: dict[str, Any] = {"noisy_sha256": identity.digest(noisy), "same_size": clean.shape == noisy.shape}
     if not described["same_size"] or clean.dtype != noisy.dtype:
         return described | {"same_size": False}
     error = cv2.norm(clean, noisy, cv2.NORM_L2SQR) / clean.size
@@ -206,9 +200,13 @@ def correlation(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def _duplicates(table: pd.DataFrame) -> pd.Series[Any]:
-    """For each image whose pixels were there before, the first that has them; of pairs, the noisy images count."""
+    """For each image with the pixels of another, the one that stays: the first, or of pairs the best fitting one.
+
+    Of pairs the noisy images count: frames of one scene may share a clean one.
+    """
     digest = table["noisy_sha256"].fillna(table["sha256"])
-    first = table.groupby(digest)["path"].transform("first")
+    best = table.sort_values("correlation", ascending=False, kind="stable", na_position="last")
+    first = best.groupby(digest)["path"].transform("first").reindex(table.index)
     return first.where(digest.notna() & (first != table["path"]))
 
 

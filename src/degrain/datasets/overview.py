@@ -10,6 +10,7 @@ from degrain import environment
 from degrain.console import output
 from degrain.datasets.catalog import DATASETS, spec
 from degrain.datasets.spec import DatasetSpec
+from degrain.fetching.sources import folder_of
 
 
 def show(raw: Path) -> None:
@@ -34,7 +35,7 @@ def _here(name: str, dataset: DatasetSpec, raw: Path) -> str:
     if dataset.files and all((environment.downloads() / name / file.name).is_file() for file in dataset.files):
         return "downloaded before"
     mirror = environment.mirror()
-    if mirror and dataset.files and all((Path(mirror) / file.mirror).is_file() for file in dataset.files):
+    if mirror and dataset.files and all((folder_of(mirror) / file.mirror).is_file() for file in dataset.files):
         return "in the mirror"
     if name == "photos":
         return "in the package"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,7 +25,7 @@ def _download(folder: Path, params: DataParams) -> list[dict[str, object]]:
     if not params.path:
         raise ParamsError("data.path is empty: name the folder of your images, such as -S data.path=~/photos")
     origin = Path(params.path).expanduser()
-    found = sorted(path for path in origin.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    found = sorted(path for path in _walk(origin) if path.suffix.lower() in SUFFIXES and path.is_file())
     if not found:
         what = "holds no image" if origin.is_dir() else "is no folder"
         raise DataError(f"data.path: {origin} {what} ({', '.join(SUFFIXES)})")
@@ -37,9 +38,34 @@ def _download(folder: Path, params: DataParams) -> list[dict[str, object]]:
     for path in found:
         name = path.relative_to(origin)
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, folder / name)
+        _copy(path, folder / name)
         records.append({"file": name.as_posix(), "bytes": path.stat().st_size, "sha256": files.sha256(folder / name)})
     return records
+
+
+def _walk(origin: Path) -> Iterator[Path]:
+    """All files below a folder; what would be passed over in silence is refused."""
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"data.path: cannot read {error.filename}: {error.strerror}") from error
+
+    if not origin.is_dir():
+        return
+    for folder, folders, names in os.walk(origin, onerror=refuse):
+        for name in folders:
+            if (Path(folder) / name).is_symlink():
+                raise DataError(
+                    f"data.path: {Path(folder) / name} is a link to a folder, which is not followed; copy it"
+                )
+        yield from (Path(folder) / name for name in names)
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        source.open("rb").close()
+    except OSError as error:
+        raise DataError(f"data.path: cannot read {source}: {error.strerror}") from error
+    shutil.copyfile(source, target)
 
 
 def _refuse_name(name: str, origin: Path) -> None:

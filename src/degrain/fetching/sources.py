@@ -53,6 +53,11 @@ def sources(file: RemoteFile, mirror: str | None, policy: Policy) -> list[Source
     return found + [_at_url(url, file, policy) for url in file.urls]
 
 
+def folder_of(mirror: str) -> Path:
+    """Return the folder that DEGRAIN_MIRROR names, by its path or a file URL."""
+    return Path(url2pathname(urlsplit(mirror).path)) if mirror.startswith("file:") else Path(mirror).expanduser()
+
+
 def _at_url(url: str, file: RemoteFile, policy: Policy, is_mirror: bool = False) -> Source:
     name = http.public(url)
     get = functools.partial(http.download, http.Address(url, name), expected=file.size, policy=policy)
@@ -62,7 +67,7 @@ def _at_url(url: str, file: RemoteFile, policy: Policy, is_mirror: bool = False)
 def _at_mirror(file: RemoteFile, mirror: str, policy: Policy) -> Source:
     if mirror.startswith(("http://", "https://")):
         return _at_url(f"{mirror.rstrip('/')}/{quote(file.mirror)}", file, policy, is_mirror=True)
-    folder = Path(url2pathname(urlsplit(mirror).path)) if mirror.startswith("file:") else Path(mirror).expanduser()
+    folder = folder_of(mirror)
     if not folder.is_dir():
         raise DownloadError(f"DEGRAIN_MIRROR={mirror}: there is no such folder")
     path = folder / file.mirror

@@ -45,19 +45,6 @@ _WHITE = 65535
 _ORIENTATIONS = {0: 1, 3: 3, 5: 8, 6: 6}  # LibRaw's flip -> Exif
 _EXIF_ORIENTATION = 0x0112
 _MAKE, _MODEL, _ISO, _DNG_VERSION = 271, 272, 34855, 50706
-# NOTE: without these LibRaw takes a headerless dump for some camera's whose files have as many bytes, and shows noise.
-_SIGNATURES = (
-    *(b"II*\0", b"MM\0*"),  # DNG and whatever else is built like a TIFF
-    *(b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"II\x1a\0", b"IIII", b"MMMM"),  # Olympus, Panasonic, Canon CRW, Phase One
-    *(b"FUJIFILM", b"\0MRM", b"FOVb"),  # Fuji, Minolta, Sigma
-)
-_UNKNOWN = "is no camera raw file that LibRaw can read; a headerless dump of sensor values is not supported"
-_WHITE = 65535
-_ORIENTATIONS = {0: 1, 3: 3, 5: 8, 6: 6}  # LibRaw's flip -> Exif
-_EXIF_ORIENTATION = 0x0112
-_TEXTS = {271: "make", 272: "model"}
-_ISO = 34855
-_ASCII, _SHORT = 2, 3  # types of TIFF values
 _SRGB_GAMMA = (2.4, 12.92)
 _LINEAR_GAMMA = (1.0, 1.0)
 

@@ -44,7 +44,7 @@ class Containers:
         limits: What is refused in archives.
     """
 
-    def __init__(self, folder: Path, raw: camera_raw.Mode = "srgb", limits: Limits = LIMITS) -> None:
+    def __init__(self, folder: Path, raw: camera_raw.Mode = "linear", limits: Limits = LIMITS) -> None:
         self.folder = folder
         self._raw = raw
         self._limits = limits

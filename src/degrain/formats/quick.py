@@ -13,7 +13,8 @@ import zlib
 import cv2
 import numpy as np
 
-MOST_PIXELS = 200_000_000
+from degrain.formats.reading import MAX_PIXELS
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 _GRAY, _RGB = 0, 2
 # Start of frame: baseline and progressive, by Huffman codes.
@@ -53,7 +54,7 @@ def _plain_png(data: bytes) -> bool:
             if kind != b"IHDR" or length != 13:
                 return False
             width, height, depth, color = struct.unpack_from(">IIBB", data, 16)
-            if depth != 8 or color not in (_GRAY, _RGB) or width * height > MOST_PIXELS:
+            if depth != 8 or color not in (_GRAY, _RGB) or width * height > MAX_PIXELS:
                 return False
         elif kind == b"tRNS":
             return False
@@ -72,7 +73,7 @@ def _plain_jpeg(data: bytes) -> bool:
         marker = data[place + 1]
         if marker in _FRAMES:
             precision, height, width, components = struct.unpack_from(">BHHB", data, place + 4)
-            return bool(precision == 8 and components in (1, 3) and 0 < width * height <= MOST_PIXELS)
+            return bool(precision == 8 and components in (1, 3) and 0 < width * height <= MAX_PIXELS)
         if marker == _SCAN:
             return False
         length = 0 if marker in _WITHOUT_LENGTH else int.from_bytes(data[place + 2 : place + 4], "big")

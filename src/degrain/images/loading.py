@@ -11,6 +11,7 @@ import numpy as np
 
 from degrain import depth
 from degrain.errors import DataError
+from degrain.formats import identity
 from degrain.formats.containers import Containers
 from degrain.params import PrepareParams, ResizeParams
 
@@ -38,7 +39,7 @@ def load(containers: Containers, rows: Sequence[Any], params: PrepareParams) -> 
 
     Args:
         containers: The downloaded data set.
-        rows: Rows of the manifest: path, source and noisy (a locator, or NA).
+        rows: Rows of the manifest: path, source, sha256, noisy (a locator, or NA) and noisy_sha256.
         params: Color, bits and resize.
 
     Raises:
@@ -48,14 +49,21 @@ def load(containers: Containers, rows: Sequence[Any], params: PrepareParams) -> 
     clean = containers.read_many([row.path for row in rows])
     noisy = containers.read_many([row.noisy for row in rows]) if real else [None] * len(rows)
     return [
-        Loaded(row.path, row.source, _ready(target, params), _ready(partner, params) if partner is not None else None)
+        Loaded(
+            row.path,
+            row.source,
+            _ready(target, row.path, row.sha256, params),
+            None if partner is None else _ready(partner, row.noisy, row.noisy_sha256, params),
+        )
         for row, target, partner in zip(rows, clean, noisy, strict=True)
     ]
 
 
-def _ready(picture: Any, params: PrepareParams) -> np.ndarray:
+def _ready(picture: Any, name: str, sha256: str, params: PrepareParams) -> np.ndarray:
     if isinstance(picture, DataError):
         raise picture
+    if identity.digest(picture.pixels) != sha256:
+        raise DataError(f"{name} is not the image that was validated; run: dvc repro validate")
     pixels = colored(picture.pixels, params.color)
     pixels = depth.to_8_bits(pixels) if params.bits == 8 else depth.to_16_bits(pixels)
     return resized(pixels, params.resize) if params.resize else pixels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -19,6 +20,8 @@ from degrain.images import cutting, splits, store
 from degrain.images.cutting import Cut, Task, Whole
 from degrain.noise import kinds
 from degrain.params import PrepareParams
+
+log = logging.getLogger(__name__)
 
 # About so many pixels are worked on at once, so that tiny images do not cost a call each.
 GROUP_PIXELS = 1 << 18
@@ -54,12 +57,14 @@ def fill(
     def work(group: Sequence[Task]) -> tuple[list[Cut], list[Whole], int]:
         return *cutting.cut(containers, group, params), len(group)
 
+    without: list[str] = []
     with ExitStack() as stack:
         writers = {
             split: stack.enter_context(SplitWriter(folder / split, split, channels, params)) for split in splits.SPLITS
         }
         pixels = int((manifest["width"] * manifest["height"]).median())
         for cuts, wholes, images in parallel.ordered(work, _groups(tasks), parallel.threads_for(pixels)):
+            without += [cut.path for cut in cuts if not len(cut.copy)]
             for split, writer in writers.items():
                 writer.add([cut for cut in cuts if cut.split == split])
             for whole in wholes:
@@ -67,6 +72,14 @@ def fill(
             progress(images)
     counts = {split: writer.samples for split, writer in writers.items()}
     _refuse_empty(counts, params)
+    if without:
+        log.warning(
+            "%d images have no patch, being smaller than %d pixels or flatter than prepare.min_std: %s%s",
+            len(without),
+            params.patch_size,
+            ", ".join(without[:3]),
+            ", ..." if len(without) > 3 else "",
+        )
     plan = pd.DataFrame({"path": manifest["path"], "source": manifest["source"], "side": sides})
     plan.to_parquet(folder / store.IMAGES, index=False)
     kept = {"patch_size", "bits", "noise", "copies", "seed"}
@@ -95,7 +108,8 @@ def _channels(manifest: pd.DataFrame, params: PrepareParams) -> int:
 
 def _plan(manifest: pd.DataFrame, params: PrepareParams) -> tuple[list[Task], np.ndarray, dict[str, int]]:
     """Say for each image on which side it is, with which copies; the side of each row, and what leaks."""
-    rows = list(manifest[["path", "noisy", "source", "width", "height"]].astype("object").itertuples(index=False))
+    columns = ["path", "source", "sha256", "noisy", "noisy_sha256", "width", "height"]
+    rows = list(manifest[columns].astype("object").itertuples(index=False))
     if params.split.by == "copy":
         of = splits.assign_copies(len(rows), params.copies, params.split, params.seed)
         copies = [{side: np.flatnonzero(mine == side) for side in splits.SPLITS if side in mine} for mine in of]

@@ -122,7 +122,7 @@ def _on_two_sides(values: pd.Series[Any], sides: np.ndarray) -> np.ndarray:
 
 def _overlap(column: str, shared: pd.Series[Any], manifest: pd.DataFrame, sides: np.ndarray) -> str:
     same = "the same pixels" if column.endswith("sha256") else f"{column} {shared.iloc[0]!r}"
-    rows = manifest[column] == shared.iloc[0]
+    rows = (manifest[column] == shared.iloc[0]).fillna(value=False).to_numpy(bool)
     examples = [f"{manifest['path'][rows & (sides == split)].iloc[0]} ({split})" for split in set(sides[rows])]
     return (
         f"{same} would be on two sides: {', '.join(sorted(examples))}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,13 @@ def _explain_place(place: str, problems: list[Any]) -> str:
         return f"{place} is not a parameter{nearest(str(first['loc'][-1]), _known_keys(first['loc'][:-1]))}"
     if first["type"] == "missing":
         return f"{place} is missing"
+    if first["type"] == "union_tag_invalid":
+        tag, known = first["ctx"]["tag"], first["ctx"]["expected_tags"].replace("'", "").split(", ")
+        return f"{place}.kind is {tag!r}: there is none{nearest(tag, known)}"
+    literals = [problem["ctx"]["expected"] for problem in problems if problem["type"] == "literal_error"]
+    if literals and isinstance(first["input"], str):
+        known = [name for names in literals for name in re.findall("'([^']*)'", names)]
+        return f"{place} is {first['input']!r}: there is none{nearest(first['input'], known)}"
     # NOTE: of a union of types pydantic tells what each one misses. What has the right type says more.
     wrong_type = ("_type", "_parsing", "literal_error")
     telling = [problem for problem in problems if not problem["type"].endswith(wrong_type)] or problems

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 # An error message names so many images at most; the Data Docs have all.
 NAMED = 4
+# What no study can do without.
+NEEDED = ("groups", "count", "decodes", "path", "channels", "dtype", "paired", "same_size")
 
 
 def run(params: Params) -> None:
@@ -49,6 +51,10 @@ def run(params: Params) -> None:
     for name in params.validation.allow:
         if name not in known:
             raise ParamsError(f"validate.allow: there is no expectation {name!r}{nearest(name, known)}")
+        if name in NEEDED:
+            raise ParamsError(
+                f"validate.allow: without {name!r} nothing can be prepared; quarantine such images instead"
+            )
     broken = [result for result in results if not result["success"]]
     failed = [result for result in broken if result["name"] not in params.validation.allow]
     flagged = sorted({image for result in failed if not result["groups"] for image in result["images"]})

@@ -31,7 +31,8 @@ class Batches:
         self._store = store
         self._samples = len(side)
         self._patch = side.index["patch"].to_numpy()
-        self._address = side.index[["image", "place", "copy"]] if store.copies else None
+        columns = ("image", "place", "copy")
+        self._address = [side.index[name].to_numpy() for name in columns] if store.copies else None
         self._seed = trial.seed
         self._batch_size = trial.params.batch_size
         self.patches_per_epoch = trial.params.patches_per_epoch or self._samples
@@ -67,5 +68,5 @@ class Batches:
 
     def _copy(self, sample: int, clean: np.ndarray) -> np.ndarray:
         assert self._address is not None  # noqa: S101  (asked for only where the store has fixed copies)
-        image, place, copy = self._address.iloc[sample]
+        image, place, copy = (column[sample] for column in self._address)
         return kinds.add_fixed(self._store.noise, clean, self._store.seed, str(image), int(place), int(copy))
