@@ -190,7 +190,7 @@ def test_training_that_is_stopped_keeps_what_is_done_and_goes_on(
         start_new_session=True,
         env=os.environ | {"DEGRAIN_THREADS": "2"},
         # A shell that runs the tests in the background has made them ignore Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     deadline = time.monotonic() + 100
     while not [p for p in ledger.glob("*") if not p.name.endswith(".partial")] and time.monotonic() < deadline:
