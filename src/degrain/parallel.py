@@ -28,7 +28,6 @@ def ordered(work: Callable[[Item], Result], items: Iterable[Item], threads: int)
     Args:
         work: Called in threads. What it spends its time in should release the GIL, as decoders and NumPy do.
         items: Taken one by one, as there is room.
-
         threads: How many.
 
     Raises:

@@ -12,10 +12,11 @@ from PIL import Image
 from degrain.errors import DataError
 from degrain.formats import camera_raw, reading
 from degrain.formats.bayer import by_channel, pack_bayer, positions
+from tests.conftest import MIRROR
 from tests.formats import fixtures
 
-COLORCHART = Path("/work/shared/data/raw/colorchart.dng")
-HEADERLESS = Path("/work/shared/data/raw/DSC_1339_768x512_rggb.raw")
+COLORCHART = MIRROR / "raw" / "colorchart.dng"
+HEADERLESS = MIRROR / "raw" / "DSC_1339_768x512_rggb.raw"
 XTRANS = [1, 2, 1, 1, 0, 1, 0, 1, 0, 2, 1, 2, 1, 2, 1, 1, 0, 1, 1, 0, 1, 1, 2, 1, 2, 1, 2, 0, 1, 0, 1, 0, 1, 1, 2, 1]
 
 MOSAIC = fixtures.noise((64, 80), dtype=np.uint16, high=1100)

@@ -17,10 +17,11 @@ from degrain.formats import camera_raw
 from degrain.formats.containers import Containers
 from degrain.formats.reading import Picture
 from degrain.formats.stacks import idx_labels
+from tests.conftest import MIRROR
 from tests.formats import fixtures
 
-MNIST = Path("/work/shared/data/mnist")
-FER = Path("/work/shared/data/kaggle/msambare")
+MNIST = MIRROR / "mnist"
+FER = MIRROR / "kaggle" / "msambare"
 
 GRAY = fixtures.noise((20, 30))
 COLOR = fixtures.noise((20, 30, 3), seed=1)

@@ -17,9 +17,10 @@ import pytest
 
 from degrain.errors import DataError
 from degrain.formats import mat
+from tests.conftest import MIRROR
 from tests.formats import fixtures
 
-METADATA = Path("/work/shared/data/sidd/metadata/0001_METADATA_RAW_010.MAT")
+METADATA = MIRROR / "sidd" / "metadata" / "0001_METADATA_RAW_010.MAT"
 MOSAIC = (fixtures.noise((40, 30), dtype=np.uint16, high=1024) / 1023).astype(np.float32)
 
 WRITERS: dict[str, Callable[..., bytes]] = {

@@ -105,7 +105,6 @@ def run(
         limits = Limits.of(dataset.expected, params)
         of_groups = _run(gx, context, f"{name}-counts", groups, "group", _group_rules(rules, params, groups))
         of_images = _run(gx, context, name, _plain(manifest), "path", _image_rules(rules, limits, dataset.pairs))
-        context.build_data_docs()
         return [*({**result, "groups": True} for result in of_groups), *of_images]
 
 

@@ -13,7 +13,8 @@ import pandas as pd
 from degrain import files
 from degrain.datasets import listing
 from degrain.datasets.spec import DatasetSpec, Expected
-from degrain.errors import DataError, OutputError, ParamsError
+from degrain.errors import DataError, ParamsError
+from degrain.fetching import disk
 from degrain.formats import archives, camera_raw, reading
 from degrain.params import DataParams
 
@@ -31,9 +32,7 @@ def _download(folder: Path, params: DataParams) -> list[dict[str, object]]:
         raise DataError(f"data.path: {origin} {what} ({', '.join(SUFFIXES)})")
     for path in found:
         _refuse_name(path.relative_to(origin).as_posix(), origin)
-    needed, free = sum(path.stat().st_size for path in found), shutil.disk_usage(folder).free
-    if needed > free:
-        raise OutputError(f"the images of {origin} take {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free")
+    disk.require(sum(path.stat().st_size for path in found), folder, f"the folder {origin}")
     records = []
     for path in found:
         name = path.relative_to(origin)

@@ -51,8 +51,8 @@ def _whole(archive: str, kind: str) -> Lister:
     return images
 
 
-def _archive(name: str, size: int | None = None, kaggle: str = "") -> RemoteFile:
-    return RemoteFile(name, f"sidd/{name}", (f"{YORK}/{name}",), size, kaggle=kaggle)
+def _archive(name: str) -> RemoteFile:
+    return RemoteFile(name, f"sidd/{name}", (f"{YORK}/{name}",))
 
 
 def _per_scene(frames: int) -> dict[str, int]:
@@ -214,7 +214,7 @@ def _scene001(folder: Path, _: DataParams) -> pd.DataFrame:
     """Sinha 2018 trained on frames 1 to 120 of each crop and tested on the rest; half of that is for validation."""
     archive = "sidd-scene001-crops.zip"
     pattern = (
-        r"cs512/(?P<set>gt|noisy)_set/(?P<camera>GP|IP|S6|N6|G4)_(?P<crop>\d\d)_(?P<which>GT|NOISY)_SRGB_"
+        r"cs512/(?:gt|noisy)_set/(?P<camera>GP|IP|S6|N6|G4)_(?P<crop>\d\d)_(?P<which>GT|NOISY)_SRGB_"
         r"(?P<frame>\d{3})\.PNG"
     )
     with Containers(folder) as containers:

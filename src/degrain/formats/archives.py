@@ -88,6 +88,12 @@ def refusal(path: Path, member: str, reason: str) -> DataError:
     return DataError(f"{path} is refused: its member {member!r} {reason}")
 
 
+def contents(path: Path) -> bytes:
+    """Read a whole file; errors are those of `opened`."""
+    with opened(path) as file:
+        return file.read()
+
+
 @contextmanager
 def unpacked(path: Path) -> Iterator[IO[bytes]]:
     """Open a file that may be gzipped; what is read is unpacked, and its checksum is checked at its end.

@@ -100,10 +100,7 @@ def metadata(source: Path | bytes, name: str = "") -> dict[str, Any]:
 
 
 def _bytes(source: Path | bytes) -> bytes:
-    if isinstance(source, bytes):
-        return source
-    with archives.opened(source) as file:
-        return file.read()
+    return source if isinstance(source, bytes) else archives.contents(source)
 
 
 @contextmanager

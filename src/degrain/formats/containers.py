@@ -148,7 +148,7 @@ class Containers:
         return self.folder / name
 
     def _file(self, path: Path, suffix: str, pattern: str | None) -> Picture:
-        return self._packed(_bytes(path), suffix, pattern, str(path))
+        return self._packed(archives.contents(path), suffix, pattern, str(path))
 
     def _member(self, container: str, inner: list[str]) -> Picture:
         member, *pattern = inner
@@ -216,11 +216,6 @@ class Containers:
     def _images(self, container: str) -> np.ndarray:
         images: np.ndarray = self._once.get(container, lambda: stacks.idx_images(self._path(container), self._limits))
         return images
-
-
-def _bytes(path: Path) -> bytes:
-    with archives.opened(path) as file:
-        return file.read()
 
 
 def _index(text: str, lengths: tuple[int, ...], name: str) -> tuple[int, ...]:
