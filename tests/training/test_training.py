@@ -19,10 +19,11 @@ from degrain import environment
 from degrain.errors import Diverged, ParamsError, TrainingError
 from degrain.images.store import PatchStore
 from degrain.params import OptimizerParams, Params
-from degrain.training import grid, loop, side_by_side
+from degrain.training import loop
+from degrain.trials import grid, processes
 from degrain.training.batches import Batches
-from degrain.training.ledger import Ledger
-from degrain.training.records import read_trials
+from degrain.trials.ledger import Ledger
+from degrain.trials.records import read_trials
 from degrain.training.trial import Trial, expand
 from tests.conftest import manifest_of, picture, prepare, save
 
@@ -221,18 +222,18 @@ def test_a_killed_worker_is_reported_in_one_line() -> None:
     def kill(_name: str, _event: Any) -> None:
         for child in Path("/proc").glob("[0-9]*/stat"):
             fields = child.read_text().rsplit(")", 1)[1].split()
-            if fields[1] == str(side_by_side.forkserver._forkserver._forkserver_pid):
+            if fields[1] == str(processes.forkserver._forkserver._forkserver_pid):
                 os.kill(int(child.parent.name), signal.SIGKILL)
 
     if not Path("/proc/self/stat").exists():
         pytest.skip("finds the worker in /proc, which only Linux has")
     with pytest.raises(TrainingError, match="was killed"):
-        side_by_side.run(slow, {"a": (), "b": ()}, 2, kill)
+        processes.run(slow, {"a": (), "b": ()}, 2, kill)
 
 
 def test_an_error_in_a_worker_reaches_the_caller() -> None:
     with pytest.raises(ValueError, match="a bug"):
-        side_by_side.run(failing, {"a": (), "b": ()}, 2, lambda *_: None)
+        processes.run(failing, {"a": (), "b": ()}, 2, lambda *_: None)
 
 
 def test_a_trial_keeps_its_place_when_the_study_gets_more_seeds(

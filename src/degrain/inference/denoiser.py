@@ -16,7 +16,7 @@ from degrain.errors import ModelError
 from degrain.evaluation import metrics
 from degrain.inference import tiling
 from degrain.models import catalog
-from degrain.training.records import TRIAL, WEIGHTS
+from degrain.trials.records import TRIAL, WEIGHTS
 
 
 @dataclass(frozen=True)

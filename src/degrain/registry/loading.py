@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from degrain.errors import ModelError, RegistryError, nearest
 from degrain.registry import promotion, tracking
-from degrain.training.records import TRIAL
+from degrain.trials.records import TRIAL
 
 
 @contextmanager

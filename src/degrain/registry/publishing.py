@@ -17,7 +17,7 @@ import pandas as pd
 
 from degrain import files
 from degrain.report import figures
-from degrain.training.records import TRIAL, WEIGHTS
+from degrain.trials.records import TRIAL, WEIGHTS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

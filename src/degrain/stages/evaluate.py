@@ -15,7 +15,7 @@ from degrain.images.store import PatchStore
 from degrain.inference.denoiser import Denoiser
 from degrain.params import Params
 from degrain.stages import EVALUATED, METRICS, PLOTS, PREPARED, TRIALS
-from degrain.training.records import read_histories, read_trials
+from degrain.trials.records import read_histories, read_trials
 
 if TYPE_CHECKING:
     import torch

@@ -19,7 +19,7 @@ from degrain.inference.denoiser import Denoiser
 from degrain.params import Params
 from degrain.registry import loading, promotion, publishing, tracking
 from degrain.stages import EVALUATED, METRICS, PREPARED, REGISTRATION, REPORT, TRIALS
-from degrain.training.records import WEIGHTS, read_histories, read_trials
+from degrain.trials.records import WEIGHTS, read_histories, read_trials
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -13,7 +13,7 @@ from degrain.images.store import IMAGES, STORE
 from degrain.params import Params
 from degrain.report import html
 from degrain.stages import DATA_DOCS, EVALUATED, MANIFEST, PREPARED, REPORT, TRIALS, VALIDATION
-from degrain.training.records import read_histories, read_trials
+from degrain.trials.records import read_histories, read_trials
 
 log = logging.getLogger(__name__)
 

@@ -8,17 +8,18 @@ from degrain import environment
 from degrain.images.store import PatchStore
 from degrain.params import Params
 from degrain.stages import PREPARED, TRIALS
-from degrain.training import side_by_side, trial
+from degrain.training import trial
+from degrain.trials import processes
 
 
 def run(params: Params, model: str) -> None:
     """Train the study's grid for one model."""
     trials = trial.expand(params.train, model)
     store = PatchStore.open(PREPARED)
-    side_by_side.prepare()
+    processes.prepare()
     # NOTE: PyTorch is imported here while the workers' server imports it too.
-    from degrain.training import grid
-    from degrain.training.ledger import Ledger
+    from degrain.trials import grid
+    from degrain.trials.ledger import Ledger
 
     device = environment.prepare_torch(params.train.device, params.train.threads)
     grid.run(trials, store, device, Ledger(), TRIALS / model)

@@ -1,1 +1,1 @@
-"""The training loop, the grid of trials and the ledger that remembers them."""
+"""The training of one network: loop, batches, losses, optimizers, checkpoints."""

@@ -19,7 +19,7 @@ import torch
 from degrain import environment, files
 from degrain.errors import DataError, OutputError
 from degrain.training.loop import Epoch
-from degrain.training.records import HISTORY, TRIAL, WEIGHTS
+from degrain.trials.records import HISTORY, TRIAL, WEIGHTS
 
 log = logging.getLogger(__name__)
 

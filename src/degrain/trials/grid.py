@@ -16,9 +16,10 @@ from rich.progress import Progress
 from degrain import console, environment, files
 from degrain.errors import Diverged
 from degrain.images.store import PatchStore
-from degrain.training import loop, side_by_side
-from degrain.training.ledger import Ledger
-from degrain.training.records import TRIAL
+from degrain.training import loop
+from degrain.trials import processes
+from degrain.trials.ledger import Ledger
+from degrain.trials.records import TRIAL
 from degrain.training.trial import Trial
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ def run(trials: Sequence[Trial], store: PatchStore, device: torch.device, ledger
         board = _Board(bars, waiting)
         workers = min(len(jobs), environment.threads() // trials[0].params.threads)
         if device.type == "cpu" and workers > 1:
-            side_by_side.run(train, jobs, workers, board.show)
+            processes.run(train, jobs, workers, board.show)
         else:
             for name, job in jobs.items():
                 train(*job, partial(board.show, name))

@@ -24,7 +24,7 @@ _END = ""
 def _context() -> multiprocessing.context.ForkServerContext:
     """Workers are forked from a server that has imported what they need and has no threads."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["degrain.training.grid", "albumentations"])
+    context.set_forkserver_preload(["degrain.trials.grid", "albumentations"])
     return context
 
 
