@@ -1,26 +1,98 @@
-"""What it costs to make a training patch: augmentation and noise, drawn fresh, against reading it alone."""
+"""What it costs to make a training patch, against drawing its random numbers alone; one thread."""
 
 from __future__ import annotations
 
+import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from statistics import median
+from typing import Any
 
-from benchmarks.common import quickstart, table
+import numpy as np
+from PIL import Image
+
+from benchmarks.common import table
+from degrain import environment
+from degrain.datasets import listing, manifest
+from degrain.formats.containers import Containers
+from degrain.images import preparation
+from degrain.images.store import PatchStore
+from degrain.params import Params, load_params
+from degrain.params.noise import parse
 from degrain.training.batches import Batches
-from degrain.training.trial import Trial
+from degrain.training.trial import expand
+
+PATCHES = ((28, 1), (48, 1), (64, 3))
+BATCH = 32
+# The sensor's noise level, such that its numbers can be drawn alone: 71 electrons at white, and read noise.
+BETA = 1.41e-2
+NOISES: dict[str, dict[str, Any]] = {
+    "gaussian": {"kind": "gaussian", "sigma": 25.0},
+    "shot_read": {"kind": "shot_read", "beta1": BETA, "beta2": 7.2e-4},
+}
 
 
-def run(repetitions: int = 5) -> None:
-    with quickstart() as (params, store):
-        rows = []
-        for augment in ("none", "dihedral"):
-            settings = params.train.model_copy(update={"augment": augment, "batch_size": 16, "patches_per_epoch": 512})
-            batches = Batches(Trial("unet", settings.optimizers[0], "mse", 0, settings), store)
-            times = []
-            for epoch in range(repetitions):
-                started = time.perf_counter()
-                for _ in batches.epoch(epoch):
-                    pass
-                times.append((time.perf_counter() - started) / 512 * 1e6)
-            rows.append((augment, f"{median(times):.0f}", f"{min(times):.0f} - {max(times):.0f}"))
-    table(("augmentation", "us a patch, median", "min - max"), rows)
+def run(repetitions: int = 9, count: int = 256) -> None:
+    environment.prepare_torch("cpu", 1)
+    params = load_params(Path(__file__).parent.parent / "params.yaml")
+    rows = []
+    for size, channels in PATCHES:
+        with tempfile.TemporaryDirectory() as folder:
+            store = prepared(Path(folder), params, size, channels)
+            for noise in NOISES:
+                for augment in ("none", "dihedral"):
+                    times = measured(params, store, noise, augment, repetitions, count)
+                    rows.append((f"{size}x{size}x{channels}", noise, augment, *times))
+    table(("patch", "noise", "augmentation", "us a patch, median (min - max)", "its numbers alone", "ratio"), rows)
+
+
+def measured(
+    params: Params, store: PatchStore, noise: str, augment: str, repetitions: int, count: int
+) -> tuple[str, str, str]:
+    change = {"augment": augment, "batch_size": BATCH, "patches_per_epoch": count}
+    settings = params.train.model_copy(update=change)
+    batches = Batches(expand(settings, settings.models[0])[0], replace(store, noise=parse(NOISES[noise])))
+    alone = numbers(noise, store.split("train").clean[:BATCH])
+    pairs = []
+    for epoch in range(repetitions):
+        made = seconds(lambda epoch=epoch: [None for _ in batches.epoch(epoch)]) / count  # type: ignore[misc]
+        pairs.append((made * 1e6, seconds(alone) / BATCH * 1e6))
+    times = [made for made, _ in pairs]
+    span = f"{median(times):.1f} ({min(times):.1f} - {max(times):.1f})"
+    return span, f"{median(floor for _, floor in pairs):.1f}", f"{median(made / floor for made, floor in pairs):.2f}"
+
+
+def numbers(noise: str, clean: np.ndarray) -> Callable[[], object]:
+    """Draw as many random numbers as the noise of a batch takes, and do nothing with them."""
+    draw = np.random.Generator(np.random.Philox(0))
+    if noise == "gaussian":
+        return lambda: draw.standard_normal(clean.shape, np.float32)
+    electrons = (clean / 255) ** 2.2 / BETA
+    return lambda: (draw.poisson(electrons), draw.standard_normal(clean.shape))
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """CPU time, which a machine that has other work to do changes less than the time of day."""
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def prepared(folder: Path, params: Params, size: int, channels: int) -> PatchStore:
+    """256 patches of a smooth image to train on."""
+    waves = np.mgrid[0 : 16 * size, 0 : 16 * size].sum(0)[..., None] / np.arange(20, 20 + channels)
+    pixels = (127.5 + 100 * np.sin(waves)).astype(np.uint8)
+    (folder / "raw").mkdir()
+    for turn, name in enumerate(("train", "val", "test")):
+        image = Image.fromarray(np.rot90(pixels, turn).squeeze())
+        image.save(folder / "raw" / f"{name}.png")
+    split = params.prepare.split.model_copy(update={"by": "source", "val": ["val"], "test": ["test"]})
+    change = {"patch_size": size, "stride": size, "crops": 0, "min_std": 0.0, "split": split, "color": "keep"}
+    settings = params.prepare.model_copy(update=change)
+    (folder / "prepared").mkdir()
+    with Containers(folder / "raw") as containers:
+        rows = ({"path": f"{name}.png", "source": name} for name in ("train", "val", "test"))
+        preparation.fill(folder / "prepared", containers, manifest.build(containers, listing.table(rows)), settings)
+    return PatchStore.open(folder / "prepared")

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from degrain.noise import kinds, sensors
+from degrain.noise import kinds, on_device, sensors
 from degrain.params.noise import Noise, parse
-from degrain.randomness import generator
+from degrain.randomness import generator, generators
 from tests.conftest import picture
 
 SIDE = 400
+Noises = Callable[..., np.ndarray]
 
 
-def noise(clean: float | np.ndarray, **params: Any) -> np.ndarray:
+def on_host(params: Noise, image: np.ndarray) -> np.ndarray:
+    return kinds.noise(params, image, [generator(0, "test")])
+
+
+def by_torch(params: Noise, image: np.ndarray) -> np.ndarray:
+    return on_device.noise(params, torch.from_numpy(image), torch.Generator().manual_seed(0)).numpy()
+
+
+@pytest.fixture(params=[on_host, by_torch], ids=["host", "device"])
+def noise(request: pytest.FixtureRequest) -> Noises:
     """What a kind adds to an image of one value (in 8-bit levels), float64, not clipped."""
-    image = np.full((SIDE, SIDE, 3), clean, np.float32)
-    return np.asarray(kinds.noise(parse(params), image, generator(0, "test")), np.float64) - image
+
+    def drawn(clean: float, **params: Any) -> np.ndarray:
+        image = np.full((1, SIDE, SIDE, 3), clean, np.float32)
+        noisy = request.param(parse(params), image)
+        assert noisy.dtype == np.float32
+        return np.asarray(noisy[0], np.float64) - image[0]
+
+    return drawn
 
 
 def assert_moments(values: np.ndarray, mean: float, variance: float, third: float = 0.0, fourth: float = 3.0) -> None:
@@ -45,14 +64,14 @@ def assert_independent(values: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("sigma", [5.0, 25.0, 60.0])
-def test_gaussian_noise(sigma: float) -> None:
+def test_gaussian_noise(noise: Noises, sigma: float) -> None:
     values = noise(100, kind="gaussian", sigma=sigma)
     assert_moments(values, 0, sigma**2)
     assert abs((values**4).mean() / sigma**4 - 3) < 5 * math.sqrt(96 / values.size)
     assert_independent(values)
 
 
-def test_gaussian_noise_by_its_variance_is_that_of_the_papers() -> None:
+def test_gaussian_noise_by_its_variance_is_that_of_the_papers(noise: Noises) -> None:
     """Variance 550 on the scale of 0 to 255 is an MSE of 0.00846 for white = 1."""
     values = noise(100, kind="gaussian", variance=550)
     assert_moments(values, 0, 550)
@@ -60,14 +79,14 @@ def test_gaussian_noise_by_its_variance_is_that_of_the_papers() -> None:
 
 
 @pytest.mark.parametrize("mean", [0.0, 0.5])
-def test_coefficient_noise(mean: float) -> None:
+def test_coefficient_noise(noise: Noises, mean: float) -> None:
     values = noise(40, kind="coefficient", factor=0.5, mean=mean)
     assert_moments(values, 255 * mean, (0.5 * 255) ** 2)
     assert_independent(values)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5])
-def test_masking_noise_blackens_whole_pixels(share: float) -> None:
+def test_masking_noise_blackens_whole_pixels(noise: Noises, share: float) -> None:
     values = noise(100, kind="masking", share=share) + 100
     black = values == 0
     assert set(np.unique(values)) == {0.0, 100.0}
@@ -77,21 +96,21 @@ def test_masking_noise_blackens_whole_pixels(share: float) -> None:
     assert abs(np.corrcoef(pixels[:, 1:].ravel(), pixels[:, :-1].ravel())[0, 1]) < 5 / math.sqrt(pixels.size)
 
 
-def test_salt_and_pepper_noise_is_half_of_each() -> None:
+def test_salt_and_pepper_noise_is_half_of_each(noise: Noises) -> None:
     values = noise(100, kind="salt_and_pepper", share=0.2) + 100
     for value, share in ((0, 0.1), (255, 0.1), (100, 0.8)):
         assert abs((values == value).mean() - share) < 5 * math.sqrt(share * (1 - share) / values.size)
 
 
 @pytest.mark.parametrize("clean", [20, 200])
-def test_speckle_noise_grows_with_the_image(clean: int) -> None:
+def test_speckle_noise_grows_with_the_image(noise: Noises, clean: int) -> None:
     values = noise(clean, kind="speckle", sigma=0.2)
     assert_moments(values, 0, (0.2 * clean) ** 2)
     assert_independent(values)
 
 
 @pytest.mark.parametrize("light", [0.0, 0.1, 0.6])
-def test_shot_and_read_noise_in_linear_light(light: float) -> None:
+def test_shot_and_read_noise_in_linear_light(noise: Noises, light: float) -> None:
     """Variance beta1 x + beta2, third central moment beta1^2 x: a Poisson count scaled, and a Gaussian."""
     beta1, beta2 = 0.01, 0.0004
     values = noise(255 * light, kind="shot_read", beta1=beta1, beta2=beta2, linear=False) / 255
@@ -101,13 +120,13 @@ def test_shot_and_read_noise_in_linear_light(light: float) -> None:
     assert_independent(values)
 
 
-def test_the_published_noise_level_functions_are_used_channel_by_channel() -> None:
+def test_the_published_noise_level_functions_are_used_channel_by_channel(noise: Noises) -> None:
     values = noise(255 * 0.5, kind="shot_read", camera="IP-100", linear=False) / 255
     for channel, beta1 in enumerate((7.02e-4, 6.62e-4, 7.09e-4)):
         assert_moments(values[..., channel], 0, 0.5 * beta1 + 3.3e-6, 0.5 * beta1**2)
 
 
-def test_noise_in_linear_light_of_srgb_images_follows_the_curve() -> None:
+def test_noise_in_linear_light_of_srgb_images_follows_the_curve(noise: Noises) -> None:
     """To first order the deviation is that in linear light times the slope of the sRGB curve."""
     clean, beta1 = 140.0, 1e-4
     values = noise(clean, kind="shot_read", beta1=beta1)
@@ -198,13 +217,91 @@ def test_clipped_noise_is_what_an_image_file_holds() -> None:
     assert noisy.mean() == pytest.approx(20 / math.sqrt(2 * math.pi), rel=0.02)
 
 
+@pytest.mark.parametrize(
+    ("params", "digest"),
+    [
+        ({"kind": "gaussian", "sigma": 25}, "5a61a3df3a393044"),
+        ({"kind": "gaussian", "sigma": [5, 50], "clip": False}, "16e1e738d4fb31df"),
+        ({"kind": "coefficient", "factor": [0.1, 0.5], "mean": 0.5}, "c7add448a3dbed86"),
+        ({"kind": "masking"}, "01ce6cf90e24cdb1"),
+        ({"kind": "salt_and_pepper", "share": [0.02, 0.3]}, "380a44481cf08a0a"),
+        ({"kind": "speckle", "sigma": [0.1, 0.4]}, "ac6d1faa7b986f9a"),
+        ({"kind": "shot_read", "camera": "GP-6400"}, "8a2d61ab27a14bc6"),
+        (
+            {"kind": "shot_read", "beta1": [0.01, 0, 0.02], "beta2": [1e-3, 0, 2e-3], "linear": False, "clip": False},
+            "a1cefc493a855d0b",
+        ),
+        ({"kind": "iso"}, "cd7d5bb87c63b81d"),
+        ({"kind": "jpeg"}, "01d38ee7a88dc15c"),
+    ],
+    ids=str,
+)
+def test_an_address_gives_the_same_pixels_in_every_version(params: dict[str, Any], digest: str) -> None:
+    """Digests of version 0.1.0, with the libraries of constraints.txt; prepared data and results hang on them."""
+    clean = [picture(i, 16, 16) for i in range(3)]
+    drawn = [kinds.add(parse(params), image, generator(3, "pin", 7, i)) for i, image in enumerate(clean)]
+    assert hashlib.sha256(np.stack(drawn).tobytes()).hexdigest()[:16] == digest
+
+
+@pytest.mark.parametrize("params", EVERY_KIND, ids=lambda params: params["kind"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("chunk", [1, 2500, 1 << 20])
+def test_a_patch_gets_the_same_noise_in_any_batch(
+    params: dict[str, Any], dtype: type, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kinds, "CHUNK_VALUES", chunk)
+    clean = np.stack([picture(i, 20, 20) for i in range(7)]).astype(dtype) * (1 if dtype == np.uint8 else 257)
+    parsed: Noise = parse(params)
+    alone = [kinds.add(parsed, patch, generator(1, "n", 2, i)) for i, patch in enumerate(clean)]
+    for part in (slice(0, 7), slice(0, 3), slice(3, 7), slice(4, 4)):
+        draws = generators((1, "n", 2, i) for i in range(7)[part])
+        together = kinds.add_each(parsed, clean[part], draws)
+        assert together.dtype == dtype
+        assert np.array_equal(together, np.stack(alone)[part])
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "speckle", "coefficient", "masking", "salt_and_pepper"])
+def test_each_patch_of_a_batch_draws_its_own_strength(kind: str) -> None:
+    strength = {"coefficient": "factor", "masking": "share", "salt_and_pepper": "share"}.get(kind, "sigma")
+    params = parse({"kind": kind, strength: [0.1, 0.9]})
+    clean = np.full((6, 32, 32, 1), 128, np.uint8)
+    alone = [kinds.add(params, patch, generator(1, "n", i)) for i, patch in enumerate(clean)]
+    assert np.array_equal(kinds.add_each(params, clean, generators((1, "n", i) for i in range(6))), alone)
+
+
+def test_a_batch_needs_a_generator_for_each_patch() -> None:
+    params = parse({"kind": "gaussian", "sigma": 25})
+    clean = np.full((3, 16, 16, 1), 128, np.uint8)
+    with pytest.raises(ValueError, match="shorter"):
+        kinds.add_each(params, clean, generators((0, "n", i) for i in range(2)))
+
+
 def test_fixed_noise_belongs_to_image_place_and_copy() -> None:
     params = parse({"kind": "gaussian", "sigma": 25})
-    clean = np.full((16, 16, 1), 128, np.uint8)
-    addresses = [(0, "a", 0, 0), (1, "a", 0, 0), (0, "b", 0, 0), (0, "a", 1, 0), (0, "a", 0, 1)]
-    drawn = [kinds.add_fixed(params, clean, *address).tobytes() for address in addresses]
-    assert len(set(drawn)) == len(addresses)
-    assert drawn == [kinds.add_fixed(params, clean, *address).tobytes() for address in addresses]
+    clean = np.full((4, 16, 16, 1), 128, np.uint8)
+    addresses: tuple[list[str], list[int], list[int]] = (["a", "b", "a", "a"], [0, 0, 1, 0], [0, 0, 0, 1])
+    drawn = [kinds.add_each(params, clean, kinds.fixed(seed, *addresses)) for seed in (0, 1, 0)]
+    assert len({patch.tobytes() for patches in drawn[:2] for patch in patches}) == 8
+    assert np.array_equal(drawn[0], drawn[2])
+    assert np.array_equal(drawn[0][2], kinds.add(params, clean[0], generator(0, "noise of a", 1, 0)))
+
+
+@pytest.mark.parametrize("params", EVERY_KIND, ids=lambda params: params["kind"])
+def test_a_device_draws_what_does_not_need_albumentations(params: dict[str, Any]) -> None:
+    parsed: Noise = parse(params)
+    assert on_device.draws(parsed) == (params["kind"] not in ("iso", "jpeg"))
+    if not on_device.draws(parsed):
+        with pytest.raises(TypeError, match="not drawn on a device"):
+            by_torch(parsed, np.zeros((1, 8, 8, 3), np.float32))
+
+
+def test_on_a_device_each_patch_draws_its_own_strength() -> None:
+    params = parse({"kind": "gaussian", "sigma": [5, 50]})
+    clean = torch.full((300, 64, 64, 3), 128.0)
+    stds = on_device.noise(params, clean, torch.Generator().manual_seed(0)).std(dim=(1, 2, 3))
+    assert 4.8 < stds.min() < 8
+    assert 47 < stds.max() < 51.5
+    assert stds.mean().item() == pytest.approx(27.5, abs=5 * 45 / math.sqrt(12 * 300))
 
 
 def test_real_noise_cannot_be_drawn() -> None:

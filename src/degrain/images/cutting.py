@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -148,10 +149,8 @@ def _stack(pixels: np.ndarray, places: np.ndarray, size: int) -> np.ndarray:
 def _noisy(
     image: Loaded, clean: np.ndarray, numbers: np.ndarray, copies: np.ndarray, params: PrepareParams
 ) -> np.ndarray:
-    noisy = np.empty(clean.shape, kinds.noisy_dtype(params.noise, clean.dtype))
-    for target, patch, place, copy in zip(noisy, clean, numbers, copies, strict=True):
-        target[:] = kinds.add_fixed(params.noise, patch, params.seed, image.path, int(place), int(copy))
-    return noisy
+    draws = kinds.fixed(params.seed, repeat(image.path, len(clean)), numbers.tolist(), copies.tolist())
+    return kinds.add_each(params.noise, clean, draws)
 
 
 def _whole(name: str, image: Loaded, params: PrepareParams) -> Whole:

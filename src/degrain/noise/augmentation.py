@@ -2,66 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from degrain import environment
-from degrain.randomness import generator
+from degrain.randomness import Draws, generator
 
 
-def build(kind: str, seed: int) -> Callable[[np.ndarray, int, int], np.ndarray]:
-    """Return the geometric augmentation of a study.
+def elements(kind: str, seed: int, epoch: int, count: int) -> np.ndarray | None:
+    """Draw how each patch of an epoch is turned.
 
     Args:
         kind: "none" or "dihedral": one of the eight flips and quarter turns, each equally likely.
         seed: The trial's seed.
+        epoch: Which epoch.
+        count: Its patches.
 
     Returns:
-        A function of (patch, epoch, position in the epoch) that returns a contiguous patch of the same type and, for
-        square patches, the same shape. The same arguments always give the same patch; channels turn together, so a
-        noisy and a clean patch that must stay a pair go in side by side as channels.
+        int64 (count,): for each position in the epoch a row of `turns`; None if nothing is turned.
     """
-    if kind == "none":
-        return lambda patch, _epoch, _position: np.ascontiguousarray(patch)
-    pipeline = _compose("D4")
+    return None if kind == "none" else generator(seed, "augmentation", epoch).integers(8, size=count)
 
-    def augment(patch: np.ndarray, epoch: int, position: int) -> np.ndarray:
-        # NOTE: albumentations keeps running generators; seeding before each patch makes it stateless.
-        pipeline.set_random_seed(int(generator(seed, "augmentation", epoch, position).integers(2**31)))
-        turned = pipeline(image=np.asarray(patch))["image"]
-        # NOTE: albumentations may drop the channel axis of gray patches.
-        return np.ascontiguousarray(turned).reshape(*turned.shape[:2], patch.shape[2])
 
-    return augment
+def turns(side: int, channels: int) -> np.ndarray:
+    """Return albumentations' D4, the flips and quarter turns of a square, as permutations.
+
+    Args:
+        side: Of the patches, in pixels.
+        channels: Of the patches.
+
+    Returns:
+        int64 (8, side * side * channels): for each element of the group, in albumentations' order, where in the flat
+        patch each value of the flat turned patch comes from.
+    """
+    environment.switch_off_telemetry()
+    from albumentations.augmentations.geometric.functional import d4
+    from albumentations.core.type_definitions import d4_group_elements
+
+    # NOTE: OpenCV, which flips for albumentations, knows no 64-bit integers.
+    places = np.arange(side * side * channels, dtype=np.int32).reshape(side, side, channels)
+    return np.stack([d4(places, element).ravel() for element in d4_group_elements]).astype(np.int64)
+
+
+def turned(patches: np.ndarray, rows: np.ndarray, turning: Sequence[np.ndarray] | None) -> np.ndarray:
+    """Gather patches and turn each.
+
+    Args:
+        patches: (M, side, side, channels) of any type, contiguous; may be memory-mapped.
+        rows: int64 (N,): which patches.
+        turning: For each its row of `turns`, int64 (side * side * channels,); None leaves them as they are.
+
+    Returns:
+        Contiguous array (N, side, side, channels) of the same type.
+    """
+    if turning is None:
+        whole: np.ndarray = patches[rows]
+        return whole
+    gathered = np.empty((len(rows), *patches.shape[1:]), patches.dtype)
+    for target, row, permutation in zip(gathered, rows, turning, strict=True):
+        # NOTE: "clip" spares a copy; no index is out of range.
+        patches[row].ravel().take(permutation, out=target.reshape(-1), mode="clip")
+    return gathered
 
 
 def iso_noise(
-    clean: np.ndarray, color_shift: tuple[float, float], intensity: tuple[float, float], draw: np.random.Generator
+    clean: np.ndarray, color_shift: tuple[float, float], intensity: tuple[float, float], draws: Draws
 ) -> np.ndarray:
     """Add albumentations' ISONoise.
 
     Args:
-        clean: float32 (height, width, 3), in 8-bit levels.
+        clean: float32 (N, height, width, 3), in 8-bit levels.
         color_shift: Least and most shift of hue, as a share of the circle.
         intensity: Least and most strength.
-        draw: Where the noise comes from.
+        draws: One generator for each patch.
 
     Returns:
         float32 of the same shape, in [0, 255].
     """
     pipeline = _compose("ISONoise", color_shift=color_shift, intensity=intensity)
-    return _apply(pipeline, (clean / 255).astype(np.float32), draw) * np.float32(255)
+    return _apply(pipeline, (clean / 255).astype(np.float32), draws) * np.float32(255)
 
 
-def jpeg(clean: np.ndarray, quality: tuple[int, int], draw: np.random.Generator) -> np.ndarray:
+def jpeg(clean: np.ndarray, quality: tuple[int, int], draws: Draws) -> np.ndarray:
     """Compress by JPEG and decode again.
 
     Args:
-        clean: float32 (height, width, 1 or 3), in 8-bit levels.
+        clean: float32 (N, height, width, 1 or 3), in 8-bit levels.
         quality: Least and most JPEG quality, 1 to 100.
-        draw: Where the quality comes from.
+        draws: One generator for each patch.
 
     Returns:
         float32 of the same shape, whole levels in [0, 255].
@@ -69,7 +99,7 @@ def jpeg(clean: np.ndarray, quality: tuple[int, int], draw: np.random.Generator)
     pipeline = _compose("ImageCompression", compression_type="jpeg", quality_range=quality)
     # NOTE: albumentations 2.0.8 hands the channels to OpenCV as they come, which takes the first one for blue.
     swapped = np.ascontiguousarray(np.rint(clean).astype(np.uint8)[..., ::-1])
-    return np.ascontiguousarray(_apply(pipeline, swapped, draw)[..., ::-1]).astype(np.float32)
+    return np.ascontiguousarray(_apply(pipeline, swapped, draws)[..., ::-1]).astype(np.float32)
 
 
 def _compose(transform: str, **options: Any) -> Any:
@@ -79,6 +109,10 @@ def _compose(transform: str, **options: Any) -> Any:
     return albumentations.Compose([getattr(albumentations, transform)(**options, p=1.0)])
 
 
-def _apply(pipeline: Any, image: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-    pipeline.set_random_seed(int(draw.integers(2**31)))
-    return np.asarray(pipeline(image=image)["image"]).reshape(image.shape)
+def _apply(pipeline: Any, images: np.ndarray, draws: Draws) -> np.ndarray:
+    made = np.empty_like(images)
+    for target, image, draw in zip(made, images, draws, strict=True):
+        # NOTE: albumentations keeps running generators; seeding before each image makes it stateless.
+        pipeline.set_random_seed(int(draw.integers(2**31)))
+        target[:] = pipeline(image=image)["image"].reshape(image.shape)
+    return made

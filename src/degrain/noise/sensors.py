@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from degrain.params.noise import ShotReadNoise
+from degrain.randomness import Draws
 
 # Phone and ISO -> beta1 and beta2 of R, G and B, white = 1: variance = beta1 * light + beta2.
 SIDD: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
@@ -31,24 +32,30 @@ def betas(params: ShotReadNoise) -> tuple[np.ndarray, np.ndarray]:
     return np.atleast_1d(params.beta1 or 0.0), np.atleast_1d(params.beta2 or 0.0)
 
 
-def expose(light: np.ndarray, beta1: np.ndarray, beta2: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+def expose(light: np.ndarray, beta1: np.ndarray, beta2: np.ndarray, draws: Draws) -> np.ndarray:
     """Draw what a sensor reads.
 
     Args:
-        light: float32 (height, width, channels), linear, white = 1, not negative.
+        light: float32 (N, height, width, channels), linear, white = 1, not negative.
         beta1: Variance per unit of light; 1/beta1 is the number of electrons at white. Of shape (1,) or (channels,).
         beta2: Variance in the dark, likewise.
-        draw: Where the noise comes from.
+        draws: One generator for each patch.
 
     Returns:
         float32 of the same shape, unbounded: mean light, variance beta1 * light + beta2, third central moment
         beta1**2 * light.
     """
-    shot = np.array(light, np.float64)
-    for channel, per_light in enumerate(np.broadcast_to(beta1, light.shape[-1:])):
-        if per_light > 0:
-            shot[..., channel] = per_light * draw.poisson(shot[..., channel] / per_light)
-    shot += np.sqrt(beta2) * draw.standard_normal(light.shape)
+    lit = np.flatnonzero(np.broadcast_to(beta1, light.shape[-1:]) > 0)
+    per_light = np.where(beta1 > 0, beta1, 1.0)
+    shot = light / per_light
+    read = np.empty(light.shape)
+    for electrons, dark, draw in zip(shot, read, draws, strict=True):
+        for channel in lit:
+            electrons[..., channel] = draw.poisson(electrons[..., channel])
+        draw.standard_normal(out=dark)
+    shot *= per_light
+    read *= np.sqrt(beta2)
+    shot += read
     return shot.astype(np.float32)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from itertools import chain, islice
 
 import numpy as np
 import torch
@@ -11,8 +12,10 @@ from degrain.depth import to_unit
 from degrain.images.store import PatchStore
 from degrain.inference.denoiser import to_tensor
 from degrain.noise import augmentation, kinds
-from degrain.randomness import generator, permutation_window
+from degrain.randomness import Draws, generators, permutation_window
 from degrain.training.trial import Trial
+
+Pair = tuple[torch.Tensor, torch.Tensor]
 
 
 class Batches:
@@ -23,50 +26,92 @@ class Batches:
     Args:
         trial: Seed, batch size, samples per epoch, augmentation.
         store: Where the samples and the noise come from.
+        rank: Which of the processes that share each batch this one is.
+        world: How many there are.
+
+    Attributes:
+        patches_per_epoch: Of all ranks together.
+        batch_size: Patches of one optimizer step, of all ranks together: `batch_size * accumulate` of the study.
     """
 
-    def __init__(self, trial: Trial, store: PatchStore) -> None:
+    def __init__(self, trial: Trial, store: PatchStore, rank: int = 0, world: int = 1) -> None:
         side = store.split("train")
-        self._clean, self._real = side.clean, side.noisy
-        self._store = store
+        # NOTE: indexing np.memmap costs more than indexing the plain array that it is.
+        self._clean = np.asarray(side.clean)
+        self._real = None if side.noisy is None else np.asarray(side.noisy)
+        self._index, self._patch = side.index, side.index["patch"].to_numpy()
         self._samples = len(side)
-        self._patch = side.index["patch"].to_numpy()
-        columns = ("image", "place", "copy")
-        self._address = [side.index[name].to_numpy() for name in columns] if store.copies else None
-        self._seed = trial.seed
-        self._batch_size = trial.params.batch_size
+        self._store, self._seed, self._augment = store, trial.seed, trial.params.augment
+        self._rank, self._world = rank, world
+        self._turns = augmentation.turns(store.patch_size, store.channels) if self._augment != "none" else None
+        self.batch_size = trial.params.batch_size * trial.params.accumulate
         self.patches_per_epoch = trial.params.patches_per_epoch or self._samples
-        self._augment: Callable[[np.ndarray, int, int], np.ndarray] = augmentation.build(
-            trial.params.augment, trial.seed
-        )
 
     @property
     def steps_per_epoch(self) -> int:
         """Batches of one epoch; the last may be smaller."""
-        return -(-self.patches_per_epoch // self._batch_size)
+        return -(-self.patches_per_epoch // self.batch_size)
 
-    def epoch(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield (noisy, clean), both float32 (N, C, H, W) in units of white = 1, channels-last."""
-        count = self.patches_per_epoch
-        order = permutation_window(self._seed, "order", self._samples, epoch * count, count)
-        for start in range(0, count, self._batch_size):
-            positions = range(start, min(start + self._batch_size, count))
-            pairs = [self._pair(int(order[i]), epoch, i) for i in positions]
-            noisy, clean = (np.stack(images) for images in zip(*pairs, strict=True))
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Pair]:
+        """Yield this rank's share of each batch of an epoch.
+
+        The ranks' shares, one after the other, are the batch. No patch's bits depend on how many ranks there are, on
+        the batch size, or on where the epoch was started.
+
+        Args:
+            epoch: From 0.
+            start: The step to begin with.
+
+        Yields:
+            Noisy and clean, both float32 (N, C, H, W) in units of white = 1, channels-last. N is 0 where a last, small
+            batch has fewer patches than there are ranks.
+        """
+        order, elements = self._plan(epoch)
+        shares = [self._share(step) for step in range(start, self.steps_per_epoch)]
+        draws = self._draws(epoch, order, np.fromiter(chain.from_iterable(shares), np.int64))
+        for share in shares:
+            part = slice(share.start, share.stop)
+            noisy, clean = self._pairs(order[part], self._turning(elements, part), islice(draws, len(share)))
             yield to_tensor(to_unit(noisy)), to_tensor(to_unit(clean))
 
-    def _pair(self, sample: int, epoch: int, position: int) -> tuple[np.ndarray, np.ndarray]:
-        clean = self._clean[self._patch[sample]]
-        if self._real is None and self._address is None:
-            clean = self._augment(clean, epoch, position)
-            return kinds.add(self._store.noise, clean, generator(self._seed, "train noise", epoch, position)), clean
-        noisy = self._real[self._patch[sample]] if self._real is not None else self._copy(sample, clean)
-        # NOTE: noise that is fixed turns with its patch.
-        both = self._augment(np.concatenate([noisy, clean.astype(noisy.dtype)], axis=2), epoch, position)
-        channels = self._store.channels
-        return both[..., :channels], both[..., channels:].astype(clean.dtype)
+    def _plan(self, epoch: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """For each position in the epoch its sample and, if patches are turned, its element of the group."""
+        count = self.patches_per_epoch
+        order = permutation_window(self._seed, "order", self._samples, epoch * count, count)
+        return order, augmentation.elements(self._augment, self._seed, epoch, count)
 
-    def _copy(self, sample: int, clean: np.ndarray) -> np.ndarray:
-        assert self._address is not None  # noqa: S101  (asked for only where the store has fixed copies)
-        image, place, copy = (column[sample] for column in self._address)
-        return kinds.add_fixed(self._store.noise, clean, self._store.seed, str(image), int(place), int(copy))
+    def _share(self, step: int) -> range:
+        """This rank's positions in the epoch; the first ranks get one more where a batch cannot be divided evenly."""
+        first = step * self.batch_size
+        each, more = divmod(min(self.batch_size, self.patches_per_epoch - first), self._world)
+        begin = first + self._rank * each + min(self._rank, more)
+        return range(begin, begin + each + (self._rank < more))
+
+    def _turning(self, elements: np.ndarray | None, part: slice) -> list[np.ndarray] | None:
+        if elements is None or self._turns is None:
+            return None
+        return [self._turns[element] for element in elements[part]]
+
+    def _draws(self, epoch: int, order: np.ndarray, positions: np.ndarray) -> Iterator[np.random.Generator]:
+        """Yield the generator of each position's noise; real noise asks for none."""
+        if not self._store.copies:
+            return generators((self._seed, "train noise", epoch, position) for position in positions.tolist())
+        samples = self._index.iloc[order[positions]]
+        places, copies = (samples[name].tolist() for name in ("place", "copy"))
+        return kinds.fixed(self._store.seed, samples["image"].tolist(), places, copies)
+
+    def _pairs(
+        self, samples: np.ndarray, turning: list[np.ndarray] | None, draws: Draws
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Noisy and clean patches (N, H, W, C), as the store holds them."""
+        rows = self._patch[samples]
+        if self._real is not None:
+            return augmentation.turned(self._real, rows, turning), augmentation.turned(self._clean, rows, turning)
+        if not self._store.copies:
+            clean = augmentation.turned(self._clean, rows, turning)
+            return kinds.add_each(self._store.noise, clean, draws), clean
+        clean = self._clean[rows]
+        noisy = kinds.add_each(self._store.noise, clean, draws)
+        # NOTE: noise that is fixed turns with its patch.
+        both = np.arange(len(rows))
+        return augmentation.turned(noisy, both, turning), augmentation.turned(clean, both, turning)
