@@ -1,0 +1,318 @@
+"""Training losses against Keras, TensorFlow and scikit-image, closed forms, and finite differences."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from benchmarks.peers.loss_values import pair, sample
+from skimage.metrics import structural_similarity
+from torch import Tensor
+
+from degrain.errors import ParamsError
+from degrain.evaluation import metrics
+from degrain.params import LossParams
+from degrain.training import losses, structural
+
+REFERENCE = json.loads((Path(__file__).parent / "loss_values.json").read_text())["cases"]
+
+# Every loss, and a sum.
+PARAMS = [
+    *(LossParams(name=name) for name in losses.LOSSES if name != "ms-ssim"),
+    LossParams(name="huber", delta=0.1),
+    LossParams(name="charbonnier", eps=0.1),
+    LossParams(name="ms-ssim"),
+    LossParams(name="sum", terms=[{"name": "ssim", "weight": 0.84}, {"name": "mae", "weight": 0.16}]),
+]
+each_loss = pytest.mark.parametrize(
+    "params", PARAMS, ids=lambda params: f"{params.title}{params.delta or params.eps or ''}"
+)
+
+
+def tensors(name: str) -> tuple[Tensor, Tensor]:
+    output, clean = (torch.from_numpy(images).permute(0, 3, 1, 2) for images in pair(name))
+    return output, clean
+
+
+def images(params: LossParams, count: int = 2, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    """Outputs and clean images within (0, 1), as small as the loss takes them."""
+    size = 161 if params.name == "ms-ssim" else 12
+    draw = torch.Generator().manual_seed(1)
+    clean = 0.1 + 0.8 * torch.rand(count, 2, size, size, generator=draw, dtype=dtype)
+    return clean + 0.2 * (torch.rand(clean.shape, generator=draw, dtype=dtype) - 0.5), clean
+
+
+def gradient(loss: losses.Loss, output: Tensor, clean: Tensor) -> Tensor:
+    output = output.detach().clone().requires_grad_()
+    return torch.autograd.grad(loss(output, clean), output)[0]
+
+
+def case_id(case: dict[str, Any]) -> str:
+    return f"{case['loss']}-{case['pair']}-{''.join(map(str, case['options'].values()))}"
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
+@pytest.mark.parametrize("case", REFERENCE, ids=case_id)
+def test_values_and_gradients_are_those_of_keras_and_tensorflow(
+    case: dict[str, Any], memory_format: torch.memory_format
+) -> None:
+    output, clean = (images.contiguous(memory_format=memory_format) for images in tensors(case["pair"]))
+    loss = losses.build(LossParams(name=case["loss"], **case["options"]))
+    found = gradient(loss, output, clean).permute(0, 2, 3, 1).numpy()
+
+    assert loss(output, clean).item() == pytest.approx(case["value"], rel=1e-6, abs=2e-6)
+    assert np.abs(found).sum(dtype=np.float64) == pytest.approx(case["gradient_sum"], rel=2e-5)
+    assert sample(found) == pytest.approx(case["gradient"], rel=1e-4, abs=1e-5 * float(np.abs(found).max()))
+
+
+def test_every_loss_that_keras_or_tensorflow_has_is_compared_with_it() -> None:
+    assert set(losses.LOSSES) - {case["loss"] for case in REFERENCE} == {"charbonnier"}
+
+
+def test_charbonnier_is_its_formula() -> None:
+    output, clean = pair("tame")
+    for eps in (1e-3, 0.1):
+        expected = np.mean(np.sqrt(np.square(output.astype(float) - clean) + eps**2))
+        found = losses.build(LossParams(name="charbonnier", eps=eps))(*tensors("tame"))
+        assert found.item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["photo", "noise", "one window"])
+def test_ssim_is_that_of_scikit_image(name: str) -> None:
+    expected = [
+        structural_similarity(
+            output,
+            clean,
+            data_range=1.0,
+            channel_axis=-1,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+        for output, clean in zip(*(images.astype(float) for images in pair(name)), strict=True)
+    ]
+    assert structural.ssim(*tensors(name)).numpy() == pytest.approx(np.array(expected), abs=2e-6)
+
+
+def test_psnr_and_ssim_are_minus_the_metrics() -> None:
+    shape = (3, 16, 20, 3)
+    draw = np.random.default_rng(5)
+    clean = draw.integers(0, 256, shape).astype(np.uint8)
+    noisy = np.clip(clean + draw.normal(0, 20, shape), 0, 255).astype(np.uint8)
+    tensors = [torch.from_numpy(images / np.float32(255)).permute(0, 3, 1, 2) for images in (noisy, clean)]
+    assert -losses.psnr(*tensors).item() == pytest.approx(metrics.psnr(noisy, clean).mean(), abs=1e-4)
+    assert 1 - losses.ssim(*tensors).item() == pytest.approx(metrics.ssim(noisy, clean).mean(), abs=1e-6)
+
+
+@each_loss
+def test_losses_of_parts_weighted_by_their_size_add_up_to_that_of_the_batch(params: LossParams) -> None:
+    loss = losses.build(params)
+    output, clean = images(params, count=5, dtype=torch.float64)
+    parts = [slice(0, 2), slice(2, 3), slice(3, 5)]
+    values = [loss(output[part], clean[part]) * len(output[part]) / 5 for part in parts]
+    assert sum(values).item() == pytest.approx(loss(output, clean).item(), rel=1e-12)
+
+
+@each_loss
+def test_gradients_are_those_of_finite_differences(params: LossParams) -> None:
+    loss = losses.build(params)
+    output, clean = images(params, count=1, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda x: loss(x, clean), output.requires_grad_(), fast_mode=True)
+
+
+@each_loss
+def test_a_step_against_the_gradient_lowers_the_loss(params: LossParams) -> None:
+    loss = losses.build(params)
+    output, clean = images(params)
+    slope = gradient(loss, output, clean)
+    assert loss(output - 1e-3 * slope / slope.abs().max(), clean) < loss(output, clean)
+
+
+@each_loss
+def test_a_bfloat16_output_is_compared_in_float32(params: LossParams) -> None:
+    loss = losses.build(params)
+    output, clean = images(params)
+    rounded = output.bfloat16()
+    found = loss(rounded, clean)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, loss(rounded.float(), clean))
+    assert gradient(loss, rounded, clean).isfinite().all()
+
+
+@each_loss
+def test_autocast_changes_nothing(params: LossParams) -> None:
+    loss = losses.build(params)
+    output, clean = images(params)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = gradient(loss, output, clean)
+    assert torch.equal(inside, gradient(loss, output, clean))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
+@each_loss
+def test_a_gpu_gives_the_same_values(params: LossParams, memory_format: torch.memory_format) -> None:
+    loss = losses.build(params)
+    output, clean = (batch.contiguous(memory_format=memory_format) for batch in images(params))
+    slope = gradient(loss, output.cuda(), clean.cuda()).cpu()
+    assert loss(output.cuda(), clean.cuda()).item() == pytest.approx(loss(output, clean).item(), rel=1e-5)
+    assert (slope - gradient(loss, output, clean)).abs().max() < 1e-4 * slope.abs().max()
+
+
+@each_loss
+def test_the_same_images_give_the_same_bits(params: LossParams) -> None:
+    loss = losses.build(params)
+    output, clean = images(params)
+    assert torch.equal(gradient(loss, output, clean), gradient(loss, output, clean))
+
+
+@pytest.mark.parametrize("clean_level", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0, 1000.0])
+@each_loss
+def test_constant_patches_have_finite_gradients(params: LossParams, level: float, clean_level: float) -> None:
+    like, _ = images(params, count=1)
+    output, clean = torch.full_like(like, level), torch.full_like(like, clean_level)
+    loss = losses.build(params)
+    assert loss(output, clean).isfinite()
+    assert gradient(loss, output, clean).isfinite().all()
+
+
+@each_loss
+def test_the_clean_image_is_the_best_output(params: LossParams) -> None:
+    loss = losses.build(params)
+    output, clean = images(params)
+    least = {"bce": None, "psnr": -80.0, "charbonnier": params.eps or 1e-3}.get(params.name, 0.0)
+    found = loss(clean, clean).item()
+    assert found < loss(output, clean).item()
+    if least is not None:
+        assert found == pytest.approx(least, rel=1e-6, abs=1e-6)
+    assert gradient(loss, clean, clean).isfinite().all()
+
+
+def test_similarities_are_each_images_own() -> None:
+    output, clean = tensors("large")
+    for similarity in (structural.ssim, structural.ms_ssim):
+        alone = torch.cat([similarity(output[i : i + 1], clean[i : i + 1]) for i in range(2)])
+        assert alone[0] != alone[1]
+        assert similarity(output, clean).numpy() == pytest.approx(alone.numpy(), abs=1e-6)
+
+
+def test_detail_of_the_wrong_sign_at_one_scale_counts_nothing_in_ms_ssim() -> None:
+    _, coarse = tensors("least")
+    rows = torch.arange(161)
+    detail = 0.3 * (-1.0) ** (rows[:, None] + rows)
+    assert losses.ms_ssim(coarse + detail, coarse + detail) == 0
+    assert losses.ms_ssim(coarse - detail, coarse + detail) == 1
+    assert not gradient(losses.ms_ssim, coarse - detail, coarse + detail).any()
+
+
+def test_the_least_sizes_are_the_least() -> None:
+    for name, side in losses.SIDES.items():
+        loss = losses.LOSSES[name]
+        assert loss(torch.rand(1, 1, side, side), torch.rand(1, 1, side, side)).isfinite()
+        with pytest.raises(RuntimeError):
+            loss(torch.rand(1, 1, side - 1, side), torch.rand(1, 1, side - 1, side))
+
+
+def test_cross_entropy_has_the_entropy_of_the_clean_image_as_its_floor() -> None:
+    _, clean = pair("tame")
+    entropy = -np.mean(clean * np.log(clean) + (1 - clean) * np.log(1 - clean))
+    assert losses.bce(tensors("tame")[1], tensors("tame")[1]).item() == pytest.approx(entropy, rel=1e-5)
+
+
+@pytest.mark.parametrize("error", [1e-4, 0.01, 1.0, 30.0, 1000.0])
+def test_logcosh_is_exact_for_small_errors_and_finite_for_large_ones(error: float) -> None:
+    exact = math.log1p(2 * math.sinh(error / 2) ** 2) if error < 100 else error - math.log(2)
+    for sign in (1, -1):
+        output, clean = torch.full((1, 1, 2, 2), sign * error), torch.zeros(1, 1, 2, 2)
+        assert losses.logcosh(output, clean).item() == pytest.approx(exact, rel=1e-3)
+        assert gradient(losses.logcosh, output, clean).sum().item() == pytest.approx(sign * math.tanh(error), rel=2e-3)
+
+
+def test_a_single_loss_is_the_plain_function() -> None:
+    assert losses.build(LossParams(name="mse")) is losses.mse
+    assert losses.build(LossParams(name="sum", terms=[{"name": "ssim"}])) is losses.ssim
+
+
+def test_a_sum_weighs_its_terms() -> None:
+    terms = [{"name": "mse", "weight": 2.0}, {"name": "huber", "delta": 0.1, "weight": 0.5}, {"name": "ssim"}]
+    output, clean = tensors("photo")
+    expected = 2 * losses.mse(output, clean) + 0.5 * losses.huber(output, clean, delta=0.1) + losses.ssim(output, clean)
+    assert losses.build(LossParams(name="sum", terms=terms))(output, clean).item() == pytest.approx(expected.item())
+    single = losses.build(LossParams(name="sum", terms=[{"name": "mse", "weight": 3.0}]))
+    assert single(output, clean).item() == pytest.approx(3 * losses.mse(output, clean).item())
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({"name": "mse", "label": "squares"}, {"name": "mse"}),
+        ({"name": "bce", "clip": True}, {"name": "bce"}),
+        ({"name": "huber"}, {"name": "huber", "delta": 1.0}),
+        ({"name": "charbonnier", "eps": 0.01}, {"name": "charbonnier", "eps": 0.01}),
+        (
+            {"name": "sum", "terms": [{"name": "charbonnier"}, {"name": "ms-ssim", "weight": 0.5}]},
+            {
+                "name": "sum",
+                "terms": [
+                    {"name": "charbonnier", "weight": 1.0, "eps": 0.001},
+                    {"name": "ms-ssim", "weight": 0.5},
+                ],
+            },
+        ),
+    ],
+)
+def test_settings_are_all_that_decides_the_value(params: dict[str, Any], expected: dict[str, Any]) -> None:
+    found = losses.settings(LossParams(**params))
+    assert found == expected
+    assert json.loads(json.dumps(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"name": "hubber"}, "unknown loss 'hubber'; did you mean 'huber'?"),
+        ({"name": "smu"}, "unknown loss 'smu'; did you mean 'sum'?"),
+        ({"name": "zzz"}, "unknown loss 'zzz'; known: bce, charbonnier, huber, logcosh, mae, mape, ms-ssim, mse, psnr"),
+        ({"name": "mse", "delta": 0.5}, "mse has no delta, which is huber's"),
+        ({"name": "huber", "eps": 0.5}, "huber has no eps, which is charbonnier's"),
+        ({"name": "ssim", "clip": True}, "ssim has no clip, which is bce's"),
+        ({"name": "sum", "delta": 0.5, "terms": [{"name": "huber"}]}, "sum has no delta, which is huber's"),
+        ({"name": "sum", "terms": [{"name": "sim"}]}, "unknown loss 'sim'; did you mean 'ssim'?"),
+        ({"name": "sum", "terms": [{"name": "mae"}, {"name": "mse", "eps": 1.0}]}, "mse has no eps"),
+    ],
+)
+def test_what_a_loss_does_not_have_is_refused(params: dict[str, Any], message: str) -> None:
+    for function in (losses.settings, losses.build):
+        with pytest.raises(ParamsError) as caught:
+            function(LossParams(**params))
+        assert str(caught.value).startswith(f"train.losses: {message}")
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("params", "bounded", "patch_size", "reason"),
+    [
+        ({"name": "mse"}, False, 1, None),
+        ({"name": "bce"}, True, 8, None),
+        ({"name": "bce"}, False, 8, "clip: true"),
+        ({"name": "bce", "clip": True}, False, 8, None),
+        ({"name": "ssim"}, False, 11, None),
+        ({"name": "ssim"}, True, 10, "ssim needs a patch size of at least 11, not 10"),
+        ({"name": "ms-ssim"}, False, 161, None),
+        ({"name": "ms-ssim"}, False, 160, "ms-ssim needs a patch size of at least 161, not 160"),
+        ({"name": "sum", "terms": [{"name": "mae"}, {"name": "bce"}]}, False, 64, "clip: true"),
+        ({"name": "sum", "terms": [{"name": "mae"}, {"name": "ms-ssim"}]}, False, 64, "161"),
+    ],
+)
+def test_a_loss_that_cannot_work_says_why(
+    params: dict[str, Any], bounded: bool, patch_size: int, reason: str | None
+) -> None:
+    found = losses.problem(LossParams(**params), bounded, patch_size)
+    assert (found is None) == (reason is None)
+    assert found is None or (reason is not None and reason in found)
