@@ -8,12 +8,14 @@ from degrain.params.noise import NoiseParams
 from degrain.params.prepare import PrepareParams, ResizeParams, SplitParams
 from degrain.params.results import EvaluateParams, RegisterParams, ReportParams
 from degrain.params.study import DEFAULT_PATH, Params, load_params
-from degrain.params.train import OptimizerParams, TrainParams
+from degrain.params.train import LossParams, LossTerm, OptimizerParams, TrainParams
 
 __all__ = [
     "DEFAULT_PATH",
     "DataParams",
     "EvaluateParams",
+    "LossParams",
+    "LossTerm",
     "NoiseParams",
     "OptimizerParams",
     "Params",

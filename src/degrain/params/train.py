@@ -9,25 +9,73 @@ from pydantic import BeforeValidator, Field, model_validator
 from degrain.params.base import Section
 
 DecayRate = Annotated[float, Field(ge=0, lt=1)]
+Label = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$")]
 
 
 class OptimizerParams(Section):
     """One optimizer of the grid; in params.yaml its name alone will do."""
 
-    name: str = Field(description="`adam` or `adadelta`.")
-    label: str = Field(
-        "",
-        pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$",
-        description="Name in trials and tables, when one optimizer stands twice in a grid.",
+    name: str = Field(
+        description="`adadelta`, `adagrad`, `adam`, `adamax`, `adamw`, `muon`, `nadam`, `rmsprop` or `sgd`."
     )
-    lr: float | None = Field(None, gt=0, description="Learning rate; the optimizer's published default if absent.")
-    betas: tuple[DecayRate, DecayRate] | None = Field(None, description="Adam's decay rates.")
-    rho: float | None = Field(None, gt=0, lt=1, description="Adadelta's decay rate.")
+    preset: Literal["pytorch", "keras", "tf.keras"] = Field(
+        "pytorch",
+        description="Whose defaults: PyTorch's, stand-alone Keras 1 and 2, or tf.keras 2 and Keras 3.",
+    )
+    label: Label = Field("", description="Name in trials and tables, when one optimizer stands twice in a grid.")
+    lr: float | None = Field(None, gt=0, description="Learning rate; the preset's if absent, as with all that follow.")
+    betas: tuple[DecayRate, DecayRate] | None = Field(None, description="Decay rates of Adam and its relatives.")
+    rho: float | None = Field(None, gt=0, lt=1, description="Decay rate of Adadelta and RMSprop (PyTorch's `alpha`).")
+    eps: float | None = Field(None, ge=0, description="What keeps a division from being one by zero.")
+    momentum: float | None = Field(None, ge=0, lt=1, description="Momentum of SGD, RMSprop and Muon.")
+    nesterov: bool | None = Field(None, description="Nesterov's momentum, for SGD and Muon.")
+    weight_decay: float | None = Field(None, ge=0, description="Decoupled weight decay of AdamW and Muon.")
 
     @property
     def title(self) -> str:
         """The name in trials and tables."""
         return self.label or self.name
+
+
+class LossTerm(Section):
+    """One loss, as a term of a weighted sum."""
+
+    name: str = Field(
+        description="`mse`, `mae`, `bce`, `logcosh`, `mape`, `huber`, `charbonnier`, `psnr`, `ssim` or `ms-ssim`."
+    )
+    weight: float = Field(1.0, gt=0, description="What the term is multiplied by.")
+    delta: float | None = Field(None, gt=0, description="Where Huber's loss turns from square to linear; 1 if absent.")
+    eps: float | None = Field(None, gt=0, description="Width of Charbonnier's rounded tip; 0.001 if absent.")
+    clip: bool = Field(
+        False, description="For `bce`: clip the output of an unbounded network to (0, 1), as Keras does."
+    )
+
+
+class LossParams(Section):
+    """One loss of the grid; in params.yaml its name alone will do."""
+
+    name: str = Field(description="As in `terms`, or `sum`.")
+    label: Label = Field("", description="Name in trials and tables, when one loss stands twice in a grid.")
+    delta: float | None = Field(None, gt=0, description="As in `terms`.")
+    eps: float | None = Field(None, gt=0, description="As in `terms`.")
+    clip: bool = Field(False, description="As in `terms`.")
+    terms: list[LossTerm] = Field([], description="For `sum`: the losses that are added up.")
+
+    @property
+    def title(self) -> str:
+        """The name in trials and tables."""
+        return self.label or ("-".join(term.name for term in self.terms) if self.terms else self.name)
+
+    @property
+    def summands(self) -> list[LossTerm]:
+        """The loss as a weighted sum, which a single one is, too."""
+        return self.terms or [LossTerm(name=self.name, weight=1.0, delta=self.delta, eps=self.eps, clip=self.clip)]
+
+    @model_validator(mode="after")
+    def _only_a_sum_has_terms(self) -> LossParams:
+        if (self.name == "sum") != bool(self.terms):
+            raise ValueError("`sum` needs `terms`, and no other loss has any")
+        return self
 
 
 def _spelled_out(value: object) -> object:
@@ -41,31 +89,57 @@ class TrainParams(Section):
     optimizers: list[Annotated[OptimizerParams, BeforeValidator(_spelled_out)]] = Field(
         min_length=1, description="Optimizers: a name, or a mapping with name and options."
     )
-    losses: list[str] = Field(min_length=1, description="Training losses: `mse`, `mae`.")
+    losses: list[Annotated[LossParams, BeforeValidator(_spelled_out)]] = Field(
+        min_length=1, description="Training losses: a name, or a mapping with name and options."
+    )
     seeds: list[int] = Field([0], min_length=1, description="One trial per seed: first weights, order, noise.")
     epochs: int = Field(10, ge=1, description="Epochs of each trial.")
     patches_per_epoch: int = Field(
         0, ge=0, description="Patches of one epoch; 0 is all. Epochs go on where the last one stopped."
     )
-    batch_size: int = Field(8, ge=1, description="Patches per optimizer step.")
-    schedule: Literal["constant", "cosine"] = Field(
-        "constant", description="Learning rate over the steps: constant, or falling to 0 as half a cosine."
+    batch_size: int = Field(8, ge=1, description="Patches that go through the network at once.")
+    accumulate: int = Field(1, ge=1, description="Batches whose gradients make one optimizer step.")
+    clip_norm: float | None = Field(None, gt=0, description="Largest norm of a step's gradient; longer ones are cut.")
+    schedule: Literal["constant", "step", "cosine"] = Field(
+        "constant", description="Learning rate over the steps: constant, falling in steps, or to 0 as half a cosine."
     )
+    step_epochs: int = Field(10, ge=1, description="For `step`: epochs between two steps of the learning rate.")
+    step_factor: float = Field(0.1, gt=0, le=1, description="For `step`: what each multiplies the learning rate by.")
     warmup_steps: int = Field(0, ge=0, description="Steps over which the learning rate first rises from 0.")
+    ema: float | None = Field(
+        None, gt=0, lt=1, description="Decay of averaged weights, which are then the ones validated and kept."
+    )
+    keep: Literal["last", "best"] = Field(
+        "last", description="Which weights a trial leaves: the last epoch's, or those with the best validation PSNR."
+    )
+    patience: int = Field(
+        0, ge=0, description="Stop after so many epochs without a better validation PSNR; 0 is never."
+    )
     augment: Literal["none", "dihedral"] = Field(
         "dihedral", description="Fresh geometric augmentation: none, or one of the 8 flips and quarter turns."
     )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Of the network's arithmetic; auto is bfloat16 on a GPU or CPU with units for it."
+    )
+    deterministic: bool = Field(True, description="The same bits every time, where a faster way would not give them.")
     threads: int = Field(
         1, ge=1, description="CPU threads of one trial; on the other cores further trials run side by side."
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to compute.")
+    retries: int = Field(1, ge=0, description="How often a trial that failed is tried again before it is given up.")
+    on_failure: Literal["report", "stop"] = Field(
+        "report", description="What a trial that was given up does to the study: reported, or the stage fails."
+    )
+    checkpoint_seconds: float = Field(
+        20, ge=0, description="Time between two checkpoints of a trial; 0 is after every step."
+    )
 
     @model_validator(mode="after")
     def _names_each_cell_once(self) -> TrainParams:
         axes = {
             "models": self.models,
             "optimizers": [optimizer.title for optimizer in self.optimizers],
-            "losses": self.losses,
+            "losses": [loss.title for loss in self.losses],
             "seeds": self.seeds,
         }
         for axis, values in axes.items():

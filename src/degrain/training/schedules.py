@@ -1,0 +1,34 @@
+"""Learning rates over the steps of a trial."""
+
+from __future__ import annotations
+
+import math
+
+from degrain.params import TrainParams
+
+
+def share(params: TrainParams, step: int, steps: int, steps_per_epoch: int) -> float:
+    """Return the learning rate of a step as a share of the set one.
+
+    "constant" is 1; "step" is multiplied by `step_factor` after every `step_epochs` epochs; "cosine" falls from 1 to 0
+    as half a cosine over all steps (Loshchilov and Hutter, "SGDR", ICLR 2017, without restarts). During the first
+    `warmup_steps` each is multiplied by a factor that rises linearly to 1.
+
+    Args:
+        params: The section `train`.
+        step: From 0.
+        steps: Of the whole trial.
+        steps_per_epoch: Of one epoch.
+
+    Returns:
+        Above 0, at most 1.
+    """
+    return _course(params, step, steps, steps_per_epoch) * min(1.0, (step + 1) / (params.warmup_steps + 1))
+
+
+def _course(params: TrainParams, step: int, steps: int, steps_per_epoch: int) -> float:
+    if params.schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * step / steps))
+    if params.schedule == "step":
+        return float(params.step_factor ** (step // steps_per_epoch // params.step_epochs))
+    return 1.0
