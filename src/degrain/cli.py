@@ -12,10 +12,13 @@ from typer.core import TyperGroup
 
 import degrain
 from degrain import console, environment
-from degrain.errors import DegrainError
+from degrain.errors import DegrainError, Stopped
 from degrain.params import DEFAULT_PATH, Params, load_params
+from degrain.trials.commands import app as trials_commands
 
 log = logging.getLogger(__name__)
+
+GO_ON = "what is finished is kept, run the same command again to go on"
 
 
 class _Group(TyperGroup):
@@ -25,8 +28,11 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            typer.echo("degrain: interrupted; what is finished is kept, run the same command again to go on", err=True)
+            typer.echo(f"degrain: interrupted; {GO_ON}", err=True)
             raise typer.Exit(130) from None
+        except Stopped as stopped:
+            typer.echo(f"degrain: stopped; {GO_ON}", err=True)
+            raise typer.Exit(stopped.exit_code) from None
 
 
 app = typer.Typer(
@@ -41,6 +47,7 @@ app = typer.Typer(
     "- `degrain check`: is params.yaml a study that can run?\n"
     "- `degrain datasets`: which data sets there are, and which are here\n"
     "- `degrain train --model unet`: train one model's grid\n"
+    "- `degrain trials`: what has been trained, what is half done, what failed\n"
     "- `degrain denoise noisy.png clean.png`: denoise with the champion\n"
     "- `degrain doctor`: what this machine has and what is missing",
 )
@@ -226,6 +233,9 @@ def show_datasets(
         typer.echo(overview.details(name))
     else:
         overview.show(RAW)
+
+
+app.add_typer(trials_commands, name="trials")
 
 
 @app.command("params")

@@ -159,12 +159,13 @@ def keep_freed_memory() -> None:
     mallopt(m_top_pad, 64 << 20)
 
 
-def prepare_torch(device: str, cpu_threads: int) -> torch.device:
-    """Choose the device and make PyTorch compute the same bits every time on it.
+def prepare_torch(device: str, cpu_threads: int, deterministic: bool = True) -> torch.device:
+    """Choose the device and, unless speed matters more, make PyTorch compute the same bits every time on it.
 
     Args:
         device: "auto" (CUDA when there is one, else the CPU), "cpu" or "cuda".
         cpu_threads: With how many threads to compute; the last bits of results depend on it.
+        deterministic: Whether only such algorithms are allowed that give the same bits every time.
 
     Returns:
         The device to compute on.
@@ -180,10 +181,23 @@ def prepare_torch(device: str, cpu_threads: int) -> torch.device:
     if device == "cuda" and not torch.cuda.is_available():
         raise ParamsError("train.device is 'cuda' and this machine has no CUDA device; use 'auto' or 'cpu'")
     torch.set_num_threads(cpu_threads)
-    torch.use_deterministic_algorithms(True)
-    torch.backends.cudnn.benchmark = False
+    torch.use_deterministic_algorithms(deterministic)
+    torch.backends.cudnn.benchmark = not deterministic
     chosen = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
     return torch.device(chosen)
+
+
+def peak_memory_mb() -> float:
+    """Return the most memory that this process has had, in MB."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+
+
+def world() -> int:
+    """Return how many processes `torchrun` has started to train one network together; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE") or 1)
 
 
 def describe_machine() -> dict[str, str]:

@@ -6,10 +6,11 @@ DegrainError                  a message for the user: one line, exit code 2
  |    +-- ValidationFailed    an expectation about the data does not hold
  +-- DownloadError            no source gives a data set's file
  +-- ModelError               an unknown model, or one that cannot take this input
- +-- TrainingError            a training process was killed from outside
+ +-- TrainingError            trials failed, and the study asks to stop then
  +-- OutputError              a result cannot be written
  +-- RegistryError            the MLflow registry does not answer or does not hold what is asked for
 Diverged                      a trial met NaN or infinity; the grid goes on without it
+Stopped                       work was asked to stop and has saved what it had; exit code 130 or 143
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class ModelError(DegrainError):
 
 
 class TrainingError(DegrainError):
-    """A training process was killed from outside."""
+    """Trials failed, and the study asks to stop then."""
 
 
 class OutputError(DegrainError):
@@ -56,6 +57,14 @@ class RegistryError(DegrainError):
 
 class Diverged(Exception):  # noqa: N818  (not the user's error: the grid records it and goes on)
     """A loss or a weight became NaN or infinite."""
+
+
+class Stopped(Exception):  # noqa: N818  (not an error: somebody asked)
+    """Work was asked to stop, and has saved what it had."""
+
+    def __init__(self, exit_code: int = 130) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

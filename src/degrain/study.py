@@ -15,18 +15,27 @@ def check(params: Params) -> None:
 
     Raises:
         ParamsError: An unknown data set, model, optimizer, loss or baseline (with the nearest name), an option that
-            an optimizer does not have, or a model that cannot take the study's patches.
+            an optimizer or a loss does not have, or a cell of the grid that cannot work.
     """
     datasets.spec(params.data.dataset)
     for optimizer in params.train.optimizers:
         optimizers.settings(optimizer)
     for loss in params.train.losses:
-        losses.get(loss)
+        losses.settings(loss)
     baselines.check(params.evaluate.baselines)
     for model in params.train.models:
-        try:
-            problem = models.spec(model).problem(params.prepare.patch_size)
-        except ModelError as error:
-            raise ParamsError(f"train.models: {error}") from None
-        if problem:
-            raise ParamsError(f"prepare.patch_size: {model} {problem}")
+        _check_model(model, params)
+
+
+def _check_model(model: str, params: Params) -> None:
+    """Refuse a network that cannot take the patches, or a loss that cannot work with it."""
+    size = params.prepare.patch_size
+    try:
+        spec = models.spec(model)
+    except ModelError as error:
+        raise ParamsError(f"train.models: {error}") from None
+    if problem := spec.problem(size):
+        raise ParamsError(f"prepare.patch_size: {model} {problem}")
+    for loss in params.train.losses:
+        if problem := losses.problem(loss, spec.bounded, size):
+            raise ParamsError(f"train.losses: {loss.title} with {model}: {problem}")

@@ -2,28 +2,59 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
+from typing import Any
 
 from degrain import environment
+from degrain.errors import TrainingError
 from degrain.images.store import PatchStore
 from degrain.params import Params
 from degrain.stages import PREPARED, TRIALS
 from degrain.training import trial
 from degrain.trials import processes
+from degrain.trials.records import DONE, FAILED
+
+log = logging.getLogger(__name__)
 
 
 def run(params: Params, model: str) -> None:
     """Train the study's grid for one model."""
     trials = trial.expand(params.train, model)
     store = PatchStore.open(PREPARED)
-    processes.prepare()
+    alone = environment.world() == 1
+    if alone:
+        processes.prepare()
     # NOTE: PyTorch is imported here while the workers' server imports it too.
+    from degrain.training import distributed
     from degrain.trials import grid
     from degrain.trials.ledger import Ledger
 
-    device = environment.prepare_torch(params.train.device, params.train.threads)
-    grid.run(trials, store, device, Ledger(), TRIALS / model)
+    device = environment.prepare_torch(params.train.device, params.train.threads, params.train.deterministic)
+    if alone:
+        recorded = grid.run(trials, store, device, Ledger(), TRIALS / model)
+    else:
+        with distributed.joined() as group:
+            recorded = grid.run_together(trials, store, device, Ledger(), TRIALS / model, group)
     # NOTE: what a model left that is no longer in the study would count as changed data for the next stage.
-    for folder in TRIALS.iterdir():
+    for folder in TRIALS.glob("*"):
         if folder.is_dir() and folder.name not in params.train.models and not folder.name.endswith(".partial"):
             shutil.rmtree(folder, ignore_errors=True)
+    _sum_up(recorded, params.train.on_failure)
+
+
+def _sum_up(recorded: list[dict[str, Any]], on_failure: str) -> None:
+    """Say how many trials ended well.
+
+    Raises:
+        TrainingError: One failed, and the study asks to stop then.
+    """
+    failed = [trial["name"] for trial in recorded if trial["state"] == FAILED]
+    bad = [f"{trial['name']} {trial['state']}" for trial in recorded if trial["state"] != DONE]
+    if bad:
+        log.warning("%d of %d trials are done; %s", len(recorded) - len(bad), len(recorded), ", ".join(bad))
+    if failed and on_failure == "stop":
+        raise TrainingError(
+            f"{len(failed)} of {len(recorded)} trials failed: {', '.join(failed)}; see degrain trials; "
+            "train.on_failure: report would go on without them"
+        )

@@ -2,113 +2,148 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 
-import numpy as np
 import torch
+from torch import nn
 
 from degrain.depth import to_unit
-from degrain.errors import Diverged
+from degrain.errors import Diverged, Stopped
 from degrain.evaluation import metrics
 from degrain.images.store import PatchStore, Split
 from degrain.inference.denoiser import Denoiser
 from degrain.models import catalog
 from degrain.randomness import generator
-from degrain.training import losses, optimizers
-from degrain.training.batches import Batches
+from degrain.training import gradients, losses, precision, schedules
+from degrain.training.checkpoints import Checkpoints
+from degrain.training.device_batches import open_batches
+from degrain.training.distributed import ALONE, Group
+from degrain.training.state import Epoch, State
 from degrain.training.trial import Trial
 
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch left.
-
-    Attributes:
-        epoch: From 1.
-        train_loss: Mean over the epoch's patches, while it ran.
-        val_loss: The same loss on the validation split, after the epoch.
-        val_psnr: Mean PSNR of the validation patches, in dB, by the metric protocol.
-        rate: Learning rate of its last step.
-        images_per_second: Training speed, validation not counted.
-    """
-
-    epoch: int
-    train_loss: float
-    val_loss: float
-    val_psnr: float
-    rate: float
-    images_per_second: float
+log = logging.getLogger(__name__)
 
 
 def train(
     trial: Trial,
     store: PatchStore,
     device: torch.device,
+    *,
+    checkpoints: Checkpoints | None = None,
     after_epoch: Callable[[Epoch], None] = lambda _: None,
-) -> torch.nn.Module:
-    """Train one trial.
+    stopping: Callable[[], bool] = lambda: False,
+    group: Group = ALONE,
+) -> State:
+    """Train one trial, from its last checkpoint on if it has one.
 
     Args:
         trial: What to train.
         store: What to train on.
-        device: Where to compute. On the same device and number of threads the weights are the same bits every time.
-        after_epoch: Called with what each epoch left.
+        device: Where to compute. On the same device and number of threads the weights are the same bits every time,
+            however often training was stopped and resumed.
+        checkpoints: Where to go on from and what to write, if anything.
+        after_epoch: Called with what each epoch left, those before the checkpoint included.
+        stopping: Asked after every step whether to stop.
+        group: The processes that train it together.
 
     Returns:
-        The network after the last epoch.
+        The state after the last epoch.
 
     Raises:
         Diverged: The loss or a weight became NaN or infinite.
+        Stopped: It was asked to; the checkpoint is written.
+        OutputError: A checkpoint cannot be written.
+        ParamsError: The group cannot train this network or share these batches.
     """
-    torch.manual_seed(int(generator(trial.seed, "first weights").integers(2**63)))
-    network = catalog.build(trial.model, store.channels, store.patch_size)
-    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = optimizers.build(trial.optimizer, network.parameters())
-    full_rate = optimizer.param_groups[0]["lr"]
-    loss_of = losses.get(trial.loss)
-    batches = Batches(trial, store)
-    steps = trial.params.epochs * batches.steps_per_epoch
-    denoiser = Denoiser(network, trial.model, store.channels, store.patch_size, {})
+    params = trial.params
+    state = State.begin(trial, _first_network(trial, store, device))
+    if checkpoints and checkpoints.load(state):
+        log.debug("%s goes on after step %d", trial.name, state.step)
+    for past in state.history:
+        after_epoch(past)
+    batches = open_batches(trial, store, device, group.rank, group.world)
+    state.steps = params.epochs * batches.steps_per_epoch
+    share_of = partial(schedules.share, params, steps=state.steps, steps_per_epoch=batches.steps_per_epoch)
+    loss_of = losses.build(trial.loss)
+    cast = precision.autocast(precision.resolve(params.precision, device), device)
+    network = group.wrap(state.network)
+    dropout = int(generator(trial.seed, "dropout").integers(2**62))
     held_out = store.split("val")
+    denoiser = Denoiser(state.validated, trial.model, store.channels, store.patch_size, {})
 
-    step = 0
-    for epoch in range(trial.params.epochs):
-        started, total = time.perf_counter(), 0.0
+    while len(state.history) < params.epochs and not state.stalled(params.patience):
+        epoch = len(state.history)
+        first = state.step - epoch * batches.steps_per_epoch
+        started = time.perf_counter()
         network.train()
-        for noisy, clean in batches.epoch(epoch):
-            rate = full_rate * optimizers.rate(trial.params.schedule, step, steps, trial.params.warmup_steps)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            loss = loss_of(network(noisy.to(device)), clean.to(device))
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            step += 1
-            total += loss.item() * len(clean)
-            if not np.isfinite(total):
-                raise Diverged(f"the loss became {loss.item()} in epoch {epoch + 1}, step {step}")
-        seconds = time.perf_counter() - started
-        if not all(bool(torch.isfinite(weight).all()) for weight in network.state_dict().values()):
-            raise Diverged(f"a weight became NaN or infinite in epoch {epoch + 1}")
-        val_loss, val_psnr = validate(denoiser, held_out, loss_of)
-        after_epoch(
-            Epoch(
-                epoch + 1,
-                total / batches.patches_per_epoch,
-                val_loss,
-                val_psnr,
-                rate,
-                batches.patches_per_epoch / seconds,
-            )
-        )
-    return network
+        for place, (noisy, clean) in enumerate(batches.epoch(epoch, start=first), first):
+            patches = min(batches.batch_size, batches.patches_per_epoch - place * batches.batch_size)
+            batch = noisy.to(device, non_blocking=True), clean.to(device, non_blocking=True)
+            torch.manual_seed(dropout + state.step)
+            _set_rates(state.optimizer, share_of(state.step))
+
+            state.optimizer.zero_grad(set_to_none=True)
+            compute = partial(gradients.backward, network, loss_of, cast, batch, patches, group=group)
+            part_of_loss = gradients.fitting(state, len(clean), compute)
+            if params.clip_norm:
+                nn.utils.clip_grad_norm_(state.network.parameters(), params.clip_norm)
+            state.optimizer.step()
+            if state.averaged:
+                state.averaged.update_parameters(state.network)
+
+            state.step += 1
+            due = checkpoints is not None and checkpoints.due()
+            loss, stop, save = group.total(float(part_of_loss), stopping(), due and group.rank == 0)
+            if not math.isfinite(loss):
+                raise Diverged(f"the loss became {loss} in epoch {epoch + 1}, step {state.step}")
+            state.loss_sum += loss * patches
+            if checkpoints and group.rank == 0 and (stop or save):
+                checkpoints.save(state)
+            if stop:
+                raise Stopped
+
+        speed = (batches.patches_per_epoch - first * batches.batch_size) / (time.perf_counter() - started)
+        _check_weights(state, epoch)
+        val_loss, val_psnr = validate(denoiser, held_out, loss_of) if group.rank == 0 else (0.0, 0.0)
+        val_loss, val_psnr = group.tell(val_loss, val_psnr)
+        train_loss = state.loss_sum / batches.patches_per_epoch
+        rate = _set_rates(state.optimizer, share_of(state.step - 1))
+        state.enter(Epoch(epoch + 1, train_loss, val_loss, val_psnr, rate, speed), params.keep)
+        after_epoch(state.history[-1])
+    return state
 
 
 def validate(denoiser: Denoiser, held_out: Split, loss_of: losses.Loss) -> tuple[float, float]:
     """Return the loss and the mean PSNR (dB) of the denoised validation patches, both by the metric protocol."""
     assert held_out.noisy is not None  # noqa: S101  (the store writes noisy.npy for every held-out split)
     outputs = denoiser.patches(held_out.noisy)
-    val_loss = loss_of(torch.from_numpy(to_unit(outputs)), torch.from_numpy(to_unit(held_out.clean)))
-    return float(val_loss), float(metrics.psnr(outputs, held_out.clean).mean())
+    total = 0.0
+    for start in range(0, len(outputs), 256):
+        some = [torch.from_numpy(to_unit(side[start : start + 256])) for side in (outputs, held_out.clean)]
+        output, clean = (images.permute(0, 3, 1, 2) for images in some)
+        total += float(loss_of(output, clean)) * len(clean)
+    return total / len(outputs), float(metrics.psnr(outputs, held_out.clean).mean())
+
+
+def _first_network(trial: Trial, store: PatchStore, device: torch.device) -> nn.Module:
+    torch.manual_seed(int(generator(trial.seed, "first weights").integers(2**63)))
+    network = catalog.build(trial.model, store.channels, store.patch_size)
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _set_rates(optimizer: torch.optim.Optimizer, share: float) -> float:
+    """Set all learning rates to a share of their full ones; return the first."""
+    for settings in optimizer.param_groups:
+        settings["lr"] = settings["initial_lr"] * share
+    return float(optimizer.param_groups[0]["lr"])
+
+
+def _check_weights(state: State, epoch: int) -> None:
+    """Refuse weights with NaN or infinity in them, of which the last step's loss knows nothing."""
+    for network in {state.network, state.validated}:
+        if not all(bool(torch.isfinite(value).all()) for value in network.state_dict().values()):
+            raise Diverged(f"a weight became NaN or infinite in epoch {epoch + 1}")

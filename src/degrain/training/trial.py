@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import itertools
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,42 @@ import degrain
 from degrain import files
 from degrain.errors import ParamsError
 from degrain.images.store import PatchStore
-from degrain.params import OptimizerParams, TrainParams
-from degrain.training import optimizers
+from degrain.params import LossParams, OptimizerParams, TrainParams
+from degrain.training import losses, optimizers
+
+# The parameters of the section `train` that decide what every trial learns; the rest say how it is run.
+DECISIVE = (
+    "epochs",
+    "patches_per_epoch",
+    "batch_size",
+    "accumulate",
+    "clip_norm",
+    "schedule",
+    "step_epochs",
+    "step_factor",
+    "warmup_steps",
+    "ema",
+    "keep",
+    "patience",
+    "augment",
+    "deterministic",
+    "threads",
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What of the place where a trial is computed decides its bits.
+
+    Attributes:
+        device: "cpu" or "cuda".
+        precision: "float32" or "bfloat16".
+        world: Processes that train it together.
+    """
+
+    device: str
+    precision: str = "float32"
+    world: int = 1
 
 
 @dataclass(frozen=True)
@@ -22,7 +56,7 @@ class Trial:
 
     model: str
     optimizer: OptimizerParams
-    loss: str
+    loss: LossParams
     seed: int
     params: TrainParams
 
@@ -30,34 +64,34 @@ class Trial:
     def name(self) -> str:
         """`unet-adam-mse`, with the seed behind it where a study has several."""
         seed = f"-seed{self.seed}" if len(self.params.seeds) > 1 else ""
-        return f"{self.model}-{self.optimizer.title}-{self.loss}{seed}"
+        return f"{self.model}-{self.optimizer.title}-{self.loss.title}{seed}"
 
     def describe(self, store: PatchStore) -> dict[str, Any]:
-        """Return what decides the result, ready for JSON."""
+        """Return what decides the result, ready for JSON, and the names that tables use."""
+        decisive = set(DECISIVE)
+        if self.params.schedule != "step":
+            decisive -= {"step_epochs", "step_factor"}
         return {
             "name": self.name,
             "model": self.model,
             "optimizer": self.optimizer.title,
             "optimizer_settings": {"name": self.optimizer.name, **optimizers.settings(self.optimizer)},
-            "loss": self.loss,
+            "loss": self.loss.title,
+            "loss_settings": losses.settings(self.loss),
             "seed": self.seed,
-            **self.params.model_dump(
-                include={"epochs", "patches_per_epoch", "batch_size", "schedule", "warmup_steps", "augment", "threads"}
-            ),
+            **self.params.model_dump(include=decisive),
             "channels": store.channels,
             "patch_size": store.patch_size,
             "noise": store.noise.model_dump(mode="json", exclude_none=True),
             "data_sha256": store.sha256,
         }
 
-    def key(self, store: PatchStore, device: str) -> str:
-        """Return the hash of the trial's settings and data, of the device's kind and of the code that trains it."""
-        described = self.describe(store) | {
-            "code": code_digest(self.model),
-            "device": device,
-            "torch": importlib.metadata.version("torch"),
-        }
-        described.pop("name")
+    def key(self, store: PatchStore, place: Place) -> str:
+        """Return the hash of the trial's settings and data, of where it is computed and of the code that trains it."""
+        described = self.describe(store)
+        for title in ("name", "optimizer", "loss"):
+            del described[title]
+        described |= asdict(place) | {"code": code_digest(self.model), "torch": importlib.metadata.version("torch")}
         return files.digest(described)[:20]
 
 

@@ -4,67 +4,127 @@ from __future__ import annotations
 
 import logging
 import shutil
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.progress import Progress
 
 from degrain import console, environment, files
 from degrain.errors import Diverged
 from degrain.images.store import PatchStore
-from degrain.training import loop
+from degrain.training import loop, precision
+from degrain.training.checkpoints import Checkpoints
+from degrain.training.distributed import ALONE, Group
+from degrain.training.state import Epoch, State
+from degrain.training.trial import Place, Trial
 from degrain.trials import processes
+from degrain.trials.board import Board, ended
 from degrain.trials.ledger import Ledger
-from degrain.trials.records import TRIAL
-from degrain.training.trial import Trial
+from degrain.trials.records import DIVERGED, DONE, FAILED, TRIAL
 
 log = logging.getLogger(__name__)
 
 
-def run(trials: Sequence[Trial], store: PatchStore, device: torch.device, ledger: Ledger, target: Path) -> None:
+def run(
+    trials: Sequence[Trial], store: PatchStore, device: torch.device, ledger: Ledger, target: Path
+) -> list[dict[str, Any]]:
     """Train what the ledger does not hold yet, then lay all trials out for the next stage.
 
-    On the CPU trials run side by side, one process each, as many as the cores allow: small networks gain more from
-    that than from several threads (docs/performance.md). The weights are the same bits either way.
+    Each trial has a process of its own. On the CPU several run side by side, as many as the cores allow: small networks
+    gain more from that than from several threads (docs/performance.md). The weights are the same bits either way.
 
     Args:
         trials: The trials of one model.
         store: What to train on.
         device: Where to compute.
-        ledger: Where ended trials are remembered.
-        target: Folder with one folder per trial: trial.json, history.csv and, unless it diverged, the weights.
+        ledger: Where trials are remembered.
+        target: Folder with one folder per trial: trial.json, history.csv and, if it is done, the weights.
+
+    Returns:
+        The trial.json of every trial.
 
     Raises:
         OutputError: The ledger or the target cannot be written.
-        TrainingError: A process was killed from outside; what had ended is in the ledger.
+        Stopped: It was asked to stop; what has ended and the checkpoints of what has not are in the ledger.
     """
-    keys = {trial.name: trial.key(store, device.type) for trial in trials}
-    waiting = []
-    for trial in trials:
-        if ledger.find(keys[trial.name]):
-            log.info("%-28s already trained, taken from the ledger", trial.name)
-        else:
-            waiting.append(trial)
+    keys = {trial.name: key_of(trial, store, device) for trial in trials}
+    waiting = [trial for trial in trials if not _reused(trial.name, keys[trial.name], ledger)]
     jobs = {trial.name: (trial, keys[trial.name], store, device, ledger) for trial in waiting}
-    with console.bars() as bars:
-        board = _Board(bars, waiting)
-        workers = min(len(jobs), environment.threads() // trials[0].params.threads)
-        if device.type == "cpu" and workers > 1:
-            processes.run(train, jobs, workers, board.show)
-        else:
-            for name, job in jobs.items():
-                train(*job, partial(board.show, name))
-    with files.new_folder(target) as folder:
+    with console.bars() as bars, processes.stoppable() as stop:
+        board = Board(bars, waiting)
+
+        def failed(name: str, reason: str, trace: str) -> bool:
+            """Try again, or give up."""
+            trial, key, *_ = jobs[name]
+            log.debug("%s", trace)
+            failures = ledger.fail(key, reason)
+            again = failures <= trial.params.retries
+            board.failed(name, reason, again)
+            if not again:
+                outcome = {"state": FAILED, "reason": f"given up after {failures} failures, the last: {reason}"}
+                ended(name, _record(ledger, key, trial, store, device, None, outcome))
+            return again
+
+        processes.run(train, jobs, _side_by_side(trials, device), board.show, failed, stop)
+        stop.check()
+    return lay_out(keys, ledger, target)
+
+
+def run_together(
+    trials: Sequence[Trial], store: PatchStore, device: torch.device, ledger: Ledger, target: Path, group: Group
+) -> list[dict[str, Any]]:
+    """Do the same in the processes that `torchrun` started: one trial after another, each trained by all of them.
+
+    An error of one process ends them all; run the same command again to go on from the checkpoint.
+
+    Args:
+        trials, store, device, ledger, target: As for `run`; the ranks see the same files.
+        group: Of the processes.
+
+    Returns:
+        The trial.json of every trial.
+
+    Raises:
+        As `run`, and ParamsError: The group cannot train this network.
+    """
+    keys = {trial.name: key_of(trial, store, device, group) for trial in trials}
+    first = group.rank == 0
+    with console.bars() as bars, processes.stoppable() as stop:
+        board = Board(bars, trials)
         for trial in trials:
-            entry = ledger.folder / keys[trial.name]
-            shutil.copytree(entry, folder / trial.name)
-            # NOTE: a trial may have been trained under another name, as when the study had a single seed.
-            recorded = files.read_json(entry / TRIAL)
-            files.write_json(folder / trial.name / TRIAL, recorded | {"name": trial.name})
+            key = keys[trial.name]
+            (found,) = group.tell(first and _reused(trial.name, key, ledger))
+            if found:
+                continue
+            work = train if first else _assist
+            work(trial, key, store, device, ledger, partial(board.show, trial.name), stop, group)
+        stop.check()
+    return lay_out(keys, ledger, target) if first else []
+
+
+def _assist(
+    trial: Trial,
+    key: str,
+    store: PatchStore,
+    device: torch.device,
+    ledger: Ledger,
+    _tell: Callable[[Any], None],
+    stopping: Callable[[], bool],
+    group: Group,
+) -> None:
+    """What ranks other than the first do of `train`: all but keeping the ledger."""
+    environment.prepare_torch(device.type, trial.params.threads, trial.params.deterministic)
+    checkpoints = Checkpoints(ledger.unfinished(key), key, trial.params.checkpoint_seconds)
+    with suppress(Diverged):
+        loop.train(trial, store, device, checkpoints=checkpoints, stopping=stopping, group=group)
+
+
+def key_of(trial: Trial, store: PatchStore, device: torch.device, group: Group = ALONE) -> str:
+    """Return the key of a trial that is computed here."""
+    return trial.key(store, Place(device.type, precision.resolve(trial.params.precision, device), group.world))
 
 
 def train(
@@ -73,9 +133,11 @@ def train(
     store: PatchStore,
     device: torch.device,
     ledger: Ledger,
-    tell: Callable[[loop.Epoch | Mapping[str, Any]], None],
+    tell: Callable[[Any], None],
+    stopping: Callable[[], bool],
+    group: Group = ALONE,
 ) -> None:
-    """Train one trial and enter it in the ledger.
+    """Train one trial, from its checkpoint on if there is one, and enter it in the ledger.
 
     Args:
         trial: What to train.
@@ -84,60 +146,114 @@ def train(
         device: Where to compute.
         ledger: Where it is remembered.
         tell: Called with each epoch and, at the end, with what is recorded of the trial.
+        stopping: Asked after every step whether to stop.
+        group: The processes that train it together; all but rank 0 keep silent.
 
     Raises:
         OutputError: The ledger cannot be written.
+        Busy: Another process is training it.
+        Stopped: It was asked to stop.
     """
-    environment.prepare_torch(device.type, trial.params.threads)
-    history: list[loop.Epoch] = []
+    environment.prepare_torch(device.type, trial.params.threads, trial.params.deterministic)
+    with ledger.claimed(key) as unfinished:
+        if ledger.find(key):
+            tell(files.read_json(ledger.folder / key / TRIAL))
+            return
+        ledger.begin(key, trial.describe(store))
+        checkpoints = Checkpoints(unfinished, key, trial.params.checkpoint_seconds)
+        history: list[Epoch] = []
 
-    def after_epoch(epoch: loop.Epoch) -> None:
-        history.append(epoch)
-        tell(epoch)
+        def after_epoch(epoch: Epoch) -> None:
+            history.append(epoch)
+            tell(epoch)
 
-    started = time.perf_counter()
-    state, reason, network = "done", "", None
-    try:
-        network = loop.train(trial, store, device, after_epoch)
-    except Diverged as error:
-        state, reason = "diverged", str(error)
+        state, outcome = None, {"state": DONE, "reason": ""}
+        try:
+            state = loop.train(
+                trial,
+                store,
+                device,
+                checkpoints=checkpoints,
+                after_epoch=after_epoch,
+                stopping=stopping,
+                group=group,
+            )
+        except Diverged as error:
+            outcome = {"state": DIVERGED, "reason": str(error)}
+        tell(_record(ledger, key, trial, store, device, state, outcome, history))
+
+
+def lay_out(keys: dict[str, str], ledger: Ledger, target: Path) -> list[dict[str, Any]]:
+    """Copy trials out of the ledger.
+
+    Args:
+        keys: For each name its key.
+        ledger: Where the trials are.
+        target: Folder with one folder per trial; what stood there is replaced.
+
+    Returns:
+        The trial.json of every trial.
+    """
+    recorded = []
+    with files.new_folder(target) as folder:
+        for name, key in keys.items():
+            shutil.copytree(ledger.folder / key, folder / name)
+            # NOTE: a trial may have been trained under another name, as when the study had a single seed.
+            recorded.append(files.read_json(folder / name / TRIAL) | {"name": name})
+            files.write_json(folder / name / TRIAL, recorded[-1])
+    return recorded
+
+
+def _reused(name: str, key: str, ledger: Ledger) -> bool:
+    entry = ledger.find(key)
+    if entry is None:
+        return False
+    recorded = files.read_json(entry / TRIAL)
+    if recorded["state"] == DONE:
+        log.info("%-28s already trained, taken from the ledger", name)
+    else:
+        log.warning("%-28s %s before, not tried again (degrain trials retry): %s", name, *_end_of(recorded))
+    return True
+
+
+def _end_of(recorded: dict[str, Any]) -> tuple[str, str]:
+    return recorded["state"], recorded["reason"]
+
+
+def _side_by_side(trials: Sequence[Trial], device: torch.device) -> int:
+    """How many trials run at a time: as many as the cores allow, or one where all share one accelerator."""
+    return max(1, environment.threads() // trials[0].params.threads) if device.type == "cpu" else 1
+
+
+def _record(
+    ledger: Ledger,
+    key: str,
+    trial: Trial,
+    store: PatchStore,
+    device: torch.device,
+    state: State | None,
+    outcome: dict[str, str],
+    history: Sequence[Epoch] = (),
+) -> dict[str, Any]:
+    """Enter a trial that has ended; return what was recorded."""
+    kept = None
+    if state:
+        kept = state.history[state.best_epoch - 1 if trial.params.keep == "best" else -1]
     described = trial.describe(store) | {
-        "state": state,
-        "reason": reason,
-        "parameters": sum(weight.numel() for weight in network.parameters()) if network else None,
-        "train_loss": history[-1].train_loss if history else None,
-        "val_loss": history[-1].val_loss if history else None,
-        "val_psnr": history[-1].val_psnr if history else None,
-        "seconds": round(time.perf_counter() - started, 2),
+        **outcome,
+        "parameters": sum(weight.numel() for weight in state.network.parameters()) if state else None,
+        "epochs_done": len(history),
+        "epoch": kept.epoch if kept else None,
+        "train_loss": kept.train_loss if kept else None,
+        "val_loss": kept.val_loss if kept else None,
+        "val_psnr": kept.val_psnr if kept else None,
+        "parts": state.parts if state else None,
+        "seconds": round(state.seconds, 2) if state else None,
+        "peak_memory_mb": environment.peak_memory_mb(),
+        "failures": ledger.failures(key),
         "device": device.type,
+        "precision": precision.resolve(trial.params.precision, device),
         "torch": torch.__version__,
     }
-    ledger.record(key, described, history, network)
-    tell(described)
-
-
-class _Board:
-    """What a person sees of a running grid: a bar for the trials, and one for each that is being trained."""
-
-    def __init__(self, bars: Progress, trials: Sequence[Trial]) -> None:
-        self._bars = bars
-        self._epochs = {trial.name: trial.params.epochs for trial in trials}
-        self._total = bars.add_task("trials", total=len(trials), note="")
-        self._tasks: dict[str, Any] = {}
-
-    def show(self, name: str, event: loop.Epoch | Mapping[str, Any]) -> None:
-        """Show an epoch, or the end, of a trial."""
-        if isinstance(event, loop.Epoch):
-            if name not in self._tasks:
-                self._tasks[name] = self._bars.add_task(name, total=self._epochs[name], note="")
-            note = f"loss {event.train_loss:.5f}  PSNR {event.val_psnr:.2f} dB  {event.images_per_second:.0f} images/s"
-            self._bars.update(self._tasks[name], completed=event.epoch, note=note)
-            return
-        if name in self._tasks:
-            self._bars.remove_task(self._tasks.pop(name))
-        self._bars.advance(self._total)
-        if event["state"] == "diverged":
-            log.warning("%-28s diverged: %s", name, event["reason"])
-        else:
-            result = (event["val_psnr"], event["loss"], event["val_loss"], event["seconds"])
-            log.info("%-28s val PSNR %.2f dB, %s %.5f, %.1f s", name, *result)
+    ledger.record(key, described, history, state.finish().state_dict() if state else None)
+    return described

@@ -1,7 +1,13 @@
 """The trial ledger: what every trial left, under the hash of what decided it.
 
-`.degrain/trials/<key>/` holds trial.json, history.csv and weights.safetensors. An entry appears there whole or not at
-all, so a killed run loses only the trial it was in, and nothing that is done is trained again.
+`.degrain/trials/` holds, for each key,
+
+<key>/               a trial that has ended: trial.json, history.csv and, when it is done, weights.safetensors
+<key>.unfinished/    one that has not: trial.json (what it is), its checkpoint, failures.json
+<key>.lock           held by the process that trains it
+<key>.damaged/       what was not trusted
+
+An entry of a trial that has ended appears whole or not at all, and nothing that is done is trained again.
 """
 
 from __future__ import annotations
@@ -9,19 +15,28 @@ from __future__ import annotations
 import csv
 import dataclasses
 import logging
+import os
 import shutil
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
+from filelock import FileLock, Timeout
 
 from degrain import environment, files
-from degrain.errors import DataError, OutputError
-from degrain.training.loop import Epoch
+from degrain.errors import DataError
 from degrain.trials.records import HISTORY, TRIAL, WEIGHTS
 
 log = logging.getLogger(__name__)
+
+UNFINISHED = ".unfinished"
+FAILURES = "failures.json"
+
+
+class Busy(Exception):  # noqa: N818  (reads as what is the case)
+    """Another process is training this trial."""
 
 
 class Ledger:
@@ -35,18 +50,12 @@ class Ledger:
         self.folder = folder or environment.home() / "trials"
 
     def find(self, key: str) -> Path | None:
-        """Return the entry of a key, or None. A damaged entry is set aside and not trusted."""
+        """Return the entry of a trial that has ended, or None. A damaged or foreign one is set aside, not trusted."""
         entry = self.folder / key
         if not entry.exists():
             return None
-        try:
-            recorded = files.read_json(entry / TRIAL)
-            whole = recorded["key"] == key and all(
-                files.sha256(entry / name) == value for name, value in recorded["sha256"].items()
-            )
-        except (DataError, OSError, KeyError, TypeError, AttributeError):
-            whole = False
-        if whole:
+        if _is_whole(entry, key):
+            os.utime(entry)
             return entry
         aside = entry.with_name(f"{key}.damaged")
         shutil.rmtree(aside, ignore_errors=True)
@@ -54,38 +63,123 @@ class Ledger:
         log.warning("ledger entry %s is damaged; it is set aside as %s and trained again", key, aside)
         return None
 
+    @contextmanager
+    def claimed(self, key: str) -> Iterator[Path]:
+        """Keep other processes from training the same trial; a process that dies gives it back.
+
+        Yields:
+            The folder of what is not finished yet.
+
+        Raises:
+            Busy: Another process is at it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = self.folder / f"{key}.lock"
+        try:
+            with FileLock(lock, timeout=0):
+                yield self.unfinished(key)
+        except Timeout:
+            raise Busy(key) from None
+
+    def is_claimed(self, key: str) -> bool:
+        """Tell whether some process is training this trial."""
+        if not (self.folder / f"{key}.lock").exists():
+            return False
+        try:
+            with self.claimed(key):
+                return False
+        except Busy:
+            return True
+
+    def unfinished(self, key: str) -> Path:
+        """Return the folder of what a trial that has not ended has left."""
+        return self.folder / f"{key}{UNFINISHED}"
+
+    def begin(self, key: str, described: dict[str, Any]) -> None:
+        """Write down what is going to be trained."""
+        path = self.unfinished(key) / TRIAL
+        if not path.exists():
+            files.write_json(path, {"key": key, **described})
+
+    def fail(self, key: str, reason: str) -> int:
+        """Write down a failure.
+
+        Returns:
+            How often this trial has failed.
+        """
+        path = self.unfinished(key) / FAILURES
+        failures = [*self.failures(key), reason]
+        files.write_json(path, failures)
+        return len(failures)
+
+    def failures(self, key: str) -> list[str]:
+        """Return why this trial has failed so far, each time."""
+        path = self.unfinished(key) / FAILURES
+        try:
+            return [str(reason) for reason in files.read_json(path)]
+        except (DataError, TypeError):
+            return []
+
     def record(
-        self, key: str, described: dict[str, Any], history: Sequence[Epoch], network: torch.nn.Module | None
-    ) -> Path:
-        """Write the entry of a trial that ended.
+        self, key: str, described: dict[str, Any], history: Sequence[Any], weights: dict[str, Any] | None
+    ) -> None:
+        """Write the entry of a trial that has ended, and forget its checkpoint.
 
         Args:
             key: Its key.
             described: What decided it and what came out, ready for JSON.
-            history: What each epoch left.
-            network: The trained network, or None when it diverged.
-
-        Returns:
-            The entry's folder.
+            history: What each epoch left, instances of `degrain.training.state.Epoch`.
+            weights: Tensors by name, or None when it did not get done.
 
         Raises:
             OutputError: The ledger cannot be written.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import save_file
-
         entry = self.folder / key
         with files.new_folder(entry) as partial:
-            with (partial / HISTORY).open("w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
-                writer.writerow(field.name for field in dataclasses.fields(Epoch))
-                writer.writerows(dataclasses.astuple(epoch) for epoch in history)
-            if network is not None:
-                weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-                try:
-                    save_file(weights, partial / WEIGHTS)
-                except SafetensorError as error:
-                    raise OutputError(f"cannot write the weights of {described['name']}: {error}") from error
+            _write_history(partial / HISTORY, history)
+            if weights is not None:
+                _write_weights(partial / WEIGHTS, weights)
             hashes = {path.name: files.sha256(path) for path in sorted(partial.iterdir())}
-            files.write_json(partial / TRIAL, {"key": key, **described, "sha256": hashes})
-        return entry
+            content = {"key": key, **described, "ended": time.time(), "sha256": hashes}
+            files.write_json(partial / TRIAL, content | {"digest": files.digest(content)})
+        shutil.rmtree(self.unfinished(key), ignore_errors=True)
+
+    def remove(self, key: str) -> None:
+        """Forget a trial, whatever there is of it.
+
+        Raises:
+            Busy: A process is training it.
+        """
+        with self.claimed(key) as unfinished:
+            for path in (self.folder / key, unfinished, self.folder / f"{key}.damaged"):
+                shutil.rmtree(path, ignore_errors=True)
+            # NOTE: a lock's file is removed while it is held, or another process could lock a file that is gone.
+            (self.folder / f"{key}.lock").unlink(missing_ok=True)
+
+
+def _write_history(path: Path, history: Sequence[Any]) -> None:
+    from degrain.training.state import Epoch
+
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(field.name for field in dataclasses.fields(Epoch))
+        writer.writerows(dataclasses.astuple(epoch) for epoch in history)
+
+
+def _write_weights(path: Path, weights: dict[str, Any]) -> None:
+    from safetensors.torch import save
+
+    path.write_bytes(save({name: value.detach().cpu().contiguous() for name, value in weights.items()}))
+
+
+def _is_whole(entry: Path, key: str) -> bool:
+    try:
+        recorded = files.read_json(entry / TRIAL)
+        digest = recorded.pop("digest")
+        return bool(
+            recorded["key"] == key
+            and files.digest(recorded) == digest
+            and all(files.sha256(entry / name) == value for name, value in recorded["sha256"].items())
+        )
+    except (DataError, OSError, KeyError, TypeError, AttributeError):
+        return False

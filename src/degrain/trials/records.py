@@ -14,6 +14,10 @@ from degrain.errors import DataError
 TRIAL = "trial.json"
 HISTORY = "history.csv"
 WEIGHTS = "weights.safetensors"
+CHECKPOINT = "checkpoint.json"
+
+# How a trial can have ended. Only `done` leaves weights.
+DONE, DIVERGED, FAILED = "done", "diverged", "failed"
 
 
 def read_trials(folder: Path, models: list[str]) -> list[dict[str, Any]]:

@@ -1,0 +1,133 @@
+"""Checkpoints of one trial: written so that a kill at any moment leaves a whole one, read only if nothing has changed.
+
+A checkpoint is `<step>.safetensors` and, written after it, `checkpoint.json`, which names it, has its hash, and holds
+the rest. Both are flushed to the disk and moved into place. The one before is removed last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from degrain import files
+from degrain.errors import DataError
+from degrain.training.state import State
+from degrain.trials.records import CHECKPOINT
+
+log = logging.getLogger(__name__)
+
+
+class Checkpoints:
+    """The checkpoints of one trial.
+
+    Args:
+        folder: Where they lie; nothing else with their names does.
+        key: The trial's key: the fingerprint of its settings, data and code.
+        seconds: Time between two; 0 is after every step.
+    """
+
+    def __init__(self, folder: Path, key: str, seconds: float) -> None:
+        self._folder, self._key, self._seconds = folder, key, seconds
+        self._written = time.monotonic()
+
+    def due(self) -> bool:
+        """Tell whether it is time to write one."""
+        return time.monotonic() - self._written >= self._seconds
+
+    def save(self, state: State) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            OutputError: The folder cannot be written; the checkpoint before is still whole.
+        """
+        tensors, facts = state.parted()
+        layouts = sorted(name for name, value in tensors.items() if _is_channels_last(value))
+        whole = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
+        name = f"{state.step:09d}.safetensors"
+        with files.new_file(self._folder / name) as partial:
+            partial.write_bytes(whole)
+        content = {
+            "key": self._key,
+            "file": name,
+            "sha256": hashlib.sha256(whole).hexdigest(),
+            "channels_last": layouts,
+            **facts,
+        }
+        files.write_json(self._folder / CHECKPOINT, content | {"digest": files.digest(content)})
+        for old in self._folder.glob("*.safetensors"):
+            if old.name != name:
+                old.unlink(missing_ok=True)
+        self._written = time.monotonic()
+
+    def load(self, state: State) -> bool:
+        """Bring a state to where the checkpoint was written.
+
+        A damaged or foreign one is set aside, and training starts anew.
+
+        Args:
+            state: Of the same trial, before its first step.
+
+        Returns:
+            Whether there was one.
+        """
+        if not (self._folder / CHECKPOINT).exists():
+            return False
+        try:
+            content = read(self._folder, self._key)
+            tensors = _tensors(self._folder, content)
+        except (DataError, OSError, KeyError, TypeError, SafetensorError) as error:
+            aside = self._set_aside()
+            log.warning(
+                "the checkpoint of trial %s is not trusted (%s); it is now in %s", self._key, error, aside
+            )
+            return False
+        state.restore(tensors, content)
+        return True
+
+    def _set_aside(self) -> Path:
+        aside = self._folder / "damaged"
+        aside.mkdir(exist_ok=True)
+        for path in [self._folder / CHECKPOINT, *self._folder.glob("*.safetensors")]:
+            with suppress(FileNotFoundError):
+                path.replace(aside / path.name)
+        return aside
+
+
+def read(folder: Path, key: str) -> dict[str, Any]:
+    """Return what checkpoint.json of a trial holds.
+
+    Raises:
+        DataError: It is missing, damaged, or belongs to another trial.
+    """
+    content: dict[str, Any] = files.read_json(folder / CHECKPOINT)
+    if not isinstance(content, dict) or files.digest({k: v for k, v in content.items() if k != "digest"}) != (
+        content.get("digest")
+    ):
+        raise DataError("its hash is wrong")
+    if content["key"] != key:
+        raise DataError(f"it belongs to trial {content['key']}")
+    return content
+
+
+def _tensors(folder: Path, content: dict[str, Any]) -> dict[str, torch.Tensor]:
+    whole = (folder / content["file"]).read_bytes()
+    if hashlib.sha256(whole).hexdigest() != content["sha256"]:
+        raise DataError("its tensors have another hash")
+    tensors = load(whole)
+    # NOTE: the layout in memory decides which instructions work on a tensor, and so its last bits.
+    for name in content["channels_last"]:
+        tensors[name] = tensors[name].contiguous(memory_format=torch.channels_last)
+    return tensors
+
+
+def _is_channels_last(value: torch.Tensor) -> bool:
+    return value.dim() == 4 and math.prod(value.shape) > 0 and not value.is_contiguous()

@@ -1,0 +1,64 @@
+"""What a person sees of a running grid."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.progress import Progress, TaskID
+
+from degrain.training.state import Epoch
+from degrain.training.trial import Trial
+from degrain.trials.records import DONE
+
+log = logging.getLogger(__name__)
+
+
+class Board:
+    """A bar for the trials, one for each that is being trained, and a line for each that has ended.
+
+    Args:
+        bars: Where they are drawn.
+        trials: Those that are not in the ledger.
+    """
+
+    def __init__(self, bars: Progress, trials: Sequence[Trial]) -> None:
+        self._bars = bars
+        self._epochs = {trial.name: trial.params.epochs for trial in trials}
+        self._total = bars.add_task("trials", total=len(trials), note="")
+        self._tasks: dict[str, TaskID] = {}
+
+    def show(self, name: str, event: Epoch | Mapping[str, Any]) -> None:
+        """Show an epoch, or the end, of a trial."""
+        if isinstance(event, Epoch):
+            if name not in self._tasks:
+                self._tasks[name] = self._bars.add_task(name, total=self._epochs[name], note="")
+            note = f"loss {event.train_loss:.5f}  PSNR {event.val_psnr:.2f} dB  {event.images_per_second:.0f} images/s"
+            self._bars.update(self._tasks[name], completed=event.epoch, note=note)
+            return
+        self._leave(name)
+        self._bars.advance(self._total)
+        ended(name, event)
+
+    def failed(self, name: str, reason: str, again: bool) -> None:
+        """Show that a trial raised or was killed, and whether it is tried again."""
+        self._leave(name)
+        if again:
+            log.warning("%-28s failed and is tried again: %s", name, reason)
+        else:
+            self._bars.advance(self._total)
+
+    def _leave(self, name: str) -> None:
+        if name in self._tasks:
+            self._bars.remove_task(self._tasks.pop(name))
+
+
+def ended(name: str, trial: Mapping[str, Any]) -> None:
+    """Say in a line how a trial ended."""
+    if trial["state"] != DONE:
+        log.warning("%-28s %s: %s", name, trial["state"], trial["reason"])
+        return
+    early = f", stopped early after {trial['epochs_done']}" if trial["epochs_done"] < trial["epochs"] else ""
+    result = (trial["val_psnr"], trial["loss"], trial["val_loss"], trial["seconds"])
+    log.info("%-28s val PSNR %.2f dB, %s %.5f, %.1f s%s", name, *result, early)

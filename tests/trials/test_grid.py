@@ -1,0 +1,282 @@
+"""The grid: the same bits every time, nothing trained twice, one bad cell alone."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from degrain.errors import OutputError, ParamsError, Stopped
+from degrain.images.store import PatchStore
+from degrain.params import LossParams, OptimizerParams, Params
+from degrain.training import trial as trial_module
+from degrain.training.trial import Place, Trial, expand
+from degrain.trials import grid
+from degrain.trials.ledger import Busy, Ledger
+from degrain.trials.records import read_trials
+from tests.trials.conftest import CPU, weights
+
+Make = Callable[..., list[Trial]]
+
+
+def test_the_grid_is_every_optimizer_with_every_loss_and_seed(make_trials: Make) -> None:
+    names = [trial.name for trial in make_trials(losses=["mse", "mae"], seeds=[0, 1])]
+    assert len(set(names)) == len(names) == 8
+    assert "unet-adadelta-mae-seed1" in names
+
+
+def test_a_model_that_is_not_in_the_study_is_refused(make_params: Callable[..., Params]) -> None:
+    with pytest.raises(ParamsError, match=r"not in train\.models"):
+        expand(make_params().train, "bernier2021")
+
+
+def test_training_gives_the_same_bits_alone_and_side_by_side(
+    store: PatchStore, trials: list[Trial], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, cores in (("alone", "1"), ("together", "2")):
+        monkeypatch.setenv("DEGRAIN_THREADS", cores)
+        grid.run(trials, store, CPU, Ledger(tmp_path / name / "ledger"), tmp_path / name / "out")
+    assert len(weights(tmp_path / "alone" / "out")) == 2
+    assert weights(tmp_path / "alone" / "out") == weights(tmp_path / "together" / "out")
+
+
+def test_done_trials_are_taken_from_the_ledger(store: PatchStore, trials: list[Trial], tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    grid.run(trials[:1], store, CPU, ledger, tmp_path / "out")
+    entry = ledger.folder / grid.key_of(trials[0], store, CPU)
+    before = json.loads((entry / "trial.json").read_text()), weights(tmp_path / "out")
+    grid.run(trials, store, CPU, ledger, tmp_path / "out")
+    assert json.loads((entry / "trial.json").read_text()) == before[0]
+    assert weights(tmp_path / "out").items() > before[1].items()
+    assert not list(ledger.folder.glob("*.unfinished"))
+
+
+def test_the_key_changes_with_everything_that_decides_the_result(
+    store: PatchStore, trials: list[Trial], make_trials: Make
+) -> None:
+    trial, place = trials[0], Place("cpu")
+    keys = [trial.key(store, place), trials[1].key(store, place)]
+    changes: list[dict[str, Any]] = [
+        {"epochs": 3},
+        {"batch_size": 5},
+        {"accumulate": 2},
+        {"clip_norm": 1.0},
+        {"schedule": "constant"},
+        {"schedule": "step"},
+        {"schedule": "step", "step_epochs": 3},
+        {"warmup_steps": 7},
+        {"ema": 0.9},
+        {"keep": "best"},
+        {"patience": 3},
+        {"augment": "none"},
+        {"deterministic": False},
+        {"threads": 2},
+        {"losses": ["mae"]},
+        {"losses": [{"name": "sum", "terms": [{"name": "mse"}, {"name": "mae"}]}]},
+        {"optimizers": [{"name": "adam", "preset": "keras"}]},
+        {"optimizers": [{"name": "adam", "lr": 0.5}]},
+    ]
+    keys += [make_trials(**change)[0].key(store, place) for change in changes]
+    keys += [replace(trial, model="sinha2018").key(store, place), replace(trial, seed=1).key(store, place)]
+    keys += [trial.key(store, Place(*other)) for other in (("cuda",), ("cpu", "bfloat16"), ("cpu", "float32", 2))]
+    assert len(set(keys)) == len(keys) == 25
+
+
+def test_the_key_does_not_change_with_what_decides_nothing(
+    store: PatchStore, trials: list[Trial], make_trials: Make
+) -> None:
+    changes: list[dict[str, Any]] = [
+        {"device": "cpu"},
+        {"retries": 5},
+        {"checkpoint_seconds": 1},
+        {"on_failure": "stop"},
+        {"step_epochs": 3},
+        {"seeds": [0, 1]},
+        {"optimizers": [{"name": "adam", "label": "another-name"}]},
+        {"losses": [{"name": "mse", "label": "another-name"}]},
+    ]
+    for change in changes:
+        assert make_trials(**change)[0].key(store, Place("cpu")) == trials[0].key(store, Place("cpu"))
+
+
+def test_a_trial_that_diverges_is_recorded_and_takes_no_other_with_it(
+    store: PatchStore, make_trials: Make, tmp_path: Path
+) -> None:
+    trials = make_trials(optimizers=["adam", {"name": "adam", "label": "wild", "lr": 1e30}])
+    grid.run(trials, store, CPU, Ledger(tmp_path / "ledger"), tmp_path / "trials" / "unet")
+    states = {trial["name"]: trial for trial in read_trials(tmp_path / "trials", ["unet"])}
+    assert states["unet-adam-mse"]["state"] == "done"
+    assert states["unet-wild-mse"]["state"] == "diverged"
+    assert "the loss became" in states["unet-wild-mse"]["reason"]
+    assert list(weights(tmp_path / "trials")) == ["unet-adam-mse"]
+
+
+def crashing(trial: Trial, key: str, store: PatchStore, device: Any, ledger: Ledger, *told: Any) -> None:
+    """Train, but for Adadelta, which meets a bug, or kills its process."""
+    if trial.optimizer.name == "adadelta":
+        with (ledger.folder / "attempts").open("a") as file:
+            file.write("x")
+        if trial.params.retries > 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise ZeroDivisionError("a bug")
+    grid.train(trial, key, store, device, ledger, *told)
+
+
+@pytest.mark.parametrize(("retries", "reason"), [(1, "ZeroDivisionError: a bug"), (2, "killed by SIGKILL")])
+def test_a_trial_that_fails_is_tried_again_then_given_up_and_takes_no_other_with_it(
+    store: PatchStore, make_trials: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, retries: int, reason: str
+) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    ledger.folder.mkdir()
+    trials = make_trials(retries=retries, losses=["mse", "mae"])
+    monkeypatch.setattr(grid, "train", crashing)
+    recorded = {trial["name"]: trial for trial in grid.run(trials, store, CPU, ledger, tmp_path / "out")}
+    assert {name: trial["state"] for name, trial in recorded.items()} == {
+        "unet-adam-mse": "done",
+        "unet-adam-mae": "done",
+        "unet-adadelta-mse": "failed",
+        "unet-adadelta-mae": "failed",
+    }
+    bad = recorded["unet-adadelta-mse"]
+    assert f"given up after {retries + 1} failures" in bad["reason"]
+    assert reason in bad["reason"]
+    assert len(bad["failures"]) == retries + 1
+    assert len((ledger.folder / "attempts").read_text()) == 2 * (retries + 1)
+    assert pd.read_csv(tmp_path / "out" / "unet-adadelta-mse" / "history.csv").empty
+    # It was given up: asking again costs nothing.
+    assert grid.run(trials, store, CPU, ledger, tmp_path / "out") == [recorded[trial.name] for trial in trials]
+    assert len((ledger.folder / "attempts").read_text()) == 2 * (retries + 1)
+
+
+def test_what_a_trial_leaves_is_complete(store: PatchStore, trials: list[Trial], tmp_path: Path) -> None:
+    grid.run(trials[:1], store, CPU, Ledger(tmp_path / "ledger"), tmp_path / "out")
+    folder = tmp_path / "out" / "unet-adam-mse"
+    trial = json.loads((folder / "trial.json").read_text())
+    history = pd.read_csv(folder / "history.csv")
+    assert (trial["state"], trial["epochs_done"], trial["epoch"]) == ("done", 2, 2)
+    assert trial["optimizer_settings"]["betas"] == [0.9, 0.999]
+    assert trial["loss_settings"] == {"name": "mse"}
+    assert trial["noise"] == {"kind": "gaussian", "sigma": 25.0, "clip": True}
+    assert trial["parameters"] == 134_284
+    assert trial["precision"] == "float32"
+    assert trial["peak_memory_mb"] > 50
+    assert history["epoch"].tolist() == [1, 2]
+    assert history["val_psnr"].iloc[-1] == pytest.approx(trial["val_psnr"])
+    assert np.isfinite(history.to_numpy()).all()
+
+
+def test_a_trial_keeps_its_place_when_the_study_gets_more_seeds(
+    store: PatchStore, make_trials: Make, tmp_path: Path
+) -> None:
+    from degrain.inference.denoiser import Denoiser
+
+    ledger = Ledger(tmp_path / "ledger")
+    for seeds in ([0], [0, 1]):
+        trials = make_trials(optimizers=["adam"], seeds=seeds)
+        grid.run(trials, store, CPU, ledger, tmp_path / "trials" / "unet")
+    assert len([path for path in ledger.folder.iterdir() if path.is_dir()]) == 2
+    for trial in read_trials(tmp_path / "trials", ["unet"]):
+        assert Denoiser.load(tmp_path / "trials" / "unet" / trial["name"]).trial["name"] == trial["name"]
+
+
+def test_a_stopped_grid_goes_on_from_its_checkpoints(
+    store: PatchStore, trials: list[Trial], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid.run(trials, store, CPU, Ledger(tmp_path / "whole"), tmp_path / "expected")
+    ledger = Ledger(tmp_path / "ledger")
+    show = grid.Board.show
+
+    def stop_at_the_first_epoch(self: grid.Board, name: str, event: Any) -> None:
+        show(self, name, event)
+        signal_self()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(grid.Board, "show", stop_at_the_first_epoch)
+        with pytest.raises(Stopped) as stopped:
+            grid.run(trials, store, CPU, ledger, tmp_path / "out")
+    assert stopped.value.exit_code == 128 + 15
+    assert not (tmp_path / "out").exists()
+    assert list(ledger.folder.glob("*.unfinished/checkpoint.json"))
+    grid.run(trials, store, CPU, ledger, tmp_path / "out")
+    assert weights(tmp_path / "out") == weights(tmp_path / "expected")
+
+
+def signal_self() -> None:
+    """Ask this process to stop, as Prefect and service managers do."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def other_grid(trials: list[Trial], store: PatchStore, ledger: Ledger, target: Path) -> None:
+    grid.run(trials, store, CPU, ledger, target)
+
+
+def test_two_grids_at_once_train_each_trial_once(store: PatchStore, make_trials: Make, tmp_path: Path) -> None:
+    trials = make_trials(losses=["mse", "mae"], epochs=4)
+    ledger = Ledger(tmp_path / "ledger")
+    context = multiprocessing.get_context("spawn")
+    targets = [tmp_path / "one", tmp_path / "other"]
+    others = [context.Process(target=other_grid, args=(trials, store, ledger, target)) for target in targets]
+    for other in others:
+        other.start()
+    for other in others:
+        other.join(120)
+    assert [other.exitcode for other in others] == [0, 0]
+    assert len(weights(tmp_path / "one")) == 4
+    assert weights(tmp_path / "one") == weights(tmp_path / "other")
+    ended = [[trial["ended"] for trial in read_trials(tmp_path, [target.name])] for target in targets]
+    assert ended[0] == ended[1]
+
+
+def test_a_trial_that_another_process_trains_is_waited_for(
+    store: PatchStore, trials: list[Trial], tmp_path: Path
+) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    key = grid.key_of(trials[0], store, CPU)
+    with (
+        ledger.claimed(key),
+        pytest.raises(Busy),
+    ):
+        grid.train(trials[0], key, store, CPU, ledger, lambda _: None, lambda: False)
+
+
+def test_a_full_disk_is_an_error_of_the_whole_grid(
+    store: PatchStore, trials: list[Trial], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    monkeypatch.setattr(grid, "train", disk_is_full)
+    with pytest.raises(OutputError, match="no space left"):
+        grid.run(trials, store, CPU, ledger, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def disk_is_full(*_: Any) -> None:
+    raise OutputError("cannot write x: no space left on device")
+
+
+def test_the_code_that_trains_is_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = trial_module.code_digest("unet")
+    assert digest != trial_module.code_digest("sinha2018")
+    sha256 = trial_module.files.sha256
+    for changed in ("training/loop.py", "training/optimizers.py", "noise/kinds.py", "models/unet.py"):
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                trial_module.files,
+                "sha256",
+                lambda path, name=changed: "?" if str(path).endswith(name) else sha256(path),
+            )
+            assert trial_module.code_digest("unet") != digest
+
+
+def test_titles_of_losses_and_optimizers() -> None:
+    terms = [{"name": "mae", "weight": 0.16}, {"name": "ms-ssim", "weight": 0.84}]
+    assert LossParams.model_validate({"name": "sum", "terms": terms}).title == "mae-ms-ssim"
+    assert OptimizerParams(name="adam", label="fast").title == "fast"
