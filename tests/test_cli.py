@@ -193,14 +193,14 @@ def test_training_that_is_stopped_keeps_what_is_done_and_goes_on(
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     deadline = time.monotonic() + 100
-    while not [p for p in ledger.glob("*") if not p.name.endswith(".partial")] and time.monotonic() < deadline:
+    while not [p for p in ledger.glob("*/trial.json") if "." not in p.parent.name] and time.monotonic() < deadline:
         time.sleep(0.02)
     os.killpg(training.pid, number) if number == signal.SIGINT else training.kill()
     _, errors = training.communicate(timeout=60)
     assert not (prepared / "data" / "trials" / "unet").exists()
     if number == signal.SIGINT:
         assert training.returncode == 130
-        assert "degrain: interrupted; what is finished is kept" in errors
+        assert "degrain: stopped; what is finished is kept" in errors
         assert "Traceback" not in errors
     done = degrain(prepared, "train", "--model", "unet")
     assert done.returncode == 0, done.stderr
@@ -211,7 +211,48 @@ def test_training_that_is_stopped_keeps_what_is_done_and_goes_on(
         recorded = json.loads((trial / "trial.json").read_text())
         assert (recorded["state"], recorded["name"]) == ("done", trial.name)
     time.sleep(0.5)
-    assert not list((prepared / ".degrain" / "trials").glob("*.partial"))
+    assert not [*ledger.glob("*.partial"), *ledger.glob("*.unfinished")]
+    listed = degrain(prepared, "trials")
+    assert listed.returncode == 0, listed.stderr
+    assert listed.stdout.count("done") == 4
+
+
+def test_trials_are_listed_tried_again_and_cleaned_up(prepared: Path, tiny: dict[str, Any]) -> None:
+    assert "no trials yet" in degrain(prepared, "trials").stdout
+    optimizers = ["adam", {"name": "adam", "label": "wild", "lr": 1e30}]
+    study = {"models": ["unet"], "epochs": 1, "optimizers": optimizers, "patches_per_epoch": 8}
+    (prepared / "params.yaml").write_text(yaml.safe_dump(merged(tiny, {"train": study})))
+    done = degrain(prepared, "train", "--model", "unet")
+    assert done.returncode == 0, done.stderr
+    assert "1 of 2 trials are done; unet-wild-mse diverged" in done.stderr
+    table = json.loads(degrain(prepared, "trials", "--json").stdout)
+    assert {row["name"]: row["state"] for row in table} == {"unet-adam-mse": "done", "unet-wild-mse": "diverged"}
+    assert_one_line(degrain(prepared, "trials", "retry", "unet-wilt-mse"), "did you mean 'unet-wild-mse'?")
+    assert "unet-wild-mse" in degrain(prepared, "trials", "retry", "unet-wild-mse").stdout
+    assert "no trial removed" in degrain(prepared, "trials", "clean").stdout
+    assert "unet-adam-mse" in degrain(prepared, "trials", "clean", "--days", "0", "--dry-run").stdout
+    assert len(json.loads(degrain(prepared, "trials", "--json").stdout)) == 1
+    assert "unet-adam-mse" in degrain(prepared, "trials", "clean", "--days", "0").stdout
+    assert "no trials yet" in degrain(prepared, "trials").stdout
+    assert not list((prepared / ".degrain" / "trials").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"losses": ["ms-ssim"]}, "ms-ssim with sinha2018"),
+        ({"losses": ["bce"]}, "bce with sinha2018"),
+        ({"losses": ["mes"]}, "did you mean 'mse'?"),
+        ({"losses": [{"name": "mse", "delta": 1.0}]}, "mse has no delta"),
+        ({"optimizers": [{"name": "adamw", "preset": "keras"}]}, "adamw"),
+    ],
+)
+def test_cells_that_cannot_work_are_refused_before_anything_starts(
+    folder: Path, tiny: dict[str, Any], change: dict[str, Any], words: str
+) -> None:
+    (folder / "params.yaml").write_text(yaml.safe_dump(merged(tiny, {"train": change})))
+    assert_one_line(degrain(folder, "download"), words)
+    assert not (folder / "data").exists()
 
 
 def test_doctor_says_what_is_here(folder: Path) -> None:

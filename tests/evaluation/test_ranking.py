@@ -67,5 +67,5 @@ def test_the_interval_is_that_of_a_mean() -> None:
 
 
 def test_an_empty_grid_is_refused() -> None:
-    with pytest.raises(DataError, match="all diverged"):
+    with pytest.raises(DataError, match="all diverged or failed"):
         ranking.rank([], scores(a=[1.0]), 100, 0.95)

@@ -33,6 +33,7 @@ def make_grid(name: str = "unet-adam-mse", psnr: float = 30.0) -> publishing.Gri
         "optimizer_settings": {"name": "adam", "lr": 0.1},
         "noise": {"kind": "gaussian"},
         "loss": "mse",
+        "loss_settings": {"name": "mse"},
         "state": "done",
         "reason": "",
         "epochs": 3,

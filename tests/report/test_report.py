@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from degrain.report import figures
@@ -121,8 +122,24 @@ def test_the_report_says_what_made_it(reproduced: Project) -> None:
 
 def test_figures_are_the_same_every_time_and_keep_empty_cells_empty() -> None:
     cells = [{"optimizer": "adam", "loss": "mse", "val_psnr": 30.123}]
-    drawing = figures.heat_map(cells, ["adam", "adadelta"], ["mse", "mae"])
-    assert drawing == figures.heat_map(cells, ["adam", "adadelta"], ["mse", "mae"])
+    outcomes = {("adam", "mse"): "done", ("adam", "mae"): "diverged", ("adadelta", "mae"): "failed"}
+    trials = [{"optimizer": cell[0], "loss": cell[1], "state": state} for cell, state in outcomes.items()]
+    drawing = figures.heat_map(cells, trials)
+    assert drawing == figures.heat_map(cells, trials)
     assert drawing.startswith("<svg")
     assert drawing.count("30.12") == 1
-    assert drawing.count(">-<") == 3
+    assert [drawing.count(f">{word}<") for word in ("-", "diverged", "failed", "done")] == [1, 1, 1, 0]
+
+
+def test_learning_curves_of_a_large_grid_have_one_panel_a_loss_and_one_key() -> None:
+    histories, trials = {}, {}
+    for optimizer in ("adam", "sgd"):
+        for loss in ("mse", "mae", "bce", "huber", "psnr"):
+            label = f"{optimizer}-{loss}"
+            values = {name: [2.0, -1.0 if loss == "psnr" else 1.0] for name in ("train_loss", "val_loss", "val_psnr")}
+            histories[label] = pd.DataFrame({"epoch": [1, 2], **values})
+            trials[label] = {"optimizer": optimizer, "loss": loss}
+    drawing = figures.learning_curves(histories, trials)
+    assert drawing.count("(dashed: training)") == 5
+    assert [drawing.count(f">{name}<") for name in ("adam", "sgd")] == [1, 1]
+    assert drawing == figures.learning_curves(histories, trials)

@@ -56,7 +56,7 @@ def rank(
         DataError: No trial is done.
     """
     if not trials:
-        raise DataError("no trial of the study is done: all diverged; see data/trials/*/*/trial.json")
+        raise DataError("no trial of the study is done: all diverged or failed; see degrain trials")
     summary = summarize(scores)
     cells = []
     for names, group in pd.DataFrame(list(trials)).groupby(CELL, sort=True):

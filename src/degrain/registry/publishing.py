@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 KEY = "degrain.key"
 CURVES = ("train_loss", "val_loss", "val_psnr", "rate", "images_per_second")
+# What a trial.json says of how the trial went, as opposed to what it was.
+OUTCOME = {
+    *("key", "state", "train_loss", "val_loss", "val_psnr", "epoch", "epochs_done"),
+    *("seconds", "ended", "peak_memory_mb", "parts"),
+}
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,7 @@ def _publish_trial(client: MlflowClient, experiment: str, grid: Grid, name: str,
     params = [Param(key, str(value)) for key, value in _params(trial).items()]
     client.log_batch(run, metrics=metrics, params=params)
     if len(history):
-        drawing = figures.learning_curves({name: history}, {name: trial["loss"]})
+        drawing = figures.learning_curves({name: history}, {name: trial})
         client.log_text(run, drawing, "figures/learning_curves.svg")
     client.log_dict(run, trial, "trial.json")
     client.set_terminated(run, "FINISHED")
@@ -135,10 +140,9 @@ def _publish_trial(client: MlflowClient, experiment: str, grid: Grid, name: str,
 
 def _params(trial: dict[str, Any]) -> dict[str, Any]:
     flat = {key: value for key, value in trial.items() if not isinstance(value, dict | list) and key != "reason"}
-    for section in ("optimizer_settings", "noise"):
+    for section in ("optimizer_settings", "loss_settings", "noise"):
         flat |= {f"{section}.{key}": value for key, value in trial[section].items()}
-    outcome = {"key", "state", "train_loss", "val_loss", "val_psnr", "seconds"}
-    return {key: value for key, value in flat.items() if key not in outcome}
+    return {key: value for key, value in flat.items() if key not in OUTCOME}
 
 
 def _log_heat_maps(client: MlflowClient, run: str, grid: Grid) -> None:
@@ -146,7 +150,7 @@ def _log_heat_maps(client: MlflowClient, run: str, grid: Grid) -> None:
         trials = [trial for trial in grid.trials.values() if trial["model"] == model]
         cells = [cell for cell in grid.ranking["cells"] if cell["model"] == model]
         if cells:
-            drawing = figures.heat_map(cells, *figures.axes(trials))
+            drawing = figures.heat_map(cells, trials)
             client.log_text(run, drawing, f"figures/{model}-heat_map.svg")
 
 

@@ -31,7 +31,7 @@ class Material:
     Attributes:
         title: Of the study.
         params: The study as loaded, for the table of settings.
-        ranking: What evaluate wrote: champion, cells, identity, baselines, diverged.
+        ranking: What evaluate wrote: champion, cells, identity, baselines, unranked.
         histories: For each trial, its history.
         trials: For each trial, its trial.json.
         manifest: One row per image.
@@ -124,9 +124,9 @@ def _model(material: Material, name: str) -> dict[str, Any]:
         "title": spec.title,
         "source": spec.source,
         "parameters": cells[0]["parameters"] if cells else None,
-        "heat_map": Markup(figures.heat_map(cells, *figures.axes(trials))) if cells else None,  # noqa: S704
+        "heat_map": Markup(figures.heat_map(cells, trials)) if cells else None,  # noqa: S704
         "curves": Markup(  # noqa: S704  (drawn by matplotlib, which escapes text)
-            figures.learning_curves(curves, {labels[trial["name"]]: trial["loss"] for trial in trials})
+            figures.learning_curves(curves, {labels[trial["name"]]: trial for trial in trials})
         ),
     }
 

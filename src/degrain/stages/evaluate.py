@@ -15,7 +15,7 @@ from degrain.images.store import PatchStore
 from degrain.inference.denoiser import Denoiser
 from degrain.params import Params
 from degrain.stages import EVALUATED, METRICS, PLOTS, PREPARED, TRIALS
-from degrain.trials.records import read_histories, read_trials
+from degrain.trials.records import DONE, read_histories, read_trials
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +28,7 @@ def run(params: Params) -> None:
     store = PatchStore.open(PREPARED)
     device = environment.prepare_torch(params.train.device, environment.threads())
     trials = read_trials(TRIALS, params.train.models)
-    done = [trial for trial in trials if trial["state"] == "done"]
+    done = [trial for trial in trials if trial["state"] == DONE]
     photographs = store.photographs()
 
     makers: list[Callable[[], scoring.Method]] = [
@@ -59,7 +59,9 @@ def run(params: Params) -> None:
                 "baselines": {
                     name: {"settings": methods[name].settings, **summary[name]} for name in params.evaluate.baselines
                 },
-                "diverged": [{"name": t["name"], "reason": t["reason"]} for t in trials if t["state"] != "done"],
+                "unranked": [
+                    {key: t[key] for key in ("name", "state", "reason")} for t in trials if t["state"] != DONE
+                ],
                 "data_sha256": store.sha256,
             },
         )

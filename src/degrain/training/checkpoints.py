@@ -86,9 +86,7 @@ class Checkpoints:
             tensors = _tensors(self._folder, content)
         except (DataError, OSError, KeyError, TypeError, SafetensorError) as error:
             aside = self._set_aside()
-            log.warning(
-                "the checkpoint of trial %s is not trusted (%s); it is now in %s", self._key, error, aside
-            )
+            log.warning("the checkpoint of trial %s is not trusted (%s); it is now in %s", self._key, error, aside)
             return False
         state.restore(tensors, content)
         return True

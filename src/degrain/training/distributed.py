@@ -38,6 +38,18 @@ class Group:
             raise ParamsError("a network with batch normalisation cannot be trained by several processes together")
         return DistributedDataParallel(network)
 
+    def check_shares(self, patches_per_epoch: int, batch_size: int) -> None:
+        """Refuse batches of which a rank would get nothing.
+
+        Raises:
+            ParamsError: There are such batches.
+        """
+        smallest = patches_per_epoch % batch_size or min(batch_size, patches_per_epoch)
+        if smallest < self.world:
+            raise ParamsError(
+                f"train.batch_size: an epoch ends with a batch of {smallest} patches, fewer than {self.world} processes"
+            )
+
     def alone(self, network: nn.Module) -> AbstractContextManager[None]:
         """Return a context in which `backward` leaves the other ranks alone, until the last part of a batch."""
         return network.no_sync() if isinstance(network, DistributedDataParallel) else nullcontext()

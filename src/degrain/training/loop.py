@@ -66,6 +66,7 @@ def train(
     for past in state.history:
         after_epoch(past)
     batches = open_batches(trial, store, device, group.rank, group.world)
+    group.check_shares(batches.patches_per_epoch, batches.batch_size)
     state.steps = params.epochs * batches.steps_per_epoch
     share_of = partial(schedules.share, params, steps=state.steps, steps_per_epoch=batches.steps_per_epoch)
     loss_of = losses.build(trial.loss)
@@ -103,8 +104,7 @@ def train(
             state.loss_sum += loss * patches
             if checkpoints and group.rank == 0 and (stop or save):
                 checkpoints.save(state)
-            if stop:
-                raise Stopped
+            _stop_if(stop)
 
         speed = (batches.patches_per_epoch - first * batches.batch_size) / (time.perf_counter() - started)
         _check_weights(state, epoch)
@@ -140,6 +140,11 @@ def _set_rates(optimizer: torch.optim.Optimizer, share: float) -> float:
     for settings in optimizer.param_groups:
         settings["lr"] = settings["initial_lr"] * share
     return float(optimizer.param_groups[0]["lr"])
+
+
+def _stop_if(asked: float) -> None:
+    if asked:
+        raise Stopped
 
 
 def _check_weights(state: State, epoch: int) -> None:

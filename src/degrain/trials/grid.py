@@ -200,6 +200,7 @@ def lay_out(keys: dict[str, str], ledger: Ledger, target: Path) -> list[dict[str
             shutil.copytree(ledger.folder / key, folder / name)
             # NOTE: a trial may have been trained under another name, as when the study had a single seed.
             recorded.append(files.read_json(folder / name / TRIAL) | {"name": name})
+            del recorded[-1]["digest"]
             files.write_json(folder / name / TRIAL, recorded[-1])
     return recorded
 
