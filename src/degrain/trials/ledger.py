@@ -96,10 +96,8 @@ class Ledger:
         return self.folder / f"{key}{UNFINISHED}"
 
     def begin(self, key: str, described: dict[str, Any]) -> None:
-        """Write down what is going to be trained."""
-        path = self.unfinished(key) / TRIAL
-        if not path.exists():
-            files.write_json(path, {"key": key, **described})
+        """Write down what this process is going to train."""
+        files.write_json(self.unfinished(key) / TRIAL, {"key": key, "pid": os.getpid(), **described})
 
     def fail(self, key: str, reason: str) -> int:
         """Write down a failure.
