@@ -1,17 +1,20 @@
 # What people and CI call. `make` alone prints what there is.
 VENV ?= .venv
+# The environment of what degrain's training speed is measured against.
+PEERS ?= .venv-peers
 PYTHON ?= python3
 # Which PyTorch uv takes: auto picks CPU or CUDA by itself; empty means the plain package index. Plain pip ignores it.
 TORCH_BACKEND ?= auto
 BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 READY := $(VENV)/.ready
+PEERS_READY := $(PEERS)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help env repro test test-slow lint format bench flow mlflow clean distclean
+.PHONY: help env repro test test-slow lint format bench bench-peers flow mlflow clean distclean
 
 help: ## Print this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 env: $(READY) ## Make the virtual environment (VENV=.venv, PYTHON=python3, TORCH_BACKEND=auto)
 
@@ -41,6 +44,15 @@ format: $(READY) ## Format the code
 bench: $(READY) ## Measure the pipeline's parts on this machine
 	python -m benchmarks
 
+bench-peers: $(READY) $(PEERS_READY) ## Measure training against Keras, PyTorch and Lightning (PEERS=.venv-peers, 2.4 GB)
+	python -m benchmarks training peers="$(PEERS)"
+
+$(PEERS_READY): benchmarks/peers/requirements.txt
+	@echo "Making the environment of the peers in $(PEERS) (once; about 2.4 GB, some minutes)"
+	@[ -x "$(PEERS)/bin/pip" ] || $(PYTHON) -m venv "$(PEERS)"
+	@"$(PEERS)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
 flow: $(READY) ## Run the same graph as a Prefect flow
 	python -m pipelines.reproduce
 
@@ -51,4 +63,4 @@ clean: ## Remove results and prepared data; the trial ledger, the registry and t
 	rm -rf results data/raw data/validated data/prepared data/trials data/evaluated dvc_plots
 
 distclean: clean ## Remove everything that git does not track: the environment, DVC's cache, ledger and registry too
-	rm -rf $(VENV) .degrain .dvc/cache .dvc/tmp .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(PEERS) .degrain .dvc/cache .dvc/tmp .mypy_cache .ruff_cache .pytest_cache

@@ -1,29 +1,39 @@
-"""Run all benchmarks, or those that are named, and print Markdown tables."""
+"""Run benchmarks and print Markdown tables: those that are named, or all but `training`, which `make bench-peers` runs.
+
+Options of one follow its name: `python -m benchmarks training rounds=1 nets=unet,sinha2018`.
+"""
 
 from __future__ import annotations
 
+import importlib
 import sys
+from collections.abc import Sequence
 
-from benchmarks import batches, data, side_by_side, unet_transform
 from degrain import environment
 
-BENCHMARKS = {
-    "data": data.run,
-    "batches": batches.run,
-    "side_by_side": side_by_side.run,
-    "unet_transform": unet_transform.run,
-}
+BENCHMARKS = ("data", "batches", "side_by_side", "unet_transform", "training", "variants", "memory")
+
+
+def asked(words: Sequence[str]) -> list[tuple[str, dict[str, str | int]]]:
+    """Return the names of benchmarks, each with its options."""
+    found: list[tuple[str, dict[str, str | int]]] = []
+    for word in words:
+        name, equals, value = word.partition("=")
+        if equals and found:
+            found[-1][1][name] = int(value) if value.isdigit() else value
+        elif name in BENCHMARKS:
+            found.append((name, {}))
+        else:
+            sys.exit(f"no benchmark {word!r}; there are: {', '.join(BENCHMARKS)}")
+    return found or [(name, {}) for name in BENCHMARKS if name != "training"]
 
 
 def main() -> None:
-    names = sys.argv[1:] or list(BENCHMARKS)
-    for name in names:
-        if name not in BENCHMARKS:
-            sys.exit(f"no benchmark {name!r}; there are: {', '.join(BENCHMARKS)}")
+    chosen = asked(sys.argv[1:])
     print(", ".join(f"{key} {value}" for key, value in environment.describe_machine().items()))
-    for name in names:
-        print(f"\n## {name}\n")
-        BENCHMARKS[name]()
+    for name, options in chosen:
+        print(f"\n## {name}\n", flush=True)
+        importlib.import_module(f"benchmarks.{name}").run(**options)
 
 
 if __name__ == "__main__":

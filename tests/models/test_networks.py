@@ -25,6 +25,7 @@ def parameters(network: nn.Module) -> int:
         ("bernier2021", 1, 48, 379_409),
         ("bernier2021", 1, 52, 432_209),
         ("bernier2021", 3, 32, 211_603),
+        ("venkataraman2022", 1, 28, 28_353),
     ],
 )
 def test_published_networks_have_their_published_size(name: str, channels: int, size: int, count: int) -> None:
@@ -43,7 +44,7 @@ def test_output_has_the_shape_of_the_input(name: str, channels: int) -> None:
         assert extreme.max() <= 1
 
 
-@pytest.mark.parametrize("name", ["sinha2018", "unet"])
+@pytest.mark.parametrize("name", ["sinha2018", "venkataraman2022", "unet"])
 def test_convolutional_networks_take_other_sizes(name: str) -> None:
     multiple = catalog.spec(name).multiple
     images = torch.rand(1, 3, 5 * multiple, 9 * multiple)
@@ -57,7 +58,7 @@ def test_unknown_names_and_sizes_are_refused() -> None:
         catalog.build("sinha2018", 3, 60)
 
 
-@pytest.mark.parametrize("name", ["sinha2018", "bernier2021"])
+@pytest.mark.parametrize("name", ["sinha2018", "bernier2021", "venkataraman2022"])
 def test_first_weights_are_kerass(name: str) -> None:
     """Glorot-uniform: variance 2 / (fan in + fan out), bounded by the square root of three times that; bias zero."""
     torch.manual_seed(0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import nn
 
 from degrain.models import keras_layers
+from degrain.models.transposed import ConvTranspose2d
 
 FILTERS = (32, 64)
 LATENT = 16
@@ -41,7 +42,7 @@ def build(channels: int, size: int) -> nn.Sequential:
         *_activation(second),
         keras_layers.DoublingConv2d(second, first),
         *_activation(first),
-        nn.ConvTranspose2d(first, channels, kernel_size=3, padding=1),
+        ConvTranspose2d(first, channels, kernel_size=3, padding=1),
         nn.Sigmoid(),
     )
     keras_layers.initialize(network)

@@ -51,6 +51,12 @@ def _bernier2021(channels: int, size: int) -> nn.Module:
     return bernier2021.build(channels, size)
 
 
+def _venkataraman2022(channels: int, size: int) -> nn.Module:  # noqa: ARG001
+    from degrain.models import venkataraman2022
+
+    return venkataraman2022.build(channels)
+
+
 def _unet(channels: int, size: int) -> nn.Module:  # noqa: ARG001
     from degrain.models import unet
 
@@ -62,6 +68,7 @@ MODELS: dict[str, ModelSpec] = {
     "bernier2021": ModelSpec(
         "Bernier 2021", "Bernier and Lucio, Concordia COMP 478, 2021", 4, True, True, _bernier2021
     ),
+    "venkataraman2022": ModelSpec("Venkataraman 2022", "Venkataraman, VIT, 2022", 4, False, True, _venkataraman2022),
     "unet": ModelSpec("U-Net", "degrain", 4, False, False, _unet),
 }
 

@@ -21,12 +21,9 @@ def build(channels: int) -> nn.Sequential:
         A module from (N, channels, H, W) to the same shape, H and W multiples of 8, output unbounded.
     """
     network = nn.Sequential(
-        *_convolution(channels, 32),
-        nn.MaxPool2d(2),
-        *_convolution(32, 64),
-        nn.MaxPool2d(2),
-        *_convolution(64, 128),
-        nn.MaxPool2d(2),
+        *keras_layers.pooled_convolution(channels, 32),
+        *keras_layers.pooled_convolution(32, 64),
+        *keras_layers.pooled_convolution(64, 128),
         *_convolution(128, 128),
         nn.Upsample(scale_factor=2, mode="nearest"),
         *_convolution(128, 64),

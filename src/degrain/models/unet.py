@@ -15,6 +15,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from degrain.models.transposed import ConvTranspose2d, conv_transpose2d
+
 # Rows: luminance, red-blue, green against the others; orthonormal.
 OPPONENT = torch.tensor([[1 / 3, 1 / 3, 1 / 3], [1 / 2, 0, -1 / 2], [1 / 6, -2 / 6, 1 / 6]])
 OPPONENT = OPPONENT / OPPONENT.norm(dim=1, keepdim=True)
@@ -39,7 +41,7 @@ class UNet(nn.Module):
         self.encode = Residual(width)
         self.down = nn.Conv2d(width, 2 * width, kernel_size=2, stride=2)
         self.middle = Residual(2 * width)
-        self.up = nn.ConvTranspose2d(2 * width, width, kernel_size=2, stride=2)
+        self.up = ConvTranspose2d(2 * width, width, kernel_size=2, stride=2)
         self.decode = Residual(width)
         self.tail = nn.Conv2d(width, 4 * channels, kernel_size=3, padding=1)
         nn.init.zeros_(self.tail.weight)
@@ -51,7 +53,7 @@ class UNet(nn.Module):
         full = self.encode(self.head(F.conv2d(images - 0.5, transform, stride=2)))
         half = self.middle(self.down(full))
         noise = self.tail(self.decode(self.up(half) + full))
-        return images + F.conv_transpose2d(noise, transform, stride=2)
+        return images + conv_transpose2d(noise, transform, None, stride=2)
 
 
 class Residual(nn.Module):

@@ -77,6 +77,8 @@ def joined() -> Iterator[Group]:
     if world == 1:
         yield ALONE
         return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(environment.local_rank())
     distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield Group(distributed.get_rank(), world)

@@ -101,7 +101,7 @@ def code_digest(model: str) -> str:
     sources = [
         *sorted((package / "training").glob("*.py")),
         *sorted((package / "noise").glob("*.py")),
-        *(package / "models" / f"{name}.py" for name in (model, "catalog", "keras_layers")),
+        *(package / "models" / f"{name}.py" for name in (model, "catalog", "keras_layers", "transposed")),
         package / "evaluation" / "metrics.py",
         package / "depth.py",
         package / "images" / "store.py",

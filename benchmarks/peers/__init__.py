@@ -1,0 +1,1 @@
+"""What runs in the environment of the peers (`make bench-peers`), which of degrain's dependencies has PyTorch alone."""

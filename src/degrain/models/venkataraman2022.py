@@ -1,0 +1,37 @@
+"""The CAE of P. Venkataraman, "Image denoising using convolutional autoencoder", VIT, 2022.
+
+Two 3x3 convolutions of 32 filters, each with 2x2 max-pooling behind it, two transposed convolutions of stride 2, and a
+last convolution with a sigmoid. The report's table prints a transposed kernel of 2, which would give 18,113 parameters;
+its total, 28,353, needs 3. Its code is larger than a gray image: 32 numbers for each 4x4 pixels.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from degrain.models import keras_layers
+
+FILTERS = 32
+
+
+def build(channels: int) -> nn.Sequential:
+    """Build the network.
+
+    Args:
+        channels: 1 for gray or 3 for color; 1 gives 28,353 parameters.
+
+    Returns:
+        A module from (N, channels, H, W) to the same shape, H and W multiples of 4, output in (0, 1).
+    """
+    network = nn.Sequential(
+        *keras_layers.pooled_convolution(channels, FILTERS),
+        *keras_layers.pooled_convolution(FILTERS, FILTERS),
+        keras_layers.DoublingConv2d(FILTERS, FILTERS),
+        nn.ReLU(),
+        keras_layers.DoublingConv2d(FILTERS, FILTERS),
+        nn.ReLU(),
+        nn.Conv2d(FILTERS, channels, kernel_size=3, padding=1),
+        nn.Sigmoid(),
+    )
+    keras_layers.initialize(network)
+    return network
