@@ -56,6 +56,7 @@ def listen(worker: processes._Worker, seconds: float) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda settings: settings.get("label", settings["name"]))
 def test_trials_that_are_killed_at_random_end_with_the_same_bits(
     store: PatchStore, make_params: Callable[..., Params], tmp_path: Path, optimizer: dict[str, Any]
