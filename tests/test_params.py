@@ -38,6 +38,15 @@ def test_the_shipped_study_loads() -> None:
         ({"train": {"epochs": "many"}}, "train.epochs is 'many': should be a valid integer"),
         ({"train": {"losses": ["mse", "mse"]}}, "losses: mse stands there twice"),
         ({"train": {"optimizers": ["adam", "adam"]}}, "optimizers: adam stands there twice"),
+        (
+            {
+                "train": {
+                    "optimizers": ["adam", {"name": "sgd", "label": "adam-mse"}],
+                    "losses": ["mae", {"name": "sum", "terms": [{"name": "mse"}, {"name": "mae"}]}],
+                }
+            },
+            "two cells are both called sinha2018-adam-mse-mae",
+        ),
         ({"prepare": {"noise": {"sigma": -1}}}, "prepare.noise.sigma is -1: should be greater than 0"),
         ({"prepare": {"noise": {"sigma": [50, 5]}}}, "sigma: a range is [least, most], not [50.0, 5.0]"),
         ({"prepare": {"noise": {"kind": "gausian"}}}, "kind is 'gausian': there is none; did you mean 'gaussian'?"),

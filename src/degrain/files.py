@@ -62,9 +62,18 @@ def new_file(target: Path) -> Iterator[Path]:
     with _partial(target) as partial:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
+        flush(partial)
         partial.replace(target)
+        flush(target.parent)
+
+
+def flush(path: Path) -> None:
+    """Have the disk hold what was written to a file, or which names a folder has."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

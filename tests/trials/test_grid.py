@@ -20,7 +20,7 @@ from degrain.images.store import PatchStore
 from degrain.params import LossParams, OptimizerParams, Params
 from degrain.training import trial as trial_module
 from degrain.training.trial import Place, Trial, expand
-from degrain.trials import grid
+from degrain.trials import grid, listing
 from degrain.trials.ledger import Busy, Ledger
 from degrain.trials.records import read_trials
 from tests.trials.conftest import CPU, weights
@@ -155,6 +155,67 @@ def test_a_trial_that_fails_is_tried_again_then_given_up_and_takes_no_other_with
     # It was given up: asking again costs nothing.
     assert grid.run(trials, store, CPU, ledger, tmp_path / "out") == [recorded[trial.name] for trial in trials]
     assert len((ledger.folder / "attempts").read_text()) == 2 * (retries + 1)
+
+
+def dying_afterwards(*told: Any) -> None:
+    """Train, and then die in a way that looks like a failure."""
+    grid._train(*told, grid.ALONE)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_dies_after_its_work_is_no_failure(
+    store: PatchStore, trials: list[Trial], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grid, "train", dying_afterwards)
+    recorded = grid.run(trials, store, CPU, Ledger(tmp_path / "ledger"), tmp_path / "out")
+    assert [trial["state"] for trial in recorded] == ["done", "done"]
+    assert len(weights(tmp_path / "out")) == 2
+
+
+def terminated_once(trial: Trial, key: str, store: PatchStore, device: Any, ledger: Ledger, *told: Any) -> None:
+    """Train, but for the first time, when somebody ends this process politely."""
+    mark = ledger.folder / f"{trial.name}.mark"
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGTERM)
+    grid.train(trial, key, store, device, ledger, *told)
+
+
+def test_a_worker_that_somebody_ended_is_started_again(
+    store: PatchStore, trials: list[Trial], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grid, "train", terminated_once)
+    ledger = Ledger(tmp_path / "ledger")
+    ledger.folder.mkdir()
+    recorded = grid.run(trials, store, CPU, ledger, tmp_path / "out")
+    assert [(trial["state"], trial["failures"]) for trial in recorded] == [("done", [])] * 2
+
+
+def test_trials_that_are_reused_take_the_names_of_the_study(
+    store: PatchStore, make_trials: Make, tmp_path: Path
+) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    for label in ("old", "new"):
+        optimizer, loss = ({"name": name, "label": f"{label}-{name}"} for name in ("adam", "mse"))
+        trials = make_trials(optimizers=[optimizer], losses=[loss])
+        (recorded,) = grid.run(trials, store, CPU, ledger, tmp_path / "out")
+        assert (recorded["optimizer"], recorded["loss"]) == (f"{label}-adam", f"{label}-mse")
+    assert len([path for path in ledger.folder.iterdir() if path.is_dir()]) == 1
+
+
+def test_cleaning_removes_what_is_old_and_nothing_else_of_the_trial(
+    store: PatchStore, trials: list[Trial], tmp_path: Path
+) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    grid.run(trials[:1], store, CPU, ledger, tmp_path / "out")
+    key = grid.key_of(trials[0], store, CPU)
+    damaged = ledger.folder / f"{key}.damaged"
+    damaged.mkdir()
+    os.utime(damaged, (0, 0))
+    assert [(row.folder, row.state) for row in listing.clean(ledger, 30, dry=False)] == [(damaged.name, "damaged")]
+    assert not damaged.exists()
+    assert [(row.key, row.state) for row in listing.rows(ledger)] == [(key, "done")]
+    assert ledger.find(key)
 
 
 def test_what_a_trial_leaves_is_complete(store: PatchStore, trials: list[Trial], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -146,4 +147,9 @@ class TrainParams(Section):
             twice = sorted({str(value) for value in values if values.count(value) > 1})  # type: ignore[attr-defined]
             if twice:
                 raise ValueError(f"{axis}: {', '.join(twice)} stands there twice")
+        pairs = itertools.product(axes["optimizers"], axes["losses"])  # type: ignore[call-overload]
+        names = [f"{model}-{optimizer}-{loss}" for optimizer, loss in pairs for model in self.models]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two cells are both called {name}; a label tells them apart")
         return self

@@ -84,7 +84,7 @@ class Checkpoints:
         try:
             content = read(self._folder, self._key)
             tensors = _tensors(self._folder, content)
-        except (DataError, OSError, KeyError, TypeError, SafetensorError) as error:
+        except (DataError, FileNotFoundError, KeyError, TypeError, SafetensorError) as error:
             aside = self._set_aside()
             log.warning("the checkpoint of trial %s is not trusted (%s); it is now in %s", self._key, error, aside)
             return False

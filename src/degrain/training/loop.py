@@ -106,7 +106,7 @@ def train(
                 checkpoints.save(state)
             _stop_if(stop)
 
-        speed = (batches.patches_per_epoch - first * batches.batch_size) / (time.perf_counter() - started)
+        speed = max(0, batches.patches_per_epoch - first * batches.batch_size) / (time.perf_counter() - started)
         _check_weights(state, epoch)
         val_loss, val_psnr = validate(denoiser, held_out, loss_of) if group.rank == 0 else (0.0, 0.0)
         val_loss, val_psnr = group.tell(val_loss, val_psnr)

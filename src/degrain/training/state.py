@@ -25,7 +25,7 @@ class Epoch:
         val_loss: The same loss on the validation split, after the epoch.
         val_psnr: Mean PSNR of the validation patches, in dB, by the metric protocol.
         rate: Learning rate of its last step, of the first parameter group.
-        images_per_second: Training speed, validation not counted.
+        images_per_second: Training speed, validation not counted; of what was trained in this run.
     """
 
     epoch: int

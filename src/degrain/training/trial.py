@@ -91,7 +91,10 @@ class Trial:
         described = self.describe(store)
         for title in ("name", "optimizer", "loss"):
             del described[title]
-        described |= asdict(place) | {"code": code_digest(self.model), "torch": importlib.metadata.version("torch")}
+        if place.device != "cpu":
+            del described["threads"]
+        versions = {name: importlib.metadata.version(name) for name in ("torch", "numpy", "albumentations")}
+        described |= asdict(place) | {"code": code_digest(self.model), **versions}
         return files.digest(described)[:20]
 
 
@@ -102,6 +105,7 @@ def code_digest(model: str) -> str:
         *sorted((package / "training").glob("*.py")),
         *sorted((package / "noise").glob("*.py")),
         *(package / "models" / f"{name}.py" for name in (model, "catalog", "keras_layers", "transposed")),
+        package / "params" / "noise.py",
         package / "evaluation" / "metrics.py",
         package / "depth.py",
         package / "images" / "store.py",

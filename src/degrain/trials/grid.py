@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 
 from degrain import console, environment, files
-from degrain.errors import Diverged
+from degrain.errors import Diverged, Stopped
 from degrain.images.store import PatchStore
 from degrain.training import loop, precision
 from degrain.training.checkpoints import Checkpoints
@@ -22,7 +23,7 @@ from degrain.training.state import Epoch, State
 from degrain.training.trial import Place, Trial
 from degrain.trials import processes
 from degrain.trials.board import Board, ended
-from degrain.trials.ledger import Ledger
+from degrain.trials.ledger import Busy, Ledger
 from degrain.trials.records import DIVERGED, DONE, FAILED, TRIAL
 
 log = logging.getLogger(__name__)
@@ -58,19 +59,28 @@ def run(
 
         def failed(name: str, reason: str, trace: str) -> bool:
             """Try again, or give up."""
-            trial, key, *_ = jobs[name]
             log.debug("%s", trace)
-            failures = ledger.fail(key, reason)
-            again = failures <= trial.params.retries
-            board.failed(name, reason, again)
-            if not again:
-                outcome = {"state": FAILED, "reason": f"given up after {failures} failures, the last: {reason}"}
-                ended(name, _record(ledger, key, trial, store, device, None, outcome))
-            return again
+            trial, key, *_ = jobs[name]
+            try:
+                with ledger.claimed(key):
+                    if ledger.find(key):  # its process has died after its work was done
+                        board.show(name, files.read_json(ledger.folder / key / TRIAL))
+                        return False
+                    failures = ledger.fail(key, reason)
+                    again = failures <= trial.params.retries
+                    board.failed(name, reason, again)
+                    if not again:
+                        outcome = {"state": FAILED, "reason": f"given up after {failures} failures, the last: {reason}"}
+                        ended(name, _record(ledger, key, trial, store, device, None, outcome))
+                    return again
+            except Busy:
+                return True
 
-        processes.run(train, jobs, _side_by_side(trials, device), board.show, failed, stop)
-        stop.check()
-    return lay_out(keys, ledger, target)
+        # NOTE: again, should somebody have stopped a worker, or have removed an entry meanwhile.
+        while left := {name: job for name, job in jobs.items() if ledger.find(keys[name]) is None}:
+            processes.run(train, left, _side_by_side(trials, device), board.show, failed, stop)
+            stop.check()
+    return lay_out(trials, keys, ledger, target)
 
 
 def run_together(
@@ -96,13 +106,17 @@ def run_together(
         board = Board(bars, trials)
         for trial in trials:
             key = keys[trial.name]
-            (found,) = group.tell(first and _reused(trial.name, key, ledger))
-            if found:
-                continue
-            work = train if first else _assist
-            work(trial, key, store, device, ledger, partial(board.show, trial.name), stop, group)
-        stop.check()
-    return lay_out(keys, ledger, target) if first else []
+            with ledger.claimed(key, wait=True) if first else nullcontext():
+                (found,) = group.tell(first and _reused(trial.name, key, ledger))
+                if found:
+                    continue
+                work = _train if first else _assist
+                try:
+                    work(trial, key, store, device, ledger, partial(board.show, trial.name), stop, group)
+                except Stopped:
+                    stop.check()
+                    raise
+    return lay_out(trials, keys, ledger, target) if first else []
 
 
 def _assist(
@@ -135,7 +149,6 @@ def train(
     ledger: Ledger,
     tell: Callable[[Any], None],
     stopping: Callable[[], bool],
-    group: Group = ALONE,
 ) -> None:
     """Train one trial, from its checkpoint on if there is one, and enter it in the ledger.
 
@@ -147,61 +160,76 @@ def train(
         ledger: Where it is remembered.
         tell: Called with each epoch and, at the end, with what is recorded of the trial.
         stopping: Asked after every step whether to stop.
-        group: The processes that train it together; all but rank 0 keep silent.
 
     Raises:
         OutputError: The ledger cannot be written.
         Busy: Another process is training it.
         Stopped: It was asked to stop.
     """
-    environment.prepare_torch(device.type, trial.params.threads, trial.params.deterministic)
-    with ledger.claimed(key) as unfinished:
+    with ledger.claimed(key):
         if ledger.find(key):
+            ledger.forget_unfinished(key)
             tell(files.read_json(ledger.folder / key / TRIAL))
-            return
-        ledger.begin(key, trial.describe(store))
-        checkpoints = Checkpoints(unfinished, key, trial.params.checkpoint_seconds)
-        history: list[Epoch] = []
-
-        def after_epoch(epoch: Epoch) -> None:
-            history.append(epoch)
-            tell(epoch)
-
-        state, outcome = None, {"state": DONE, "reason": ""}
-        try:
-            state = loop.train(
-                trial,
-                store,
-                device,
-                checkpoints=checkpoints,
-                after_epoch=after_epoch,
-                stopping=stopping,
-                group=group,
-            )
-        except Diverged as error:
-            outcome = {"state": DIVERGED, "reason": str(error)}
-        tell(_record(ledger, key, trial, store, device, state, outcome, history))
+        else:
+            _train(trial, key, store, device, ledger, tell, stopping, ALONE)
 
 
-def lay_out(keys: dict[str, str], ledger: Ledger, target: Path) -> list[dict[str, Any]]:
+def _train(
+    trial: Trial,
+    key: str,
+    store: PatchStore,
+    device: torch.device,
+    ledger: Ledger,
+    tell: Callable[[Any], None],
+    stopping: Callable[[], bool],
+    group: Group,
+) -> None:
+    """Do so with the trial claimed."""
+    environment.prepare_torch(device.type, trial.params.threads, trial.params.deterministic)
+    ledger.begin(key, trial.describe(store))
+    history: list[Epoch] = []
+
+    def after_epoch(epoch: Epoch) -> None:
+        history.append(epoch)
+        tell(epoch)
+
+    state, outcome = None, {"state": DONE, "reason": ""}
+    try:
+        state = loop.train(
+            trial,
+            store,
+            device,
+            checkpoints=Checkpoints(ledger.unfinished(key), key, trial.params.checkpoint_seconds),
+            after_epoch=after_epoch,
+            stopping=stopping,
+            group=group,
+        )
+    except Diverged as error:
+        outcome = {"state": DIVERGED, "reason": str(error)}
+    tell(_record(ledger, key, trial, store, device, state, outcome, history))
+
+
+def lay_out(trials: Sequence[Trial], keys: dict[str, str], ledger: Ledger, target: Path) -> list[dict[str, Any]]:
     """Copy trials out of the ledger.
 
     Args:
-        keys: For each name its key.
-        ledger: Where the trials are.
+        trials: Which.
+        keys: Of each, by its name.
+        ledger: Where they are.
         target: Folder with one folder per trial; what stood there is replaced.
 
     Returns:
         The trial.json of every trial.
     """
     recorded = []
-    with files.new_folder(target) as folder:
-        for name, key in keys.items():
-            shutil.copytree(ledger.folder / key, folder / name)
-            # NOTE: a trial may have been trained under another name, as when the study had a single seed.
-            recorded.append(files.read_json(folder / name / TRIAL) | {"name": name})
+    with FileLock(ledger.folder / "layout.lock"), files.new_folder(target) as folder:
+        for trial in trials:
+            shutil.copytree(ledger.folder / keys[trial.name], folder / trial.name)
+            # NOTE: a trial may have been trained under other names, which are not part of its key.
+            names = {"name": trial.name, "optimizer": trial.optimizer.title, "loss": trial.loss.title}
+            recorded.append(files.read_json(folder / trial.name / TRIAL) | names)
             del recorded[-1]["digest"]
-            files.write_json(folder / name / TRIAL, recorded[-1])
+            files.write_json(folder / trial.name / TRIAL, recorded[-1])
     return recorded
 
 

@@ -19,7 +19,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +59,19 @@ class Ledger:
             return entry
         aside = entry.with_name(f"{key}.damaged")
         shutil.rmtree(aside, ignore_errors=True)
-        entry.replace(aside)
+        with suppress(FileNotFoundError):  # another process may have set it aside
+            entry.replace(aside)
+            os.utime(aside)
         log.warning("ledger entry %s is damaged; it is set aside as %s and trained again", key, aside)
         return None
 
     @contextmanager
-    def claimed(self, key: str) -> Iterator[Path]:
+    def claimed(self, key: str, wait: bool = False) -> Iterator[Path]:
         """Keep other processes from training the same trial; a process that dies gives it back.
+
+        Args:
+            key: Of the trial.
+            wait: Whether to wait for another process.
 
         Yields:
             The folder of what is not finished yet.
@@ -76,7 +82,7 @@ class Ledger:
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = self.folder / f"{key}.lock"
         try:
-            with FileLock(lock, timeout=0):
+            with FileLock(lock, timeout=-1 if wait else 0):
                 yield self.unfinished(key)
         except Timeout:
             raise Busy(key) from None
@@ -140,19 +146,27 @@ class Ledger:
             hashes = {path.name: files.sha256(path) for path in sorted(partial.iterdir())}
             content = {"key": key, **described, "ended": time.time(), "sha256": hashes}
             files.write_json(partial / TRIAL, content | {"digest": files.digest(content)})
+            # NOTE: the checkpoint goes next, so this must be on the disk.
+            for path in (*partial.iterdir(), partial):
+                files.flush(path)
+        files.flush(self.folder)
+        self.forget_unfinished(key)
+
+    def forget_unfinished(self, key: str) -> None:
+        """Remove what a trial left while it was not finished."""
         shutil.rmtree(self.unfinished(key), ignore_errors=True)
 
-    def remove(self, key: str) -> None:
-        """Forget a trial, whatever there is of it.
+    def remove(self, key: str, folder: Path) -> None:
+        """Remove one folder of a trial.
 
         Raises:
             Busy: A process is training it.
         """
-        with self.claimed(key) as unfinished:
-            for path in (self.folder / key, unfinished, self.folder / f"{key}.damaged"):
-                shutil.rmtree(path, ignore_errors=True)
-            # NOTE: a lock's file is removed while it is held, or another process could lock a file that is gone.
-            (self.folder / f"{key}.lock").unlink(missing_ok=True)
+        with self.claimed(key):
+            shutil.rmtree(folder, ignore_errors=True)
+            if not any(path.is_dir() for path in self.folder.glob(f"{key}*")):
+                # NOTE: a lock's file is removed while it is held, or another process could lock a file that is gone.
+                (self.folder / f"{key}.lock").unlink(missing_ok=True)
 
 
 def _write_history(path: Path, history: Sequence[Any]) -> None:

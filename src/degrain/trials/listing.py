@@ -21,7 +21,8 @@ class Row:
     """One trial of the ledger.
 
     Attributes:
-        key: Its folder in the ledger.
+        folder: Its name in the ledger.
+        key: What it begins with.
         name: Model, optimizer, loss and seed.
         state: running, stopped (it goes on when it is asked for again), done, diverged, failed, or damaged.
         epochs_done: Whole epochs.
@@ -33,6 +34,7 @@ class Row:
         idle_days: Since it was trained or taken from the ledger last.
     """
 
+    folder: str
     key: str
     name: str
     state: str
@@ -68,7 +70,7 @@ def clean(ledger: Ledger, days: float, dry: bool) -> list[Row]:
         What was, or would be, removed.
     """
     old = [row for row in rows(ledger) if row.idle_days >= days and row.state != "running"]
-    return [row for row in old if dry or _remove(ledger, row.key)]
+    return [row for row in old if dry or _remove(ledger, row)]
 
 
 def retry(ledger: Ledger, names: Collection[str]) -> list[Row]:
@@ -84,12 +86,12 @@ def retry(ledger: Ledger, names: Collection[str]) -> list[Row]:
     Raises:
         ParamsError: There is no such trial that did not get done.
     """
-    bad = [row for row in rows(ledger) if row.reason and row.state not in ("running", "stopped")]
+    bad = [row for row in rows(ledger) if row.reason and row.state not in ("running", "stopped", "damaged")]
     for name in names:
         if name not in {row.name for row in bad}:
             raise ParamsError(f"no trial {name!r} failed or diverged{nearest(name, [row.name for row in bad])}")
     chosen = [row for row in bad if (row.name in names if names else row.state == FAILED)]
-    return [row for row in chosen if _remove(ledger, row.key)]
+    return [row for row in chosen if _remove(ledger, row)]
 
 
 def _folders(ledger: Ledger) -> Iterator[Path]:
@@ -98,9 +100,9 @@ def _folders(ledger: Ledger) -> Iterator[Path]:
             yield path
 
 
-def _remove(ledger: Ledger, key: str) -> bool:
+def _remove(ledger: Ledger, row: Row) -> bool:
     try:
-        ledger.remove(key)
+        ledger.remove(row.key, ledger.folder / row.folder)
     except Busy:
         return False
     return True
@@ -115,9 +117,9 @@ def _row(ledger: Ledger, path: Path) -> Row:
             return _unfinished(ledger, key, path, trial, idle)
         state = "damaged" if path.suffix else trial["state"]
         told = trial["epochs_done"], trial["epochs"], trial["val_psnr"], trial["seconds"], None, trial["reason"]
-        return Row(key, trial["name"], state, *told, idle)
+        return Row(path.name, key, trial["name"], state, *told, idle)
     except (DataError, KeyError, TypeError, AttributeError):
-        return Row(key, "?", "damaged", 0, 0, None, None, None, "its trial.json cannot be read", idle)
+        return Row(path.name, key, "?", "damaged", 0, 0, None, None, None, "its trial.json cannot be read", idle)
 
 
 def _unfinished(ledger: Ledger, key: str, path: Path, trial: dict[str, Any], idle: float) -> Row:
@@ -126,8 +128,8 @@ def _unfinished(ledger: Ledger, key: str, path: Path, trial: dict[str, Any], idl
     try:
         checkpoint = files.read_json(path / CHECKPOINT)
     except DataError:
-        return Row(key, trial["name"], state, 0, trial["epochs"], None, None, None, reason, idle)
+        return Row(path.name, key, trial["name"], state, 0, trial["epochs"], None, None, None, reason, idle)
     history, spent = checkpoint["history"], checkpoint["seconds"]
     left = spent * (checkpoint["steps"] / checkpoint["step"] - 1)
     psnr = history[-1]["val_psnr"] if history else None
-    return Row(key, trial["name"], state, len(history), trial["epochs"], psnr, spent, left, reason, idle)
+    return Row(path.name, key, trial["name"], state, len(history), trial["epochs"], psnr, spent, left, reason, idle)

@@ -9,8 +9,7 @@ import signal
 import threading
 import time
 import traceback
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import forkserver
@@ -24,7 +23,7 @@ from degrain.errors import DegrainError, Stopped
 from degrain.trials.ledger import Busy
 
 # How long a process may take to finish its step and save, once asked to stop.
-PATIENCE = 60.0  # seconds
+PATIENCE = 300.0  # seconds
 
 Tell = Callable[[Any], None]
 Job = Callable[..., None]
@@ -106,17 +105,17 @@ def run(
     Raises:
         DegrainError: Whatever of that kind a job raised: the others would meet it, too, so they are asked to stop.
     """
-    waiting, running = deque(jobs), dict[Connection, _Worker]()
+    waiting, running = _Queue(jobs), dict[Connection, _Worker]()
     refusal: DegrainError | None = None
     try:
         while running or (waiting and not stop() and not refusal):
-            while waiting and len(running) < workers and not stop() and not refusal:
-                worker = _start(function, waiting.popleft(), jobs)
+            while len(running) < workers and not stop() and not refusal and (name := waiting.take()):
+                worker = _start(function, name, jobs)
                 running[worker.news] = worker
             if stop() or refusal:
                 for worker in running.values():
                     worker.ask_to_stop()
-            for news in wait(list(running), timeout=0.2):
+            for news in wait(list(running), timeout=0.2) if running else _nothing():
                 assert isinstance(news, Connection)  # noqa: S101  (nothing else is waited for)
                 worker = running[news]
                 if worker.listen(show):
@@ -124,15 +123,41 @@ def run(
                 del running[news]
                 refusal = refusal or worker.refusal
                 if worker.busy:
-                    waiting.append(worker.name)
-                    time.sleep(0 if running else 1)
+                    waiting.put(worker.name, after=1.0)
                 elif worker.problem and not (stop() or refusal) and failed(worker.name, *worker.problem):
-                    waiting.append(worker.name)
+                    waiting.put(worker.name)
     finally:
         for worker in running.values():
             worker.process.kill()
     if refusal:
         raise refusal
+
+
+class _Queue:
+    """Names of jobs that are to be started, in order, some of them not before a certain time."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = [(0.0, name) for name in names]
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def put(self, name: str, after: float = 0.0) -> None:
+        """Add a name, to be taken after so many seconds."""
+        self._names.append((time.monotonic() + after, name))
+
+    def take(self) -> str | None:
+        """Take the first name whose time has come."""
+        for place, (when, name) in enumerate(self._names):
+            if when <= time.monotonic():
+                del self._names[place]
+                return name
+        return None
+
+
+def _nothing() -> list[Any]:
+    time.sleep(0.1)
+    return []
 
 
 @dataclass
