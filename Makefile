@@ -26,7 +26,7 @@ repro: $(READY) ## Run the study in params.yaml from download to registration; d
 	@degrain check
 	dvc repro
 
-test: $(READY) ## Run the tests (four minutes on two cores)
+test: $(READY) ## Run the tests (eight minutes on two cores)
 	pytest -n 2 --dist loadgroup -m "not slow"
 
 test-slow: $(READY) ## Run the tests that take whole runs of the pipeline
