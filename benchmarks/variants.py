@@ -21,7 +21,7 @@ WAYS: Mapping[str, Way] = {
     "freed memory given back": Way(keep_memory=False),
     "contiguous": Way(channels_last=False),
     "contiguous, freed memory given back": Way(channels_last=False, keep_memory=False),
-    "fresh memory not filled with NaN": Way(fill=False),
+    "fresh memory filled with NaN": Way(fill=True),
     "algorithms that need not be deterministic": Way(deterministic=False),
     "fused Adam": Way(fused=True),
     "bfloat16": Way(bfloat16=True),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import math
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -50,7 +49,6 @@ class Checkpoints:
             OutputError: The folder cannot be written; the checkpoint before is still whole.
         """
         tensors, facts = state.parted()
-        layouts = sorted(name for name, value in tensors.items() if _is_channels_last(value))
         whole = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
         name = f"{state.step:09d}.safetensors"
         with files.new_file(self._folder / name) as partial:
@@ -59,7 +57,6 @@ class Checkpoints:
             "key": self._key,
             "file": name,
             "sha256": hashlib.sha256(whole).hexdigest(),
-            "channels_last": layouts,
             **facts,
         }
         files.write_json(self._folder / CHECKPOINT, content | {"digest": files.digest(content)})
@@ -120,12 +117,5 @@ def _tensors(folder: Path, content: dict[str, Any]) -> dict[str, torch.Tensor]:
     whole = (folder / content["file"]).read_bytes()
     if hashlib.sha256(whole).hexdigest() != content["sha256"]:
         raise DataError("its tensors have another hash")
-    tensors = load(whole)
-    # NOTE: the layout in memory decides which instructions work on a tensor, and so its last bits.
-    for name in content["channels_last"]:
-        tensors[name] = tensors[name].contiguous(memory_format=torch.channels_last)
+    tensors: dict[str, torch.Tensor] = load(whole)
     return tensors
-
-
-def _is_channels_last(value: torch.Tensor) -> bool:
-    return value.dim() == 4 and math.prod(value.shape) > 0 and not value.is_contiguous()

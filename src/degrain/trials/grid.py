@@ -241,12 +241,9 @@ def _reused(name: str, key: str, ledger: Ledger) -> bool:
     if recorded["state"] == DONE:
         log.info("%-28s already trained, taken from the ledger", name)
     else:
-        log.warning("%-28s %s before, not tried again (degrain trials retry): %s", name, *_end_of(recorded))
+        end = recorded["state"], recorded["reason"]
+        log.warning("%-28s %s before, not tried again (degrain trials retry): %s", name, *end)
     return True
-
-
-def _end_of(recorded: dict[str, Any]) -> tuple[str, str]:
-    return recorded["state"], recorded["reason"]
 
 
 def _side_by_side(trials: Sequence[Trial], device: torch.device) -> int:
