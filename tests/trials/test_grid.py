@@ -120,15 +120,15 @@ def test_a_trial_that_diverges_is_recorded_and_takes_no_other_with_it(
     assert list(weights(tmp_path / "trials")) == ["unet-adam-mse"]
 
 
-def crashing(trial: Trial, key: str, store: PatchStore, device: Any, ledger: Ledger, *told: Any) -> None:
+def crashing(job: grid.Job, *told: Any) -> None:
     """Train, but for Adadelta, which meets a bug, or kills its process."""
-    if trial.optimizer.name == "adadelta":
-        with (ledger.folder / "attempts").open("a") as file:
+    if job.trial.optimizer.name == "adadelta":
+        with (job.ledger.folder / "attempts").open("a") as file:
             file.write("x")
-        if trial.params.retries > 1:
+        if job.trial.params.retries > 1:
             os.kill(os.getpid(), signal.SIGKILL)
         raise ZeroDivisionError("a bug")
-    grid.train(trial, key, store, device, ledger, *told)
+    grid.train(job, *told)
 
 
 @pytest.mark.parametrize(("retries", "reason"), [(1, "ZeroDivisionError: a bug"), (2, "killed by SIGKILL")])
@@ -172,13 +172,13 @@ def test_a_process_that_dies_after_its_work_is_no_failure(
     assert len(weights(tmp_path / "out")) == 2
 
 
-def terminated_once(trial: Trial, key: str, store: PatchStore, device: Any, ledger: Ledger, *told: Any) -> None:
+def terminated_once(job: grid.Job, *told: Any) -> None:
     """Train, but for the first time, when somebody ends this process politely."""
-    mark = ledger.folder / f"{trial.name}.mark"
+    mark = job.ledger.folder / f"{job.trial.name}.mark"
     if not mark.exists():
         mark.touch()
         os.kill(os.getpid(), signal.SIGTERM)
-    grid.train(trial, key, store, device, ledger, *told)
+    grid.train(job, *told)
 
 
 def test_a_worker_that_somebody_ended_is_started_again(
@@ -306,7 +306,7 @@ def test_a_trial_that_another_process_trains_is_waited_for(
         ledger.claimed(key),
         pytest.raises(Busy),
     ):
-        grid.train(trials[0], key, store, CPU, ledger, lambda _: None, lambda: False)
+        grid.train(grid.Job(trials[0], key, store, CPU, ledger), lambda _: None, lambda: False)
 
 
 def test_a_full_disk_is_an_error_of_the_whole_grid(

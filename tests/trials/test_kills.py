@@ -31,8 +31,8 @@ OPTIMIZERS: list[dict[str, Any]] = [
 
 def start(trial: Trial, store: PatchStore, ledger: Ledger) -> processes._Worker:
     """Train in a process of its own, as a grid does."""
-    job = (trial, "key", store, CPU, ledger)
-    return processes._start(grid.train, "trial", {"trial": job})
+    job = grid.Job(trial, "key", store, CPU, ledger)
+    return processes._start(grid.train, "trial", {"trial": (job,)})
 
 
 def left(ledger: Ledger) -> tuple[bytes, str, dict[str, Any]]:

@@ -6,6 +6,7 @@ import logging
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,25 @@ from degrain.trials.ledger import Busy, Ledger
 from degrain.trials.records import DIVERGED, DONE, FAILED, TRIAL
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A trial that is to be trained.
+
+    Attributes:
+        trial: What to train.
+        key: Its key in the ledger.
+        store: What to train on.
+        device: Where to compute.
+        ledger: Where it is remembered.
+    """
+
+    trial: Trial
+    key: str
+    store: PatchStore
+    device: torch.device
+    ledger: Ledger
 
 
 def run(
@@ -53,31 +73,32 @@ def run(
     """
     keys = {trial.name: key_of(trial, store, device) for trial in trials}
     waiting = [trial for trial in trials if not _reused(trial.name, keys[trial.name], ledger)]
-    jobs = {trial.name: (trial, keys[trial.name], store, device, ledger) for trial in waiting}
+    jobs = {trial.name: Job(trial, keys[trial.name], store, device, ledger) for trial in waiting}
     with console.bars() as bars, processes.stoppable() as stop:
         board = Board(bars, waiting)
 
         def failed(name: str, reason: str, trace: str) -> bool:
             """Try again, or give up."""
             log.debug("%s", trace)
-            trial, key, *_ = jobs[name]
+            job = jobs[name]
+            key = job.key
             try:
                 with ledger.claimed(key):
                     if ledger.find(key):  # its process has died after its work was done
                         board.show(name, files.read_json(ledger.folder / key / TRIAL))
                         return False
                     failures = ledger.fail(key, reason)
-                    again = failures <= trial.params.retries
+                    again = failures <= job.trial.params.retries
                     board.failed(name, reason, again)
                     if not again:
                         outcome = {"state": FAILED, "reason": f"given up after {failures} failures, the last: {reason}"}
-                        ended(name, _record(ledger, key, trial, store, device, None, outcome))
+                        ended(name, _record(job, None, outcome))
                     return again
             except Busy:
                 return True
 
         # NOTE: again, should somebody have stopped a worker, or have removed an entry meanwhile.
-        while left := {name: job for name, job in jobs.items() if ledger.find(keys[name]) is None}:
+        while left := {name: (job,) for name, job in jobs.items() if ledger.find(keys[name]) is None}:
             processes.run(train, left, _side_by_side(trials, device), board.show, failed, stop)
             stop.check()
     return lay_out(trials, keys, ledger, target)
@@ -112,28 +133,20 @@ def run_together(
                     continue
                 work = _train if first else _assist
                 try:
-                    work(trial, key, store, device, ledger, partial(board.show, trial.name), stop, group)
+                    work(Job(trial, key, store, device, ledger), partial(board.show, trial.name), stop, group)
                 except Stopped:
                     stop.check()
                     raise
     return lay_out(trials, keys, ledger, target) if first else []
 
 
-def _assist(
-    trial: Trial,
-    key: str,
-    store: PatchStore,
-    device: torch.device,
-    ledger: Ledger,
-    _tell: Callable[[Any], None],
-    stopping: Callable[[], bool],
-    group: Group,
-) -> None:
+def _assist(job: Job, _tell: Callable[[Any], None], stopping: Callable[[], bool], group: Group) -> None:
     """What ranks other than the first do of `train`: all but keeping the ledger."""
-    environment.prepare_torch(device.type, trial.params.threads, trial.params.deterministic)
-    checkpoints = Checkpoints(ledger.unfinished(key), key, trial.params.checkpoint_seconds)
+    params = job.trial.params
+    environment.prepare_torch(job.device.type, params.threads, params.deterministic)
+    checkpoints = Checkpoints(job.ledger.unfinished(job.key), job.key, params.checkpoint_seconds)
     with suppress(Diverged):
-        loop.train(trial, store, device, checkpoints=checkpoints, stopping=stopping, group=group)
+        loop.train(job.trial, job.store, job.device, checkpoints=checkpoints, stopping=stopping, group=group)
 
 
 def key_of(trial: Trial, store: PatchStore, device: torch.device, group: Group = ALONE) -> str:
@@ -141,23 +154,11 @@ def key_of(trial: Trial, store: PatchStore, device: torch.device, group: Group =
     return trial.key(store, Place(device.type, precision.resolve(trial.params.precision, device), group.world))
 
 
-def train(
-    trial: Trial,
-    key: str,
-    store: PatchStore,
-    device: torch.device,
-    ledger: Ledger,
-    tell: Callable[[Any], None],
-    stopping: Callable[[], bool],
-) -> None:
+def train(job: Job, tell: Callable[[Any], None], stopping: Callable[[], bool]) -> None:
     """Train one trial, from its checkpoint on if there is one, and enter it in the ledger.
 
     Args:
-        trial: What to train.
-        key: Its key in the ledger.
-        store: What to train on.
-        device: Where to compute.
-        ledger: Where it is remembered.
+        job: Which.
         tell: Called with each epoch and, at the end, with what is recorded of the trial.
         stopping: Asked after every step whether to stop.
 
@@ -166,27 +167,19 @@ def train(
         Busy: Another process is training it.
         Stopped: It was asked to stop.
     """
-    with ledger.claimed(key):
-        if ledger.find(key):
-            ledger.forget_unfinished(key)
-            tell(files.read_json(ledger.folder / key / TRIAL))
+    with job.ledger.claimed(job.key):
+        if entry := job.ledger.find(job.key):
+            job.ledger.forget_unfinished(job.key)
+            tell(files.read_json(entry / TRIAL))
         else:
-            _train(trial, key, store, device, ledger, tell, stopping, ALONE)
+            _train(job, tell, stopping, ALONE)
 
 
-def _train(
-    trial: Trial,
-    key: str,
-    store: PatchStore,
-    device: torch.device,
-    ledger: Ledger,
-    tell: Callable[[Any], None],
-    stopping: Callable[[], bool],
-    group: Group,
-) -> None:
+def _train(job: Job, tell: Callable[[Any], None], stopping: Callable[[], bool], group: Group) -> None:
     """Do so with the trial claimed."""
-    environment.prepare_torch(device.type, trial.params.threads, trial.params.deterministic)
-    ledger.begin(key, trial.describe(store))
+    params = job.trial.params
+    environment.prepare_torch(job.device.type, params.threads, params.deterministic)
+    job.ledger.begin(job.key, job.trial.describe(job.store))
     history: list[Epoch] = []
 
     def after_epoch(epoch: Epoch) -> None:
@@ -196,17 +189,17 @@ def _train(
     state, outcome = None, {"state": DONE, "reason": ""}
     try:
         state = loop.train(
-            trial,
-            store,
-            device,
-            checkpoints=Checkpoints(ledger.unfinished(key), key, trial.params.checkpoint_seconds),
+            job.trial,
+            job.store,
+            job.device,
+            checkpoints=Checkpoints(job.ledger.unfinished(job.key), job.key, params.checkpoint_seconds),
             after_epoch=after_epoch,
             stopping=stopping,
             group=group,
         )
     except Diverged as error:
         outcome = {"state": DIVERGED, "reason": str(error)}
-    tell(_record(ledger, key, trial, store, device, state, outcome, history))
+    tell(_record(job, state, outcome, history))
 
 
 def lay_out(trials: Sequence[Trial], keys: dict[str, str], ledger: Ledger, target: Path) -> list[dict[str, Any]]:
@@ -251,21 +244,12 @@ def _side_by_side(trials: Sequence[Trial], device: torch.device) -> int:
     return max(1, environment.threads() // trials[0].params.threads) if device.type == "cpu" else 1
 
 
-def _record(
-    ledger: Ledger,
-    key: str,
-    trial: Trial,
-    store: PatchStore,
-    device: torch.device,
-    state: State | None,
-    outcome: dict[str, str],
-    history: Sequence[Epoch] = (),
-) -> dict[str, Any]:
+def _record(job: Job, state: State | None, outcome: dict[str, str], history: Sequence[Epoch] = ()) -> dict[str, Any]:
     """Enter a trial that has ended; return what was recorded."""
     kept = None
     if state:
-        kept = state.history[state.best_epoch - 1 if trial.params.keep == "best" else -1]
-    described = trial.describe(store) | {
+        kept = state.history[state.best_epoch - 1 if job.trial.params.keep == "best" else -1]
+    described = job.trial.describe(job.store) | {
         **outcome,
         "parameters": sum(weight.numel() for weight in state.network.parameters()) if state else None,
         "epochs_done": len(history),
@@ -276,10 +260,10 @@ def _record(
         "parts": state.parts if state else None,
         "seconds": round(state.seconds, 2) if state else None,
         "peak_memory_mb": environment.peak_memory_mb(),
-        "failures": ledger.failures(key),
-        "device": device.type,
-        "precision": precision.resolve(trial.params.precision, device),
+        "failures": job.ledger.failures(job.key),
+        "device": job.device.type,
+        "precision": precision.resolve(job.trial.params.precision, job.device),
         "torch": torch.__version__,
     }
-    ledger.record(key, described, history, state.finish().state_dict() if state else None)
+    job.ledger.record(job.key, described, history, state.finish().state_dict() if state else None)
     return described
