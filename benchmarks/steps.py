@@ -38,12 +38,13 @@ NETS = {
 
 @dataclass(frozen=True)
 class Way:
-    """How steps are computed; as it stands, as degrain does it in float32.
+    """How steps are computed; by default, as degrain does it in float32.
 
     Attributes:
         threads: Of each process.
         keep_memory: Whether glibc is told to keep freed memory.
         fill: Whether fresh memory is filled with NaN, as PyTorch does in deterministic mode; None leaves it alone.
+        fused: Whether Adam is PyTorch's fused one, or the one that it takes by default on the CPU.
     """
 
     threads: int = 1
@@ -53,7 +54,7 @@ class Way:
     deterministic: bool = True
     fill: bool | None = None
     compiled: bool = False
-    fused: bool = False
+    fused: bool = True
     bfloat16: bool = False
 
 
@@ -87,7 +88,7 @@ def stepper(net: Net, way: Way) -> Callable[[], None]:
     form = torch.channels_last if way.channels_last else torch.contiguous_format
     network = catalog.build(net.name, net.channels, net.size).to(memory_format=form)
     forward = torch.compile(network) if way.compiled else network
-    optimizer = torch.optim.Adam(network.parameters(), 1e-3, fused=way.fused or None)
+    optimizer = torch.optim.Adam(network.parameters(), 1e-3, fused=way.fused)
     clean = torch.rand(net.batch, net.channels, net.size, net.size).to(memory_format=form)
     noisy = clean + 0.1 * torch.randn_like(clean)
 
