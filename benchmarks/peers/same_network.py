@@ -12,23 +12,26 @@ from torch import nn
 from benchmarks.peers.keras_networks import NETWORKS
 from benchmarks.peers.task import Task
 from degrain.models import catalog
+from degrain.models.keras_layers import HalfTurned
 
 
 def transplant(network: nn.Module, model: keras.Model) -> None:
     """Give a Keras model the weights of a PyTorch network with the same layers in the same order."""
     takers = [layer for layer in model.layers if layer.trainable_weights]
     givers = [module for module in network.modules() if [*module.parameters(recurse=False)]]
+    turned = isinstance(network, HalfTurned)
     shape = None  # of the features in front of a dense layer, (H, W, C)
     for layer, module in zip(takers, givers, strict=True):
         weight, bias = (value.detach().numpy() for value in (module.weight, module.bias))
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            layer.set_weights([weight.transpose(2, 3, 1, 0), bias])
+            kernel = weight.transpose(2, 3, 1, 0)
+            layer.set_weights([kernel[::-1, ::-1] if turned else kernel, bias])
         elif isinstance(module, nn.BatchNorm2d):
             layer.set_weights([weight, bias, module.running_mean.numpy(), module.running_var.numpy()])
             shape = layer.output.shape[1:]
         else:
-            # NOTE: Keras flattens the channels last, PyTorch first.
-            order = np.arange(np.prod(shape)).reshape(shape[2], *shape[:2]).transpose(1, 2, 0).ravel()
+            # NOTE: a turned image has its pixels in reverse order.
+            order = np.arange(np.prod(shape)).reshape(shape)[::-1, ::-1].ravel()
             if len(bias) == len(order):
                 weight, bias = weight[order], bias[order]
             else:

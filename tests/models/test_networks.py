@@ -80,13 +80,13 @@ def test_batch_normalisation_has_kerass_defaults() -> None:
 
 def test_halving_pads_as_tensorflow_does() -> None:
     """'same' with stride 2 on an even size: output (i, j) sees input rows 2i .. 2i+2, one row of zeros at the end."""
-    layer = keras_layers.HalvingConv2d(1, 1)
+    layer = keras_layers.halving(1, 1)
     with torch.no_grad():
         image = torch.rand(1, 1, 6, 6)
-        output = layer(image)[0, 0]
+        output = keras_layers.HalfTurned(layer)(image)[0, 0]
         padded = np.zeros((7, 7))
         padded[:6, :6] = image[0, 0].numpy()
-        kernel, bias = layer.weight[0, 0].numpy(), layer.bias.item()  # type: ignore[union-attr]
+        kernel, bias = layer.weight[0, 0].flip(0, 1).numpy(), layer.bias.item()  # type: ignore[union-attr]
         expected = [
             [(padded[2 * i : 2 * i + 3, 2 * j : 2 * j + 3] * kernel).sum() + bias for j in range(3)] for i in range(3)
         ]
@@ -95,7 +95,7 @@ def test_halving_pads_as_tensorflow_does() -> None:
 
 def test_doubling_is_the_transpose_of_halving() -> None:
     """<halve(x), y> equals <x, double(y)> when both have the same kernel: the definition of a transposed layer."""
-    halve, double = keras_layers.HalvingConv2d(2, 3), keras_layers.DoublingConv2d(3, 2)
+    halve, double = keras_layers.halving(2, 3), keras_layers.doubling(3, 2)
     with torch.no_grad():
         double.weight.copy_(halve.weight)
         for layer in (halve, double):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import nn
 
 from degrain.models import keras_layers
-from degrain.models.transposed import ConvTranspose2d
+from degrain.models.convolutions import ConvTranspose2d
 
 FILTERS = (32, 64)
 LATENT = 16
@@ -29,18 +29,18 @@ def build(channels: int, size: int) -> nn.Sequential:
     """
     first, second = FILTERS
     side = size // 4
-    network = nn.Sequential(
-        keras_layers.HalvingConv2d(channels, first),
+    network = keras_layers.HalfTurned(
+        keras_layers.halving(channels, first),
         *_activation(first),
-        keras_layers.HalvingConv2d(first, second),
+        keras_layers.halving(first, second),
         *_activation(second),
-        nn.Flatten(),
+        keras_layers.Flatten(),
         nn.Linear(second * side * side, LATENT),
         nn.Linear(LATENT, second * side * side),
-        nn.Unflatten(1, (second, side, side)),
-        keras_layers.DoublingConv2d(second, second),
+        keras_layers.Unflatten(second, side),
+        keras_layers.doubling(second, second),
         *_activation(second),
-        keras_layers.DoublingConv2d(second, first),
+        keras_layers.doubling(second, first),
         *_activation(first),
         ConvTranspose2d(first, channels, kernel_size=3, padding=1),
         nn.Sigmoid(),
@@ -50,4 +50,4 @@ def build(channels: int, size: int) -> nn.Sequential:
 
 
 def _activation(channels: int) -> tuple[nn.Module, nn.Module]:
-    return nn.LeakyReLU(SLOPE), keras_layers.batch_norm(channels)
+    return nn.LeakyReLU(SLOPE, inplace=True), keras_layers.batch_norm(channels)

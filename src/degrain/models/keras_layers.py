@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from degrain.models.transposed import conv_transpose2d
+from degrain.models.convolutions import ConvTranspose2d
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
@@ -26,46 +25,58 @@ def initialize(network: nn.Module) -> None:
                 nn.init.zeros_(layer.bias)
 
 
+class HalfTurned(nn.Sequential):
+    """Layers that see images turned by 180 degrees; what comes out is turned back.
+
+    TensorFlow's 'same' with stride 2 pads an even-sized image behind, and a convolution that pads on all sides, as
+    PyTorch's does, then leaves the padding behind unused. So a network of Keras is one of PyTorch on the turned image,
+    with its kernels turned, and needs neither padded images nor padded kernels.
+    """
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Turn, compute, and turn back."""
+        outputs: torch.Tensor = super().forward(images.flip(2, 3))  # type: ignore[no-untyped-call]
+        return outputs.flip(2, 3)
+
+
+def halving(inputs: int, outputs: int) -> nn.Conv2d:
+    """Return Keras's 3x3 convolution of stride 2 with padding 'same', for images of even size, in `HalfTurned`."""
+    return nn.Conv2d(inputs, outputs, kernel_size=3, stride=2, padding=1)
+
+
+def doubling(inputs: int, outputs: int) -> ConvTranspose2d:
+    """Return Keras's 3x3 transposed convolution of stride 2 with padding 'same', in `HalfTurned`."""
+    return ConvTranspose2d(inputs, outputs, kernel_size=3, stride=2, padding=1, output_padding=1)
+
+
 def pooled_convolution(inputs: int, outputs: int) -> tuple[nn.Module, nn.Module, nn.Module]:
     """Return a 3x3 convolution with ReLU, then 2x2 max-pooling.
 
     The largest of four is taken before ReLU, which commutes with it and then has a quarter of the work.
     """
-    return nn.Conv2d(inputs, outputs, kernel_size=3, padding=1), nn.MaxPool2d(2), nn.ReLU()
+    return nn.Conv2d(inputs, outputs, kernel_size=3, padding=1), nn.MaxPool2d(2), nn.ReLU(inplace=True)
 
 
-class HalvingConv2d(nn.Conv2d):
-    """3x3 convolution of stride 2 that pads an even-sized image as TensorFlow's 'same' does: none before, one after.
-
-    Takes (N, in_channels, H, W) with even H and W, returns (N, out_channels, H/2, W/2).
-    """
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(in_channels, out_channels, kernel_size=3, stride=2)
+class Flatten(nn.Module):
+    """From (N, C, H, W) to (N, H * W * C), in the order in which Keras and the channels-last layout have them."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Convolve."""
-        return F.conv2d(images, _shifted(self.weight), self.bias, stride=2, padding=1)
+        """Flatten."""
+        return images.permute(0, 2, 3, 1).flatten(1)
 
 
-class DoublingConv2d(nn.ConvTranspose2d):
-    """3x3 transposed convolution of stride 2 with TensorFlow's 'same': no last row and column.
+class Unflatten(nn.Module):
+    """The reverse of `Flatten`.
 
-    Takes (N, in_channels, H, W), returns (N, out_channels, 2H, 2W).
+    Args:
+        channels: C.
+        side: H and W.
     """
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(in_channels, out_channels, kernel_size=3, stride=2)
+    def __init__(self, channels: int, side: int) -> None:
+        super().__init__()
+        self.shape = side, side, channels
 
-    def forward(self, images: torch.Tensor, output_size: list[int] | None = None) -> torch.Tensor:  # noqa: ARG002
-        """Convolve."""
-        return conv_transpose2d(images, _shifted(self.weight), self.bias, stride=2, padding=1)
-
-
-def _shifted(kernel: torch.Tensor) -> torch.Tensor:
-    """Put a row and a column of zeros before a kernel.
-
-    With one pixel of padding on all sides it then does what the kernel does with one behind, and padding a kernel costs
-    less than padding or cropping images.
-    """
-    return F.pad(kernel, (1, 0, 1, 0))
+    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+        """Unflatten."""
+        return numbers.view(-1, *self.shape).permute(0, 3, 1, 2)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import nn
 
 from degrain.models import keras_layers
+from degrain.models.convolutions import EnlargedConv2d
 
 
 def build(channels: int) -> nn.Sequential:
@@ -24,17 +25,13 @@ def build(channels: int) -> nn.Sequential:
         *keras_layers.pooled_convolution(channels, 32),
         *keras_layers.pooled_convolution(32, 64),
         *keras_layers.pooled_convolution(64, 128),
-        *_convolution(128, 128),
-        nn.Upsample(scale_factor=2, mode="nearest"),
-        *_convolution(128, 64),
-        nn.Upsample(scale_factor=2, mode="nearest"),
-        *_convolution(64, 32),
-        nn.Upsample(scale_factor=2, mode="nearest"),
-        nn.Conv2d(32, channels, kernel_size=3, padding=1),
+        nn.Conv2d(128, 128, kernel_size=3, padding=1),
+        nn.ReLU(inplace=True),
+        EnlargedConv2d(128, 64),
+        nn.ReLU(inplace=True),
+        EnlargedConv2d(64, 32),
+        nn.ReLU(inplace=True),
+        EnlargedConv2d(32, channels),
     )
     keras_layers.initialize(network)
     return network
-
-
-def _convolution(inputs: int, outputs: int) -> tuple[nn.Module, nn.Module]:
-    return nn.Conv2d(inputs, outputs, kernel_size=3, padding=1), nn.ReLU()

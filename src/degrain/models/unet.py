@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from degrain.models.transposed import ConvTranspose2d, conv_transpose2d
+from degrain.models.convolutions import ConvTranspose2d, conv_transpose2d
 
 # Rows: luminance, red-blue, green against the others; orthonormal.
 OPPONENT = torch.tensor([[1 / 3, 1 / 3, 1 / 3], [1 / 2, 0, -1 / 2], [1 / 6, -2 / 6, 1 / 6]])
@@ -70,5 +70,5 @@ class Residual(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Add the block's correction."""
-        correction: torch.Tensor = self.second(F.relu(self.first(features)))
+        correction: torch.Tensor = self.second(F.relu(self.first(features), inplace=True))
         return features + correction

@@ -10,6 +10,7 @@ from __future__ import annotations
 from torch import nn
 
 from degrain.models import keras_layers
+from degrain.models.convolutions import FewOutputsConv2d
 
 FILTERS = 32
 
@@ -23,14 +24,14 @@ def build(channels: int) -> nn.Sequential:
     Returns:
         A module from (N, channels, H, W) to the same shape, H and W multiples of 4, output in (0, 1).
     """
-    network = nn.Sequential(
+    network = keras_layers.HalfTurned(
         *keras_layers.pooled_convolution(channels, FILTERS),
         *keras_layers.pooled_convolution(FILTERS, FILTERS),
-        keras_layers.DoublingConv2d(FILTERS, FILTERS),
-        nn.ReLU(),
-        keras_layers.DoublingConv2d(FILTERS, FILTERS),
-        nn.ReLU(),
-        nn.Conv2d(FILTERS, channels, kernel_size=3, padding=1),
+        keras_layers.doubling(FILTERS, FILTERS),
+        nn.ReLU(inplace=True),
+        keras_layers.doubling(FILTERS, FILTERS),
+        nn.ReLU(inplace=True),
+        FewOutputsConv2d(FILTERS, channels),
         nn.Sigmoid(),
     )
     keras_layers.initialize(network)

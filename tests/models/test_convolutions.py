@@ -1,0 +1,127 @@
+"""Our convolutions and the layers of Keras's 'same' against PyTorch's own operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from degrain.models import keras_layers
+from degrain.models.convolutions import ConvTranspose2d, EnlargedConv2d, FewOutputsConv2d, conv_transpose2d
+from degrain.models.keras_layers import HalfTurned
+
+GEOMETRIES = [(3, 1, 1, 0), (3, 2, 0, 0), (3, 2, 1, 0), (3, 2, 1, 1), (4, 2, 1, 0), (2, 2, 0, 0), (5, 1, 2, 0)]
+
+
+@pytest.mark.parametrize("outputs", [1, 3, 4, 17])
+@pytest.mark.parametrize(("kernel", "stride", "padding", "behind"), GEOMETRIES)
+@pytest.mark.parametrize("sides", [(8, 12), (6, 7)], ids=["whole-blocks", "no-whole-blocks"])
+def test_it_is_the_transposed_convolution(
+    kernel: int, stride: int, padding: int, behind: int, outputs: int, sides: tuple[int, int]
+) -> None:
+    torch.manual_seed(kernel + stride)
+    images = torch.rand(2, 5, *sides, dtype=torch.float64, requires_grad=True)
+    weight = torch.rand(5, outputs, kernel, kernel, dtype=torch.float64, requires_grad=True)
+    bias = torch.rand(outputs, dtype=torch.float64, requires_grad=True)
+
+    def convolved(function: Callable[..., torch.Tensor]) -> list[torch.Tensor]:
+        return with_gradients(lambda: function(images, weight, bias, stride, padding, behind), images, weight, bias)
+
+    for ours, theirs in zip(convolved(conv_transpose2d), convolved(F.conv_transpose2d), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("outputs", [1, 3, 20])
+def test_enlarging_and_convolving_in_one(outputs: int) -> None:
+    torch.manual_seed(outputs)
+    layer = EnlargedConv2d(3, outputs).double()
+    images = torch.rand(2, 3, 6, 8, dtype=torch.float64, requires_grad=True)
+    known = images, *layer.parameters()
+
+    def in_two_steps() -> torch.Tensor:
+        return F.conv2d(F.interpolate(images, scale_factor=2), layer.weight, layer.bias, padding=1)
+
+    for ours, theirs in zip(
+        with_gradients(lambda: layer(images), *known), with_gradients(in_two_steps, *known), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("outputs", [1, 3, 20])
+def test_few_outputs_are_those_of_a_convolution(outputs: int) -> None:
+    torch.manual_seed(outputs)
+    layer = FewOutputsConv2d(3, outputs).double()
+    images = torch.rand(2, 3, 8, 4, dtype=torch.float64, requires_grad=True)
+    known = images, *layer.parameters()
+
+    def usual() -> torch.Tensor:
+        return F.conv2d(images, layer.weight, layer.bias, padding=1)
+
+    for ours, theirs in zip(with_gradients(lambda: layer(images), *known), with_gradients(usual, *known), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("outputs", [1, 3, 17])
+def test_channels_stay_last(outputs: int, dtype: torch.dtype) -> None:
+    """Also where there is one channel, which has both layouts: a convolution of another layout is much slower."""
+    images = torch.rand(2, 32, 8, 8, dtype=dtype).to(memory_format=torch.channels_last).requires_grad_()
+    weight = torch.rand(32, outputs, 3, 3, dtype=dtype, requires_grad=True)
+    output = conv_transpose2d(images, weight, None, padding=1)
+    output.backward(torch.rand(2, outputs, 8, 8, dtype=dtype))
+    assert images.grad is not None
+    for tensor in (output, images.grad):
+        assert tensor.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_its_gradients_are_right() -> None:
+    torch.manual_seed(0)
+    images = torch.rand(1, 2, 3, 4, dtype=torch.float64, requires_grad=True)
+    weight = torch.rand(2, 3, 3, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda *known: conv_transpose2d(*known, None, 2, 1), (images, weight))
+
+
+def test_it_computes_in_bfloat16_where_pytorch_would() -> None:
+    layer = ConvTranspose2d(3, 2, kernel_size=2, stride=2)
+    images = torch.rand(1, 3, 4, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        output = layer(images)
+    assert output.dtype == torch.bfloat16
+    torch.testing.assert_close(output.float(), layer(images), rtol=0.02, atol=0.02)
+
+
+def test_same_padding_is_that_of_tensorflow() -> None:
+    torch.manual_seed(0)
+    images = torch.rand(2, 3, 6, 8, dtype=torch.float64)
+    halving, doubling = keras_layers.halving(3, 4).double(), keras_layers.doubling(3, 4).double()
+    padded = F.conv2d(F.pad(images, (0, 1, 0, 1)), halving.weight.flip(2, 3), halving.bias, stride=2)
+    cropped = F.conv_transpose2d(images, doubling.weight.flip(2, 3), doubling.bias, stride=2)[..., :-1, :-1]
+    torch.testing.assert_close(HalfTurned(halving)(images), padded, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(HalfTurned(doubling)(images), cropped, rtol=1e-12, atol=1e-12)
+
+
+def test_flattening_is_that_of_keras_and_can_be_undone() -> None:
+    images = torch.arange(2 * 3 * 4 * 4).view(2, 3, 4, 4)
+    flat = keras_layers.Flatten()(images)
+    assert flat[0, :4].tolist() == [0, 16, 32, 1]
+    assert torch.equal(keras_layers.Unflatten(3, 4)(flat), images)
+
+
+def with_gradients(function: Callable[[], torch.Tensor], *known: torch.Tensor) -> list[torch.Tensor]:
+    output = function()
+    return [output, *torch.autograd.grad(output.square().sum(), known)]
+
+
+def test_pooling_before_relu_is_pooling_after_it() -> None:
+    torch.manual_seed(0)
+    convolution, pooling, relu = keras_layers.pooled_convolution(3, 4)
+    results = []
+    for first, second in ((pooling, relu), (relu, pooling)):
+        images = torch.randn(2, 3, 8, 8, requires_grad=True)
+        images.data.copy_(torch.sin(torch.arange(384.0)).view(2, 3, 8, 8))
+        output = second(first(convolution(images)))
+        results.append((output, *torch.autograd.grad(output.square().sum(), (images, *convolution.parameters()))))
+    for ours, usual in zip(*results, strict=True):
+        assert torch.equal(ours, usual)
