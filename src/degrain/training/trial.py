@@ -104,7 +104,7 @@ def code_digest(model: str) -> str:
     sources = [
         *sorted((package / "training").glob("*.py")),
         *sorted((package / "noise").glob("*.py")),
-        *(package / "models" / f"{name}.py" for name in (model, "catalog", "keras_layers", "transposed")),
+        *(package / "models" / f"{name}.py" for name in (model, "catalog", "convolutions", "keras_layers")),
         package / "params" / "noise.py",
         package / "evaluation" / "metrics.py",
         package / "depth.py",
