@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -15,6 +15,9 @@ from degrain import console, environment
 from degrain.errors import DegrainError, Stopped
 from degrain.params import DEFAULT_PATH, Params, load_params
 from degrain.trials.commands import app as trials_commands
+
+if TYPE_CHECKING:
+    from degrain.inference.denoiser import Denoiser
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +49,7 @@ app = typer.Typer(
     "**Examples**\n\n"
     "- `degrain check`: is params.yaml a study that can run?\n"
     "- `degrain datasets`: which data sets there are, and which are here\n"
+    "- `degrain models`: which networks there are\n"
     "- `degrain train --model unet`: train one model's grid\n"
     "- `degrain trials`: what has been trained, what is half done, what failed\n"
     "- `degrain denoise noisy.png clean.png`: denoise with the champion\n"
@@ -53,6 +57,12 @@ app = typer.Typer(
 )
 
 ParamsOption = Annotated[Path, typer.Option("--params", help="The study.", metavar="FILE")]
+ModelOption = typer.Option(
+    help="A trial of the last study, a folder with weights, or models:/NAME@ALIAS. "
+    "By default the champion of the study in params.yaml.",
+    metavar="MODEL",
+)
+DeviceOption = typer.Option(help="auto, cpu or cuda.")
 STAGES = "Stages (what dvc.yaml calls)"
 
 
@@ -145,21 +155,28 @@ def register(params: ParamsOption = DEFAULT_PATH) -> None:
     stage.run(_load(params))
 
 
+def _denoiser(model: str, device: str, params: Path) -> Denoiser:
+    """Load what `--model` names: by default the champion of the study."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise typer.BadParameter(f"{device!r} is not auto, cpu or cuda", param_hint="--device")
+    from degrain.inference.denoiser import Denoiser
+    from degrain.registry import loading
+    from degrain.stages import TRIALS
+
+    chosen = model or f"models:/{load_params(params).register_.name}@champion"
+    on = environment.prepare_torch(device, environment.threads())
+    with loading.folder_of(chosen, TRIALS) as folder:
+        return Denoiser.load(folder, on)
+
+
 @app.command()
 def denoise(
     source: Annotated[Path, typer.Argument(metavar="IN", help="An image (PNG, JPEG, TIFF), or a folder of images.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="Where the result goes; a folder for a folder.")],
-    model: Annotated[
-        str,
-        typer.Option(
-            help="A trial of the last study, a folder with weights, or models:/NAME@ALIAS. "
-            "By default the champion of the study in params.yaml.",
-            metavar="MODEL",
-        ),
-    ] = "",
+    model: Annotated[str, ModelOption] = "",
     tile: Annotated[int, typer.Option(min=16, help="Side of the tiles, in pixels.")] = 256,
     overlap: Annotated[int, typer.Option(min=0, help="Overlap of the tiles, in pixels.")] = 32,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[str, DeviceOption] = "auto",
     params: ParamsOption = DEFAULT_PATH,
 ) -> None:
     """Denoise images of any size, gray or color, 8 or 16 bits.
@@ -173,27 +190,50 @@ def denoise(
     - `degrain denoise noisy.tif clean.tif --model models:/degrain-quickstart@champion`
     """
     from degrain.inference import denoise_files
-    from degrain.stages import TRIALS
 
     if 2 * overlap > tile:
         raise typer.BadParameter(f"{overlap} is more than half of --tile {tile}", param_hint="--overlap")
-    if device not in ("auto", "cpu", "cuda"):
-        raise typer.BadParameter(f"{device!r} is not auto, cpu or cuda", param_hint="--device")
     pairs = denoise_files.plan(source, target)
-
-    from degrain.inference.denoiser import Denoiser
-    from degrain.registry import loading
-
-    chosen = model or f"models:/{load_params(params).register_.name}@champion"
-    on = environment.prepare_torch(device, environment.threads())
-    with loading.folder_of(chosen, TRIALS) as folder:
-        denoiser = Denoiser.load(folder, on)
+    denoiser = _denoiser(model, device, params)
     with console.progress("denoise", len(pairs)) as advance:
         problems = denoise_files.run(denoiser, pairs, tile, overlap, advance)
     for problem in problems:
         log.error("degrain: %s", problem)
     if problems:
         raise typer.Exit(2)
+
+
+@app.command("sidd-submission")
+def sidd_submission(
+    blocks: Annotated[Path, typer.Argument(metavar="BLOCKS", help="BenchmarkNoisyBlocksSrgb.mat.")],
+    table: Annotated[Path, typer.Argument(metavar="OUT", help="The table to write, about 336 MB.")],
+    model: Annotated[str, ModelOption] = "",
+    device: Annotated[str, DeviceOption] = "auto",
+    competition: Annotated[
+        str, typer.Option("--submit", help="Hand it in to this Kaggle competition.", metavar="COMPETITION")
+    ] = "",
+    message: Annotated[str, typer.Option(help="What the list of submissions says of it.")] = "degrain",
+    params: ParamsOption = DEFAULT_PATH,
+) -> None:
+    """Denoise the blocks of the SIDD benchmark and write the table that Kaggle takes.
+
+    Examples:
+
+    - `degrain sidd-submission BenchmarkNoisyBlocksSrgb.mat submission.csv`
+
+    - `degrain sidd-submission BenchmarkNoisyBlocksSrgb.mat submission.csv --submit sidd-benchmark-srgb-psnr`
+    """
+    from degrain.inference import sidd_submission as submission
+
+    count = submission.count(blocks)
+    denoiser = _denoiser(model, device, params)
+    with console.progress("denoise", count) as advance:
+        submission.write(denoiser, blocks, table, advance)
+    log.info("%s: %d blocks denoised by %s", table, count, denoiser.trial.get("name", denoiser.model))
+    if competition:
+        from degrain.fetching import kaggle_client
+
+        log.info("Kaggle: %s", kaggle_client.submit(table, competition, message))
 
 
 @app.command()
@@ -233,6 +273,28 @@ def show_datasets(
         typer.echo(overview.details(name))
     else:
         overview.show(RAW)
+
+
+@app.command("models")
+def show_models(
+    size: Annotated[int, typer.Option(help="Side of the images, in pixels.", min=1, metavar="PIXELS")] = 64,
+    channels: Annotated[int, typer.Option(help="Channels of the images.", min=1, max=4)] = 3,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown, as in docs/models.md.")] = False,
+) -> None:
+    """List the networks: parameters, multiplications for an image, and the paper each is from.
+
+    Examples:
+
+    - `degrain models`
+
+    - `degrain models --size 28 --channels 1`
+    """
+    from degrain.models import overview
+
+    if markdown:
+        typer.echo(overview.markdown(channels, size))
+    else:
+        overview.show(channels, size)
 
 
 app.add_typer(trials_commands, name="trials")

@@ -67,22 +67,39 @@ class Kaggle:
         file = RemoteFile("faces.zip", "kaggle/owner/faces.zip", kaggle="owner/faces")
         place, folder = self.place, self.place.folder()
         code = f"""
+from degrain.fetching.fetch import fetch
+from degrain.fetching.remote import RemoteFile
+from degrain.fetching.retries import Policy
+answer = fetch("faces", [{file!r}], Path({str(folder)!r}), Path({str(place.downloads)!r}),
+               Path({str(place.checksums)!r}), None, {HURRIED!r})
+"""
+        return self.run(code, **variables)
+
+    def submit(self, table: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Hand a table in to the competition "benchmark"; warnings are errors."""
+        code = f"""
+from degrain.fetching import kaggle_client
+answer = kaggle_client.submit(Path({str(table)!r}), "benchmark", "a try")
+"""
+        return self.run(code, **variables)
+
+    def run(self, code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run code that sets `answer`, in a process of its own, and print that as JSON."""
+        inner = "    ".join(f"{line}\n" for line in code.strip().splitlines())
+        code = f"""
 import json, sys
 from pathlib import Path
 from kagglesdk import kaggle_env
 kaggle_env._env_to_endpoint[kaggle_env.KaggleEnv.LOCAL] = {self.api.url("")!r}
 from degrain.errors import DegrainError
-from degrain.fetching.fetch import fetch
-from degrain.fetching.remote import RemoteFile
-from degrain.fetching.retries import Policy
 try:
-    print(json.dumps(fetch("faces", [{file!r}], Path({str(folder)!r}), Path({str(place.downloads)!r}),
-                           Path({str(place.checksums)!r}), None, {HURRIED!r})))
+    {inner}
+    print(json.dumps(answer))
 except DegrainError as error:
     sys.exit(str(error))
 """
         user = {name: value for name, value in os.environ.items() if not name.startswith(("KAGGLE_", "XDG_"))}
-        user |= {"HOME": str(place.root), "KAGGLE_API_ENVIRONMENT": "LOCALHOST", "KAGGLE_API_TOKEN": "a-token"}
+        user |= {"HOME": str(self.place.root), "KAGGLE_API_ENVIRONMENT": "LOCALHOST", "KAGGLE_API_TOKEN": "a-token"}
         return subprocess.run(
             [sys.executable, "-W", "error", "-c", code],
             env=user | variables,
@@ -238,6 +255,65 @@ def test_without_credentials_the_urls_are_still_tried(
     assert entry["from"] == site.url("/faces.zip")
     with pytest.raises(DownloadError, match=r"Kaggle wants to know who asks.*answers 404"):
         place.fetch(RemoteFile("b.zip", "x", (site.url("/b.zip"),), kaggle="owner/faces"))
+
+
+UPLOAD = "/api/v1/competitions.CompetitionApiService/StartSubmissionUpload"
+CREATE = "/api/v1/competitions.CompetitionApiService/CreateSubmission"
+
+
+def test_a_table_is_handed_in(kaggle: Kaggle, tmp_path: Path) -> None:
+    table = tmp_path / "submission.csv"
+    table.write_text("ID,BLOCK\n0,AAAA\n")
+    kaggle.api.serve(UPLOAD, says({"createUrl": kaggle.storage.url("/upload"), "token": "t1"}))
+    kaggle.api.serve(CREATE, says({"message": "Successfully submitted to benchmark"}))
+    kaggle.storage.serve("/upload", Answer(b""))
+    done = kaggle.submit(table)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == "Successfully submitted to benchmark"
+    (stored,) = kaggle.storage.requests
+    assert stored.body == table.read_bytes()
+    assert "authorization" not in stored.headers
+    (started,) = (json.loads(request.body) for request in kaggle.api.requests if request.path == UPLOAD)
+    assert (started["competitionName"], started["contentLength"]) == ("benchmark", len(stored.body))
+    (created,) = (json.loads(request.body) for request in kaggle.api.requests if request.path == CREATE)
+    assert created == {
+        "competitionName": "benchmark",
+        "blobFileTokens": "t1",
+        "submissionDescription": "a try",
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "stored", "reason"),
+    [
+        (says({}, 401), 200, "does not accept the credentials"),
+        (
+            says({}, 403),
+            200,
+            "join the competition, signed in as the owner of the token, at https://www.kaggle.com/comp",
+        ),
+        (says({}, 404), 200, "there is no competition benchmark"),
+        (None, 403, "Kaggle's storage did not take"),
+    ],
+)
+def test_a_table_that_is_not_taken(
+    kaggle: Kaggle, tmp_path: Path, answer: Answer | None, stored: int, reason: str
+) -> None:
+    table = tmp_path / "submission.csv"
+    table.write_text("ID,BLOCK\n")
+    kaggle.api.serve(UPLOAD, answer or says({"createUrl": kaggle.storage.url("/upload"), "token": "t1"}))
+    kaggle.storage.serve("/upload", Answer(b"", status=stored))
+    done = kaggle.submit(table)
+    assert done.returncode == 1
+    assert reason in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_without_credentials_nothing_is_handed_in(kaggle: Kaggle, tmp_path: Path) -> None:
+    done = kaggle.submit(tmp_path / "submission.csv", KAGGLE_API_TOKEN="")
+    assert done.returncode == 1
+    assert "Kaggle wants to know who submits" in done.stderr
+    assert kaggle.api.requests == []
 
 
 KEY = '{"username": "me", "key": "k"}'

@@ -51,11 +51,11 @@ def test_batches_do_not_change_the_result(tmp_path: Path) -> None:
 
 def test_inference_leaves_the_network_in_training_mode(tmp_path: Path) -> None:
     denoiser = Denoiser.load(package(tmp_path / "m", "bernier2021", 3))
-    before = denoiser.network.state_dict()["2.running_mean"].clone()
+    before = denoiser.network.state_dict()["encoder.2.running_mean"].clone()
     denoiser.network.train()
     denoiser.patches(np.stack([picture(0, 32, 32)]))
     assert denoiser.network.training
-    assert torch.equal(denoiser.network.state_dict()["2.running_mean"], before)
+    assert torch.equal(denoiser.network.state_dict()["encoder.2.running_mean"], before)
 
 
 def test_damaged_and_foreign_weights_are_refused(tmp_path: Path) -> None:

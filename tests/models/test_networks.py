@@ -2,34 +2,77 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
+from benchmarks.peers import network_outputs
+from benchmarks.peers.keras_weights import adopt
 from torch import nn
 
 from degrain.errors import ModelError
-from degrain.models import catalog, keras_layers, unet
+from degrain.inference.denoiser import to_tensor
+from degrain.models import catalog, keras_layers, overview, unet
+from tests.conftest import ROOT
+
+# Networks whose every layer starts as Keras's layers do by default.
+KERAS_NETWORKS = [
+    name
+    for name, spec in catalog.MODELS.items()
+    if spec.module in ("sinha2018", "bernier2021", "venkataraman2022") or name in ("datacamp2018", "opengenus2019")
+]
 
 
-def parameters(network: nn.Module) -> int:
-    """Count as Keras does: batch-normalisation statistics are parameters too."""
-    statistics = sum(b.numel() for name, b in network.named_buffers() if name.endswith(("running_mean", "running_var")))
-    return sum(weight.numel() for weight in network.parameters()) + statistics
+KERAS = np.load(network_outputs.OUTPUTS)
 
 
 @pytest.mark.parametrize(
     ("name", "channels", "size", "count"),
     [
         ("sinha2018", 3, 64, 333_955),
+        ("sinha2018-3-3", 3, 64, 186_371),
         ("bernier2021", 1, 28, 178_769),
         ("bernier2021", 1, 48, 379_409),
         ("bernier2021", 1, 52, 432_209),
         ("bernier2021", 3, 32, 211_603),
+        ("bernier2021-relu", 1, 28, 178_769),
+        ("pyimagesearch2020", 1, 28, 178_769),
+        ("pyimagesearch2020-latent32", 3, 32, 342_691),
+        ("pyimagesearch2020-latent64", 3, 32, 604_867),
+        ("pyimagesearch2020-latent128", 3, 32, 1_129_219),
+        ("pyimagesearch2020-latent256", 3, 32, 2_177_923),
+        ("pyimagesearch2020-wide", 3, 32, 2_405_763),
+        ("pyimagesearch2020-deep", 3, 32, 1_386_627),
+        ("machinecurve2019", 1, 28, 47_425),
+        ("datacamp2018", 1, 28, 314_625),
+        ("opengenus2019", 1, 28, 1_146_484),
         ("venkataraman2022", 1, 28, 28_353),
+        ("venkataraman2022-dense", 1, 28, 101_200),
+        ("venkataraman2022-dense-relu", 1, 28, 101_200),
+        ("yilmaz2020", 3, 64, 520_515),
+        ("yilmaz2020-no-skips", 3, 64, 520_515),
+        ("rednet10", 3, 64, 298_947),
+        ("rednet20", 3, 64, 668_227),
+        ("rednet30", 3, 64, 1_037_507),
+        ("rednet10", 1, 64, 296_641),
+        ("rednet20", 1, 64, 665_921),
+        ("rednet30", 1, 64, 1_035_201),
     ],
 )
 def test_published_networks_have_their_published_size(name: str, channels: int, size: int, count: int) -> None:
-    assert parameters(catalog.build(name, channels, size)) == count
+    assert overview.parameters(catalog.build(name, channels, size)) == count
+
+
+@pytest.mark.parametrize("name", catalog.MODELS)
+def test_outputs_are_those_of_keras(name: str) -> None:
+    """The same weights and images give the same outputs as TensorFlow, which pads in its own way."""
+    network = catalog.build(name, network_outputs.CHANNELS, network_outputs.SIZE).eval()
+    adopt(network, network_outputs.known(json.loads(str(KERAS[f"{name} shapes"]))))
+    with torch.inference_mode():
+        outputs = network(to_tensor(network_outputs.images())).permute(0, 2, 3, 1).numpy()
+    assert KERAS[name].std() > 1e-3
+    np.testing.assert_allclose(outputs, KERAS[name], rtol=1e-5, atol=1e-5 * np.abs(KERAS[name]).max())
 
 
 @pytest.mark.parametrize("name", catalog.MODELS)
@@ -44,9 +87,9 @@ def test_output_has_the_shape_of_the_input(name: str, channels: int) -> None:
         assert extreme.max() <= 1
 
 
-@pytest.mark.parametrize("name", ["sinha2018", "venkataraman2022", "unet"])
+@pytest.mark.parametrize("name", [name for name, spec in catalog.MODELS.items() if not spec.fixed_size])
 def test_convolutional_networks_take_other_sizes(name: str) -> None:
-    multiple = catalog.spec(name).multiple
+    multiple = max(catalog.spec(name).multiple, 2)
     images = torch.rand(1, 3, 5 * multiple, 9 * multiple)
     assert catalog.build(name, 3, 64)(images).shape == images.shape
 
@@ -56,9 +99,14 @@ def test_unknown_names_and_sizes_are_refused() -> None:
         catalog.build("sinha", 3, 64)
     with pytest.raises(ModelError, match="multiple of 8"):
         catalog.build("sinha2018", 3, 60)
+    with pytest.raises(ModelError, match="at least 5, not 4"):
+        catalog.build("machinecurve2019", 1, 4)
+    for name in ("unet-latent16", "bernier2021-latent0", "bernier2021-latent"):
+        with pytest.raises(ModelError, match="unknown model"):
+            catalog.build(name, 1, 28)
 
 
-@pytest.mark.parametrize("name", ["sinha2018", "bernier2021", "venkataraman2022"])
+@pytest.mark.parametrize("name", KERAS_NETWORKS)
 def test_first_weights_are_kerass(name: str) -> None:
     """Glorot-uniform: variance 2 / (fan in + fan out), bounded by the square root of three times that; bias zero."""
     torch.manual_seed(0)
@@ -114,3 +162,50 @@ def test_the_unet_starts_as_the_identity(channels: int) -> None:
 def test_the_unets_transform_is_orthonormal(channels: int) -> None:
     matrix = unet.UNet(channels).get_buffer("transform").reshape(4 * channels, -1)
     assert torch.allclose(matrix @ matrix.T, torch.eye(4 * channels), atol=1e-6)
+
+
+def test_codes_can_be_decoded() -> None:
+    network = catalog.build("bernier2021", 1, 28).eval()
+    images = torch.rand(3, 1, 28, 28)
+    with torch.inference_mode():
+        codes = network.encode(images)  # type: ignore[operator]
+        assert codes.shape == (3, 16)
+        assert torch.equal(network.decode(codes), network(images))  # type: ignore[operator]
+
+
+def test_kernels_of_machinecurve_stay_short() -> None:
+    network = catalog.build("machinecurve2019", 1, 28)
+    long, short = network[0].weight, network[2].weight  # type: ignore[index]
+    with torch.no_grad():
+        long[0, 0, :, 0] = 2.0
+    before = short.detach().clone()
+    network.constrain()  # type: ignore[operator]
+    assert long[0, 0, :, 0].norm().item() == pytest.approx(2, rel=1e-5)
+    torch.testing.assert_close(short.detach(), before, rtol=1e-4, atol=0)  # Keras adds 1e-7 to each norm
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "channels", "macs"),
+    [
+        # 784 * 64 both ways.
+        ("venkataraman2022-dense", 28, 1, 2 * 784 * 64),
+        # Every weight of AEv2_0 but its biases meets every pixel.
+        ("yilmaz2020", 32, 3, (520_515 - 64 * 15 - 3) * 32**2),
+        # Two convolutions at 28 and 14, two transposed ones that read 7 and 14, the last one at 28.
+        ("venkataraman2022", 28, 1, 288 * 28**2 + 9216 * 14**2 + 9216 * 7**2 + 9216 * 14**2 + 288 * 28**2),
+        # Convolutions of an enlarged image are counted at its size.
+        ("sinha2018", 64, 3, (864 * 64 + 18432 * 16 + 73728 * 4 + 147456 + 73728 * 4 + 18432 * 16 + 864 * 64) * 64),
+    ],
+)
+def test_multiplications_are_counted_as_papers_count_them(name: str, size: int, channels: int, macs: int) -> None:
+    assert overview.macs(catalog.build(name, channels, size), channels, size) == macs
+
+
+def test_the_catalog_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    overview.show(1, 28)
+    shown = capsys.readouterr().out
+    assert "178,769" in shown
+    assert "needs a size that is a multiple of 8, not 28" in " ".join(shown.split())
+    page = (ROOT / "docs" / "models.md").read_text()
+    assert overview.markdown(3, 64) in page, "run: degrain models --markdown"
+    assert overview.markdown(1, 28) in page

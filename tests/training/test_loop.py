@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from degrain import environment
+from degrain.depth import to_unit
 from degrain.errors import Diverged, Stopped
 from degrain.images.store import PatchStore
 from degrain.models import catalog
@@ -199,6 +200,20 @@ def test_the_best_weights_are_kept(store: PatchStore, make_trial: Callable[..., 
 
     assert psnr(best) == best.history[best.best_epoch - 1].val_psnr
     assert psnr(last) == last.history[-1].val_psnr < psnr(best)
+
+
+def test_the_validation_loss_is_that_of_the_outputs_before_they_become_an_image(
+    store: PatchStore, make_trial: Callable[..., Trial]
+) -> None:
+    state = loop.train(make_trial("sinha2018", losses=["logcosh"], epochs=1), store, CPU)
+    held_out = store.split("val")
+    assert held_out.noisy is not None
+    noisy, clean = (torch.from_numpy(to_unit(side)).permute(0, 3, 1, 2) for side in (held_out.noisy, held_out.clean))
+    with torch.inference_mode():
+        outputs = state.finish().eval()(noisy)
+    expected = (outputs - clean).double().cosh().log().mean().item()
+    assert state.history[0].val_loss == pytest.approx(expected, rel=1e-4)
+    assert outputs.min() < 0
 
 
 def test_averaged_weights_are_the_exponential_mean(store: PatchStore, make_trial: Callable[..., Trial]) -> None:

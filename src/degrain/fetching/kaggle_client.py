@@ -1,4 +1,4 @@
-"""A data set's whole zip from Kaggle, by Kaggle's own client.
+"""A data set's whole zip from Kaggle, and a submission to a competition, by Kaggle's own client.
 
 The client logs in, asks for the data set and follows to the storage that holds the zip. From there on the bytes come by
 our own download: the client's begins anew when a retry meets an error, takes weak ETags for proof, checks neither room
@@ -11,9 +11,12 @@ import contextlib
 import functools
 import io
 import logging
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from degrain import environment
+from degrain.errors import DownloadError
 from degrain.fetching import answers, http
 from degrain.fetching.http import Address
 from degrain.fetching.partial import Part
@@ -64,6 +67,49 @@ def download(dataset: str, part: Part, expected: int | None, policy: Policy) -> 
                 raise
 
 
+def submit(table: Path, competition: str, message: str) -> str:
+    """Hand a table in to a competition.
+
+    Args:
+        table: The file.
+        competition: Its name in the address of its page.
+        message: What the list of submissions will say of it.
+
+    Returns:
+        Kaggle's answer.
+
+    Raises:
+        DownloadError: There are no credentials, or Kaggle does not take it; the text says what to do.
+    """
+    import requests
+
+    rules = f"https://www.kaggle.com/competitions/{competition}"
+    if environment.kaggle_credentials() is None:
+        raise DownloadError(
+            f"Kaggle wants to know who submits: get a token at {TOKENS}, put it into KAGGLE_API_TOKEN or "
+            f"~/.kaggle/access_token, and join the competition at {rules}"
+        )
+    try:
+        with _heard():
+            # NOTE: the import logs in over the network.
+            import kaggle
+
+            answer = kaggle.api.competition_submit(str(table), message, competition, quiet=True)
+    except requests.HTTPError as error:
+        status = None if error.response is None else error.response.status_code
+        advice: dict[int | None, str] = {
+            401: f"it does not accept the credentials: get a new token at {TOKENS}",
+            403: f"join the competition, signed in as the owner of the token, at {rules}",
+            404: f"there is no competition {competition}",
+        }
+        raise DownloadError(f"Kaggle did not take {table}: {advice.get(status, f'status {status}')}") from error
+    except (OSError, ValueError) as error:
+        raise DownloadError(f"Kaggle did not take {table}: {type(error).__name__}; try again") from error
+    if answer.message == kaggle.api.COMPETITION_SUBMIT_UPLOAD_FAILED_MESSAGE:
+        raise DownloadError(f"Kaggle's storage did not take {table}; try again")
+    return str(answer.message)
+
+
 def _locate(dataset: str, policy: Policy) -> Address:
     """Let the client ask for a data set, and return where its last request was led, with all that went with it."""
     import requests
@@ -84,24 +130,31 @@ def _locate(dataset: str, policy: Policy) -> Address:
 
 def _ask(dataset: str, policy: Policy) -> Any:
     owner, _, name = dataset.partition("/")
+    with _heard():
+        # NOTE: the import logs in over the network.
+        import kaggle
+        from kagglesdk.datasets.types.dataset_api_service import (
+            ApiDownloadDatasetRequest,
+        )
+
+        request = ApiDownloadDatasetRequest()
+        request.owner_slug, request.dataset_slug = owner, name
+        with kaggle.api.build_kaggle_client() as client:
+            session = client.http_client()._session
+            # NOTE: without this a silent server keeps the client waiting for ever.
+            session.send = functools.partial(session.send, timeout=(policy.connect_timeout, policy.read_timeout))
+            response = client.datasets.dataset_api_client.download_dataset(request)
+            response.close()
+            return response
+
+
+@contextlib.contextmanager
+def _heard() -> Iterator[None]:
+    """Keep what the client prints for the debug log."""
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(said):
-            # NOTE: the import logs in over the network.
-            import kaggle
-            from kagglesdk.datasets.types.dataset_api_service import (
-                ApiDownloadDatasetRequest,
-            )
-
-            request = ApiDownloadDatasetRequest()
-            request.owner_slug, request.dataset_slug = owner, name
-            with kaggle.api.build_kaggle_client() as client:
-                session = client.http_client()._session
-                # NOTE: without this a silent server keeps the client waiting for ever.
-                session.send = functools.partial(session.send, timeout=(policy.connect_timeout, policy.read_timeout))
-                response = client.datasets.dataset_api_client.download_dataset(request)
-                response.close()
-                return response
+            yield
     finally:
         for line in said.getvalue().splitlines():
             log.debug("kaggle: %s", line)

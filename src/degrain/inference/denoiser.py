@@ -18,6 +18,9 @@ from degrain.inference import tiling
 from degrain.models import catalog
 from degrain.trials.records import TRIAL, WEIGHTS
 
+# Patches that go through a network at once.
+BATCH = 64
+
 
 @dataclass(frozen=True)
 class Denoiser:
@@ -60,7 +63,7 @@ class Denoiser:
         network.to(device or torch.device("cpu"), memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cls(network, model, channels, size, trial)
 
-    def patches(self, noisy: np.ndarray, batch: int = 64) -> np.ndarray:
+    def patches(self, noisy: np.ndarray, batch: int = BATCH) -> np.ndarray:
         """Denoise patches of the size it was trained on.
 
         Args:
@@ -73,7 +76,7 @@ class Denoiser:
         outputs = np.empty(noisy.shape, metrics.depth(noisy))
         for start in range(0, len(noisy), batch):
             part = np.s_[start : start + batch]
-            outputs[part] = metrics.to_depth(self._forward(to_unit(noisy[part])), outputs.dtype)
+            outputs[part] = metrics.to_depth(self.outputs(to_unit(noisy[part])), outputs.dtype)
         return outputs
 
     def image(self, noisy: np.ndarray, tile: int = 256, overlap: int = 32) -> np.ndarray:
@@ -98,11 +101,13 @@ class Denoiser:
 
     def _tiled(self, noisy: np.ndarray, tile: int, overlap: int) -> np.ndarray:
         spec = catalog.spec(self.model)
-        tile = self.patch_size if spec.fixed_size else max(spec.multiple, tile // spec.multiple * spec.multiple)
-        return tiling.denoise(self._forward, noisy, tile, min(overlap, tile // 2), spec.multiple, spec.fixed_size)
+        multiple = max(spec.multiple, spec.smallest)
+        tile = self.patch_size if spec.fixed_size else max(multiple, tile // multiple * multiple)
+        return tiling.denoise(self.outputs, noisy, tile, min(overlap, tile // 2), multiple, spec.fixed_size)
 
     @torch.inference_mode()
-    def _forward(self, images: np.ndarray) -> np.ndarray:
+    def outputs(self, images: np.ndarray) -> np.ndarray:
+        """Return what the network makes of images: both float32 (N, H, W, C) in units of white = 1, not clamped."""
         training = self.network.training
         self.network.eval()
         device = next(self.network.parameters()).device

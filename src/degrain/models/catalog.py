@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import importlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from degrain.errors import ModelError, nearest
 
@@ -19,70 +21,121 @@ class ModelSpec:
     Attributes:
         title: For tables.
         source: Paper, or "degrain".
+        maker: What builds it from (channels, size): a module of this package, and its function if it is not `build`.
+        options: Further arguments of that function.
         multiple: Height and width must be multiples of this.
+        smallest: Height and width must be at least this.
         fixed_size: Whether it takes only the size it was built for.
         bounded: Whether its output lies in [0, 1] by construction.
-        build: Makes the network from (channels, size).
     """
 
     title: str
     source: str
-    multiple: int
-    fixed_size: bool
-    bounded: bool
-    build: Callable[[int, int], nn.Module]
+    maker: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    multiple: int = 1
+    smallest: int = 1
+    fixed_size: bool = False
+    bounded: bool = False
+
+    @property
+    def module(self) -> str:
+        """The module of this package that builds it."""
+        return self.maker.partition(":")[0]
+
+    def build(self, channels: int, size: int) -> nn.Module:
+        """Build it with fresh weights from PyTorch's global generator."""
+        module = importlib.import_module(f"degrain.models.{self.module}")
+        network: nn.Module = getattr(module, self.maker.partition(":")[2] or "build")(channels, size, **self.options)
+        return network
 
     def problem(self, size: int) -> str | None:
         """Say why images of one size cannot be taken, or None when they can."""
         if size % self.multiple:
             return f"needs a size that is a multiple of {self.multiple}, not {size}"
+        if size < self.smallest:
+            return f"needs a size of at least {self.smallest}, not {size}"
         return None
 
 
-def _sinha2018(channels: int, size: int) -> nn.Module:  # noqa: ARG001
-    from degrain.models import sinha2018
-
-    return sinha2018.build(channels)
-
-
-def _bernier2021(channels: int, size: int) -> nn.Module:
-    from degrain.models import bernier2021
-
-    return bernier2021.build(channels, size)
+SINHA = "Sinha and Sharma, IIT CS512, 2018"
+BERNIER = "Bernier and Lucio, Concordia COMP 478, 2021"
+MEHRPANAH = "Mehrpanah, 2020"
+VENKATARAMAN = "Venkataraman, VIT, 2022"
+YILMAZ = "Yilmaz, Ozyegin CS402, 2020"
+REDNET = "Mao, Shen and Yang, NIPS 2016"
 
 
-def _venkataraman2022(channels: int, size: int) -> nn.Module:  # noqa: ARG001
-    from degrain.models import venkataraman2022
+def _conv_autoencoder(title: str, source: str, **options: Any) -> ModelSpec:
+    multiple = 2 ** len(options.get("filters", (32, 64)))
+    return ModelSpec(title, source, "bernier2021", options, multiple, fixed_size=True, bounded=True)
 
-    return venkataraman2022.build(channels)
+
+def _dense(title: str, source: str, maker: str, bounded: bool = True, **options: Any) -> ModelSpec:
+    return ModelSpec(title, source, maker, options, fixed_size=True, bounded=bounded)
 
 
-def _unet(channels: int, size: int) -> nn.Module:  # noqa: ARG001
-    from degrain.models import unet
+def _rednet(depth: int) -> ModelSpec:
+    return ModelSpec(f"RED-Net {depth}", REDNET, "rednet", {"depth": depth})
 
-    return unet.UNet(channels)
+
+def _yilmaz(title: str, **options: Any) -> ModelSpec:
+    return ModelSpec(title, YILMAZ, "yilmaz2020", options, bounded=True)
 
 
 MODELS: dict[str, ModelSpec] = {
-    "sinha2018": ModelSpec("Sinha 2018", "Sinha and Sharma, IIT CS512, 2018", 8, False, False, _sinha2018),
-    "bernier2021": ModelSpec(
-        "Bernier 2021", "Bernier and Lucio, Concordia COMP 478, 2021", 4, True, True, _bernier2021
+    "sinha2018": ModelSpec("Sinha 2018", SINHA, "sinha2018", multiple=8),
+    "sinha2018-3-3": ModelSpec("Sinha 2018, 3 + 3 as described", SINHA, "sinha2018", {"bottom": False}, multiple=8),
+    "bernier2021": _conv_autoencoder("Bernier 2021", BERNIER),
+    "bernier2021-relu": _conv_autoencoder("Bernier 2021, ReLU", BERNIER, slope=0.0),
+    "pyimagesearch2020": _conv_autoencoder("PyImageSearch 2020, LeakyReLU 0.2", MEHRPANAH, slope=0.2),
+    "pyimagesearch2020-wide": _conv_autoencoder(
+        "PyImageSearch 2020, 64 and 128 filters", MEHRPANAH, slope=0.2, filters=(64, 128), latent=128
     ),
-    "venkataraman2022": ModelSpec("Venkataraman 2022", "Venkataraman, VIT, 2022", 4, False, True, _venkataraman2022),
-    "unet": ModelSpec("U-Net", "degrain", 4, False, False, _unet),
+    "pyimagesearch2020-deep": _conv_autoencoder(
+        "PyImageSearch 2020, 32, 64 and 128 filters", MEHRPANAH, slope=0.2, filters=(32, 64, 128), latent=256
+    ),
+    "machinecurve2019": ModelSpec(
+        "MachineCurve 2019", MEHRPANAH, "mehrpanah2020:machinecurve", smallest=5, bounded=True
+    ),
+    "datacamp2018": ModelSpec("DataCamp 2018", MEHRPANAH, "mehrpanah2020:datacamp", multiple=4, bounded=True),
+    "opengenus2019": _dense("OpenGenus", MEHRPANAH, "mehrpanah2020:opengenus"),
+    "venkataraman2022": ModelSpec("Venkataraman 2022", VENKATARAMAN, "venkataraman2022", multiple=4, bounded=True),
+    "venkataraman2022-dense": _dense("Venkataraman 2022, dense", VENKATARAMAN, "venkataraman2022:dense"),
+    "venkataraman2022-dense-relu": _dense(
+        "Venkataraman 2022, dense, ReLU at the end",
+        VENKATARAMAN,
+        "venkataraman2022:dense",
+        bounded=False,
+        sigmoid=False,
+    ),
+    "yilmaz2020": _yilmaz("Yilmaz 2020, AEv2_0"),
+    "yilmaz2020-no-skips": _yilmaz("Yilmaz 2020, no skips", skips=False),
+    "yilmaz2020-shallow": _yilmaz("Yilmaz 2020, half as deep, no skips", depth=4, skips=False),
+    "rednet10": _rednet(10),
+    "rednet20": _rednet(20),
+    "rednet30": _rednet(30),
+    "unet": ModelSpec("U-Net", "degrain", "unet", multiple=4),
 }
+LATENT = re.compile(r"(?P<base>.+)-latent(?P<latent>[1-9]\d*)")
 
 
 def spec(name: str) -> ModelSpec:
     """Look a network up.
 
+    Args:
+        name: One of the catalog; networks with a dense code of any length also as `<name>-latent<numbers>`.
+
     Raises:
         ModelError: There is none of that name; the message has the nearest.
     """
-    try:
+    if name in MODELS:
         return MODELS[name]
-    except KeyError:
-        raise ModelError(f"unknown model {name!r}{nearest(name, MODELS)}") from None
+    found = LATENT.fullmatch(name)
+    if found and (base := MODELS.get(found["base"])) and base.module == "bernier2021":
+        latent = int(found["latent"])
+        return replace(base, title=f"{base.title}, code of {latent}", options={**base.options, "latent": latent})
+    raise ModelError(f"unknown model {name!r}{nearest(name, MODELS)}")
 
 
 def build(name: str, channels: int, size: int) -> nn.Module:

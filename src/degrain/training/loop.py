@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -15,7 +16,7 @@ from degrain.depth import to_unit
 from degrain.errors import Diverged, Stopped
 from degrain.evaluation import metrics
 from degrain.images.store import PatchStore, Split
-from degrain.inference.denoiser import Denoiser
+from degrain.inference.denoiser import BATCH, Denoiser, to_tensor
 from degrain.models import catalog
 from degrain.randomness import generator
 from degrain.training import gradients, losses, precision, schedules
@@ -118,15 +119,18 @@ def train(
 
 
 def validate(denoiser: Denoiser, held_out: Split, loss_of: losses.Loss) -> tuple[float, float]:
-    """Return the loss and the mean PSNR (dB) of the denoised validation patches, both by the metric protocol."""
+    """Return the loss of the network's outputs for the validation patches, and their mean PSNR (dB).
+
+    The loss is that of the outputs as they are, PSNR that of images, by the metric protocol.
+    """
     assert held_out.noisy is not None  # noqa: S101  (the store writes noisy.npy for every held-out split)
-    outputs = denoiser.patches(held_out.noisy)
-    total = 0.0
-    for start in range(0, len(outputs), 256):
-        some = [torch.from_numpy(to_unit(side[start : start + 256])) for side in (outputs, held_out.clean)]
-        output, clean = (images.permute(0, 3, 1, 2) for images in some)
-        total += float(loss_of(output, clean)) * len(clean)
-    return total / len(outputs), float(metrics.psnr(outputs, held_out.clean).mean())
+    total, ratios = 0.0, []
+    for start in range(0, len(held_out.clean), BATCH):
+        noisy, clean = (side[start : start + BATCH] for side in (held_out.noisy, held_out.clean))
+        outputs = denoiser.outputs(to_unit(noisy))
+        total += float(loss_of(to_tensor(outputs), to_tensor(to_unit(clean)))) * len(clean)
+        ratios.append(metrics.psnr(metrics.to_depth(outputs, metrics.depth(noisy)), clean))
+    return total / len(held_out.clean), float(np.concatenate(ratios).mean())
 
 
 def _first_network(trial: Trial, store: PatchStore, device: torch.device) -> nn.Module:

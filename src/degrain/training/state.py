@@ -78,7 +78,10 @@ class State:
         averaged = None
         if params.ema is not None:
             averaged = AveragedModel(network, multi_avg_fn=_averaging(params.ema), use_buffers=True)
-        return cls(network, optimizers.build(trial.optimizer, network), averaged, params.accumulate)
+        optimizer = optimizers.build(trial.optimizer, network)
+        if constrain := getattr(network, "constrain", None):
+            optimizer.register_step_post_hook(lambda *_: constrain())
+        return cls(network, optimizer, averaged, params.accumulate)
 
     @property
     def validated(self) -> nn.Module:

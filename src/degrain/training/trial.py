@@ -12,6 +12,7 @@ import degrain
 from degrain import files
 from degrain.errors import ParamsError
 from degrain.images.store import PatchStore
+from degrain.models import catalog
 from degrain.params import LossParams, OptimizerParams, TrainParams
 from degrain.training import losses, optimizers
 
@@ -94,8 +95,18 @@ class Trial:
         if place.device != "cpu":
             del described["threads"]
         versions = {name: importlib.metadata.version(name) for name in ("torch", "numpy", "albumentations")}
-        described |= asdict(place) | {"code": code_digest(self.model), **versions}
+        network = catalog.spec(self.model)
+        described |= {
+            "network": network.maker,
+            "network_options": dict(network.options),
+            "code": code_digest(self.model),
+        }
+        described |= asdict(place) | versions
         return files.digest(described)[:20]
+
+
+# Modules that several networks are made of; what the catalog says of a network is in the key itself.
+SHARED = ("convolutions", "keras_layers")
 
 
 def code_digest(model: str) -> str:
@@ -104,7 +115,7 @@ def code_digest(model: str) -> str:
     sources = [
         *sorted((package / "training").glob("*.py")),
         *sorted((package / "noise").glob("*.py")),
-        *(package / "models" / f"{name}.py" for name in (model, "catalog", "convolutions", "keras_layers")),
+        *(package / "models" / f"{name}.py" for name in (catalog.spec(model).module, *SHARED)),
         package / "params" / "noise.py",
         package / "evaluation" / "metrics.py",
         package / "depth.py",
