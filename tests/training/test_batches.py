@@ -17,6 +17,7 @@ from degrain.params import Params
 from degrain.randomness import generator
 from degrain.training.batches import Batches, Pair
 from degrain.training.device_batches import CopiedBatches, DeviceBatches, open_batches
+from degrain.training.mixing import Mixing
 from degrain.training.trial import Trial, expand
 from tests.conftest import Whole, manifest_of, picture, prepare, save
 
@@ -145,6 +146,57 @@ def test_patches_do_not_depend_on_the_batch_size(
     eleven = {"patches_per_epoch": 11}
     whole = list(Batches(make_trial(**eleven, batch_size=11), store).epoch(1))
     assert same(whole, Batches(make_trial(**eleven, batch_size=2), store).epoch(1))
+
+
+MIXES = ["mixup", "cutmix", "cutout"]
+
+
+@pytest.mark.parametrize("mix", MIXES)
+def test_mixed_pairs_are_the_same_in_whatever_pieces_they_are_made(
+    mix: str, store: PatchStore, make_trial: Trials
+) -> None:
+    trial = make_trial(**UNEVEN, mix=mix, mix_probability=0.7)
+    whole = list(Batches(trial, store).epoch(1))
+    assert not same(whole, Batches(make_trial(**UNEVEN), store).epoch(1))
+    assert same(whole[1:], Batches(trial, store).epoch(1, start=1))
+    smaller = make_trial(patches_per_epoch=11, batch_size=3, mix=mix, mix_probability=0.7)
+    assert same(whole, Batches(smaller, store).epoch(1))
+    ranks = [list(Batches(trial, store, rank=rank, world=2).epoch(1)) for rank in range(2)]
+    assert same(whole, [pair for shares in zip(*ranks, strict=True) for pair in shares])
+
+
+@pytest.mark.parametrize("mix", MIXES)
+def test_both_sides_of_a_pair_are_mixed_alike(mix: str, make_store: Stores, make_trial: Trials) -> None:
+    store = with_real_noise(make_store())
+    plain = pixels(Batches(make_trial(), store).epoch(0))
+    mixed = pixels(Batches(make_trial(mix=mix, mix_probability=0.5), store).epoch(0))
+    how = Mixing.draw(mix, 0.5, 0, 0, 12, 32)
+    assert how is not None
+    assert 0 < how.chosen.sum() < 12
+    for before, after in zip(plain, mixed, strict=True):
+        for position in range(12):
+            partner, expected = before[how.partners[position]], before[position].copy()
+            (top, left), side = how.corners[position], how.sides[position]
+            assert 6 <= side <= 16
+            square = np.s_[:, top : top + side, left : left + side]
+            assert expected[square].shape == (3, side, side)
+            if not how.chosen[position]:
+                pass
+            elif mix == "mixup":
+                expected = how.shares[position] * expected + (1 - how.shares[position]) * partner
+            else:
+                expected[square] = 0 if mix == "cutout" else partner[square]
+            np.testing.assert_allclose(after[position], expected, atol=1e-6)
+
+
+def test_pairs_are_mixed_as_often_as_asked() -> None:
+    how = Mixing.draw("cutmix", 0.2, 0, 0, 20_000, 64)
+    assert how is not None
+    assert how.chosen.mean() == pytest.approx(0.2, abs=0.01)
+    assert (how.sides.min(), how.sides.max()) == (13, 32)
+    assert how.corners.min() == 0
+    assert (how.corners + how.sides[:, None]).max() == 64
+    assert Mixing.draw("none", 0.2, 0, 0, 20_000, 64) is None
 
 
 def test_accumulated_batches_come_at_once(store: PatchStore, make_trial: Trials) -> None:

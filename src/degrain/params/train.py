@@ -119,6 +119,10 @@ class TrainParams(Section):
     augment: Literal["none", "dihedral"] = Field(
         "dihedral", description="Fresh geometric augmentation: none, or one of the 8 flips and quarter turns."
     )
+    mix: Literal["none", "mixup", "cutmix", "cutout"] = Field(
+        "none", description="Fresh mixing of pairs: with another pair, with a square of it, or a square of zeros."
+    )
+    mix_probability: float = Field(0.2, ge=0, le=1, description="Of a patch to be mixed.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Of the network's arithmetic; auto is bfloat16 on a GPU or CPU with units for it."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import islice
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from degrain.images.store import PatchStore
 from degrain.inference.denoiser import to_tensor
 from degrain.noise import augmentation, kinds
 from degrain.randomness import Draws, generators, permutation_window
+from degrain.training.mixing import Mixing
 from degrain.training.trial import Trial
 
 Pair = tuple[torch.Tensor, torch.Tensor]
@@ -42,6 +43,7 @@ class Batches:
         self._index, self._patch = side.index, side.index["patch"].to_numpy()
         self._samples = len(side)
         self._store, self._seed, self._augment = store, trial.seed, trial.params.augment
+        self._mix = trial.params.mix, trial.params.mix_probability
         self._rank, self._world = rank, world
         self._turns = augmentation.turns(store.patch_size, store.channels) if self._augment != "none" else None
         self.batch_size = trial.params.batch_size * trial.params.accumulate
@@ -67,12 +69,15 @@ class Batches:
             batch has fewer patches than there are ranks.
         """
         order, elements = self._plan(epoch)
-        shares = [self._share(step) for step in range(start, self.steps_per_epoch)]
-        draws = self._draws(epoch, order, np.fromiter(chain.from_iterable(shares), np.int64))
-        for share in shares:
-            part = slice(share.start, share.stop)
-            noisy, clean = self._pairs(order[part], self._turning(elements, part), islice(draws, len(share)))
-            yield to_tensor(to_unit(noisy)), to_tensor(to_unit(clean))
+        mixing = Mixing.draw(*self._mix, self._seed, epoch, self.patches_per_epoch, self._store.patch_size)
+        shares = [np.arange(share.start, share.stop) for share in map(self._share, range(start, self.steps_per_epoch))]
+        needed = [np.concatenate([share, mixing.needed(share)]) if mixing else share for share in shares]
+        draws = self._draws(epoch, order, np.concatenate(needed) if needed else np.empty(0, np.int64))
+        for share, positions in zip(shares, needed, strict=True):
+            turning = self._turning(elements, positions)
+            pair = self._pairs(order[positions], turning, islice(draws, len(positions)))
+            noisy, clean = (to_unit(side) if mixing is None else mixing.mix(share, to_unit(side)) for side in pair)
+            yield to_tensor(noisy), to_tensor(clean)
 
     def _plan(self, epoch: int) -> tuple[np.ndarray, np.ndarray | None]:
         """For each position in the epoch its sample and, if patches are turned, its element of the group."""
@@ -87,10 +92,10 @@ class Batches:
         begin = first + self._rank * each + min(self._rank, more)
         return range(begin, begin + each + (self._rank < more))
 
-    def _turning(self, elements: np.ndarray | None, part: slice) -> list[np.ndarray] | None:
+    def _turning(self, elements: np.ndarray | None, positions: np.ndarray) -> list[np.ndarray] | None:
         if elements is None or self._turns is None:
             return None
-        return [self._turns[element] for element in elements[part]]
+        return [self._turns[element] for element in elements[positions]]
 
     def _draws(self, epoch: int, order: np.ndarray, positions: np.ndarray) -> Iterator[np.random.Generator]:
         """Yield the generator of each position's noise; real noise asks for none."""

@@ -27,7 +27,7 @@ def open_batches(trial: Trial, store: PatchStore, device: torch.device, rank: in
     if device.type != "cuda":
         return Batches(trial, store, rank, world)
     free, _ = torch.cuda.mem_get_info(device)
-    if DeviceBatches.serves(store) and _size(store) < free // 2:
+    if trial.params.mix == "none" and DeviceBatches.serves(store) and _size(store) < free // 2:
         return DeviceBatches(trial, store, device, rank, world)
     return CopiedBatches(trial, store, device, rank, world)
 

@@ -31,6 +31,8 @@ DECISIVE = (
     "keep",
     "patience",
     "augment",
+    "mix",
+    "mix_probability",
     "deterministic",
     "threads",
 )
@@ -72,6 +74,8 @@ class Trial:
         decisive = set(DECISIVE)
         if self.params.schedule != "step":
             decisive -= {"step_epochs", "step_factor"}
+        if self.params.mix == "none":
+            decisive.remove("mix_probability")
         return {
             "name": self.name,
             "model": self.model,
