@@ -23,12 +23,13 @@ VALUES = Path(__file__).parents[2] / "tests" / "training" / "loss_values.json"
 # (N, H, W, C) by name. On "wild" ones the output leaves [0, 1] and some clean pixels are black or white.
 PIXELS = {"tame": (3, 7, 5, 3), "wild": (2, 9, 6, 1)}
 IMAGES = {"one window": (2, 11, 11, 1), "photo": (2, 64, 48, 3), "noise": (2, 20, 20, 3)}
+SMALL = {"small": (2, 97, 101, 3)}  # for windows of 7 pixels
 LARGE = {"least": (1, 161, 161, 1), "odd": (1, 163, 166, 3), "large": (2, 176, 176, 3)}
 
 
 def pair(name: str) -> tuple[np.ndarray, np.ndarray]:
     """The output and the clean images of one name: both float32 (N, H, W, C)."""
-    shape = (PIXELS | IMAGES | LARGE)[name]
+    shape = (PIXELS | IMAGES | SMALL | LARGE)[name]
     draw = np.random.default_rng(sum(shape))
     if name == "tame":
         return draw.random(shape, np.float32), 0.05 + np.float32(0.9) * draw.random(shape, np.float32)
@@ -50,7 +51,7 @@ def sample(gradient: np.ndarray) -> list[float]:
     return [float(value) for value in flat[np.linspace(0, flat.size - 1, 12).astype(int)]]
 
 
-def cases() -> list[tuple[str, dict[str, float], str, Callable[[Any, Any], Any]]]:
+def cases() -> list[tuple[str, dict[str, Any], str, Callable[[Any, Any], Any]]]:
     """(loss, options, pair, function of (clean, output) to a value)."""
     import keras
     import tensorflow as tf
@@ -65,13 +66,19 @@ def cases() -> list[tuple[str, dict[str, float], str, Callable[[Any, Any], Any]]
         ("huber", {"delta": 0.2}, keras.losses.Huber(delta=0.2)),
         ("psnr", {}, lambda clean, output: -tf.reduce_mean(tf.image.psnr(output, clean, 1.0))),
     ]
+
+    def similarity(compute: Callable[..., Any], window: int) -> Callable[[Any, Any], Any]:
+        return lambda clean, output: 1 - tf.reduce_mean(compute(output, clean, 1.0, filter_size=window))
+
     structural = [
-        ("ssim", IMAGES | LARGE, lambda clean, output: 1 - tf.reduce_mean(tf.image.ssim(output, clean, 1.0))),
-        ("ms-ssim", LARGE, lambda clean, output: 1 - tf.reduce_mean(tf.image.ssim_multiscale(output, clean, 1.0))),
+        ("ssim", {}, IMAGES | LARGE, similarity(tf.image.ssim, 11)),
+        ("ms-ssim", {}, LARGE, similarity(tf.image.ssim_multiscale, 11)),
+        ("ssim", {"window": 7}, IMAGES, similarity(tf.image.ssim, 7)),
+        ("ms-ssim", {"window": 7}, SMALL, similarity(tf.image.ssim_multiscale, 7)),
     ]
     return [
         *((loss, options, name, function) for loss, options, function in plain for name in PIXELS),
-        *((loss, {}, name, function) for loss, names, function in structural for name in names),
+        *((loss, options, name, function) for loss, options, names, function in structural for name in names),
     ]
 
 

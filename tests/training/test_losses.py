@@ -67,7 +67,9 @@ def test_values_and_gradients_are_those_of_keras_and_tensorflow(
 
     assert loss(output, clean).item() == pytest.approx(case["value"], rel=1e-6, abs=2e-6)
     assert np.abs(found).sum(dtype=np.float64) == pytest.approx(case["gradient_sum"], rel=2e-5)
-    assert sample(found) == pytest.approx(case["gradient"], rel=1e-4, abs=1e-5 * float(np.abs(found).max()))
+    # NOTE: of MS-SSIM with small windows, TensorFlow's float32 gradient is 4e-4 off ours in float64, ours 2e-4.
+    tolerance = 1e-3 if case["options"].get("window") else 1e-4
+    assert sample(found) == pytest.approx(case["gradient"], rel=tolerance, abs=1e-5 * float(np.abs(found).max()))
 
 
 def test_every_loss_that_keras_or_tensorflow_has_is_compared_with_it() -> None:
@@ -212,8 +214,9 @@ def test_detail_of_the_wrong_sign_at_one_scale_counts_nothing_in_ms_ssim() -> No
 
 
 def test_the_least_sizes_are_the_least() -> None:
-    for name, side in losses.SIDES.items():
-        loss = losses.LOSSES[name]
+    for name, options, side in (("ssim", {}, 11), ("ms-ssim", {}, 161), ("ms-ssim", {"window": 7}, 97)):
+        assert losses.problem(LossParams(name=name, **options), True, side) is None
+        loss = losses.build(LossParams(name=name, **options))
         assert loss(torch.rand(1, 1, side, side), torch.rand(1, 1, side, side)).isfinite()
         with pytest.raises(RuntimeError):
             loss(torch.rand(1, 1, side - 1, side), torch.rand(1, 1, side - 1, side))
@@ -236,7 +239,7 @@ def test_logcosh_is_exact_for_small_errors_and_finite_for_large_ones(error: floa
 
 def test_a_single_loss_is_the_plain_function() -> None:
     assert losses.build(LossParams(name="mse")) is losses.mse
-    assert losses.build(LossParams(name="sum", terms=[{"name": "ssim"}])) is losses.ssim
+    assert losses.build(LossParams(name="sum", terms=[{"name": "mae"}])) is losses.mae
 
 
 def test_a_sum_weighs_its_terms() -> None:
@@ -261,7 +264,7 @@ def test_a_sum_weighs_its_terms() -> None:
                 "name": "sum",
                 "terms": [
                     {"name": "charbonnier", "weight": 1.0, "eps": 0.001},
-                    {"name": "ms-ssim", "weight": 0.5},
+                    {"name": "ms-ssim", "weight": 0.5, "window": 11},
                 ],
             },
         ),
@@ -282,6 +285,7 @@ def test_settings_are_all_that_decides_the_value(params: dict[str, Any], expecte
         ({"name": "mse", "delta": 0.5}, "mse has no delta, which is huber's"),
         ({"name": "huber", "eps": 0.5}, "huber has no eps, which is charbonnier's"),
         ({"name": "ssim", "clip": True}, "ssim has no clip, which is bce's"),
+        ({"name": "mse", "window": 7}, "mse has no window, which is ssim's and ms-ssim's"),
         ({"name": "sum", "delta": 0.5, "terms": [{"name": "huber"}]}, "sum has no delta, which is huber's"),
         ({"name": "sum", "terms": [{"name": "sim"}]}, "unknown loss 'sim'; did you mean 'ssim'?"),
         ({"name": "sum", "terms": [{"name": "mae"}, {"name": "mse", "eps": 1.0}]}, "mse has no eps"),
@@ -306,6 +310,9 @@ def test_what_a_loss_does_not_have_is_refused(params: dict[str, Any], message: s
         ({"name": "ssim"}, True, 10, "ssim needs a patch size of at least 11, not 10"),
         ({"name": "ms-ssim"}, False, 161, None),
         ({"name": "ms-ssim"}, False, 160, "ms-ssim needs a patch size of at least 161, not 160"),
+        ({"name": "ms-ssim", "window": 7}, False, 97, None),
+        ({"name": "ms-ssim", "window": 7}, False, 96, "ms-ssim needs a patch size of at least 97, not 96"),
+        ({"name": "ssim", "window": 7}, False, 6, "ssim needs a patch size of at least 7, not 6"),
         ({"name": "sum", "terms": [{"name": "mae"}, {"name": "bce"}]}, False, 64, "clip: true"),
         ({"name": "sum", "terms": [{"name": "mae"}, {"name": "ms-ssim"}]}, False, 64, "161"),
     ],

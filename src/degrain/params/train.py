@@ -5,12 +5,21 @@ from __future__ import annotations
 import itertools
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from degrain.params.base import Section
 
 DecayRate = Annotated[float, Field(ge=0, lt=1)]
 Label = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$")]
+
+
+def _odd(value: int | None) -> int | None:
+    if value is not None and (value < 3 or value % 2 == 0):
+        raise ValueError(f"{value} is no odd number from 3 on")
+    return value
+
+
+Window = Annotated[int | None, AfterValidator(_odd)]
 
 
 class OptimizerParams(Section):
@@ -50,6 +59,7 @@ class LossTerm(Section):
     clip: bool = Field(
         False, description="For `bce`: clip the output of an unbounded network to (0, 1), as Keras does."
     )
+    window: Window = Field(None, description="Side of the window of `ssim` and `ms-ssim`, odd; 11 if absent.")
 
 
 class LossParams(Section):
@@ -60,6 +70,7 @@ class LossParams(Section):
     delta: float | None = Field(None, gt=0, description="As in `terms`.")
     eps: float | None = Field(None, gt=0, description="As in `terms`.")
     clip: bool = Field(False, description="As in `terms`.")
+    window: Window = Field(None, description="As in `terms`.")
     terms: list[LossTerm] = Field([], description="For `sum`: the losses that are added up.")
 
     @property
@@ -70,7 +81,7 @@ class LossParams(Section):
     @property
     def summands(self) -> list[LossTerm]:
         """The loss as a weighted sum, which a single one is, too."""
-        return self.terms or [LossTerm(name=self.name, weight=1.0, delta=self.delta, eps=self.eps, clip=self.clip)]
+        return self.terms or [LossTerm(**self.model_dump(exclude={"label", "terms"}))]
 
     @model_validator(mode="after")
     def _only_a_sum_has_terms(self) -> LossParams:

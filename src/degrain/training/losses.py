@@ -94,14 +94,14 @@ def psnr(output: Tensor, clean: Tensor) -> Tensor:
     return 10 * (_error(output, clean).square().mean(dim=(1, 2, 3)) + PSNR_FLOOR).log10().mean()
 
 
-def ssim(output: Tensor, clean: Tensor) -> Tensor:
-    """1 - SSIM, mean over the images, which must be at least 11x11; see `structural`."""
-    return 1 - structural.ssim(*_precise(output, clean)).mean()
+def ssim(output: Tensor, clean: Tensor, window: int = structural.WINDOW) -> Tensor:
+    """1 - SSIM, mean over the images, which must be as large as the window; see `structural`."""
+    return 1 - structural.ssim(*_precise(output, clean), window).mean()
 
 
-def ms_ssim(output: Tensor, clean: Tensor) -> Tensor:
-    """1 - MS-SSIM, mean over the images, which must be at least 161x161; see `structural`."""
-    return 1 - structural.ms_ssim(*_precise(output, clean)).mean()
+def ms_ssim(output: Tensor, clean: Tensor, window: int = structural.WINDOW) -> Tensor:
+    """1 - MS-SSIM, mean over the images, which must be at least 161x161 for a window of 11; see `structural`."""
+    return 1 - structural.ms_ssim(*_precise(output, clean), window).mean()
 
 
 LOSSES: dict[str, Callable[..., Tensor]] = {
@@ -117,12 +117,14 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
     "ms-ssim": ms_ssim,
 }
 
-# The options that decide a loss's value, and the one loss that each option of params.yaml belongs to.
-DEFAULTS: dict[str, dict[str, float]] = {"huber": {"delta": 1.0}, "charbonnier": {"eps": 1e-3}}
-OWNERS = {"delta": "huber", "eps": "charbonnier", "clip": "bce"}
-
-# Least side of an image, in pixels, where that is more than 1.
-SIDES = {"ssim": structural.SSIM_SIDE, "ms-ssim": structural.MS_SSIM_SIDE}
+# The options that decide a loss's value, and the losses that each option of params.yaml belongs to.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "huber": {"delta": 1.0},
+    "charbonnier": {"eps": 1e-3},
+    "ssim": {"window": structural.WINDOW},
+    "ms-ssim": {"window": structural.WINDOW},
+}
+OWNERS = {"delta": ["huber"], "eps": ["charbonnier"], "clip": ["bce"], "window": ["ssim", "ms-ssim"]}
 
 
 def build(params: LossParams) -> Loss:
@@ -178,9 +180,14 @@ def problem(params: LossParams, bounded: bool, patch_size: int) -> str | None:
                 "bce takes logarithms of the output, which this network does not keep within 0 and 1; set `clip: true`,"
                 " which clips it as Keras does, or take a network that ends in a sigmoid"
             )
-        if patch_size < (side := SIDES.get(term.name, 1)):
+        if patch_size < (side := _least_side(term)):
             return f"{term.name} needs a patch size of at least {side}, not {patch_size}"
     return None
+
+
+def _least_side(term: LossTerm) -> int:
+    window: int = _options(term).get("window", 1)
+    return structural.ms_ssim_side(window) if term.name == "ms-ssim" else window
 
 
 def _function(term: LossTerm) -> Loss:
@@ -188,7 +195,7 @@ def _function(term: LossTerm) -> Loss:
     return partial(LOSSES[term.name], **options) if options else LOSSES[term.name]
 
 
-def _options(term: LossTerm) -> dict[str, float]:
+def _options(term: LossTerm) -> dict[str, Any]:
     """The options that decide the value of one loss, defaults filled in."""
     if term.name not in LOSSES:
         raise ParamsError(
@@ -198,12 +205,13 @@ def _options(term: LossTerm) -> dict[str, float]:
     return {option: given.get(option, value) for option, value in DEFAULTS.get(term.name, {}).items()}
 
 
-def _given(term: LossTerm | LossParams) -> dict[str, float]:
+def _given(term: LossTerm | LossParams) -> dict[str, Any]:
     """The options that were given, all of which the loss must have."""
     given = term.model_dump(include=set(OWNERS), exclude_defaults=True)
     for option in given:
-        if OWNERS[option] != term.name:
-            raise ParamsError(f"train.losses: {term.name} has no {option}, which is {OWNERS[option]}'s")
+        if term.name not in OWNERS[option]:
+            owners = " and ".join(f"{owner}'s" for owner in OWNERS[option])
+            raise ParamsError(f"train.losses: {term.name} has no {option}, which is {owners}")
     return given
 
 

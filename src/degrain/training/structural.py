@@ -3,7 +3,8 @@
 SSIM: Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to structural similarity",
 IEEE TIP 13(4), 2004: Gaussian 11x11 window of sigma 1.5, K1 0.01, K2 0.03, data range 1, windows that lie wholly
 within the image only. MS-SSIM: Wang, Simoncelli, Bovik, "Multi-scale structural similarity for image quality
-assessment", Asilomar 2003: five scales, each half the size of the last.
+assessment", Asilomar 2003: five scales, each half the size of the last. Smaller windows of the same sigma, with an odd
+number of pixels, let smaller images in.
 """
 
 from __future__ import annotations
@@ -21,36 +22,39 @@ C2 = 0.03**2
 # Exponents of the scales, from the full size on (Wang, Simoncelli and Bovik, section 3.2).
 SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
-# The least side of an image, in pixels: each halving rounds up, and the last scale must still hold a window.
-SSIM_SIDE = WINDOW
-MS_SSIM_SIDE = (WINDOW - 1) * 2 ** (len(SCALES) - 1) + 1
-
 # Contrasts below are 0, as those below 0 are: the slope of x**0.0448 has no bound near 0.
 LEAST_CONTRAST = 1e-8
 
 
-def ssim(images: Tensor, clean: Tensor) -> Tensor:
+def ms_ssim_side(window: int) -> int:
+    """Return the least side of an image, in pixels: halving rounds up, and the last scale must still hold a window."""
+    return (window - 1) * 16 + 1  # five scales, of which four are halved
+
+
+def ssim(images: Tensor, clean: Tensor, window: int = WINDOW) -> Tensor:
     """Return the structural similarity of each image.
 
     Args:
-        images: float (N, C, H, W), H and W at least `SSIM_SIDE`.
+        images: float (N, C, H, W), H and W at least `window`.
         clean: The same shape and type, in [0, 1].
+        window: Side of the window, in pixels, odd.
 
     Returns:
         (N,), the mean over windows and channels; 1 for an image equal to its clean one, less for any other.
     """
-    luminance, contrast = _maps(images, clean)
+    luminance, contrast = _maps(images, clean, window)
     return (luminance * contrast).mean(dim=(1, 2, 3))
 
 
-def ms_ssim(images: Tensor, clean: Tensor) -> Tensor:
+def ms_ssim(images: Tensor, clean: Tensor, window: int = WINDOW) -> Tensor:
     """Return the multi-scale structural similarity of each image.
 
     A channel whose contrast term is not positive at some scale counts 0, and has no gradient.
 
     Args:
-        images: float (N, C, H, W), H and W at least `MS_SSIM_SIDE`.
+        images: float (N, C, H, W), H and W at least `ms_ssim_side(window)`.
         clean: The same shape and type, in [0, 1].
+        window: Side of the window, in pixels, odd.
 
     Returns:
         (N,), in [0, 1] for images in [0, 1].
@@ -59,7 +63,7 @@ def ms_ssim(images: Tensor, clean: Tensor) -> Tensor:
 
     product = images.new_ones(images.shape[:2])
     for scale, exponent in enumerate(SCALES, start=1):
-        luminance, contrast = _maps(images, clean)
+        luminance, contrast = _maps(images, clean, window)
         term = contrast if scale < len(SCALES) else luminance * contrast
         product = product * functional.threshold(term.mean(dim=(2, 3)), LEAST_CONTRAST, 0.0) ** exponent
         if scale < len(SCALES):
@@ -67,12 +71,12 @@ def ms_ssim(images: Tensor, clean: Tensor) -> Tensor:
     return product.mean(dim=1)
 
 
-def _maps(images: Tensor, clean: Tensor) -> tuple[Tensor, Tensor]:
-    """The luminance and the contrast-structure term of each window: two maps (N, C, H - 10, W - 10)."""
+def _maps(images: Tensor, clean: Tensor, window: int) -> tuple[Tensor, Tensor]:
+    """The luminance and the contrast-structure term of each window: two maps (N, C, H - window + 1, likewise)."""
     import torch
 
     moments = torch.cat([images, clean, images.square() + clean.square(), images * clean], dim=1)
-    mean, clean_mean, squares, products = _blurred(moments).chunk(4, dim=1)
+    mean, clean_mean, squares, products = _blurred(moments, window).chunk(4, dim=1)
     of_means = 2 * mean * clean_mean
     of_mean_squares = mean.square() + clean_mean.square()
     luminance = (of_means + C1) / (of_mean_squares + C1)
@@ -80,13 +84,13 @@ def _maps(images: Tensor, clean: Tensor) -> tuple[Tensor, Tensor]:
     return luminance, contrast
 
 
-def _blurred(images: Tensor) -> Tensor:
-    """Each channel's weighted mean over every window: (N, C, H, W) to (N, C, H - 10, W - 10)."""
+def _blurred(images: Tensor, window: int) -> Tensor:
+    """Each channel's weighted mean over every window: (N, C, H, W) to (N, C, H - window + 1, likewise)."""
     import torch
     from torch.nn import functional
 
     channels = images.shape[1]
-    row = _window(images).expand(channels, 1, 1, WINDOW).contiguous()
+    row = _weights(images, window).expand(channels, 1, 1, window).contiguous()
     # NOTE: a variance is a small difference of these means, for which neither autocast's bfloat16 nor cuDNN's TF32 is
     # exact enough. PyTorch keeps depthwise convolutions of contiguous float32 from cuDNN; on a CPU they are quickest.
     with torch.autocast(images.device.type, enabled=False):
@@ -94,11 +98,11 @@ def _blurred(images: Tensor) -> Tensor:
         return functional.conv2d(columns, row, groups=channels)
 
 
-def _window(like: Tensor) -> Tensor:
-    """The Gaussian window along one axis: (11,), of sum 1."""
+def _weights(like: Tensor, window: int) -> Tensor:
+    """The Gaussian window along one axis: (window,), of sum 1."""
     import torch
 
-    offsets = torch.arange(WINDOW, dtype=torch.float64, device=like.device) - (WINDOW - 1) / 2
+    offsets = torch.arange(window, dtype=torch.float64, device=like.device) - (window - 1) / 2
     weights = torch.exp(-offsets.square() / (2 * SIGMA**2))
     return (weights / weights.sum()).to(like.dtype)
 
