@@ -43,6 +43,17 @@ def test_the_published_part_is_held_out_and_val_is_a_share_of_the_rest() -> None
     assert sorted(found[:14]) == ["train"] * 12 + ["val"] * 2
 
 
+def test_half_of_the_test_side_is_for_choosing() -> None:
+    frame = table(source=[f"s{i}" for i in range(21)], part=["train"] * 14 + ["test"] * 7)
+    found = sides(frame, val="half_of_test", test="published")
+    assert found[:14] == ["train"] * 14
+    assert sorted(found[14:]) == ["test"] * 4 + ["val"] * 3
+    assert found != sides(frame, seed=1, val="half_of_test", test="published")
+    assert found == sides(frame, val="half_of_test", test="published")
+    shared = sides(table(source=list("abcdefgh")), val="half_of_test", test=0.5)
+    assert sorted(shared) == ["test"] * 2 + ["train"] * 4 + ["val"] * 2
+
+
 def test_whole_scenes_or_cameras_are_held_out() -> None:
     frame = table(source=list("abcdef"), scene=list("112233"), camera=list("xyxyxy"))
     assert sides(frame, by="scene", val=["2"], test=["3"]) == ["train", "train", "val", "val", "test", "test"]
@@ -145,6 +156,7 @@ def test_an_empty_side_is_refused() -> None:
         ({"by": "copy", "val": ["a"], "test": 0.1, "published_leaky": True}, "needs shares"),
         ({"val": ["a"], "test": ["a"]}, "cannot be in val and in test"),
         ({"val": 1.5, "test": 0.1}, "less than 1"),
+        ({"val": "half_of_test", "test": ["a"]}, "needs a test side of several names"),
     ],
 )
 def test_an_impossible_split_is_no_parameter(params: dict[str, Any], words: str) -> None:

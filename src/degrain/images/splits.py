@@ -107,6 +107,10 @@ def _held_out(manifest: pd.DataFrame, params: SplitParams, seed: int) -> np.ndar
             order = generator(seed, f"{split} split").permutation(len(names))
             free = [names[i] for i in order if names[i] not in taken]
             sides[values.isin(free[: max(1, round(wanted * len(names)))])] = split
+    if params.val == "half_of_test":
+        held_out = sorted(set(values[sides == "test"]))
+        order = generator(seed, "val split").permutation(len(held_out))
+        sides[values.isin([held_out[i] for i in order[: len(held_out) // 2]])] = "val"
     return sides
 
 

@@ -33,8 +33,9 @@ class SplitParams(Section):
         description="What is held out as a whole, a column of the manifest; `copy` (the noisy copies of one image "
         "spread over all sides) only with `published_leaky`.",
     )
-    val: HeldOut = Field(
-        description="For choosing models: names, the share of them to draw, or `published`: the publisher's own part."
+    val: HeldOut | Literal["half_of_test"] = Field(
+        description="For choosing models: names, the share of them to draw, `published`: the publisher's own part, or "
+        "`half_of_test`, which leaves the whole published training part for training."
     )
     test: HeldOut = Field(description="The same for the final measurement.")
     apart: list[Column] = Field(
@@ -57,6 +58,8 @@ class SplitParams(Section):
             both = sorted(set(self.val) & set(self.test))
             if both:
                 raise ValueError(f"{', '.join(both)} cannot be in val and in test")
+        if self.val == "half_of_test" and isinstance(self.test, list) and len(self.test) < 2:
+            raise ValueError("half_of_test needs a test side of several names, not one")
         if self.by == "copy" and not self.published_leaky:
             raise ValueError("by copy puts every image on all sides: say published_leaky: true if that is meant")
         if self.by == "copy" and not (isinstance(self.val, float) and isinstance(self.test, float)):
