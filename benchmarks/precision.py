@@ -28,7 +28,7 @@ def run(seeds: int = 6, nets: str = "sinha2018,bernier2021,unet") -> None:
 
 
 def _ratios(params: TrainParams, name: str, store: PatchStore, device: torch.device, kind: str) -> list[float]:
-    adam = params.model_copy(
-        update={"precision": kind, "optimizers": params.optimizers[-1:], "losses": params.losses[:1]}
-    )
-    return [loop.train(trial, store, device).history[-1].val_psnr for trial in expand(adam, name)]
+    one = {"precision": kind, "optimizers": params.optimizers[:1], "losses": params.losses[:1]}
+    return [
+        loop.train(trial, store, device).history[-1].val_psnr for trial in expand(params.model_copy(update=one), name)
+    ]

@@ -300,6 +300,30 @@ def show_models(
 app.add_typer(trials_commands, name="trials")
 
 
+@app.command()
+def reproductions(
+    record: Annotated[bool, typer.Option("--record", help="First write down what the last run measured.")] = False,
+    folder: Annotated[Path, typer.Option(help="Where claims and records lie.", metavar="FOLDER")] = Path(
+        "docs/reproductions"
+    ),
+    params: ParamsOption = DEFAULT_PATH,
+) -> None:
+    """Print what papers claim against what their studies measured, as Markdown.
+
+    Examples:
+
+    - `degrain reproductions`
+
+    - `degrain reproductions --record`: after `dvc exp run -S study=venkataraman2022`
+    """
+    from degrain import reproductions as made
+    from degrain.stages import METRICS, TRIALS
+
+    if record:
+        log.info("%s", made.record(load_params(params), TRIALS, METRICS, folder))
+    typer.echo(made.page(folder))
+
+
 @app.command("params")
 def params_reference() -> None:
     """Print the reference of all parameters as Markdown."""

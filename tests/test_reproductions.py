@@ -1,0 +1,132 @@
+"""Claims against measurements: claims belong to studies, records hold what was measured, the page is made of both."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from degrain import reproductions
+from degrain.errors import DataError, ParamsError
+from degrain.params import Params
+from tests.conftest import ROOT
+from tests.datasets.test_catalog import composed
+
+FOLDER = ROOT / "docs" / "reproductions"
+CLAIM = {
+    "paper": "Somebody 2020",
+    "what": "digits, loss after 2 epochs",
+    "study": "digits",
+    "model": "net",
+    "loss": "mse",
+    "value": "val_loss",
+    "epoch": 2,
+    "claimed": 0.02,
+    "within": [0.019, 0.021],
+    "about": "It leaks.",
+}
+
+
+def trial(seed: int, val_loss: list[float], **change: Any) -> dict[str, Any]:
+    return {"model": "net", "loss": "mse", "seed": seed, "seconds": 10, "val_loss": val_loss, "test_psnr": 20} | change
+
+
+def written(folder: Path, claims: list[dict[str, Any]], **records: list[dict[str, Any]]) -> Path:
+    """A folder with claims, and with records of trials."""
+    (folder / "claims.yaml").write_text(json.dumps(claims))
+    for study, trials in records.items():
+        made = {
+            "date": "2026-01-02",
+            "command": f"dvc exp run -S study={study}",
+            "machine": {"cores": "2"},
+            "versions": {"torch": "2"},
+            "trials": trials,
+            "identity": {"test_psnr": 10.0},
+            "baselines": {"nlm": {"test_psnr": 15.0}, "median": {"test_psnr": 16.0}},
+        }
+        (folder / f"{study.replace('_', '-')}.json").write_text(json.dumps(made))
+    return folder
+
+
+def cells(folder: Path) -> list[str]:
+    """The cells of the first claim."""
+    return [cell.strip() for cell in reproductions.page(folder).splitlines()[2].strip("|").split("|")]
+
+
+@pytest.mark.parametrize("claim", reproductions.claims(FOLDER), ids=lambda claim: f"{claim.study}-{claim.model}")
+def test_every_claim_belongs_to_a_cell_of_a_study(claim: reproductions.Claim) -> None:
+    params = Params.model_validate(composed(claim.study))
+    assert claim.model in params.train.models
+    assert claim.loss in [loss.title for loss in params.train.losses]
+    assert claim.epoch <= params.train.epochs
+    assert claim.claimed is None or claim.within is not None
+
+
+def test_the_page_is_up_to_date() -> None:
+    page = (ROOT / "docs" / "reproductions.md").read_text()
+    assert page.endswith(reproductions.page(FOLDER) + "\n"), "run: degrain reproductions"
+
+
+def test_a_number_comes_out_or_differs(tmp_path: Path) -> None:
+    trials = [trial(0, [0.5, 0.0195, 0.9]), trial(1, [0.5, 0.0205, 0.9], test_psnr=21), trial(2, [0.1], loss="mae")]
+    folder = written(tmp_path, [CLAIM], digits=trials, digits_unet=[trial(0, [0.1], model="unet", test_psnr=30)])
+    assert cells(folder) == [
+        "Somebody 2020: digits, loss after 2 epochs",
+        "0.02",
+        "0.0200 ± 0.0007",
+        "comes out",
+        "20.50 ± 0.71",
+        "10.00",
+        "16.00 (median)",
+        "30.00",
+        "`digits`, 2, 10 s",
+    ]
+    page = reproductions.page(folder)
+    assert "| digits | 2026-01-02 | `dvc exp run -S study=digits` | cores 2, torch 2 |" in page
+    assert "- Somebody 2020, digits, loss after 2 epochs: It leaks." in page
+    written(tmp_path, [CLAIM | {"epoch": 3}])
+    assert cells(folder)[2:4] == ["0.9000 ± 0.0000", "differs"]
+    written(tmp_path, [CLAIM | {"epoch": 3, "value": "best_val_loss"}])
+    assert cells(folder)[2:4] == ["0.0200 ± 0.0007", "comes out"]
+    written(tmp_path, [CLAIM | {"claimed": None, "within": None}])
+    assert cells(folder)[1:4] == ["-", "0.0200 ± 0.0007", "no claim"]
+
+
+def test_what_was_not_run_says_so(tmp_path: Path) -> None:
+    assert cells(written(tmp_path, [CLAIM]))[2:5] == ["not run", "not run", "-"]
+    short = written(tmp_path, [CLAIM], digits=[trial(0, [0.02])])
+    assert cells(short)[2:5] == ["not done", "not done", "-"]
+
+
+def test_wrong_claims_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match="missing"):
+        reproductions.claims(tmp_path)
+    with pytest.raises(ParamsError, match="claimd"):
+        reproductions.claims(written(tmp_path, [CLAIM | {"claimd": 1}]))
+
+
+def test_a_run_is_recorded(tmp_path: Path) -> None:
+    params = Params.model_validate(composed("venkataraman2022"))
+    trials, metrics = tmp_path / "trials", tmp_path / "metrics.json"
+    with pytest.raises(DataError, match="run dvc repro first"):
+        reproductions.record(params, trials, metrics, tmp_path / "records")
+    scores = {}
+    for model in params.train.models:
+        for state in ("done", "failed"):
+            folder = trials / model / f"{model}-{state}"
+            folder.mkdir(parents=True)
+            known = {"name": folder.name, "state": state, "model": model, "optimizer": "adam", "loss": "bce", "seed": 0}
+            known |= {"epochs_done": 2, "precision": "float32", "seconds": 1.5, "parameters": 7}
+            (folder / "trial.json").write_text(json.dumps(known))
+        (trials / model / f"{model}-done" / "history.csv").write_text("epoch,val_loss\n1,0.123456789\n2,0.1\n")
+        scores[f"{model}-done"] = {"test_psnr": 19.5}
+    metrics.write_text(json.dumps({"trials": scores, "identity": {"test_psnr": 1}, "baselines": {}}))
+    path = reproductions.record(params, trials, metrics, tmp_path / "records")
+    assert path.name == "venkataraman2022.json"
+    made = json.loads(path.read_text())
+    assert [row["model"] for row in made["trials"]] == params.train.models
+    assert made["trials"][0]["val_loss"] == [0.1234568, 0.1]
+    assert made["trials"][0]["test_psnr"] == 19.5
+    assert made["command"] == "dvc exp run -S study=venkataraman2022"
