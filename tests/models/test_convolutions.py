@@ -26,11 +26,10 @@ def test_it_is_the_transposed_convolution(
     weight = torch.rand(5, outputs, kernel, kernel, dtype=torch.float64, requires_grad=True)
     bias = torch.rand(outputs, dtype=torch.float64, requires_grad=True)
 
-    def convolved(function: Callable[..., torch.Tensor]) -> list[torch.Tensor]:
-        return with_gradients(lambda: function(images, weight, bias, stride, padding, behind), images, weight, bias)
+    def convolved(function: Callable[..., torch.Tensor]) -> Callable[[], torch.Tensor]:
+        return lambda: function(images, weight, bias, stride, padding, behind)
 
-    for ours, theirs in zip(convolved(conv_transpose2d), convolved(F.conv_transpose2d), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-11)
+    assert_same(convolved(conv_transpose2d), convolved(F.conv_transpose2d), images, weight, bias)
 
 
 @pytest.mark.parametrize("outputs", [1, 3, 20])
@@ -38,15 +37,11 @@ def test_enlarging_and_convolving_in_one(outputs: int) -> None:
     torch.manual_seed(outputs)
     layer = EnlargedConv2d(3, outputs).double()
     images = torch.rand(2, 3, 6, 8, dtype=torch.float64, requires_grad=True)
-    known = images, *layer.parameters()
 
     def in_two_steps() -> torch.Tensor:
         return F.conv2d(F.interpolate(images, scale_factor=2), layer.weight, layer.bias, padding=1)
 
-    for ours, theirs in zip(
-        with_gradients(lambda: layer(images), *known), with_gradients(in_two_steps, *known), strict=True
-    ):
-        torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-11)
+    assert_same(lambda: layer(images), in_two_steps, images, *layer.parameters())
 
 
 @pytest.mark.parametrize("outputs", [1, 3, 20])
@@ -54,13 +49,11 @@ def test_few_outputs_are_those_of_a_convolution(outputs: int) -> None:
     torch.manual_seed(outputs)
     layer = FewOutputsConv2d(3, outputs).double()
     images = torch.rand(2, 3, 8, 4, dtype=torch.float64, requires_grad=True)
-    known = images, *layer.parameters()
 
     def usual() -> torch.Tensor:
         return F.conv2d(images, layer.weight, layer.bias, padding=1)
 
-    for ours, theirs in zip(with_gradients(lambda: layer(images), *known), with_gradients(usual, *known), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-11)
+    assert_same(lambda: layer(images), usual, images, *layer.parameters())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -109,9 +102,14 @@ def test_flattening_is_that_of_keras_and_can_be_undone() -> None:
     assert torch.equal(keras_layers.Unflatten(3, 4)(flat), images)
 
 
-def with_gradients(function: Callable[[], torch.Tensor], *known: torch.Tensor) -> list[torch.Tensor]:
-    output = function()
-    return [output, *torch.autograd.grad(output.square().sum(), known)]
+def assert_same(ours: Callable[[], torch.Tensor], theirs: Callable[[], torch.Tensor], *known: torch.Tensor) -> None:
+    """Compare two outputs, and the gradients of both with respect to all that is known."""
+    results = []
+    for function in (ours, theirs):
+        output = function()
+        results.append([output, *torch.autograd.grad(output.square().sum(), known)])
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
 
 
 def test_pooling_before_relu_is_pooling_after_it() -> None:

@@ -100,7 +100,7 @@ class _Transposed(torch.autograd.Function):
         context.save_for_backward(images, weight)
         context.geometry = stride, padding
         sides = [(side - 1) * stride - 2 * padding + weight.shape[2] + behind for side in images.shape[2:]]
-        if blocks := Blocks.fitting(images, weight, stride, padding, behind):
+        if blocks := _Blocks.fitting(images, weight, stride, padding, behind):
             return blocks.convolve(images, weight, bias)
         # NOTE: of the convolution's input only the shape and the layout are looked at.
         shape = (len(images), weight.shape[1], *sides)
@@ -144,7 +144,7 @@ def _gradients(
 
 
 @dataclass(frozen=True)
-class Blocks:
+class _Blocks:
     """A transposed convolution as a convolution that computes the pixels of a square block as channels.
 
     Attributes:
@@ -160,7 +160,7 @@ class Blocks:
     places: Tensor
 
     @classmethod
-    def fitting(cls, images: Tensor, weight: Tensor, stride: int, padding: int, behind: int) -> Blocks | None:
+    def fitting(cls, images: Tensor, weight: Tensor, stride: int, padding: int, behind: int) -> _Blocks | None:
         """Return the largest blocks that are not more than oneDNN computes at a time, if there are any."""
         if behind or weight.shape[1] * stride**2 > CHANNELS:
             return None
@@ -180,8 +180,8 @@ class Blocks:
 
 
 @cache
-def _blocks(kernel: int, stride: int, padding: int, strides: int, dtype: torch.dtype) -> Blocks | None:
-    """Blocks of so many strides; None where they would need more padding on one side than on the other."""
+def _blocks(kernel: int, stride: int, padding: int, strides: int, dtype: torch.dtype) -> _Blocks | None:
+    """_Blocks of so many strides; None where they would need more padding on one side than on the other."""
     side = strides * stride
     # Pixel q of a block sees, with number k of the kernel, the pixel (q + padding - k) / stride of the input.
     first, last = -((kernel - 1 - padding) // stride), (side - 1 + padding) // stride
@@ -193,4 +193,4 @@ def _blocks(kernel: int, stride: int, padding: int, strides: int, dtype: torch.d
             if (q + padding - k) % stride == 0:
                 line[k, q, (q + padding - k) // stride - first] = 1
     places = torch.einsum("kqi,lrj->klqrij", line, line).reshape(kernel**2, -1)
-    return Blocks(side, last - first + 1, strides, -first, places)
+    return _Blocks(side, last - first + 1, strides, -first, places)
