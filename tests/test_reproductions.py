@@ -87,9 +87,11 @@ def test_a_number_comes_out_or_differs(tmp_path: Path) -> None:
     assert "| digits | 2026-01-02 | `dvc exp run -S study=digits` | cores 2, torch 2 |" in page
     assert "- Somebody 2020, digits, loss after 2 epochs: It leaks." in page
     written(tmp_path, [CLAIM | {"epoch": 3}])
-    assert cells(folder)[2:4] == ["0.9000 ± 0.0000", "differs"]
+    assert cells(folder)[2:4] == ["0.9000 ± 0.0000", "higher"]
     written(tmp_path, [CLAIM | {"epoch": 3, "value": "best_val_loss"}])
     assert cells(folder)[2:4] == ["0.0200 ± 0.0007", "comes out"]
+    written(tmp_path, [CLAIM | {"within": [0.03, 0.04]}])
+    assert cells(folder)[3] == "lower"
     written(tmp_path, [CLAIM | {"claimed": None, "within": None}])
     assert cells(folder)[1:4] == ["-", "0.0200 ± 0.0007", "no claim"]
 

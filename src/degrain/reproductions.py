@@ -162,7 +162,9 @@ def verdict(claim: Claim, measured: float) -> str:
     if claim.within is None:
         return "no claim"
     least, most = claim.within
-    return "comes out" if least <= measured <= most else "differs"
+    if least <= measured <= most:
+        return "comes out"
+    return "lower" if measured < least else "higher"
 
 
 def _same_data(study: str, records: Mapping[str, dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
