@@ -225,11 +225,11 @@ def sidd_submission(
     """
     from degrain.inference import sidd_submission as submission
 
-    count = submission.count(blocks)
-    denoiser = _denoiser(model, device, params)
-    with console.progress("denoise", count) as advance:
-        submission.write(denoiser, blocks, table, advance)
-    log.info("%s: %d blocks denoised by %s", table, count, denoiser.trial.get("name", denoiser.model))
+    with submission.opened(blocks) as noisy:
+        denoiser = _denoiser(model, device, params)
+        with console.progress("denoise", len(noisy)) as advance:
+            submission.write(denoiser, noisy, table, advance)
+        log.info("%s: %d blocks denoised by %s", table, len(noisy), denoiser.trial.get("name", denoiser.model))
     if competition:
         from degrain.fetching import kaggle_client
 

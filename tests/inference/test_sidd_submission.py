@@ -36,10 +36,10 @@ def test_each_block_has_a_row(
 ) -> None:
     source, target = tmp_path / "BenchmarkNoisyBlocksSrgb.mat", tmp_path / "new" / "submission.csv"
     source.write_bytes(mat_v5(BenchmarkNoisyBlocksSrgb=blocks))
-    assert sidd_submission.count(source) == IMAGES * BLOCKS
     done = []
-    with caplog.at_level(logging.WARNING, "degrain"):
-        sidd_submission.write(denoiser, source, target, lambda: done.append(1))
+    with caplog.at_level(logging.WARNING, "degrain"), sidd_submission.opened(source) as noisy_blocks:
+        assert len(noisy_blocks) == IMAGES * BLOCKS
+        sidd_submission.write(denoiser, noisy_blocks, target, lambda: done.append(1))
     assert len(done) == IMAGES * BLOCKS
     assert "not the benchmark's 40 x 32" in caplog.text
     with target.open(newline="") as file:
@@ -56,9 +56,9 @@ def test_each_block_has_a_row(
 def test_what_is_no_benchmark_is_refused(tmp_path: Path, blocks: np.ndarray, denoiser: Denoiser) -> None:
     raw, table = tmp_path / "raw.mat", tmp_path / "table.csv"
     raw.write_bytes(mat_v5(BenchmarkNoisyBlocksRaw=blocks[..., 0].astype(np.float32) / 255))
-    with pytest.raises(DataError, match="not 8-bit sRGB"):
-        sidd_submission.write(denoiser, raw, table)
+    with sidd_submission.opened(raw) as noisy_blocks, pytest.raises(DataError, match="not 8-bit sRGB"):
+        sidd_submission.write(denoiser, noisy_blocks, table)
     assert [path.name for path in tmp_path.iterdir() if "table" in path.name] == []
     for name in ("missing.mat", "picture.png"):
-        with pytest.raises(DataError, match=name):
-            sidd_submission.count(tmp_path / name)
+        with pytest.raises(DataError, match=name), sidd_submission.opened(tmp_path / name):
+            pass

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from degrain.models import keras_layers
@@ -33,27 +34,20 @@ def test_it_is_the_transposed_convolution(
 
 
 @pytest.mark.parametrize("outputs", [1, 3, 20])
-def test_enlarging_and_convolving_in_one(outputs: int) -> None:
+@pytest.mark.parametrize(
+    ("kind", "enlarged", "sides"), [(EnlargedConv2d, 2, (6, 8)), (FewOutputsConv2d, 1, (8, 4))], ids=["enlarged", "few"]
+)
+def test_a_layer_is_the_usual_convolution_of_the_enlarged_image(
+    kind: type[nn.Conv2d], enlarged: int, sides: tuple[int, int], outputs: int
+) -> None:
     torch.manual_seed(outputs)
-    layer = EnlargedConv2d(3, outputs).double()
-    images = torch.rand(2, 3, 6, 8, dtype=torch.float64, requires_grad=True)
+    layer = kind(3, outputs).double()  # type: ignore[call-arg]
+    images = torch.rand(2, 3, *sides, dtype=torch.float64, requires_grad=True)
 
     def in_two_steps() -> torch.Tensor:
-        return F.conv2d(F.interpolate(images, scale_factor=2), layer.weight, layer.bias, padding=1)
+        return F.conv2d(F.interpolate(images, scale_factor=enlarged), layer.weight, layer.bias, padding=1)
 
     assert_same(lambda: layer(images), in_two_steps, images, *layer.parameters())
-
-
-@pytest.mark.parametrize("outputs", [1, 3, 20])
-def test_few_outputs_are_those_of_a_convolution(outputs: int) -> None:
-    torch.manual_seed(outputs)
-    layer = FewOutputsConv2d(3, outputs).double()
-    images = torch.rand(2, 3, 8, 4, dtype=torch.float64, requires_grad=True)
-
-    def usual() -> torch.Tensor:
-        return F.conv2d(images, layer.weight, layer.bias, padding=1)
-
-    assert_same(lambda: layer(images), usual, images, *layer.parameters())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

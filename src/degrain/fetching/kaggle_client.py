@@ -52,10 +52,7 @@ def download(dataset: str, part: Part, expected: int | None, policy: Policy) -> 
         SourceFailed: There are no credentials, or Kaggle does not give the data set; the text says what to do.
     """
     if environment.kaggle_credentials() is None:
-        raise SourceFailed(
-            f"Kaggle wants to know who asks: get a token at {TOKENS}, put it into KAGGLE_API_TOKEN or "
-            f"~/.kaggle/access_token, and accept the licence, if there is one, at {page(dataset)}"
-        )
+        raise SourceFailed(_unknown("asks", f"accept the licence, if there is one, at {page(dataset)}"))
     while True:
         before = part.size()
         address = retrying(policy, page(dataset))(lambda: _locate(dataset, policy))
@@ -85,10 +82,7 @@ def submit(table: Path, competition: str, message: str) -> str:
 
     rules = f"https://www.kaggle.com/competitions/{competition}"
     if environment.kaggle_credentials() is None:
-        raise DownloadError(
-            f"Kaggle wants to know who submits: get a token at {TOKENS}, put it into KAGGLE_API_TOKEN or "
-            f"~/.kaggle/access_token, and join the competition at {rules}"
-        )
+        raise DownloadError(_unknown("submits", f"join the competition at {rules}"))
     try:
         with _heard():
             # NOTE: the import logs in over the network.
@@ -146,6 +140,13 @@ def _ask(dataset: str, policy: Policy) -> Any:
             response = client.datasets.dataset_api_client.download_dataset(request)
             response.close()
             return response
+
+
+def _unknown(asking: str, further: str) -> str:
+    return (
+        f"Kaggle wants to know who {asking}: get a token at {TOKENS}, put it into KAGGLE_API_TOKEN or "
+        f"~/.kaggle/access_token, and {further}"
+    )
 
 
 @contextlib.contextmanager
