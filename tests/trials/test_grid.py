@@ -101,6 +101,7 @@ def test_the_key_does_not_change_with_what_decides_nothing(
         {"on_failure": "stop"},
         {"step_epochs": 3},
         {"seeds": [0, 1]},
+        {"pairs": ["adam-mse"]},
         {"optimizers": [{"name": "adam", "label": "another-name"}]},
         {"losses": [{"name": "mse", "label": "another-name"}]},
     ]
