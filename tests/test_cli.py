@@ -217,6 +217,17 @@ def test_training_that_is_stopped_keeps_what_is_done_and_goes_on(
     assert listed.stdout.count("done") == 4
 
 
+def test_only_the_pairs_of_the_study_are_trained(prepared: Path, tiny: dict[str, Any]) -> None:
+    grid = {"models": ["unet"], "losses": ["mse", "mae", "logcosh"], "epochs": 1, "patches_per_epoch": 8}
+    study = merged(tiny, {"train": {**grid, "pairs": ["adadelta-mae", "adam-logcosh", "adam-mse"]}})
+    (prepared / "params.yaml").write_text(yaml.safe_dump(study))
+    assert "1 models x 3 pairs of optimizer and loss x 1 seeds" in degrain(prepared, "check").stderr
+    done = degrain(prepared, "train", "--model", "unet")
+    assert done.returncode == 0, done.stderr
+    trained = {row["name"]: row["state"] for row in json.loads(degrain(prepared, "trials", "--json").stdout)}
+    assert trained == {"unet-adadelta-mae": "done", "unet-adam-logcosh": "done", "unet-adam-mse": "done"}
+
+
 def test_trials_are_listed_tried_again_and_cleaned_up(prepared: Path, tiny: dict[str, Any]) -> None:
     assert "no trials yet" in degrain(prepared, "trials").stdout
     optimizers = ["adam", {"name": "adam", "label": "wild", "lr": 1e30}]

@@ -47,6 +47,11 @@ def test_the_shipped_study_loads() -> None:
             },
             "two cells are both called sinha2018-adam-mse-mae",
         ),
+        ({"train": {"pairs": ["adam-mse", "adam-mse"]}}, "pairs: adam-mse stands there twice"),
+        (
+            {"train": {"pairs": ["adadelta-mse", "adam-msa"]}},
+            "no optimizer and loss of this study make 'adam-msa'; did you mean 'adam-mse'?",
+        ),
         ({"prepare": {"noise": {"sigma": -1}}}, "prepare.noise.sigma is -1: should be greater than 0"),
         ({"prepare": {"noise": {"sigma": [50, 5]}}}, "sigma: a range is [least, most], not [50.0, 5.0]"),
         ({"prepare": {"noise": {"kind": "gausian"}}}, "kind is 'gausian': there is none; did you mean 'gaussian'?"),

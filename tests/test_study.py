@@ -32,3 +32,10 @@ def test_an_impossible_study_is_refused(make_params: Callable[..., Params], chan
     with pytest.raises(ParamsError) as caught:
         study.check(make_params(**change))
     assert words in str(caught.value)
+
+
+def test_a_loss_only_has_to_work_in_the_pairs_that_are_trained(make_params: Callable[..., Params]) -> None:
+    train = {"models": ["sinha2018"], "losses": ["mse", "bce"]}
+    with pytest.raises(ParamsError, match="bce with sinha2018"):
+        study.check(make_params(train=train))
+    study.check(make_params(train=train | {"pairs": ["adam-mse", "adadelta-mse"]}))

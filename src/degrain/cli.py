@@ -241,11 +241,10 @@ def check(params: ParamsOption = DEFAULT_PATH) -> None:
     """Say whether params.yaml is a study that can run, without running anything."""
     loaded = _load(params)
     log.info(
-        "%s: %d models x %d optimizers x %d losses x %d seeds, %d epochs each",
+        "%s: %d models x %d pairs of optimizer and loss x %d seeds, %d epochs each",
         loaded.study.name,
         len(loaded.train.models),
-        len(loaded.train.optimizers),
-        len(loaded.train.losses),
+        len(loaded.train.cells),
         len(loaded.train.seeds),
         loaded.train.epochs,
     )

@@ -36,6 +36,6 @@ def _check_model(model: str, params: Params) -> None:
         raise ParamsError(f"train.models: {error}") from None
     if problem := spec.problem(size):
         raise ParamsError(f"prepare.patch_size: {model} {problem}")
-    for loss in params.train.losses:
+    for _, loss in params.train.cells:
         if problem := losses.problem(loss, spec.bounded, size):
             raise ParamsError(f"train.losses: {loss.title} with {model}: {problem}")

@@ -31,6 +31,17 @@ def test_it_denoises_with_the_best_of_its_candidates(name: str, pair: tuple[np.n
 
 
 @pytest.mark.parametrize("name", baselines.BASELINES)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_without_noise_what_follows_the_noise_s_strength_changes_nothing(name: str, channels: int, dtype: type) -> None:
+    clean = np.stack([picture(i, 48, 48, channels) for i in range(2)]).astype(dtype)
+    chosen = baselines.choose(name, clean, clean, 0.0)
+    psnr = metrics.psnr(baselines.apply(name, clean, 0.0, chosen), clean)
+    follows = name not in ("gaussian", "median")
+    assert ((psnr == metrics.BEST) if follows else (psnr > 30) & (psnr < metrics.BEST)).all()
+
+
+@pytest.mark.parametrize("name", baselines.BASELINES)
 def test_it_takes_gray_images(name: str) -> None:
     clean = picture(0, 48, 64, 1)[None]
     first = {parameter: values[0] for parameter, values in baselines.BASELINES[name].candidates.items()}

@@ -25,7 +25,7 @@ def package(folder: Path, model: str, channels: int, size: int = 32) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("model", catalog.MODELS)
+@pytest.mark.parametrize("model", [*catalog.MODELS, "sinha2018-x4", "machinecurve2019-x2"])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("shape", [(70, 45, 1), (70, 45, 3), (3, 5, 3)])
 def test_any_image_goes_through_any_model(tmp_path: Path, model: str, channels: int, shape: tuple[int, ...]) -> None:

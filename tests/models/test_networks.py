@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -104,6 +105,55 @@ def test_unknown_names_and_sizes_are_refused() -> None:
     for name in ("unet-latent16", "bernier2021-latent0", "bernier2021-latent"):
         with pytest.raises(ModelError, match="unknown model"):
             catalog.build(name, 1, 28)
+    for name in ("unet-x1", "unet-x9", "unet-x", "unet-x2-x2", "x2", "bernier2021-x2", "bernier2021-latent64-x2"):
+        with pytest.raises(ModelError, match=f"unknown model '{name}'"):
+            catalog.build(name, 1, 28)
+    with pytest.raises(ModelError, match="unknown model 'uent-x2'; did you mean 'unet'"):
+        catalog.build("uent-x2", 1, 28)
+    with pytest.raises(ModelError, match="sinha2018-x2 needs a size that is a multiple of 4, not 30"):
+        catalog.build("sinha2018-x2", 3, 30)
+
+
+@pytest.mark.parametrize("name", [name for name, spec in catalog.MODELS.items() if not spec.fixed_size])
+@pytest.mark.parametrize("times", [2, 3, 8])
+def test_an_enlarged_network_is_the_same_network_between_enlarging_and_shrinking(name: str, times: int) -> None:
+    base, spec = catalog.build(name, 3, 64).eval(), catalog.spec(f"{name}-x{times}")
+    network = catalog.build(f"{name}-x{times}", 3, 16).eval()
+    network.load_state_dict(base.state_dict())
+    assert overview.parameters(network) == overview.parameters(base)
+    assert spec.title == f"{catalog.spec(name).title}, enlarged {times} times"
+    images = torch.rand(2, 3, 16, 8)
+    with torch.inference_mode():
+        outputs = network(images).permute(0, 2, 3, 1).numpy()
+        larger = np.stack([cv2.resize(image, None, fx=times, fy=times) for image in images.permute(0, 2, 3, 1).numpy()])
+        expected = base(to_tensor(larger)).permute(0, 2, 3, 1).numpy()
+    assert outputs.shape == (2, 16, 8, 3)
+    expected = expected.reshape(2, 16, times, 8, times, 3).mean(axis=(2, 4))
+    np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
+    if spec.bounded:
+        assert outputs.min() >= 0
+        assert outputs.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "multiple", "smallest"),
+    [
+        ("sinha2018-x2", 4, 1),
+        ("sinha2018-x3", 8, 1),
+        ("sinha2018-3-3-x4", 2, 1),
+        ("sinha2018-x6", 4, 1),
+        ("sinha2018-x8", 1, 1),
+        ("unet-x8", 1, 1),
+        ("machinecurve2019-x2", 1, 3),
+        ("machinecurve2019-x5", 1, 1),
+    ],
+)
+def test_enlarged_networks_take_smaller_images(name: str, multiple: int, smallest: int) -> None:
+    spec = catalog.spec(name)
+    assert (spec.multiple, spec.smallest) == (multiple, smallest)
+    side = max(multiple, smallest)
+    images = torch.rand(1, 1, side, 3 * side)
+    assert catalog.build(name, 1, side)(images).shape == images.shape
 
 
 @pytest.mark.parametrize("name", KERAS_NETWORKS)
@@ -195,6 +245,8 @@ def test_kernels_of_machinecurve_stay_short() -> None:
         ("venkataraman2022", 28, 1, 288 * 28**2 + 9216 * 14**2 + 9216 * 7**2 + 9216 * 14**2 + 288 * 28**2),
         # Convolutions of an enlarged image are counted at its size.
         ("sinha2018", 64, 3, (864 * 64 + 18432 * 16 + 73728 * 4 + 147456 + 73728 * 4 + 18432 * 16 + 864 * 64) * 64),
+        # As for images of 64 pixels, of which they make them.
+        ("yilmaz2020-x2", 32, 3, (520_515 - 64 * 15 - 3) * 64**2),
     ],
 )
 def test_multiplications_are_counted_as_papers_count_them(name: str, size: int, channels: int, macs: int) -> None:

@@ -304,6 +304,19 @@ def test_on_a_device_each_patch_draws_its_own_strength() -> None:
     assert stds.mean().item() == pytest.approx(27.5, abs=5 * 45 / math.sqrt(12 * 300))
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_no_noise_is_the_clean_image(dtype: type) -> None:
+    params = parse({"kind": "none"})
+    levels = np.arange(np.iinfo(dtype).max + 1, dtype=dtype).reshape(1, 16, -1, 1)
+    noisy = kinds.add_each(params, levels, [generator(0, "test")])
+    assert noisy.dtype == dtype
+    assert np.array_equal(noisy, levels)
+    clean = levels.astype(np.float32)
+    for drawn in (on_host(params, clean), by_torch(params, clean)):
+        assert np.array_equal(drawn, clean)
+        assert not np.shares_memory(drawn, clean)
+
+
 def test_real_noise_cannot_be_drawn() -> None:
     with pytest.raises(TypeError, match="cannot be drawn"):
         kinds.add(parse({"kind": "real"}), picture(0), generator(0, "test"))

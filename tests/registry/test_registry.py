@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from degrain.errors import RegistryError
+from degrain.evaluation import metrics
 from degrain.registry import loading, promotion, publishing, tracking
 
 
@@ -108,6 +109,12 @@ def test_a_candidate_must_beat_every_rival_on_both_measures() -> None:
         "31.00 dB on held-out photographs does not beat close (30.80 dB) by 0.5 dB",
     ]
     assert promotion.refusals(promotion.judge(candidate, rivals[:1])) == []
+
+
+def test_nothing_beats_a_noisy_input_without_noise() -> None:
+    identity = promotion.Rival("the noisy input", {"test_psnr": metrics.BEST}, 0.0)
+    verdicts = promotion.judge({"test_psnr": metrics.BEST}, [identity])
+    assert promotion.refusals(verdicts) == ["100.00 dB on test patches does not beat the noisy input (100.00 dB)"]
 
 
 def test_the_alias_moves_and_every_move_is_recorded(tmp_path: Path) -> None:

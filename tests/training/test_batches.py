@@ -307,6 +307,17 @@ def test_noise_made_on_the_device_is_like_the_host_s(
         assert shares[0] == pytest.approx(shares[1], abs=0.01)
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_without_noise_noisy_is_clean_on_host_and_device(bits: int, make_store: Stores, make_trial: Trials) -> None:
+    store = make_store(noise=Whole(kind="none"), bits=bits)
+    for side in map(store.split, ("val", "test")):
+        assert side.noisy is not None
+        assert np.array_equal(side.noisy, side.clean)
+    for made in (Batches(make_trial(), store), DeviceBatches(make_trial(), store, CPU)):
+        noisy, clean = pixels(made.epoch(0))
+        assert np.array_equal(noisy, clean)
+
+
 def test_device_batches_are_the_same_every_time_and_from_any_step(store: PatchStore, make_trial: Trials) -> None:
     batches = DeviceBatches(make_trial(**UNEVEN), store, CPU)
     whole = list(batches.epoch(1))

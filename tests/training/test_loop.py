@@ -87,6 +87,22 @@ def test_a_network_learns(store: PatchStore, make_trial: Callable[..., Trial]) -
     assert history[-1].val_psnr > history[0].val_psnr > 19
 
 
+def test_an_enlarged_network_learns_and_its_kernels_stay_short(
+    store: PatchStore, make_trial: Callable[..., Trial]
+) -> None:
+    gentle = loop.train(make_trial("machinecurve2019-x2", ema=0.5), store, CPU)
+    assert gentle.history[1].train_loss < gentle.history[0].train_loss
+    assert list(gentle.finish().state_dict()) == list(catalog.build("machinecurve2019", 3, 32).state_dict())
+    wild = make_trial("machinecurve2019-x2", optimizers=[{"name": "adam", "lr": 2.0}], warmup_steps=0)
+    layers = [
+        layer
+        for layer in loop.train(wild, store, CPU).network.modules()
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
+    ]
+    norms = torch.cat([layer.weight.norm(dim=2).flatten() for layer in layers])
+    assert 1.9 < norms.max() < 2.00001
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda settings: settings.get("label", settings["name"]))
 def test_a_stopped_trial_goes_on_with_the_same_bits(
     store: PatchStore, make_trial: Callable[..., Trial], tmp_path: Path, optimizer: dict[str, Any]

@@ -101,6 +101,7 @@ def test_the_key_does_not_change_with_what_decides_nothing(
         {"on_failure": "stop"},
         {"step_epochs": 3},
         {"seeds": [0, 1]},
+        {"pairs": ["adam-mse"]},
         {"optimizers": [{"name": "adam", "label": "another-name"}]},
         {"losses": [{"name": "mse", "label": "another-name"}]},
     ]
@@ -335,6 +336,11 @@ def test_the_code_that_trains_is_part_of_the_key(monkeypatch: pytest.MonkeyPatch
                 lambda path, name=changed: "?" if str(path).endswith(name) else sha256(path),
             )
             assert trial_module.code_digest("unet") != digest
+    with monkeypatch.context() as patch:
+        patch.setattr(trial_module.files, "sha256", lambda path: "?" if path.name == "enlarged.py" else sha256(path))
+        assert trial_module.code_digest("unet") == digest
+        changed = trial_module.code_digest("unet-x2")
+    assert trial_module.code_digest("unet-x2") not in (changed, digest)
 
 
 def test_titles_of_losses_and_optimizers() -> None:

@@ -23,6 +23,9 @@ from degrain.evaluation import metrics
 # From (noisy float32 (H, W, C) in [0, 1], sigma of the noise in the same units, parameters) to the denoised image.
 Filter = Callable[[np.ndarray, float, Mapping[str, Any]], np.ndarray]
 
+# Least standard deviation of the noise, in 8-bit levels, which changes no 16-bit level: some filters divide by it.
+FAINTEST = 1e-3
+
 
 @dataclass(frozen=True)
 class Baseline:
@@ -147,7 +150,7 @@ def apply(name: str, noisy: np.ndarray, sigma: float, chosen: Mapping[str, Any])
     Args:
         name: A name of `BASELINES`.
         noisy: (N, H, W, C) uint8, uint16, or float in 8-bit levels.
-        sigma: Standard deviation of the noise, in 8-bit levels.
+        sigma: Standard deviation of the noise, in 8-bit levels; 0 is taken for `FAINTEST`.
         chosen: A value for each of its parameters.
 
     Returns:
@@ -156,7 +159,7 @@ def apply(name: str, noisy: np.ndarray, sigma: float, chosen: Mapping[str, Any])
     denoise = BASELINES[name].filter
 
     def one(image: np.ndarray) -> np.ndarray:
-        denoised = denoise(to_unit(image), sigma / 255, chosen)
+        denoised = denoise(to_unit(image), max(sigma, FAINTEST) / 255, chosen)
         # NOTE: some of them drop the channel axis of gray images.
         return metrics.to_depth(denoised.reshape(image.shape), metrics.depth(noisy))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,7 @@ class ModelSpec:
         smallest: Height and width must be at least this.
         fixed_size: Whether it takes only the size it was built for.
         bounded: Whether its output lies in [0, 1] by construction.
+        times: How many times images are enlarged per side before it sees them; see `degrain.models.enlarged`.
     """
 
     title: str
@@ -37,17 +39,28 @@ class ModelSpec:
     smallest: int = 1
     fixed_size: bool = False
     bounded: bool = False
+    times: int = 1
 
     @property
     def module(self) -> str:
         """The module of this package that builds it."""
         return self.maker.partition(":")[0]
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules of this package that decide what it computes, without those that many networks share."""
+        return (self.module,) if self.times == 1 else (self.module, "enlarged")
+
     def build(self, channels: int, size: int) -> nn.Module:
         """Build it with fresh weights from PyTorch's global generator."""
         module = importlib.import_module(f"degrain.models.{self.module}")
-        network: nn.Module = getattr(module, self.maker.partition(":")[2] or "build")(channels, size, **self.options)
-        return network
+        make = getattr(module, self.maker.partition(":")[2] or "build")
+        network: nn.Module = make(channels, size * self.times, **self.options)
+        if self.times == 1:
+            return network
+        from degrain.models.enlarged import enlarge
+
+        return enlarge(network, self.times)
 
     def problem(self, size: int) -> str | None:
         """Say why images of one size cannot be taken, or None when they can."""
@@ -118,13 +131,15 @@ MODELS: dict[str, ModelSpec] = {
     "unet": ModelSpec("U-Net", "degrain", "unet", multiple=4),
 }
 LATENT = re.compile(r"(?P<base>.+)-latent(?P<latent>[1-9]\d*)")
+ENLARGED = re.compile(r"(?P<base>.+)-x(?P<times>[2-8])")
 
 
 def spec(name: str) -> ModelSpec:
     """Look a network up.
 
     Args:
-        name: One of the catalog; networks with a dense code of any length also as `<name>-latent<numbers>`.
+        name: One of the catalog; networks with a dense code of any length also as `<name>-latent<numbers>`, those that
+            take images of any size also as `<name>-x<2 to 8>`, which enlarges images so many times per side.
 
     Raises:
         ModelError: There is none of that name; the message has the nearest.
@@ -135,7 +150,20 @@ def spec(name: str) -> ModelSpec:
     if found and (base := MODELS.get(found["base"])) and base.module == "bernier2021":
         latent = int(found["latent"])
         return replace(base, title=f"{base.title}, code of {latent}", options={**base.options, "latent": latent})
+    found = ENLARGED.fullmatch(name)
+    if found and (base := MODELS.get(found["base"])) and not base.fixed_size:
+        return _enlarged(base, int(found["times"]))
     raise ModelError(f"unknown model {name!r}{nearest(name, MODELS)}")
+
+
+def _enlarged(base: ModelSpec, times: int) -> ModelSpec:
+    return replace(
+        base,
+        title=f"{base.title}, enlarged {times} times",
+        multiple=base.multiple // math.gcd(base.multiple, times),
+        smallest=-(-base.smallest // times),
+        times=times,
+    )
 
 
 def build(name: str, channels: int, size: int) -> nn.Module:

@@ -159,6 +159,11 @@ def _(params: spec.JpegNoise, clean: np.ndarray, draws: Draws) -> np.ndarray:
     return augmentation.jpeg(clean, (least, most), draws)
 
 
+@noise.register
+def _(params: spec.NoNoise, clean: np.ndarray, draws: Draws) -> np.ndarray:  # noqa: ARG001
+    return clean.copy()
+
+
 def _normal(shape: tuple[int, ...], value: Strength, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
     """Standard normal float32 numbers, and the strengths."""
     return _drawn(shape, value, draws, np.random.Generator.standard_normal)

@@ -75,6 +75,11 @@ def _(params: spec.ShotReadNoise, clean: Tensor, draw: Generator) -> Tensor:
     return 255 * (_from_linear(noisy) if params.linear else noisy)
 
 
+@noise.register
+def _(params: spec.NoNoise, clean: Tensor, draw: Generator) -> Tensor:  # noqa: ARG001
+    return clean.clone()
+
+
 def _strength(value: float | tuple[float, float], clean: Tensor, draw: Generator) -> Tensor | float:
     """The number itself, or for each patch one drawn evenly from a range, (N, 1, 1, 1)."""
     if not isinstance(value, tuple):

@@ -140,6 +140,12 @@ class RealNoise(Noise):
     kind: Literal["real"]
 
 
+class NoNoise(Noise):
+    """None: the noisy image is the clean one, so that a network is asked only how much of an image it can pass on."""
+
+    kind: Literal["none"]
+
+
 NoiseParams = (
     GaussianNoise
     | CoefficientNoise
@@ -150,6 +156,7 @@ NoiseParams = (
     | IsoNoise
     | JpegNoise
     | RealNoise
+    | NoNoise
 )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from degrain.errors import nearest
 from degrain.params.base import Section
 
 DecayRate = Annotated[float, Field(ge=0, lt=1)]
@@ -95,7 +96,7 @@ def _spelled_out(value: object) -> object:
 
 
 class TrainParams(Section):
-    """The grid: every model with every optimizer, loss and seed."""
+    """The grid: every model with every optimizer, loss and seed, or with some pairs of an optimizer and a loss."""
 
     models: list[str] = Field(min_length=1, description="Models of the catalog.")
     optimizers: list[Annotated[OptimizerParams, BeforeValidator(_spelled_out)]] = Field(
@@ -103,6 +104,9 @@ class TrainParams(Section):
     )
     losses: list[Annotated[LossParams, BeforeValidator(_spelled_out)]] = Field(
         min_length=1, description="Training losses: a name, or a mapping with name and options."
+    )
+    pairs: list[str] = Field(
+        [], description="Only these pairs, such as `adam-mse`, of an optimizer and a loss above; all if empty."
     )
     seeds: list[int] = Field([0], min_length=1, description="One trial per seed: first weights, order, noise.")
     epochs: int = Field(10, ge=1, description="Epochs of each trial.")
@@ -150,12 +154,21 @@ class TrainParams(Section):
         20, ge=0, description="Time between two checkpoints of a trial; 0 is after every step."
     )
 
+    @property
+    def cells(self) -> list[tuple[OptimizerParams, LossParams]]:
+        """The pairs of an optimizer and a loss that each model is trained with, in the grid's order."""
+        product = itertools.product(self.optimizers, self.losses)
+        return [
+            (optimizer, loss) for optimizer, loss in product if not self.pairs or _pair(optimizer, loss) in self.pairs
+        ]
+
     @model_validator(mode="after")
     def _names_each_cell_once(self) -> TrainParams:
         axes = {
             "models": self.models,
             "optimizers": [optimizer.title for optimizer in self.optimizers],
             "losses": [loss.title for loss in self.losses],
+            "pairs": self.pairs,
             "seeds": self.seeds,
         }
         for axis, values in axes.items():
@@ -168,3 +181,15 @@ class TrainParams(Section):
             if names.count(name) > 1:
                 raise ValueError(f"two cells are both called {name}; a label tells them apart")
         return self
+
+    @model_validator(mode="after")
+    def _has_what_the_pairs_name(self) -> TrainParams:
+        known = [_pair(*both) for both in itertools.product(self.optimizers, self.losses)]
+        for pair in self.pairs:
+            if pair not in known:
+                raise ValueError(f"pairs: no optimizer and loss of this study make {pair!r}{nearest(pair, known)}")
+        return self
+
+
+def _pair(optimizer: OptimizerParams, loss: LossParams) -> str:
+    return f"{optimizer.title}-{loss.title}"

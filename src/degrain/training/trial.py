@@ -119,7 +119,7 @@ def code_digest(model: str) -> str:
     sources = [
         *sorted((package / "training").glob("*.py")),
         *sorted((package / "noise").glob("*.py")),
-        *(package / "models" / f"{name}.py" for name in (catalog.spec(model).module, *SHARED)),
+        *(package / "models" / f"{name}.py" for name in (*catalog.spec(model).modules, *SHARED)),
         package / "params" / "noise.py",
         package / "evaluation" / "metrics.py",
         package / "depth.py",
