@@ -176,6 +176,13 @@ def denoise(
     model: Annotated[str, ModelOption] = "",
     tile: Annotated[int, typer.Option(min=16, help="Side of the tiles, in pixels.")] = 256,
     overlap: Annotated[int, typer.Option(min=0, help="Overlap of the tiles, in pixels.")] = 32,
+    resize: Annotated[
+        str,
+        typer.Option(help="First resize to this, bilinearly; the aspect ratio is not kept.", metavar="WIDTHxHEIGHT"),
+    ] = "",
+    crop: Annotated[
+        str, typer.Option(help="Then keep only so many pixels from the top left.", metavar="WIDTHxHEIGHT")
+    ] = "",
     device: Annotated[str, DeviceOption] = "auto",
     params: ParamsOption = DEFAULT_PATH,
 ) -> None:
@@ -188,15 +195,21 @@ def denoise(
     - `degrain denoise photos/ denoised/ --model unet-adam-mse`
 
     - `degrain denoise noisy.tif clean.tif --model models:/degrain-quickstart@champion`
+
+    - `degrain denoise noisy.png clean.png --resize 342x256 --crop 256x256`: whole images as Sinha 2018 describes it
+
+    - `degrain denoise noisy.png clean.png --resize 256x342 --crop 256x256`: as its code does it, which squeezes a
+      landscape and cuts its bottom quarter off
     """
     from degrain.inference import denoise_files
 
     if 2 * overlap > tile:
         raise typer.BadParameter(f"{overlap} is more than half of --tile {tile}", param_hint="--overlap")
+    frame = denoise_files.Frame.parse(resize, crop)
     pairs = denoise_files.plan(source, target)
     denoiser = _denoiser(model, device, params)
     with console.progress("denoise", len(pairs)) as advance:
-        problems = denoise_files.run(denoiser, pairs, tile, overlap, advance)
+        problems = denoise_files.run(denoiser, pairs, tile, overlap, frame, advance)
     for problem in problems:
         log.error("degrain: %s", problem)
     if problems:
