@@ -24,8 +24,8 @@ from degrain.trials.records import DONE, read_histories, read_trials
 
 CLAIMS = "claims.yaml"
 FIGURES = "figures"
-# Figures that are kept with a record, by the end of their names.
-KEPT_FIGURES = ("learning_curves.svg", "interpolation.gif", "patches.png")
+# Figures that are kept with a record, by the end of their names: none that shows images of a data set.
+KEPT_FIGURES = ("learning_curves.svg", "heat_map.svg")
 HEAD = (
     "paper and network",
     "claimed",
