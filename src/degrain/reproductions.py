@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from degrain import environment, files
 from degrain.errors import DataError, ParamsError
-from degrain.params import Params
+from degrain.params import Params, gallery
 from degrain.params.base import Section
 from degrain.trials.records import DONE, read_histories, read_trials
 
@@ -112,7 +112,7 @@ def record(params: Params, trials: Path, metrics: Path, figures: Path, folder: P
     content = {
         "study": params.study.name,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "command": f"dvc exp run -S study={params.study.name}",
+        "command": gallery.command(params),
         "machine": environment.describe_machine(),
         "versions": {name: environment.versions()[name] for name in ("torch", "degrain")},
         "trials": rows,
