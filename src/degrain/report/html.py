@@ -16,7 +16,7 @@ from PIL import Image
 
 from degrain.evaluation import baselines, ranking
 from degrain.models import catalog
-from degrain.report import figures
+from degrain.report import figures, leaderboard
 
 # Errors are drawn as gray plus this many times the difference.
 ERROR_GAIN = 4
@@ -84,6 +84,7 @@ def render(material: Material) -> str:
         references=_references(material.ranking),
         titles={name: catalog.spec(name).title for name in models},
         best_baseline=_best_baseline(material.ranking),
+        leaderboard=leaderboard.sidd(material, _best_baseline(material.ranking)),
         models=[_model(material, name) for name in models],
         photographs=_photographs(material.examples / "photographs"),
         patches=_patches(material.examples / "patches", [cell["best_trial"] for cell in ranking.best_of_models(cells)]),
