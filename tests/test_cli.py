@@ -18,21 +18,18 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from safetensors.torch import save_file
 
 from degrain.formats import reading
-from degrain.models import catalog
 from tests.conftest import BIN, merged, picture, save
+from tests.inference.test_denoiser import package
 
 
 @pytest.fixture
 def folder(tmp_path: Path, tiny: dict[str, Any]) -> Path:
-    """A folder with params.yaml and an untrained U-Net, which gives back what it gets."""
+    """A folder with params.yaml and untrained U-Nets, which give back what they get: of images, and of mosaics."""
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(tiny))
-    model = tmp_path / "model"
-    model.mkdir()
-    save_file(catalog.build("unet", 3, 32).state_dict(), model / "weights.safetensors")
-    (model / "trial.json").write_text(json.dumps({"model": "unet", "channels": 3, "patch_size": 32}))
+    for name, channels in (("model", 3), ("mosaics", 4)):
+        package(tmp_path / name, "unet", channels)
     return tmp_path
 
 
@@ -82,6 +79,8 @@ def test_every_stage_refuses_a_misspelt_parameter(folder: Path, tiny: dict[str, 
         ),
         (["denoise", "broken.png", "x.png", "--model", "model"], "broken.png is damaged"),
         (["denoise", "good.png", "params.yaml/x.png", "--model", "model"], "cannot write params.yaml/x.png"),
+        (["denoise", "good.png", "x.png", "--model", "mosaics"], "mosaics denoises Bayer mosaics, not gray or color"),
+        (["sidd-submission", "good.png", "x.csv", "--model", "model"], "good.png is no MATLAB file of blocks"),
         (["check", "--params", "other.yaml"], "other.yaml is not here"),
         (["check", "--params", "empty"], "cannot read empty"),
     ],
