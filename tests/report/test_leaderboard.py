@@ -11,8 +11,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from degrain.report import html, leaderboard
+from degrain.report import leaderboard
 from degrain.report.literature import SIDD
+from degrain.report.material import Material
 from tests.conftest import Project
 
 
@@ -25,10 +26,10 @@ def cell(model: str, optimizer: str, psnr: float, parameters: int) -> dict[str, 
     return scores(psnr, **names, parameters=parameters)
 
 
-def material(dataset: str = "sidd-small", channels: int = 3, noise: str = "real") -> html.Material:
+def material(dataset: str = "sidd-small", channels: int = 3, noise: str = "real") -> Material:
     """What the section looks at, and nothing else."""
     cells = [cell("unet", "adam", 33, 134_284), cell("unet", "sgd", 30, 134_284), cell("opengenus2019", "adam", 20, 9)]
-    return html.Material(
+    return Material(
         title="",
         params={"data": {"dataset": dataset}},
         ranking={"cells": cells, "identity": scores(24)},
@@ -43,6 +44,7 @@ def material(dataset: str = "sidd-small", channels: int = 3, noise: str = "real"
         machine={},
         versions={},
         made={},
+        published={},
     )
 
 
