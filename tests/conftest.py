@@ -46,7 +46,7 @@ TINY: dict[str, Any] = {
         "patches_per_epoch": 80,
         "batch_size": 2,
     },
-    "evaluate": {"baselines": ["gaussian"], "bootstrap": 100},
+    "evaluate": {"baselines": ["gaussian"], "sharpen": True, "bootstrap": 100},
     "report": {"strips": 3},
     "register": {"name": "tiny"},
 }

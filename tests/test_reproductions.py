@@ -30,7 +30,8 @@ CLAIM = {
 
 
 def trial(seed: int, val_loss: list[float], **change: Any) -> dict[str, Any]:
-    return {"model": "net", "loss": "mse", "seed": seed, "seconds": 10, "val_loss": val_loss, "test_psnr": 20} | change
+    cell = {"model": "net", "optimizer": "adam", "loss": "mse", "seed": seed}
+    return cell | {"seconds": 10, "val_loss": val_loss, "val_psnr": 20, "test_psnr": 20} | change
 
 
 def written(folder: Path, claims: list[dict[str, Any]], **records: list[dict[str, Any]]) -> Path:
@@ -59,6 +60,8 @@ def cells(folder: Path) -> list[str]:
 def test_every_claim_belongs_to_a_cell_of_a_study(claim: reproductions.Claim) -> None:
     params = Params.model_validate(composed(claim.study))
     assert claim.model in params.train.models
+    optimizers = [optimizer.title for optimizer in params.train.optimizers]
+    assert claim.optimizer in optimizers if claim.optimizer else len(optimizers) == 1
     assert claim.loss in [loss.title for loss in params.train.losses]
     assert claim.epoch <= params.train.epochs
     assert claim.claimed is None or claim.within is not None
@@ -113,7 +116,7 @@ def test_a_run_is_recorded(tmp_path: Path) -> None:
     params = Params.model_validate(composed("venkataraman2022"))
     trials, metrics = tmp_path / "trials", tmp_path / "metrics.json"
     with pytest.raises(DataError, match="run dvc repro first"):
-        reproductions.record(params, trials, metrics, tmp_path / "records")
+        reproductions.record(params, trials, metrics, tmp_path / "figures", tmp_path / "records")
     scores = {}
     for model in params.train.models:
         for state in ("done", "failed"):
@@ -124,11 +127,49 @@ def test_a_run_is_recorded(tmp_path: Path) -> None:
             (folder / "trial.json").write_text(json.dumps(known))
         (trials / model / f"{model}-done" / "history.csv").write_text("epoch,val_loss\n1,0.123456789\n2,0.1\n")
         scores[f"{model}-done"] = {"test_psnr": 19.5}
-    metrics.write_text(json.dumps({"trials": scores, "identity": {"test_psnr": 1}, "baselines": {}}))
-    path = reproductions.record(params, trials, metrics, tmp_path / "records")
+    sharp = {"venkataraman2022-done": {"test_psnr": 18.5}}
+    numbers = {"trials": scores, "identity": {"test_psnr": 1}, "baselines": {}, "sharpened": sharp}
+    metrics.write_text(json.dumps(numbers))
+    (tmp_path / "figures").mkdir()
+    for name in ("venkataraman2022-learning_curves.svg", "photograph-street.png"):
+        (tmp_path / "figures" / name).write_text("drawn")
+    path = reproductions.record(params, trials, metrics, tmp_path / "figures", tmp_path / "records")
     assert path.name == "venkataraman2022.json"
     made = json.loads(path.read_text())
     assert [row["model"] for row in made["trials"]] == params.train.models
     assert made["trials"][0]["val_loss"] == [0.1234568, 0.1]
     assert made["trials"][0]["test_psnr"] == 19.5
     assert made["command"] == "dvc exp run -S study=venkataraman2022"
+    assert made["sharpened"] == {"venkataraman2022-done": [{"test_psnr": 19.5}, {"test_psnr": 18.5}]}
+    kept = tmp_path / "records" / "figures" / "venkataraman2022"
+    assert [file.name for file in kept.iterdir()] == ["venkataraman2022-learning_curves.svg"]
+
+
+def test_cells_are_ranked_by_psnr_beside_what_is_claimed(tmp_path: Path) -> None:
+    trials = [
+        trial(0, [0.02], val_psnr=20.0),
+        trial(1, [0.03], val_psnr=22.0),
+        trial(0, [0.01], optimizer="sgd", val_psnr=19.0),
+        trial(0, [0.5], loss="mae", val_psnr=25.0),
+    ]
+    claims = [CLAIM | {"optimizer": "adam", "epoch": 1}, CLAIM | {"optimizer": "sgd", "epoch": 1, "claimed": 0.01}]
+    page = reproductions.page(written(tmp_path, claims, digits=trials, single=[trial(0, [0.02])]))
+    assert "Ranking of single" not in page
+    ranking = page.split("## Ranking of digits")[1].splitlines()[4:7]
+    assert ranking == [
+        "| 1 | net | adam, mae | 25.00 | 20.00 | 0.50000 | - | - |",
+        "| 2 | net | adam, mse | 21.00 ± 1.41 | 20.00 ± 0.00 | 0.02500 ± 0.00707 | 0.02 | 2 |",
+        "| 3 | net | sgd, mse | 19.00 | 20.00 | 0.01000 | 0.01 | 1 |",
+    ]
+
+
+def test_the_page_shows_what_sharpening_did_and_the_figures(tmp_path: Path) -> None:
+    folder = written(tmp_path, [CLAIM], digits=[trial(0, [0.02])])
+    made = json.loads((folder / "digits.json").read_text())
+    made["sharpened"] = {"net-0": [{"test_psnr": 20.0, "test_ssim": 0.8}, {"test_psnr": 18.5, "test_ssim": 0.7}]}
+    (folder / "digits.json").write_text(json.dumps(made))
+    (folder / "figures" / "digits").mkdir(parents=True)
+    (folder / "figures" / "digits" / "net-learning_curves.svg").write_text("<svg/>")
+    page = reproductions.page(folder)
+    assert "| digits | net-0 | 20.00 | 18.50 | 0.800 | 0.700 |" in page
+    assert f"![net-learning_curves]({folder.name}/figures/digits/net-learning_curves.svg)" in page

@@ -316,10 +316,10 @@ def reproductions(
     - `degrain reproductions --record`: after `dvc exp run -S study=venkataraman2022`
     """
     from degrain import reproductions as made
-    from degrain.stages import METRICS, TRIALS
+    from degrain.stages import FIGURES, METRICS, TRIALS
 
     if record:
-        log.info("%s", made.record(load_params(params), TRIALS, METRICS, folder))
+        log.info("%s", made.record(load_params(params), TRIALS, METRICS, FIGURES, folder))
     typer.echo(made.page(folder))
 
 

@@ -1,13 +1,15 @@
 """What papers claim against what their studies measure here.
 
 docs/reproductions/claims.yaml holds the claims, docs/reproductions/<study>.json what the last recorded run of a study
-measured; the page is made of both.
+measured, docs/reproductions/figures/<study>/ its figures; the page is made of all three.
 """
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, Literal
@@ -21,6 +23,9 @@ from degrain.params.base import Section
 from degrain.trials.records import DONE, read_histories, read_trials
 
 CLAIMS = "claims.yaml"
+FIGURES = "figures"
+# Figures that are kept with a record, by the end of their names.
+KEPT_FIGURES = ("learning_curves.svg", "interpolation.gif", "patches.png")
 HEAD = (
     "paper and network",
     "claimed",
@@ -32,6 +37,16 @@ HEAD = (
     "our U-Net",
     "study, seeds, time",
 )
+RANKING_HEAD = (
+    "place",
+    "network",
+    "optimizer, loss",
+    "PSNR val",
+    "PSNR test",
+    "last val loss",
+    "claimed",
+    "place by claimed loss",
+)
 
 
 class Claim(Section):
@@ -40,7 +55,7 @@ class Claim(Section):
     Attributes:
         paper, what: For the table.
         study: Of conf/study.
-        model, loss: The cell that claims it.
+        model, optimizer, loss: The cell that claims it; the optimizer may be left out where the study has one.
         value: The validation loss after an epoch, or the least up to it.
         epoch: Which one, from 1.
         claimed: The paper's number; None where it gives none.
@@ -52,6 +67,7 @@ class Claim(Section):
     what: str
     study: str
     model: str
+    optimizer: str | None = None
     loss: str
     value: Literal["val_loss", "best_val_loss"]
     epoch: int
@@ -59,14 +75,20 @@ class Claim(Section):
     within: tuple[float, float] | None = None
     about: str = ""
 
+    def made_by(self, trial: Mapping[str, Any]) -> bool:
+        """Tell whether a trial is of the cell that claims this."""
+        same = (trial["model"], trial["loss"]) == (self.model, self.loss)
+        return same and self.optimizer in (None, trial["optimizer"])
 
-def record(params: Params, trials: Path, metrics: Path, folder: Path) -> Path:
-    """Write down what the last run of a study measured.
+
+def record(params: Params, trials: Path, metrics: Path, figures: Path, folder: Path) -> Path:
+    """Write down what the last run of a study measured, and keep its figures.
 
     Args:
         params: The study.
         trials: Folder with its trials.
         metrics: Its numbers, results/metrics.json.
+        figures: Folder with its figures, results/figures.
         folder: Where records lie.
 
     Returns:
@@ -96,7 +118,14 @@ def record(params: Params, trials: Path, metrics: Path, folder: Path) -> Path:
         "trials": rows,
         "identity": numbers["identity"],
         "baselines": numbers["baselines"],
+        "sharpened": {
+            trial: [numbers["trials"][trial], sharp] for trial, sharp in numbers.get("sharpened", {}).items()
+        },
     }
+    with files.new_folder(folder / FIGURES / params.study.name) as kept_figures:
+        for path in sorted(figures.iterdir()):
+            if path.name.endswith(KEPT_FIGURES):
+                shutil.copyfile(path, kept_figures / path.name)
     files.write_json(folder / f"{params.study.name}.json", content)
     return folder / f"{params.study.name}.json"
 
@@ -118,18 +147,25 @@ def claims(folder: Path) -> list[Claim]:
 
 
 def page(folder: Path) -> str:
-    """Return the tables as Markdown: claimed against measured, and what was measured where."""
+    """Return the tables as Markdown: claimed against measured, rankings, what was measured where, and figures."""
     records = {path.stem: files.read_json(path) for path in sorted(folder.glob("*.json"))}
     known = claims(folder)
     lines = [f"| {' | '.join(HEAD)} |", f"|{'---|' * len(HEAD)}"]
     lines += [f"| {' | '.join(_row(claim, records))} |" for claim in known]
-    lines += ["", "| study | date | command | machine |", "|---|---|---|---|"]
+    lines += ["", *(f"- {claim.paper}, {claim.what}: {claim.about}" for claim in known if claim.about)]
+    for name, made in records.items():
+        lines += _ranking(name, made, [claim for claim in known if claim.study == name])
+    lines += _sharpened(records)
+    lines += ["", "## Runs", "", "| study | date | command | machine |", "|---|---|---|---|"]
     for name, made in records.items():
         machine = ", ".join(f"{key} {value}" for key, value in made["machine"].items())
         lines.append(
             f"| {name} | {made['date']} | `{made['command']}` | {machine}, torch {made['versions']['torch']} |"
         )
-    lines += ["", *(f"- {claim.paper}, {claim.what}: {claim.about}" for claim in known if claim.about)]
+    for name in records:
+        drawn = sorted((folder / FIGURES / name).glob("*"))
+        lines += ["", f"## Figures of {name}", ""] if drawn else []
+        lines += [f"![{path.stem}]({folder.name}/{FIGURES}/{name}/{path.name})" for path in drawn]
     return "\n".join(lines)
 
 
@@ -140,7 +176,7 @@ def _row(claim: Claim, records: Mapping[str, dict[str, Any]]) -> Iterator[str]:
     if made is None:
         yield from ("not run", "not run", *["-"] * 4, f"`{claim.study}`")
         return
-    trials = [trial for trial in made["trials"] if (trial["model"], trial["loss"]) == (claim.model, claim.loss)]
+    trials = [trial for trial in made["trials"] if claim.made_by(trial)]
     losses = [trial["val_loss"][: claim.epoch] for trial in trials if len(trial["val_loss"]) >= claim.epoch]
     if not losses:
         yield from ("not done", "not done", *["-"] * 4, f"`{claim.study}`")
@@ -155,6 +191,47 @@ def _row(claim: Claim, records: Mapping[str, dict[str, Any]]) -> Iterator[str]:
     ours = [trial["test_psnr"] for source in _same_data(claim.study, records) for trial in source]
     yield _spread(ours, "{:.2f}") if ours else "not run"
     yield f"`{claim.study}`, {len(trials)}, {mean(trial['seconds'] for trial in trials):.0f} s"
+
+
+def _ranking(study: str, made: Mapping[str, Any], known: Sequence[Claim]) -> Iterator[str]:
+    """The cells of a study of several, by validation PSNR, beside what a paper claims of each."""
+
+    def cell(trial: Mapping[str, Any]) -> tuple[str, str, str]:
+        return trial["model"], trial["optimizer"], trial["loss"]
+
+    cells = [list(group) for _, group in groupby(sorted(made["trials"], key=cell), key=cell)]
+    if len(cells) == 1:
+        return
+    cells.sort(key=lambda trials: -mean(trial["val_psnr"] for trial in trials))
+    yield from ("", f"## Ranking of {study}", "")
+    yield f"| {' | '.join(RANKING_HEAD)} |"
+    yield f"|{'---|' * len(RANKING_HEAD)}"
+    of_cell = [next((claim for claim in known if claim.claimed and claim.made_by(trials[0])), None) for trials in cells]
+    claimed = sorted(claim.claimed for claim in of_cell if claim and claim.claimed)
+    for place, (trials, claim) in enumerate(zip(cells, of_cell, strict=True), start=1):
+        first = trials[0]
+        theirs = (
+            [f"{claim.claimed:g}", str(claimed.index(claim.claimed) + 1)] if claim and claim.claimed else ["-", "-"]
+        )
+        spreads = [_spread([trial[score] for trial in trials], "{:.2f}") for score in ("val_psnr", "test_psnr")]
+        loss = _spread([trial["val_loss"][-1] for trial in trials], "{:.5f}")
+        row = [str(place), first["model"], f"{first['optimizer']}, {first['loss']}", *spreads, loss, *theirs]
+        yield f"| {' | '.join(row)} |"
+
+
+def _sharpened(records: Mapping[str, dict[str, Any]]) -> Iterator[str]:
+    """What sharpening does to the outputs of the best trial of each network."""
+    rows = [
+        f"| {name} | {trial} | {plain['test_psnr']:.2f} | {sharp['test_psnr']:.2f} "
+        f"| {plain['test_ssim']:.3f} | {sharp['test_ssim']:.3f} |"
+        for name, made in records.items()
+        for trial, (plain, sharp) in made.get("sharpened", {}).items()
+    ]
+    if rows:
+        yield from ("", "## Sharpened afterwards", "")
+        yield "| study | trial | PSNR test | PSNR sharpened | SSIM test | SSIM sharpened |"
+        yield f"|{'---|' * 6}"
+        yield from rows
 
 
 def verdict(claim: Claim, measured: float) -> str:

@@ -41,6 +41,7 @@ def test_everything_that_people_look_at_is_there(reproduced: Project) -> None:
     metrics = json.loads((results / "metrics.json").read_text())
     assert sorted(metrics["trials"]) == TRIALS
     assert metrics["champion"]["trial"] == "unet-adam-mse"
+    assert "unet-adam-mse" in metrics["sharpened"]
     curves = pd.read_csv(results / "plots" / "learning_curves.csv")
     assert len(curves) == 4 * 2
     ranking = pd.read_csv(results / "plots" / "ranking.csv")
@@ -143,6 +144,7 @@ def test_dvc_shows_metrics_plots_and_experiments(reproduced: Project) -> None:
     assert done.returncode == 0, done.stderr
     page = (reproduced.folder / "plots_out" / "index.html").read_text()
     assert all(trial in page for trial in TRIALS)
+    assert "unet-heat_map.svg" in page
     assert reproduced.run("dvc", "exp", "show", "--csv").returncode == 0
     shutil.rmtree(reproduced.folder / "plots_out")
 

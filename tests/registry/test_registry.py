@@ -19,6 +19,8 @@ from degrain.registry import loading, promotion, publishing, tracking
 @pytest.fixture(autouse=True)
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
+    Path("figures").mkdir()
+    Path("figures", "unet-heat_map.svg").write_text("<svg/>")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's own
@@ -49,6 +51,7 @@ def make_grid(name: str = "unet-adam-mse", psnr: float = 30.0) -> publishing.Gri
         {"champion": name, "cells": [cell]},
         {"degrain.commit": "abc"},
         (),
+        Path("figures"),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -10,11 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from degrain.report import figures
-from tests.conftest import Project
+from tests.conftest import Project, picture
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -84,7 +87,7 @@ def test_the_report_works_in_a_browser(reproduced: Project, browser: Any) -> Non
     assert browser.execute_script(broken) == []
     assert len(browser.find_elements(By.CSS_SELECTOR, "svg")) == 2 + 2
     assert len(browser.find_elements(By.CSS_SELECTOR, "tr.champion")) == 1
-    assert len(browser.find_elements(By.CSS_SELECTOR, "#ranking tbody tr")) == 4 + 2
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#ranking tbody tr")) == 4 + 2 + 2
 
     # Nothing complains, nothing is loaded from elsewhere.
     assert browser.get_log("browser") == []
@@ -140,6 +143,52 @@ def test_learning_curves_of_a_large_grid_have_one_panel_a_loss_and_one_key() -> 
             histories[label] = pd.DataFrame({"epoch": [1, 2], **values})
             trials[label] = {"optimizer": optimizer, "loss": loss}
     drawing = figures.learning_curves(histories, trials)
+    assert drawing.count("dotted") == 0
     assert drawing.count("(dashed: training)") == 5
     assert [drawing.count(f">{name}<") for name in ("adam", "sgd")] == [1, 1]
     assert drawing == figures.learning_curves(histories, trials)
+
+
+def test_published_curves_lie_under_those_of_the_same_optimizer_and_loss() -> None:
+    history = pd.DataFrame({"epoch": [1, 2], "train_loss": [2.0, 1.0], "val_loss": [2.0, 1.0], "val_psnr": [9.0, 10.0]})
+    trials = {"adam-mse": {"optimizer": "adam", "loss": "mse"}}
+    plain = figures.learning_curves({"adam-mse": history}, trials)
+    published = {"adam mse": {"val": [3.0, 2.5]}, "sgd mse": {"val": [30.0, 20.0]}}
+    drawn = figures.learning_curves({"adam-mse": history}, trials, published=published)
+    dotted = re.compile(r"stroke-dasharray: 1\.5")
+    assert (len(dotted.findall(plain)), len(dotted.findall(drawn))) == (0, 1)
+    assert "dotted: published" in drawn
+
+
+def test_losses_have_a_logarithmic_or_a_linear_scale() -> None:
+    history = pd.DataFrame(
+        {"epoch": [1, 2], "train_loss": [2.0, 1.0], "val_loss": [200.0, 1.0], "val_psnr": [9.0, 10.0]}
+    )
+    drawings = [
+        figures.learning_curves({"a": history}, {"a": {"optimizer": "adam", "loss": "mse"}}, scale)
+        for scale in ("log", "linear")
+    ]
+    assert [("10^{2}" in text or "10<" in text, ">200<" in text) for text in drawings] == [(True, False), (False, True)]
+
+
+def test_pictures_side_by_side_keep_every_pixel() -> None:
+    pictures = [picture(seed, 20, 30) for seed in (0, 1, 2)]
+    joined = np.asarray(Image.open(io.BytesIO(figures.side_by_side(pictures))))
+    assert joined.shape == (20, 3 * 30 + 2 * 8, 3)
+    assert all(
+        np.array_equal(joined[:, at : at + 30], pixels) for at, pixels in zip((0, 38, 76), pictures, strict=True)
+    )
+
+
+def test_every_figure_is_a_file_too(reproduced: Project) -> None:
+    folder = reproduced.folder / "results" / "figures"
+    names = {path.name for path in folder.iterdir()}
+    per_model = {
+        f"{model}-{figure}.svg" for model in ("sinha2018", "unet") for figure in ("learning_curves", "heat_map")
+    }
+    assert names == {*per_model, "patches.png", "photograph-astronaut.png", "photograph-chelsea.png"}
+    with Image.open(folder / "photograph-chelsea.png") as image:
+        assert image.size == (3 * 451 + 2 * 8, 300)
+    text = (reproduced.folder / "results" / "report.html").read_text()
+    assert (folder / "unet-heat_map.svg").read_text() in text
+    assert text.count("sharpened") >= 2

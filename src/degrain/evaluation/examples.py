@@ -1,4 +1,4 @@
-"""The pictures of the report: test patches and whole photographs, before and after."""
+"""The pictures of the report: test patches and whole photographs, before and after, and the way between codes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from degrain.depth import from_levels, to_8_bits, to_levels
-from degrain.evaluation import scoring
+from degrain.evaluation import interpolation, scoring
 from degrain.formats import reading
 from degrain.images.store import PatchStore
+from degrain.inference.denoiser import Denoiser
+
+# Between two frames of an animation, in milliseconds.
+FRAME_TIME = 50
 
 
 def write(
@@ -23,12 +28,11 @@ def write(
         store: Where the test patches and the whole test images come from.
         shown: The methods whose patches are shown, by name.
         champion: The method that denoises the photographs.
-        count: How many patches: from the more detailed half, evenly spaced by contrast, since flat ones show nothing.
+        count: How many patches.
     """
     noisy, clean = scoring.held_out(store.split("test"))
     visible = scoring.identity().patches
-    by_contrast = np.argsort([patch.std() for patch in clean], kind="stable")
-    chosen = by_contrast[np.linspace(len(clean) // 2, len(clean) - 1, min(count, len(clean))).astype(int)]
+    chosen = _detailed(clean, count)
     columns = {"clean": clean[chosen], "noisy": visible(noisy[chosen])}
     columns |= {name: method.patches(noisy[chosen]) for name, method in shown.items()}
     for name, patches in columns.items():
@@ -39,6 +43,32 @@ def write(
         _save(place_of / "clean.png", photograph.clean)
         _save(place_of / "noisy.png", visible(photograph.noisy[None])[0])
         _save(place_of / "denoised.png", champion.photograph(photograph.noisy))
+
+
+def write_animations(folder: Path, store: PatchStore, denoisers: Mapping[str, Denoiser], count: int) -> None:
+    """Write the way between the codes of three test patches as an endless animation.
+
+    Args:
+        folder: Gets <name>.gif for each network that has a code, none for the others.
+        store: Where the test patches come from.
+        denoisers: By name.
+        count: How many frames; 0 is no animation.
+    """
+    noisy, clean = scoring.held_out(store.split("test"))
+    chosen = _detailed(clean, 3)
+    for name, denoiser in denoisers.items():
+        if count and len(chosen) == 3 and interpolation.has_code(denoiser):
+            frames = interpolation.frames(denoiser, noisy[chosen], count)
+            first, *others = (Image.fromarray(_visible(frame).squeeze()) for frame in frames)
+            folder.mkdir(parents=True, exist_ok=True)
+            first.save(folder / f"{name}.gif", save_all=True, append_images=others, duration=FRAME_TIME, loop=0)
+
+
+def _detailed(clean: np.ndarray, count: int) -> np.ndarray:
+    """Choose patches from the more detailed half, evenly spaced by contrast, since flat ones show nothing."""
+    by_contrast = np.argsort([patch.std() for patch in clean], kind="stable")
+    chosen: np.ndarray = by_contrast[np.linspace(len(clean) // 2, len(clean) - 1, min(count, len(clean))).astype(int)]
+    return chosen
 
 
 def _save(path: Path, pixels: np.ndarray) -> None:

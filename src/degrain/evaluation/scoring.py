@@ -11,6 +11,7 @@ import pandas as pd
 
 from degrain.depth import to_levels, to_unit
 from degrain.evaluation import baselines, metrics
+from degrain.evaluation.sharpening import sharpen
 from degrain.images.store import PatchStore, Photograph, Split
 from degrain.inference.denoiser import Denoiser
 
@@ -26,7 +27,7 @@ class Method:
 
     Attributes:
         name: In tables and files.
-        kind: "identity", "baseline" or "trial".
+        kind: "identity", "baseline", "trial" or "sharpened".
         patches: From noisy (N, H, W, C), uint8, uint16 or float in 8-bit levels, to uint8 (uint16 for uint16).
         photograph: The same for one image (H, W, C).
         settings: What was chosen for it.
@@ -70,6 +71,19 @@ def model(name: str, denoiser: Denoiser, tile: int, overlap: int) -> Method:
         return metrics.to_depth(denoiser.image(to_unit(noisy), tile, overlap), metrics.depth(noisy))
 
     return Method(name, "trial", denoiser.patches, photograph, {})
+
+
+def sharpened(method: Method) -> Method:
+    """Return a method whose outputs are sharpened afterwards."""
+
+    def patches(noisy: np.ndarray) -> np.ndarray:
+        return sharpen(method.patches(noisy))
+
+    def photograph(noisy: np.ndarray) -> np.ndarray:
+        sharp: np.ndarray = sharpen(method.photograph(noisy)[None])[0]
+        return sharp
+
+    return Method(f"{method.name}-sharpened", "sharpened", patches, photograph, {})
 
 
 def score(method: Method, store: PatchStore, photographs: Sequence[Photograph]) -> pd.DataFrame:

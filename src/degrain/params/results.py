@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from degrain.params.base import Section
@@ -13,6 +15,9 @@ class EvaluateParams(Section):
     baselines: list[str] = Field(
         ["gaussian", "median", "bilateral", "wavelet", "nlm", "tv"],
         description="Classical denoisers to compare with; parameters are chosen on the validation split.",
+    )
+    sharpen: bool = Field(
+        False, description="Measure the best trial of each network once more with its outputs sharpened (Bernier 2021)."
     )
     tile: int = Field(256, ge=16, description="Side of the tiles of a whole photograph, in pixels.")
     overlap: int = Field(32, ge=0, description="Overlap of neighbouring tiles, in pixels.")
@@ -33,6 +38,19 @@ class ReportParams(Section):
     """What the report shows."""
 
     strips: int = Field(6, ge=1, le=24, description="Test patches shown for each model.")
+    frames: int = Field(
+        100,
+        ge=0,
+        le=1000,
+        description="Frames of the way between the codes of three test patches, for convolutional autoencoders with a "
+        "dense code (Bernier 2021, PyImageSearch 2020); 0 is no animation.",
+    )
+    loss_scale: Literal["log", "linear"] = Field("log", description="Scale of the loss in learning curves.")
+    published: str = Field(
+        "",
+        description="File of the mirror (DEGRAIN_MIRROR, a folder) with a paper's own curves, to be drawn under ours: "
+        "JSON, by optimizer and loss; without the mirror they are left out.",
+    )
 
 
 class RegisterParams(Section):

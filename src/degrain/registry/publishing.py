@@ -43,6 +43,7 @@ class Grid:
         ranking: What evaluate wrote.
         tags: Where it comes from: commit, data, versions.
         artifacts: Files that go to the parent run as they are.
+        figures: A folder of pictures that goes there, too.
     """
 
     study: str
@@ -52,6 +53,7 @@ class Grid:
     ranking: dict[str, Any]
     tags: Mapping[str, str]
     artifacts: tuple[Path, ...]
+    figures: Path
 
     @property
     def key(self) -> str:
@@ -84,7 +86,7 @@ def publish(client: MlflowClient, experiment: str, grid: Grid) -> tuple[str, dic
         start = client.get_run(parent).info.start_time
         points = [Metric(metric, value, start, 0) for metric, value in grid.scores[champion].items()]
         client.log_batch(parent, metrics=points)
-        _log_heat_maps(client, parent, grid)
+        client.log_artifacts(parent, str(grid.figures), "figures")
     for path in grid.artifacts:
         client.log_artifact(parent, str(path))
     if not finished:
@@ -143,15 +145,6 @@ def _params(trial: dict[str, Any]) -> dict[str, Any]:
     for section in ("optimizer_settings", "loss_settings", "noise"):
         flat |= {f"{section}.{key}": value for key, value in trial[section].items()}
     return {key: value for key, value in flat.items() if key not in OUTCOME}
-
-
-def _log_heat_maps(client: MlflowClient, run: str, grid: Grid) -> None:
-    for model in dict.fromkeys(trial["model"] for trial in grid.trials.values()):
-        trials = [trial for trial in grid.trials.values() if trial["model"] == model]
-        cells = [cell for cell in grid.ranking["cells"] if cell["model"] == model]
-        if cells:
-            drawing = figures.heat_map(cells, trials)
-            client.log_text(run, drawing, f"figures/{model}-heat_map.svg")
 
 
 def log_model(client: MlflowClient, run: str, folder: Path) -> str:

@@ -1,17 +1,18 @@
-"""The report's figures, as SVG text that stands in the page itself."""
+"""Drawings: curves and maps as SVG text, pictures side by side as PNG."""
 
 from __future__ import annotations
 
 import io
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from PIL import Image
 
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -31,15 +32,23 @@ COLORS = ("#0f766e", "#c2410c", "#4338ca", "#a16207", "#be185d", "#15803d", "#47
 COLUMNS = 4
 
 
-def learning_curves(histories: dict[str, pd.DataFrame], trials: dict[str, dict[str, Any]]) -> str:
+def learning_curves(
+    histories: Mapping[str, pd.DataFrame],
+    trials: Mapping[str, dict[str, Any]],
+    scale: str = "log",
+    published: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
+) -> str:
     """Draw training and validation loss and validation PSNR over the epochs of one model's trials.
 
     Args:
         histories: For each trial's label, its history with epoch, train_loss, val_loss, val_psnr.
         trials: For each label, its trial.json: optimizers differ in color, losses of different kinds get a panel each.
+        scale: Of the losses, "log" or "linear"; a loss that is not positive has no logarithm and stays linear.
+        published: A paper's own curves, by optimizer and loss in lower case, as in "adam mse": the validation loss
+            after each epoch.
 
     Returns:
-        SVG text. Solid lines are validation, dashed ones training.
+        SVG text. Solid lines are validation, dashed ones training, dotted ones published.
     """
     import matplotlib as mpl
 
@@ -54,11 +63,13 @@ def learning_curves(histories: dict[str, pd.DataFrame], trials: dict[str, dict[s
             panel.plot(history["epoch"], history["train_loss"], "--", color=color, alpha=0.7, linewidth=1)
             panel.plot(history["epoch"], history["val_loss"], color=color)
             panels[len(losses)].plot(history["epoch"], history["val_psnr"], color=color)
+        for optimizer, loss in dict.fromkeys((trial["optimizer"], trial["loss"]) for trial in trials.values()):
+            curve = (published or {}).get(f"{optimizer} {loss}", {}).get("val", ())
+            panels[losses.index(loss)].plot(np.arange(1, len(curve) + 1), curve, ":", color=colors[optimizer])
         for panel, loss in zip(panels, losses, strict=False):
             values = np.concatenate([line.get_ydata() for line in panel.lines] or [[]])
-            panel.set(
-                title=f"{loss} (dashed: training)", xlabel="epoch", yscale="log" if np.all(values > 0) else "linear"
-            )
+            title = f"{loss} (dashed: training{', dotted: published' if published else ''})"
+            panel.set(title=title, xlabel="epoch", yscale=scale if np.all(values > 0) else "linear")
         panels[len(losses)].set(title="validation PSNR, dB", xlabel="epoch")
         for panel in panels[len(losses) + 1 :]:
             panel.set_axis_off()
@@ -107,6 +118,48 @@ def heat_map(cells: list[dict[str, Any]], trials: list[dict[str, Any]]) -> str:
             text = str(words[row, column]) if np.isnan(value) else f"{value:.2f}"
             panel.text(column, row, text, ha="center", va="center", color="white" if value > middle else "black")
         return _svg(figure)
+
+
+def strips(rows: Sequence[tuple[str, Sequence[np.ndarray]]]) -> bytes:
+    """Draw rows of pictures, as papers show noisy images, clean ones and outputs.
+
+    Args:
+        rows: Of each row its name and its pictures: uint8 (H, W), or (H, W, 3) in color, all of one size.
+
+    Returns:
+        A PNG file.
+    """
+    import matplotlib as mpl
+
+    columns = max(len(pictures) for _, pictures in rows)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(1.8 + 0.95 * columns, len(rows)), layout="constrained")
+        panels = figure.subplots(len(rows), columns, squeeze=False)
+        for panel in panels.flat:
+            panel.set_axis_off()
+        for (name, pictures), row in zip(rows, panels, strict=True):
+            row[0].text(-0.1, 0.5, name, ha="right", va="center", transform=row[0].transAxes)
+            for picture, panel in zip(pictures, row, strict=False):
+                panel.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def side_by_side(pictures: Sequence[np.ndarray]) -> bytes:
+    """Put pictures beside each other, pixel by pixel.
+
+    Args:
+        pictures: uint8 (H, W), or (H, W, 3) in color, all of one size.
+
+    Returns:
+        A PNG file, with white gaps between them.
+    """
+    gap = np.full_like(pictures[0][:, :8], 255)
+    joined = np.hstack([part for picture in pictures for part in (gap, picture)][1:])
+    buffer = io.BytesIO()
+    Image.fromarray(joined).save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def _svg(figure: Figure) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from PIL import Image
 
 from degrain.evaluation import baselines, ranking
 from degrain.models import catalog
-from degrain.report import figures
+from degrain.report import gallery
+from degrain.report.material import Material
 
 # Errors are drawn as gray plus this many times the difference.
 ERROR_GAIN = 4
@@ -24,44 +25,13 @@ ERROR_GAIN = 4
 SHOWN_IMAGES = 60
 
 
-@dataclass(frozen=True)
-class Material:
-    """Everything the report is made of.
+def render(material: Material, drawn: Mapping[str, bytes]) -> str:
+    """Return the report as HTML text.
 
-    Attributes:
-        title: Of the study.
-        params: The study as loaded, for the table of settings.
-        ranking: What evaluate wrote: champion, cells, identity, baselines, unranked.
-        histories: For each trial, its history.
-        trials: For each trial, its trial.json.
-        manifest: One row per image.
-        validation: What validate wrote.
-        store: What prepare wrote: counts, leaks, patch size, noise.
-        sides: One row per image that was used: path, source, side.
-        examples: Folder with the pictures that evaluate wrote.
-        docs: For each suite the address of its page in the Data Docs, relative to the report.
-        machine, versions: Where it was computed, and with what.
-        made: Date and commit.
+    Args:
+        material: What it is made of.
+        drawn: Its figures, see `degrain.report.gallery.draw`.
     """
-
-    title: str
-    params: dict[str, Any]
-    ranking: dict[str, Any]
-    histories: dict[str, pd.DataFrame]
-    trials: dict[str, dict[str, Any]]
-    manifest: pd.DataFrame
-    validation: dict[str, Any]
-    store: dict[str, Any]
-    sides: pd.DataFrame
-    examples: Path
-    docs: dict[str, str]
-    machine: dict[str, str]
-    versions: dict[str, str]
-    made: dict[str, str]
-
-
-def render(material: Material) -> str:
-    """Return the report as HTML text."""
     environment = Environment(
         loader=PackageLoader("degrain.report", "."),
         autoescape=select_autoescape(),
@@ -72,7 +42,8 @@ def render(material: Material) -> str:
     environment.filters["decibel"] = lambda value: f"{value:.2f}"
     cells = material.ranking["cells"]
     score = ranking.headline(material.ranking["identity"])
-    models = list(dict.fromkeys(trial["model"] for trial in material.trials.values()))
+    models = dict.fromkeys(trial["model"] for trial in material.trials.values())
+    titles = {name: catalog.spec(name).title for name in models}
     return environment.get_template("template.html").render(
         material=material,
         champion=next(cell for cell in cells if cell["best_trial"] == material.ranking["champion"]),
@@ -81,19 +52,19 @@ def render(material: Material) -> str:
         headline_words=ranking.MEASURES[score],
         noise=_options(material.store["noise"]),
         images=_images(material),
-        references=_references(material.ranking),
-        titles={name: catalog.spec(name).title for name in models},
+        references=_references(material.ranking, titles),
+        titles=titles,
         best_baseline=_best_baseline(material.ranking),
-        models=[_model(material, name) for name in models],
+        models=[_model(material, name, drawn) for name in models],
         photographs=_photographs(material.examples / "photographs"),
-        patches=_patches(material.examples / "patches", [cell["best_trial"] for cell in ranking.best_of_models(cells)]),
+        patches=_patches(material, [cell["best_trial"] for cell in ranking.best_of_models(cells)]),
         settings=list(_flat("", material.params)),
         error_gain=ERROR_GAIN,
     )
 
 
-def _references(ranked: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the networks have to beat: classical denoisers and the noisy input, best on the held-out data first."""
+def _references(ranked: dict[str, Any], titles: dict[str, str]) -> list[dict[str, Any]]:
+    """What stands beside the networks, best on the held-out data first."""
     rows = [
         {
             "name": baselines.BASELINES[name].title,
@@ -102,6 +73,9 @@ def _references(ranked: dict[str, Any]) -> list[dict[str, Any]]:
         }
         for name, values in ranked["baselines"].items()
     ]
+    models = {cell["best_trial"]: cell["model"] for cell in ranked["cells"]}
+    for trial, values in ranked["sharpened"].items():
+        rows.append({"name": f"{titles[models[trial]]}, sharpened", "detail": trial, **values})
     rows.append({"name": "Noisy input", "detail": "", **ranked["identity"]})
     return sorted(rows, key=lambda row: -float(row[ranking.headline(row)]))
 
@@ -113,34 +87,28 @@ def _best_baseline(ranked: dict[str, Any]) -> dict[str, Any] | None:
     return {"title": baselines.BASELINES[name].title, **values}
 
 
-def _model(material: Material, name: str) -> dict[str, Any]:
-    trials = [trial for trial in material.trials.values() if trial["model"] == name]
+def _model(material: Material, name: str, drawn: Mapping[str, bytes]) -> dict[str, Any]:
     cells = [cell for cell in material.ranking["cells"] if cell["model"] == name]
-    labels = {trial["name"]: trial["name"].removeprefix(f"{name}-") for trial in trials}
-    curves = {labels[trial]: material.histories[trial] for trial in labels if len(material.histories[trial])}
     spec = catalog.spec(name)
+    heat_map, animation = drawn.get(f"{name}-heat_map.svg"), drawn.get(f"{name}-interpolation.gif")
     return {
-        "name": name,
         "title": spec.title,
         "source": spec.source,
         "parameters": cells[0]["parameters"] if cells else None,
-        "heat_map": Markup(figures.heat_map(cells, trials)) if cells else None,  # noqa: S704
-        "curves": Markup(  # noqa: S704  (drawn by matplotlib, which escapes text)
-            figures.learning_curves(curves, {labels[trial["name"]]: trial for trial in trials})
-        ),
+        "heat_map": Markup(heat_map.decode()) if heat_map else None,  # noqa: S704  (matplotlib escapes text)
+        "curves": Markup(drawn[f"{name}-learning_curves.svg"].decode()),  # noqa: S704
+        "animation": _embed(animation, "gif") if animation else None,
     }
 
 
-def _patches(folder: Path, trials: list[str]) -> list[tuple[str, list[str]]]:
-    """Rows of pictures: noisy and clean, then output and error of each trial."""
-    places = sorted(folder.iterdir())
-
-    def row(name: str) -> list[str]:
-        return [_embed((place / f"{name}.png").read_bytes()) for place in places]
-
-    rows = [("noisy", row("noisy")), ("clean", row("clean"))]
-    for trial in trials:
-        rows += [(trial, row(trial)), ("its error", [_error(place, trial) for place in places])]
+def _patches(material: Material, trials: list[str]) -> list[tuple[str, list[str]]]:
+    """Rows of pictures: noisy and clean, then output and error of each trial, and its sharpened output."""
+    places = sorted((material.examples / "patches").iterdir())
+    rows = []
+    for name in gallery.strip_names(material, trials):
+        rows.append((name, [_embed((place / f"{name}.png").read_bytes()) for place in places]))
+        if name in trials:
+            rows.append(("its error", [_error(place, name) for place in places]))
     return rows
 
 
@@ -181,8 +149,8 @@ def _words(value: Any) -> str:
     return " to ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _embed(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+def _embed(picture: bytes, kind: str = "png") -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
 
 def _flat(path: str, value: Any) -> Any:

@@ -17,5 +17,6 @@ RESULTS = Path("results")
 DATA_DOCS = RESULTS / "validation"
 METRICS = RESULTS / "metrics.json"
 PLOTS = RESULTS / "plots"
+FIGURES = RESULTS / "figures"
 REPORT = RESULTS / "report.html"
 REGISTRATION = RESULTS / "registration.json"

@@ -43,10 +43,15 @@ def run(params: Params) -> None:
             methods[method.name] = method
             scores.append(scoring.score(method, store, photographs))
             advance()
-    table = pd.concat(scores, ignore_index=True)
-    ranked = ranking.rank(done, table, params.evaluate.bootstrap, params.evaluate.confidence)
-    summary = ranking.summarize(table)
+    ranked = ranking.rank(
+        done, pd.concat(scores, ignore_index=True), params.evaluate.bootstrap, params.evaluate.confidence
+    )
     champion = ranked[0]["best_trial"]
+    shown = {cell["best_trial"]: methods[cell["best_trial"]] for cell in ranking.best_of_models(ranked)}
+    sharp = {name: scoring.sharpened(method) for name, method in shown.items()} if params.evaluate.sharpen else {}
+    scores += [scoring.score(method, store, photographs) for method in sharp.values()]
+    table = pd.concat(scores, ignore_index=True)
+    summary = ranking.summarize(table)
 
     with files.new_folder(EVALUATED) as folder:
         table.to_parquet(folder / "scores.parquet", index=False)
@@ -59,15 +64,18 @@ def run(params: Params) -> None:
                 "baselines": {
                     name: {"settings": methods[name].settings, **summary[name]} for name in params.evaluate.baselines
                 },
+                "sharpened": {name: summary[method.name] for name, method in sharp.items()},
                 "unranked": [
                     {key: t[key] for key in ("name", "state", "reason")} for t in trials if t["state"] != DONE
                 ],
                 "data_sha256": store.sha256,
             },
         )
-        shown = {cell["best_trial"]: methods[cell["best_trial"]] for cell in ranking.best_of_models(ranked)}
-        examples.write(folder / "examples", store, shown, methods[champion], params.report.strips)
-    files.write_json(METRICS, _metrics(ranked, summary, params.evaluate.baselines))
+        pictured = shown | {method.name: method for method in sharp.values()}
+        examples.write(folder / "examples", store, pictured, methods[champion], params.report.strips)
+        denoisers = {name: _denoiser(trial, device) for trial in done if (name := trial["name"]) in shown}
+        examples.write_animations(folder / "examples" / "animations", store, denoisers, params.report.frames)
+    files.write_json(METRICS, _metrics(ranked, summary, params.evaluate.baselines, sharp))
     _write_plots(trials, ranked, summary, params)
     score = ranking.headline(summary[champion])
     best = max(params.evaluate.baselines, key=lambda name: summary[name][score], default="identity")
@@ -83,11 +91,19 @@ def run(params: Params) -> None:
 
 
 def _method(trial: dict[str, Any], params: Params, device: torch.device) -> scoring.Method:
-    denoiser = Denoiser.load(TRIALS / trial["model"] / trial["name"], device)
-    return scoring.model(trial["name"], denoiser, params.evaluate.tile, params.evaluate.overlap)
+    return scoring.model(trial["name"], _denoiser(trial, device), params.evaluate.tile, params.evaluate.overlap)
 
 
-def _metrics(ranked: list[dict[str, Any]], summary: dict[str, dict[str, float]], names: list[str]) -> dict[str, Any]:
+def _denoiser(trial: dict[str, Any], device: torch.device) -> Denoiser:
+    return Denoiser.load(TRIALS / trial["model"] / trial["name"], device)
+
+
+def _metrics(
+    ranked: list[dict[str, Any]],
+    summary: dict[str, dict[str, float]],
+    names: list[str],
+    sharp: dict[str, scoring.Method],
+) -> dict[str, Any]:
     """What `dvc metrics show` shows, rounded to what the measurement is worth."""
 
     def rounded(values: dict[str, float]) -> dict[str, float]:
@@ -99,6 +115,7 @@ def _metrics(ranked: list[dict[str, Any]], summary: dict[str, dict[str, float]],
         "identity": rounded(summary["identity"]),
         "baselines": {name: rounded(summary[name]) for name in names},
         "trials": {name: rounded(summary[name]) for cell in ranked for name in cell["trials"]},
+        **({"sharpened": {name: rounded(summary[method.name]) for name, method in sharp.items()}} if sharp else {}),
     }
 
 

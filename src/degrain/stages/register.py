@@ -18,7 +18,7 @@ from degrain.images.store import PatchStore
 from degrain.inference.denoiser import Denoiser
 from degrain.params import Params
 from degrain.registry import loading, promotion, publishing, tracking
-from degrain.stages import EVALUATED, METRICS, PREPARED, REGISTRATION, REPORT, TRIALS
+from degrain.stages import EVALUATED, FIGURES, METRICS, PREPARED, REGISTRATION, REPORT, TRIALS
 from degrain.trials.records import WEIGHTS, read_histories, read_trials
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def _grid(params: Params, store: PatchStore) -> publishing.Grid:
         ranking=files.read_json(EVALUATED / "ranking.json"),
         tags={"degrain.commit": environment.git_commit(), "degrain.data_sha256": store.sha256},
         artifacts=tuple(path for path in (Path("params.yaml"), Path("dvc.lock"), METRICS, REPORT) if path.exists()),
+        figures=FIGURES,
     )
 
 

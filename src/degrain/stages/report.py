@@ -1,27 +1,31 @@
-"""Stage report: everything the stages before left -> one self-contained HTML file."""
+"""Stage report: everything the stages before left -> figures, and one self-contained HTML file."""
 
 from __future__ import annotations
 
 import datetime
+import json
 import logging
+from pathlib import Path
 
 import pandas as pd
 
 from degrain import environment, files
 from degrain.datasets import manifest
+from degrain.errors import DataError
 from degrain.images.store import IMAGES, STORE
 from degrain.params import Params
-from degrain.report import html
-from degrain.stages import DATA_DOCS, EVALUATED, MANIFEST, PREPARED, REPORT, TRIALS, VALIDATION
+from degrain.report import gallery, html
+from degrain.report.material import Material
+from degrain.stages import DATA_DOCS, EVALUATED, FIGURES, MANIFEST, PREPARED, REPORT, TRIALS, VALIDATION
 from degrain.trials.records import read_histories, read_trials
 
 log = logging.getLogger(__name__)
 
 
 def run(params: Params) -> None:
-    """Write the report."""
+    """Draw the figures and write the report."""
     trials = {trial["name"]: trial for trial in read_trials(TRIALS, params.train.models)}
-    material = html.Material(
+    material = Material(
         title=params.study.title,
         params=params.model_dump(mode="json", by_alias=True),
         ranking=files.read_json(EVALUATED / "ranking.json"),
@@ -42,7 +46,27 @@ def run(params: Params) -> None:
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "commit": environment.git_commit(),
         },
+        published=_published(params.report.published),
     )
+    drawn = gallery.draw(material)
+    with files.new_folder(FIGURES) as folder:
+        for name, picture in drawn.items():
+            (folder / name).write_bytes(picture)
     with files.new_file(REPORT) as partial:
-        partial.write_text(html.render(material), encoding="utf-8")
+        partial.write_text(html.render(material, drawn), encoding="utf-8")
     log.info("%s, %.1f MB", REPORT, REPORT.stat().st_size / 1e6)
+
+
+def _published(name: str) -> dict[str, dict[str, list[float]]]:
+    """Return a paper's curves by optimizer and loss, or nothing where the mirror does not hold them."""
+    if not name:
+        return {}
+    path = Path(environment.mirror() or "") / name
+    if not environment.mirror() or not path.is_file():
+        log.info("%s is in no mirror (DEGRAIN_MIRROR): the published curves are left out", name)
+        return {}
+    try:
+        curves = json.loads(path.read_text(encoding="utf-8"))
+        return {pair.lower(): {"val": [float(value) for value in curve["val"]]} for pair, curve in curves.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} holds no curves by optimizer and loss: {error}") from error

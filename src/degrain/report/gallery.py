@@ -1,0 +1,64 @@
+"""Every figure of a study, by file name: for the report, for `dvc plots` and for MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
+
+from degrain.evaluation import ranking
+from degrain.report import figures
+from degrain.report.material import Material
+
+
+def draw(material: Material) -> dict[str, bytes]:
+    """Draw the figures.
+
+    Returns:
+        For each network <model>-learning_curves.svg, <model>-heat_map.svg if it has more than one cell, and
+        <model>-interpolation.gif if it has a code; patches.png, strips of test patches; for each whole test image
+        photograph-<name>.png: noisy, denoised, clean.
+    """
+    return dict(_figures(material))
+
+
+def _figures(material: Material) -> Iterator[tuple[str, bytes]]:
+    cells = material.ranking["cells"]
+    for model in dict.fromkeys(trial["model"] for trial in material.trials.values()):
+        trials = {name: trial for name, trial in material.trials.items() if trial["model"] == model}
+        labels = {name: name.removeprefix(f"{model}-") for name in trials}
+        curves = figures.learning_curves(
+            {labels[name]: material.histories[name] for name in trials if len(material.histories[name])},
+            {labels[name]: trial for name, trial in trials.items()},
+            material.params["report"]["loss_scale"],
+            material.published,
+        )
+        yield f"{model}-learning_curves.svg", curves.encode()
+        own = [cell for cell in cells if cell["model"] == model]
+        if own and len({(trial["optimizer"], trial["loss"]) for trial in trials.values()}) > 1:
+            yield f"{model}-heat_map.svg", figures.heat_map(own, list(trials.values())).encode()
+    best = ranking.best_of_models(cells)
+    yield "patches.png", _strips(material, [cell["best_trial"] for cell in best])
+    for cell in best:
+        animation = material.examples / "animations" / f"{cell['best_trial']}.gif"
+        if animation.is_file():
+            yield f"{cell['model']}-interpolation.gif", animation.read_bytes()
+    for place in sorted((material.examples / "photographs").glob("*")):
+        pictures = [np.asarray(Image.open(place / f"{name}.png")) for name in ("noisy", "denoised", "clean")]
+        yield f"photograph-{place.name}.png", figures.side_by_side(pictures)
+
+
+def strip_names(material: Material, trials: list[str]) -> list[str]:
+    """Return the names of the pictures that are shown of each test patch, in order: noisy, clean, what came out."""
+    sharp = material.ranking["sharpened"]
+    outputs = [name for trial in trials for name in (trial, f"{trial}-sharpened") if name == trial or trial in sharp]
+    return ["noisy", "clean", *outputs]
+
+
+def _strips(material: Material, trials: list[str]) -> bytes:
+    places = sorted((material.examples / "patches").iterdir())
+    names = strip_names(material, trials)
+    return figures.strips(
+        [(name, [np.asarray(Image.open(place / f"{name}.png")) for place in places]) for name in names]
+    )

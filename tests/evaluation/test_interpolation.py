@@ -1,0 +1,38 @@
+"""The way between the codes of three images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from degrain.evaluation import examples, interpolation
+from degrain.images.store import PatchStore
+from degrain.inference.denoiser import Denoiser
+from tests.conftest import picture
+from tests.inference.test_denoiser import package
+
+
+def test_the_way_goes_from_a_to_b_to_c_and_back_in_equal_steps(tmp_path: Path) -> None:
+    denoiser = Denoiser.load(package(tmp_path / "m", "bernier2021-latent3", 1))
+    noisy = np.stack([picture(seed, 32, 32, 1) for seed in range(3)])
+    frames = interpolation.frames(denoiser, noisy, 101)
+    assert (frames.shape, frames.dtype) == ((101, 32, 32, 1), np.uint8)
+    outputs = denoiser.patches(noisy)
+    assert len({output.tobytes() for output in outputs}) == 3
+    for frame, corner in ((0, 0), (33, 1), (66, 2), (100, 0)):
+        assert np.array_equal(frames[frame], outputs[corner])
+
+
+def test_only_networks_with_a_code_for_the_whole_image_are_animated(tmp_path: Path, store: PatchStore) -> None:
+    names = ("bernier2021", "unet", "sinha2018")
+    denoisers = {
+        name: Denoiser.load(package(tmp_path / name, name, store.channels, store.patch_size)) for name in names
+    }
+    examples.write_animations(tmp_path / "out", store, denoisers, 7)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["bernier2021.gif"]
+    with Image.open(tmp_path / "out" / "bernier2021.gif") as animation:
+        assert (animation.info["loop"], animation.size) == (0, (store.patch_size, store.patch_size))
+    examples.write_animations(tmp_path / "none", store, denoisers, 0)
+    assert not (tmp_path / "none").exists()
