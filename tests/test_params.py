@@ -47,6 +47,8 @@ def test_the_shipped_study_loads() -> None:
             },
             "two cells are both called sinha2018-adam-mse-mae",
         ),
+        ({"train": {"step_epochs": []}}, "train.step_epochs is []: list should have at least 1 item"),
+        ({"train": {"step_epochs": [5, 0]}}, "train.step_epochs.1 is 0: should be greater than or equal to 1"),
         ({"train": {"pairs": ["adam-mse", "adam-mse"]}}, "pairs: adam-mse stands there twice"),
         (
             {"train": {"pairs": ["adadelta-mse", "adam-msa"]}},

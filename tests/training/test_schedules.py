@@ -25,6 +25,11 @@ def test_step_falls_after_every_so_many_epochs() -> None:
     np.testing.assert_allclose(found, [1] * 40 + [0.1] * 40 + [0.01] * 20, rtol=1e-12)
 
 
+def test_step_falls_after_the_epochs_of_a_list() -> None:
+    found = shares(schedule="step", step_epochs=[6, 9], step_factor=0.1)
+    np.testing.assert_allclose(found, [1] * 60 + [0.1] * 30 + [0.01] * 10, rtol=1e-12)
+
+
 def test_cosine_falls_from_one_to_almost_zero() -> None:
     found = shares(schedule="cosine")
     np.testing.assert_allclose(found, np.cos(np.pi / 200 * np.arange(100)) ** 2, rtol=1e-9)

@@ -34,6 +34,16 @@ def test_the_grid_is_every_optimizer_with_every_loss_and_seed(make_trials: Make)
     assert "unet-adadelta-mae-seed1" in names
 
 
+def test_the_grid_is_the_pairs_of_a_study_that_names_some(make_trials: Make) -> None:
+    trials = make_trials(losses=["mse", "mae"], seeds=[0, 1], pairs=["adadelta-mae", "adam-mse"])
+    assert [trial.name for trial in trials] == [
+        "unet-adam-mse-seed0",
+        "unet-adam-mse-seed1",
+        "unet-adadelta-mae-seed0",
+        "unet-adadelta-mae-seed1",
+    ]
+
+
 def test_a_model_that_is_not_in_the_study_is_refused(make_params: Callable[..., Params]) -> None:
     with pytest.raises(ParamsError, match=r"not in train\.models"):
         expand(make_params().train, "bernier2021")
@@ -73,6 +83,7 @@ def test_the_key_changes_with_everything_that_decides_the_result(
         {"schedule": "constant"},
         {"schedule": "step"},
         {"schedule": "step", "step_epochs": 3},
+        {"schedule": "step", "step_epochs": [3, 5]},
         {"warmup_steps": 7},
         {"ema": 0.9},
         {"keep": "best"},
@@ -88,7 +99,7 @@ def test_the_key_changes_with_everything_that_decides_the_result(
     keys += [make_trials(**change)[0].key(store, place) for change in changes]
     keys += [replace(trial, model="sinha2018").key(store, place), replace(trial, seed=1).key(store, place)]
     keys += [trial.key(store, Place(*other)) for other in (("cuda",), ("cpu", "bfloat16"), ("cpu", "float32", 2))]
-    assert len(set(keys)) == len(keys) == 25
+    assert len(set(keys)) == len(keys) == 26
 
 
 def test_the_key_does_not_change_with_what_decides_nothing(

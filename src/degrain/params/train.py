@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from degrain.errors import nearest
 from degrain.params.base import Section
 
+Epochs = Annotated[int, Field(ge=1)]
 DecayRate = Annotated[float, Field(ge=0, lt=1)]
 Label = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$")]
 
@@ -119,7 +120,11 @@ class TrainParams(Section):
     schedule: Literal["constant", "step", "cosine"] = Field(
         "constant", description="Learning rate over the steps: constant, falling in steps, or to 0 as half a cosine."
     )
-    step_epochs: int = Field(10, ge=1, description="For `step`: epochs between two steps of the learning rate.")
+    step_epochs: Epochs | Annotated[list[Epochs], Field(min_length=1)] = Field(
+        10,
+        description="For `step`: epochs between two steps of the learning rate, or a list of the epochs after which it "
+        "steps.",
+    )
     step_factor: float = Field(0.1, gt=0, le=1, description="For `step`: what each multiplies the learning rate by.")
     warmup_steps: int = Field(0, ge=0, description="Steps over which the learning rate first rises from 0.")
     ema: float | None = Field(

@@ -20,8 +20,7 @@ log = logging.getLogger(__name__)
 
 def run(params: Params, model: str) -> None:
     """Train the study's grid for one model."""
-    cells = params.train.cells
-    trials = [one for one in trial.expand(params.train, model) if (one.optimizer, one.loss) in cells]
+    trials = trial.expand(params.train, model)
     store = PatchStore.open(PREPARED)
     alone = environment.world() == 1
     if alone:

@@ -131,12 +131,12 @@ def code_digest(model: str) -> str:
 
 
 def expand(params: TrainParams, model: str) -> list[Trial]:
-    """Return all trials of one model: optimizers x losses x seeds.
+    """Return all trials of one model: pairs of an optimizer and a loss x seeds.
 
     Raises:
         ParamsError: The study does not have that model.
     """
     if model not in params.models:
         raise ParamsError(f"{model!r} is not in train.models of this study: {', '.join(params.models)}")
-    cells = itertools.product(params.optimizers, params.losses, params.seeds)
-    return [Trial(model, optimizer, loss, seed, params) for optimizer, loss, seed in cells]
+    cells = itertools.product(params.cells, params.seeds)
+    return [Trial(model, optimizer, loss, seed, params) for (optimizer, loss), seed in cells]
