@@ -60,6 +60,7 @@ class Claim(Section):
         epoch: Which one, from 1.
         claimed: The paper's number; None where it gives none.
         within: What counts as the same: least and most.
+        needs: What a run needs that was not at hand, for a study that has no record.
         about: What else one must know, in a sentence.
     """
 
@@ -73,6 +74,7 @@ class Claim(Section):
     epoch: int
     claimed: float | None = None
     within: tuple[float, float] | None = None
+    needs: str = ""
     about: str = ""
 
     def made_by(self, trial: Mapping[str, Any]) -> bool:
@@ -174,7 +176,7 @@ def _row(claim: Claim, records: Mapping[str, dict[str, Any]]) -> Iterator[str]:
     yield "-" if claim.claimed is None else f"{claim.claimed:g}"
     made = records.get(claim.study)
     if made is None:
-        yield from ("not run", "not run", *["-"] * 4, f"`{claim.study}`")
+        yield from (f"not run: {claim.needs}" if claim.needs else "not run", "not run", *["-"] * 4, f"`{claim.study}`")
         return
     trials = [trial for trial in made["trials"] if claim.made_by(trial)]
     losses = [trial["val_loss"][: claim.epoch] for trial in trials if len(trial["val_loss"]) >= claim.epoch]
