@@ -64,7 +64,7 @@ def published(name: str) -> dict[str, list[float]]:
         name: A file of the mirror, JSON: {"Adam MSE": {"val": [loss after each epoch]}}; "" is none.
 
     Returns:
-        The validation loss after each epoch, by optimizer and loss in lower case; empty where the mirror does not hold the file.
+        By optimizer and loss in lower case, the validation loss after each epoch; empty where no mirror has the file.
 
     Raises:
         DataError: The file holds something else.
