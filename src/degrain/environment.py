@@ -181,7 +181,8 @@ def prepare_torch(device: str, cpu_threads: int, deterministic: bool = True) -> 
     if device == "cuda" and not torch.cuda.is_available():
         raise ParamsError("train.device is 'cuda' and this machine has no CUDA device; use 'auto' or 'cpu'")
     torch.set_num_threads(cpu_threads)
-    torch.use_deterministic_algorithms(deterministic)
+    # NOTE: the same as use_deterministic_algorithms, which imports the compiler as well: 1.2 s in each process.
+    torch.set_deterministic_debug_mode("error" if deterministic else "default")
     # NOTE: filling fresh memory with NaN shows the bugs of kernels, and costs 5 % here.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = not deterministic

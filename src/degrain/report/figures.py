@@ -131,9 +131,9 @@ def strips(rows: Sequence[tuple[str, Sequence[np.ndarray]]]) -> bytes:
     """
     import matplotlib as mpl
 
-    columns = max(len(pictures) for _, pictures in rows)
+    columns, letters = max(len(pictures) for _, pictures in rows), max(len(name) for name, _ in rows)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(1.8 + 0.95 * columns, len(rows)), layout="constrained")
+        figure = Figure(figsize=(0.3 + 0.07 * letters + 0.95 * columns, len(rows)), layout="constrained")
         panels = figure.subplots(len(rows), columns, squeeze=False)
         for panel in panels.flat:
             panel.set_axis_off()

@@ -32,7 +32,8 @@ Job = Callable[..., None]
 def _context() -> multiprocessing.context.ForkServerContext:
     """Workers are forked from a server that has imported what they need and has no threads."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["degrain.trials.grid", "albumentations"])
+    # NOTE: the first optimizer of a process imports torch._dynamo, which takes longer than a short trial.
+    context.set_forkserver_preload(["degrain.trials.grid", "albumentations", "torch._dynamo"])
     return context
 
 
