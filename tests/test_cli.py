@@ -12,26 +12,24 @@ import time
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 import yaml
-from safetensors.torch import save_file
 
 from degrain.formats import reading
-from degrain.models import catalog
 from tests.conftest import BIN, merged, picture, save
+from tests.inference.test_denoiser import package
 
 
 @pytest.fixture
 def folder(tmp_path: Path, tiny: dict[str, Any]) -> Path:
-    """A folder with params.yaml and an untrained U-Net, which gives back what it gets."""
+    """A folder with params.yaml and untrained U-Nets, which give back what they get: of images, and of mosaics."""
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(tiny))
-    model = tmp_path / "model"
-    model.mkdir()
-    save_file(catalog.build("unet", 3, 32).state_dict(), model / "weights.safetensors")
-    (model / "trial.json").write_text(json.dumps({"model": "unet", "channels": 3, "patch_size": 32}))
+    for name, channels in (("model", 3), ("mosaics", 4)):
+        package(tmp_path / name, "unet", channels)
     return tmp_path
 
 
@@ -74,8 +72,15 @@ def test_every_stage_refuses_a_misspelt_parameter(folder: Path, tiny: dict[str, 
         (["denoise", "good.png", "good.png", "--model", "model"], "good.png is the input itself"),
         (["denoise", "good.png", "x.webm", "--model", "model"], "must end with"),
         (["denoise", "empty", "out", "--model", "model"], "empty holds no image"),
+        (["denoise", "good.png", "x.png", "--resize", "342"], "--resize: '342' is not a width and a height in pixels"),
+        (
+            ["denoise", "good.png", "x.png", "--crop", "96x128", "--model", "model"],
+            "good.png has 128x96 pixels; --crop 96x128 is larger",
+        ),
         (["denoise", "broken.png", "x.png", "--model", "model"], "broken.png is damaged"),
         (["denoise", "good.png", "params.yaml/x.png", "--model", "model"], "cannot write params.yaml/x.png"),
+        (["denoise", "good.png", "x.png", "--model", "mosaics"], "mosaics denoises Bayer mosaics, not gray or color"),
+        (["sidd-submission", "good.png", "x.csv", "--model", "model"], "good.png is no MATLAB file of blocks"),
         (["check", "--params", "other.yaml"], "other.yaml is not here"),
         (["check", "--params", "empty"], "cannot read empty"),
     ],
@@ -109,6 +114,16 @@ def test_files_of_every_kind_are_denoised(folder: Path, name: str) -> None:
     assert after.dtype == before.dtype
     # An untrained U-Net returns its input; JPEG loses a little at each writing.
     assert np.abs(after.astype(int) - before).max() <= (12 if name == "x.jpg" else 1)
+
+
+def test_a_landscape_is_squeezed_and_cut_as_in_the_code_of_sinha_2018(folder: Path) -> None:
+    pixels = picture(0, 192, 256)
+    save(folder / "x.png", pixels)
+    sizes = ["--resize", "256x342", "--crop", "256x256"]
+    done = degrain(folder, "denoise", "x.png", "out.png", "--model", "model", *sizes)
+    assert done.returncode == 0, done.stderr
+    after = reading.read(folder / "out.png").pixels
+    assert np.abs(after - cv2.resize(pixels, (256, 342))[:256].astype(int)).max() <= 1
 
 
 def test_a_folder_is_denoised_and_a_broken_file_does_not_stop_the_others(folder: Path) -> None:
@@ -283,6 +298,8 @@ def test_help_has_examples(folder: Path) -> None:
     done = degrain(folder, "denoise", "--help")
     assert done.returncode == 0
     assert "degrain denoise noisy.png clean.png" in done.stdout
+    assert "--resize 342x256 --crop 256x256: whole images as Sinha 2018 describes it" in done.stdout
+    assert "--resize 256x342 --crop 256x256: as its code does it" in done.stdout
 
 
 def test_the_data_sets_are_listed_with_what_is_here(folder: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from degrain.errors import ParamsError
-from degrain.params import load_params
+from degrain.params import Params, gallery, load_params
 from degrain.params.reference import reference
 from tests.conftest import ROOT, merged
 
@@ -111,3 +111,14 @@ def test_the_reference_page_is_up_to_date() -> None:
 
 def test_every_parameter_is_described() -> None:
     assert "| None |" not in reference()
+
+
+def test_the_command_of_a_study_names_what_differs_from_its_file() -> None:
+    conf = ROOT / "conf"
+    planned = gallery.compose("sinha2018", conf)
+    assert gallery.command(Params.model_validate(planned), conf) == "dvc exp run -S study=sinha2018"
+    planned["train"] |= {"seeds": [0], "epochs": 3}
+    command = gallery.command(Params.model_validate(planned), conf)
+    assert command == "dvc exp run -S study=sinha2018 -S 'train.seeds=[0]' -S train.epochs=3"
+    with pytest.raises(ParamsError, match="holds no study 'sinha2081'"):
+        gallery.compose("sinha2081", conf)

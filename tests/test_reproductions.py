@@ -101,6 +101,7 @@ def test_a_number_comes_out_or_differs(tmp_path: Path) -> None:
 
 def test_what_was_not_run_says_so(tmp_path: Path) -> None:
     assert cells(written(tmp_path, [CLAIM]))[2:5] == ["not run", "not run", "-"]
+    assert cells(written(tmp_path, [CLAIM | {"needs": "a GPU"}]))[2:4] == ["not run: a GPU", "not run"]
     short = written(tmp_path, [CLAIM], digits=[trial(0, [0.02])])
     assert cells(short)[2:5] == ["not done", "not done", "-"]
 

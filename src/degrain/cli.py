@@ -5,19 +5,18 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 import degrain
-from degrain import console, environment
+from degrain import console, environment, options
 from degrain.errors import DegrainError, Stopped
+from degrain.options import DeviceOption, ModelOption, ParamsOption
 from degrain.params import DEFAULT_PATH, Params, load_params
+from degrain.sidd.commands import app as sidd_commands
 from degrain.trials.commands import app as trials_commands
-
-if TYPE_CHECKING:
-    from degrain.inference.denoiser import Denoiser
 
 log = logging.getLogger(__name__)
 
@@ -56,13 +55,6 @@ app = typer.Typer(
     "- `degrain doctor`: what this machine has and what is missing",
 )
 
-ParamsOption = Annotated[Path, typer.Option("--params", help="The study.", metavar="FILE")]
-ModelOption = typer.Option(
-    help="A trial of the last study, a folder with weights, or models:/NAME@ALIAS. "
-    "By default the champion of the study in params.yaml.",
-    metavar="MODEL",
-)
-DeviceOption = typer.Option(help="auto, cpu or cuda.")
 STAGES = "Stages (what dvc.yaml calls)"
 
 
@@ -155,28 +147,21 @@ def register(params: ParamsOption = DEFAULT_PATH) -> None:
     stage.run(_load(params))
 
 
-def _denoiser(model: str, device: str, params: Path) -> Denoiser:
-    """Load what `--model` names: by default the champion of the study."""
-    if device not in ("auto", "cpu", "cuda"):
-        raise typer.BadParameter(f"{device!r} is not auto, cpu or cuda", param_hint="--device")
-    from degrain.inference.denoiser import Denoiser
-    from degrain.registry import loading
-    from degrain.stages import TRIALS
-
-    chosen = model or f"models:/{load_params(params).register_.name}@champion"
-    on = environment.prepare_torch(device, environment.threads())
-    with loading.folder_of(chosen, TRIALS) as folder:
-        return Denoiser.load(folder, on)
-
-
 @app.command()
 def denoise(
     source: Annotated[Path, typer.Argument(metavar="IN", help="An image (PNG, JPEG, TIFF), or a folder of images.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="Where the result goes; a folder for a folder.")],
-    model: Annotated[str, ModelOption] = "",
+    model: ModelOption = "",
     tile: Annotated[int, typer.Option(min=16, help="Side of the tiles, in pixels.")] = 256,
     overlap: Annotated[int, typer.Option(min=0, help="Overlap of the tiles, in pixels.")] = 32,
-    device: Annotated[str, DeviceOption] = "auto",
+    resize: Annotated[
+        str,
+        typer.Option(help="First resize to this, bilinearly; the aspect ratio is not kept.", metavar="WIDTHxHEIGHT"),
+    ] = "",
+    crop: Annotated[
+        str, typer.Option(help="Then keep only so many pixels from the top left.", metavar="WIDTHxHEIGHT")
+    ] = "",
+    device: DeviceOption = "auto",
     params: ParamsOption = DEFAULT_PATH,
 ) -> None:
     """Denoise images of any size, gray or color, 8 or 16 bits.
@@ -188,52 +173,28 @@ def denoise(
     - `degrain denoise photos/ denoised/ --model unet-adam-mse`
 
     - `degrain denoise noisy.tif clean.tif --model models:/degrain-quickstart@champion`
+
+    - `degrain denoise noisy.png clean.png --resize 342x256 --crop 256x256`: whole images as Sinha 2018 describes it
+
+    - `degrain denoise noisy.png clean.png --resize 256x342 --crop 256x256`: as its code does it, which squeezes a
+      landscape and cuts its bottom quarter off
     """
     from degrain.inference import denoise_files
 
     if 2 * overlap > tile:
         raise typer.BadParameter(f"{overlap} is more than half of --tile {tile}", param_hint="--overlap")
+    frame = denoise_files.Frame.parse(resize, crop)
     pairs = denoise_files.plan(source, target)
-    denoiser = _denoiser(model, device, params)
+    denoiser = options.denoiser(model, device, params)
     with console.progress("denoise", len(pairs)) as advance:
-        problems = denoise_files.run(denoiser, pairs, tile, overlap, advance)
+        problems = denoise_files.run(denoiser, pairs, tile, overlap, frame, advance)
     for problem in problems:
         log.error("degrain: %s", problem)
     if problems:
         raise typer.Exit(2)
 
 
-@app.command("sidd-submission")
-def sidd_submission(
-    blocks: Annotated[Path, typer.Argument(metavar="BLOCKS", help="BenchmarkNoisyBlocksSrgb.mat.")],
-    table: Annotated[Path, typer.Argument(metavar="OUT", help="The table to write, about 336 MB.")],
-    model: Annotated[str, ModelOption] = "",
-    device: Annotated[str, DeviceOption] = "auto",
-    competition: Annotated[
-        str, typer.Option("--submit", help="Hand it in to this Kaggle competition.", metavar="COMPETITION")
-    ] = "",
-    message: Annotated[str, typer.Option(help="What the list of submissions says of it.")] = "degrain",
-    params: ParamsOption = DEFAULT_PATH,
-) -> None:
-    """Denoise the blocks of the SIDD benchmark and write the table that Kaggle takes.
-
-    Examples:
-
-    - `degrain sidd-submission BenchmarkNoisyBlocksSrgb.mat submission.csv`
-
-    - `degrain sidd-submission BenchmarkNoisyBlocksSrgb.mat submission.csv --submit sidd-benchmark-srgb-psnr`
-    """
-    from degrain.inference import sidd_submission as submission
-
-    with submission.opened(blocks) as noisy:
-        denoiser = _denoiser(model, device, params)
-        with console.progress("denoise", len(noisy)) as advance:
-            submission.write(denoiser, noisy, table, advance)
-        log.info("%s: %d blocks denoised by %s", table, len(noisy), denoiser.trial.get("name", denoiser.model))
-    if competition:
-        from degrain.fetching import kaggle_client
-
-        log.info("Kaggle: %s", kaggle_client.submit(table, competition, message))
+app.add_typer(sidd_commands)
 
 
 @app.command()

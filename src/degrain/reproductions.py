@@ -18,14 +18,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from degrain import environment, files
 from degrain.errors import DataError, ParamsError
-from degrain.params import Params
+from degrain.params import Params, gallery
 from degrain.params.base import Section
 from degrain.trials.records import DONE, read_histories, read_trials
 
 CLAIMS = "claims.yaml"
 FIGURES = "figures"
-# Figures that are kept with a record, by the end of their names.
-KEPT_FIGURES = ("learning_curves.svg", "interpolation.gif", "patches.png")
+# Figures that are kept with a record, by the end of their names: none that shows images of a data set.
+KEPT_FIGURES = ("learning_curves.svg", "heat_map.svg")
 HEAD = (
     "paper and network",
     "claimed",
@@ -60,6 +60,7 @@ class Claim(Section):
         epoch: Which one, from 1.
         claimed: The paper's number; None where it gives none.
         within: What counts as the same: least and most.
+        needs: What a run needs that was not at hand, for a study that has no record.
         about: What else one must know, in a sentence.
     """
 
@@ -73,6 +74,7 @@ class Claim(Section):
     epoch: int
     claimed: float | None = None
     within: tuple[float, float] | None = None
+    needs: str = ""
     about: str = ""
 
     def made_by(self, trial: Mapping[str, Any]) -> bool:
@@ -112,7 +114,7 @@ def record(params: Params, trials: Path, metrics: Path, figures: Path, folder: P
     content = {
         "study": params.study.name,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "command": f"dvc exp run -S study={params.study.name}",
+        "command": gallery.command(params),
         "machine": environment.describe_machine(),
         "versions": {name: environment.versions()[name] for name in ("torch", "degrain")},
         "trials": rows,
@@ -174,7 +176,7 @@ def _row(claim: Claim, records: Mapping[str, dict[str, Any]]) -> Iterator[str]:
     yield "-" if claim.claimed is None else f"{claim.claimed:g}"
     made = records.get(claim.study)
     if made is None:
-        yield from ("not run", "not run", *["-"] * 4, f"`{claim.study}`")
+        yield from (f"not run: {claim.needs}" if claim.needs else "not run", "not run", *["-"] * 4, f"`{claim.study}`")
         return
     trials = [trial for trial in made["trials"] if claim.made_by(trial)]
     losses = [trial["val_loss"][: claim.epoch] for trial in trials if len(trial["val_loss"]) >= claim.epoch]

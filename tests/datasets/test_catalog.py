@@ -16,7 +16,7 @@ from degrain import study
 from degrain.datasets import catalog, overview
 from degrain.errors import ParamsError, ValidationFailed
 from degrain.images.store import PatchStore
-from degrain.params import Params
+from degrain.params import Params, gallery
 from tests.conftest import MIRROR, ROOT
 
 GALLERY = sorted(path.stem for path in (ROOT / "conf" / "study").glob("*.yaml"))
@@ -24,14 +24,8 @@ needs_mirror = pytest.mark.skipif(not MIRROR.is_dir(), reason=f"needs the mirror
 
 
 def composed(name: str) -> dict[str, Any]:
-    """A study of the gallery as `dvc exp run -S study=NAME` composes it."""
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
-
-    with initialize_config_dir(str(ROOT / "conf"), version_base=None):
-        made = OmegaConf.to_container(compose("config", overrides=[f"study={name}"]), resolve=True)
-    assert isinstance(made, dict)
-    return {str(key): value for key, value in made.items()}
+    """A study of the gallery, wherever a test runs."""
+    return gallery.compose(name, ROOT / "conf")
 
 
 @pytest.mark.parametrize("name", GALLERY)

@@ -16,7 +16,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from degrain.errors import DataError
 from degrain.report import figures
+from degrain.stages import report
 from tests.conftest import Project, picture
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -153,7 +155,7 @@ def test_published_curves_lie_under_those_of_the_same_optimizer_and_loss() -> No
     history = pd.DataFrame({"epoch": [1, 2], "train_loss": [2.0, 1.0], "val_loss": [2.0, 1.0], "val_psnr": [9.0, 10.0]})
     trials = {"adam-mse": {"optimizer": "adam", "loss": "mse"}}
     plain = figures.learning_curves({"adam-mse": history}, trials)
-    published = {"adam mse": {"val": [3.0, 2.5]}, "sgd mse": {"val": [30.0, 20.0]}}
+    published = {"adam mse": [3.0, 2.5], "sgd mse": [30.0, 20.0]}
     drawn = figures.learning_curves({"adam-mse": history}, trials, published=published)
     dotted = re.compile(r"stroke-dasharray: 1\.5")
     assert (len(dotted.findall(plain)), len(dotted.findall(drawn))) == (0, 1)
@@ -192,3 +194,19 @@ def test_every_figure_is_a_file_too(reproduced: Project) -> None:
     text = (reproduced.folder / "results" / "report.html").read_text()
     assert (folder / "unet-heat_map.svg").read_text() in text
     assert text.count("sharpened") >= 2
+
+
+def test_published_curves_come_from_the_mirror_or_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DEGRAIN_MIRROR", raising=False)
+    assert report.published("papers/curves.json") == {}
+    monkeypatch.setenv("DEGRAIN_MIRROR", str(tmp_path))
+    assert report.published("papers/curves.json") == {}
+    file = tmp_path / "papers" / "curves.json"
+    file.parent.mkdir()
+    file.write_text('{"Adam MSE": {"train": [3], "val": [2, 1.5]}}')
+    assert report.published("papers/curves.json") == {"adam mse": [2.0, 1.5]}
+    assert report.published("") == {}
+    for broken in ("[1]", "{", '{"Adam MSE": {"train": [3]}}', '{"Adam MSE": {"val": ["x"]}}'):
+        file.write_text(broken)
+        with pytest.raises(DataError, match="holds no curves"):
+            report.published("papers/curves.json")

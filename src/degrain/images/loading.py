@@ -13,7 +13,7 @@ from degrain import depth
 from degrain.errors import DataError
 from degrain.formats import identity
 from degrain.formats.containers import Containers
-from degrain.params import PrepareParams, ResizeParams
+from degrain.params import PrepareParams
 
 METHODS = {
     "area": cv2.INTER_AREA,
@@ -66,7 +66,7 @@ def _ready(picture: Any, name: str, sha256: str, params: PrepareParams) -> np.nd
         raise DataError(f"{name} is not the image that was validated; run: dvc repro validate")
     pixels = colored(picture.pixels, params.color)
     pixels = depth.to_8_bits(pixels) if params.bits == 8 else depth.to_16_bits(pixels)
-    return resized(pixels, params.resize) if params.resize else pixels
+    return resized(pixels, params.resize.size, params.resize.method) if params.resize else pixels
 
 
 def colored(pixels: np.ndarray, color: str) -> np.ndarray:
@@ -88,10 +88,18 @@ def colored(pixels: np.ndarray, color: str) -> np.ndarray:
     return cv2.cvtColor(pixels, code).reshape(*pixels.shape[:2], -1)
 
 
-def resized(pixels: np.ndarray, params: ResizeParams) -> np.ndarray:
-    """Resize by OpenCV; the type and the channel axis stay."""
-    if pixels.shape[1::-1] == params.size:
+def resized(pixels: np.ndarray, size: tuple[int, int], method: str) -> np.ndarray:
+    """Resize by OpenCV.
+
+    Args:
+        pixels: uint8 or uint16 (height, width, channels).
+        size: Width and height; the aspect ratio is not kept.
+        method: A name of `METHODS`.
+
+    Returns:
+        The same type and number of channels.
+    """
+    if pixels.shape[1::-1] == size:
         return pixels
-    return cv2.resize(pixels, params.size, interpolation=METHODS[params.method]).reshape(
-        params.size[1], params.size[0], pixels.shape[2]
-    )
+    width, height = size
+    return cv2.resize(pixels, size, interpolation=METHODS[method]).reshape(height, width, pixels.shape[2])

@@ -3,16 +3,89 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from degrain.errors import DataError, DegrainError, OutputError
+from degrain.errors import DataError, DegrainError, OutputError, ParamsError
 from degrain.formats import reading
+from degrain.images import loading
 from degrain.inference.denoiser import Denoiser
 
 log = logging.getLogger(__name__)
+
+SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What of each image is denoised.
+
+    Attributes:
+        resize: Width and height in pixels that it is resized to first, bilinearly; its aspect ratio is not kept.
+        crop: Width and height in pixels of its top left part, of which all the rest is cut off then.
+    """
+
+    resize: tuple[int, int] | None = None
+    crop: tuple[int, int] | None = None
+
+    @classmethod
+    def parse(cls, resize: str, crop: str) -> Frame:
+        """Understand what the command line says; "" is None.
+
+        Raises:
+            ParamsError: One is no size, or nothing of that size could be cut out.
+        """
+        frame = cls(_size("--resize", resize), _size("--crop", crop))
+        if frame.resize and frame.crop and not _within(frame.crop, frame.resize):
+            raise ParamsError(f"--crop {crop} does not fit into --resize {resize}")
+        return frame
+
+    def cut(self, picture: reading.Picture, name: str) -> reading.Picture:
+        """Return the picture, transparency and all, resized and cropped.
+
+        Args:
+            picture: Any.
+            name: What messages call it.
+
+        Raises:
+            DataError: It is smaller than what is to be cut out.
+        """
+        pixels = self._cut(picture.pixels, name)
+        alpha = None if picture.alpha is None else self._cut(picture.alpha[..., None], name)[..., 0]
+        return replace(picture, pixels=pixels, alpha=alpha)
+
+    def _cut(self, pixels: np.ndarray, name: str) -> np.ndarray:
+        if self.resize:
+            pixels = loading.resized(pixels, self.resize, "linear")
+        if not self.crop:
+            return pixels
+        height, width = pixels.shape[:2]
+        if not _within(self.crop, (width, height)):
+            raise DataError(f"{name} has {width}x{height} pixels; --crop {self.crop[0]}x{self.crop[1]} is larger")
+        return pixels[: self.crop[1], : self.crop[0]]
+
+
+WHOLE = Frame()
+
+
+def _size(option: str, text: str) -> tuple[int, int] | None:
+    if not text:
+        return None
+    found = SIZE.fullmatch(text)
+    if not found:
+        raise ParamsError(f"{option}: {text!r} is not a width and a height in pixels, such as 342x256")
+    width, height = int(found[1]), int(found[2])
+    if width * height > reading.MAX_PIXELS:
+        raise ParamsError(f"{option}: {text} is more than {reading.MAX_PIXELS // 1_000_000} million pixels")
+    return width, height
+
+
+def _within(inner: tuple[int, int], outer: tuple[int, int]) -> bool:
+    return inner[0] <= outer[0] and inner[1] <= outer[1]
 
 
 def plan(source: Path, target: Path) -> list[tuple[Path, Path]]:
@@ -51,6 +124,7 @@ def run(
     pairs: list[tuple[Path, Path]],
     tile: int,
     overlap: int,
+    frame: Frame = WHOLE,
     progress: Callable[[], None] = lambda: None,
 ) -> list[str]:
     """Denoise files one by one; a broken one does not stop the others.
@@ -61,7 +135,7 @@ def run(
     problems = []
     for source, target in pairs:
         try:
-            picture = reading.read(source)
+            picture = frame.cut(reading.read(source), str(source))
             white = np.float32(picture.maximum)
             output = denoiser.image(picture.pixels.astype(np.float32) / white, tile, overlap)
             pixels = np.rint(np.clip(output, 0, 1) * white).astype(picture.pixels.dtype)

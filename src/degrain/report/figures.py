@@ -36,7 +36,7 @@ def learning_curves(
     histories: Mapping[str, pd.DataFrame],
     trials: Mapping[str, dict[str, Any]],
     scale: str = "log",
-    published: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
+    published: Mapping[str, Sequence[float]] | None = None,
 ) -> str:
     """Draw training and validation loss and validation PSNR over the epochs of one model's trials.
 
@@ -64,7 +64,7 @@ def learning_curves(
             panel.plot(history["epoch"], history["val_loss"], color=color)
             panels[len(losses)].plot(history["epoch"], history["val_psnr"], color=color)
         for optimizer, loss in dict.fromkeys((trial["optimizer"], trial["loss"]) for trial in trials.values()):
-            curve = (published or {}).get(f"{optimizer} {loss}", {}).get("val", ())
+            curve = (published or {}).get(f"{optimizer} {loss}", ())
             panels[losses.index(loss)].plot(np.arange(1, len(curve) + 1), curve, ":", color=colors[optimizer])
         for panel, loss in zip(panels, losses, strict=False):
             values = np.concatenate([line.get_ydata() for line in panel.lines] or [[]])

@@ -16,7 +16,7 @@ from PIL import Image
 
 from degrain.evaluation import baselines, ranking
 from degrain.models import catalog
-from degrain.report import gallery
+from degrain.report import gallery, leaderboard
 from degrain.report.material import Material
 
 # Errors are drawn as gray plus this many times the difference.
@@ -41,6 +41,7 @@ def render(material: Material, drawn: Mapping[str, bytes]) -> str:
     )
     environment.filters["decibel"] = lambda value: f"{value:.2f}"
     cells = material.ranking["cells"]
+    best_baseline = _best_baseline(material.ranking)
     score = ranking.headline(material.ranking["identity"])
     models = dict.fromkeys(trial["model"] for trial in material.trials.values())
     titles = {name: catalog.spec(name).title for name in models}
@@ -54,7 +55,8 @@ def render(material: Material, drawn: Mapping[str, bytes]) -> str:
         images=_images(material),
         references=_references(material.ranking, titles),
         titles=titles,
-        best_baseline=_best_baseline(material.ranking),
+        best_baseline=best_baseline,
+        leaderboard=leaderboard.sidd(material, best_baseline),
         models=[_model(material, name, drawn) for name in models],
         photographs=_photographs(material.examples / "photographs"),
         patches=_patches(material, [cell["best_trial"] for cell in ranking.best_of_models(cells)]),

@@ -44,4 +44,4 @@ class Material:
     machine: dict[str, str]
     versions: dict[str, str]
     made: dict[str, str]
-    published: dict[str, dict[str, list[float]]]
+    published: dict[str, list[float]]

@@ -46,7 +46,7 @@ def run(params: Params) -> None:
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "commit": environment.git_commit(),
         },
-        published=_published(params.report.published),
+        published=published(params.report.published),
     )
     drawn = gallery.draw(material)
     with files.new_folder(FIGURES) as folder:
@@ -57,8 +57,18 @@ def run(params: Params) -> None:
     log.info("%s, %.1f MB", REPORT, REPORT.stat().st_size / 1e6)
 
 
-def _published(name: str) -> dict[str, dict[str, list[float]]]:
-    """Return a paper's curves by optimizer and loss, or nothing where the mirror does not hold them."""
+def published(name: str) -> dict[str, list[float]]:
+    """Read a paper's curves.
+
+    Args:
+        name: A file of the mirror, JSON: {"Adam MSE": {"val": [loss after each epoch]}}; "" is none.
+
+    Returns:
+        By optimizer and loss in lower case, the validation loss after each epoch; empty where no mirror has the file.
+
+    Raises:
+        DataError: The file holds something else.
+    """
     if not name:
         return {}
     path = Path(environment.mirror() or "") / name
@@ -67,6 +77,6 @@ def _published(name: str) -> dict[str, dict[str, list[float]]]:
         return {}
     try:
         curves = json.loads(path.read_text(encoding="utf-8"))
-        return {pair.lower(): {"val": [float(value) for value in curve["val"]]} for pair, curve in curves.items()}
+        return {pair.lower(): [float(value) for value in curve["val"]] for pair, curve in curves.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} holds no curves by optimizer and loss: {error}") from error

@@ -1,0 +1,48 @@
+"""What several commands take: the study, the model, the device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from degrain import environment
+from degrain.errors import ModelError
+from degrain.params import load_params
+
+if TYPE_CHECKING:
+    from degrain.inference.denoiser import Denoiser
+
+ParamsOption = Annotated[Path, typer.Option("--params", help="The study.", metavar="FILE")]
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        help="A trial of the last study, a folder with weights, or models:/NAME@ALIAS. "
+        "By default the champion of the study in params.yaml.",
+        metavar="MODEL",
+    ),
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+
+
+def denoiser(model: str, device: str, params: Path) -> Denoiser:
+    """Load what `--model` names: by default the champion of the study.
+
+    Raises:
+        ModelError: There is no such model, it is damaged, or it is one of Bayer mosaics.
+        RegistryError: The registry does not answer or does not hold it.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise typer.BadParameter(f"{device!r} is not auto, cpu or cuda", param_hint="--device")
+    from degrain.inference.denoiser import Denoiser
+    from degrain.registry import loading
+    from degrain.stages import TRIALS
+
+    chosen = model or f"models:/{load_params(params).register_.name}@champion"
+    on = environment.prepare_torch(device, environment.threads())
+    with loading.folder_of(chosen, TRIALS) as folder:
+        loaded = Denoiser.load(folder, on)
+    if loaded.channels == 4:
+        raise ModelError(f"{chosen} denoises Bayer mosaics, not gray or color images")
+    return loaded

@@ -1,0 +1,61 @@
+"""The studies of conf/study, as `dvc exp run -S study=NAME` composes them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from degrain.errors import ParamsError
+from degrain.params.study import Params
+
+CONF = Path("conf")
+
+
+def compose(name: str, conf: Path = CONF) -> dict[str, Any]:
+    """Lay a study over what all have in common.
+
+    Args:
+        name: Of a file in conf/study.
+        conf: The folder.
+
+    Returns:
+        What params.yaml would hold.
+
+    Raises:
+        ParamsError: There is no such study.
+    """
+    import hydra
+    from omegaconf import OmegaConf
+
+    if not (conf / "study" / f"{name}.yaml").is_file():
+        raise ParamsError(f"{conf / 'study'} holds no study {name!r}")
+    with hydra.initialize_config_dir(str(conf.resolve()), version_base=None):
+        made = OmegaConf.to_container(hydra.compose("config", overrides=[f"study={name}"]), resolve=True)
+    return {str(key): value for key, value in dict(made).items()}  # type: ignore[arg-type]
+
+
+def command(params: Params, conf: Path = CONF) -> str:
+    """Return the command that runs a study as it is: its name, and every parameter that differs from its file.
+
+    Raises:
+        ParamsError: There is no study of that name.
+    """
+    planned = dict(_flat(Params.model_validate(compose(params.study.name, conf))))
+    changed = [f"{name}={value}" for name, value in _flat(params) if planned.get(name) != value]
+    return " ".join(["dvc exp run", *(f"-S {shlex.quote(word)}" for word in (f"study={params.study.name}", *changed))])
+
+
+def _flat(params: Params) -> Iterator[tuple[str, str]]:
+    """Every parameter by its dotted name, as the command line has it."""
+
+    def walk(path: str, value: Any) -> Iterator[tuple[str, str]]:
+        if isinstance(value, dict) and value:
+            for key, inner in value.items():
+                yield from walk(f"{path}.{key}" if path else key, inner)
+        else:
+            yield path, json.dumps(value)
+
+    return walk("", params.model_dump(mode="json", by_alias=True))

@@ -1,0 +1,74 @@
+"""SIDD in the literature, beside what a study on SIDD measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from degrain.evaluation import ranking
+from degrain.models import catalog
+from degrain.report.literature import SIDD, Row
+
+if TYPE_CHECKING:
+    from degrain.report.material import Material
+
+SIDE = 256  # pixels of the literature's blocks
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """The section's rows.
+
+    Attributes:
+        ours: On the test patches, the best cell of each network, the champion first; the best classical denoiser; the
+            noisy input.
+        literature: The best first.
+    """
+
+    ours: list[Row]
+    literature: tuple[Row, ...] = SIDD
+
+
+def sidd(material: Material, best_baseline: dict[str, Any] | None) -> Leaderboard | None:
+    """Make the section of a study of SIDD's own noise in sRGB; None for other studies.
+
+    Args:
+        material: Of the report.
+        best_baseline: Title and scores of the best classical denoiser, if there is any.
+    """
+    store = material.store
+    if not material.params["data"]["dataset"].startswith("sidd-"):
+        return None
+    if store["channels"] != 3 or store["noise"]["kind"] != "real":
+        return None
+    ours = [_network(cell) for cell in ranking.best_of_models(material.ranking["cells"])]
+    if best_baseline:
+        ours.append(_measured(best_baseline["title"], best_baseline, "best classical denoiser"))
+    ours.append(_measured("Noisy input", material.ranking["identity"], ""))
+    return Leaderboard(ours)
+
+
+def _measured(method: str, scores: dict[str, Any], source: str) -> Row:
+    return Row(method, scores["test_psnr"], scores["test_ssim"], source)
+
+
+def _network(cell: dict[str, Any]) -> Row:
+    spec = catalog.spec(cell["model"])
+    return Row(
+        spec.title,
+        cell["test_psnr"],
+        cell["test_ssim"],
+        f"{cell['best_trial']}; network: {spec.source}",
+        parameters=cell["parameters"] / 1e6,
+        gmacs=_gmacs(cell["model"]),
+    )
+
+
+def _gmacs(model: str) -> float | None:
+    """Count for a whole block; a network of one size cannot take it."""
+    from degrain.models import overview
+
+    spec = catalog.spec(model)
+    if spec.fixed_size or spec.problem(SIDE):
+        return None
+    return overview.macs(catalog.build(model, 3, SIDE), 3, SIDE) / 1e9

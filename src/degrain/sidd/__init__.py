@@ -1,0 +1,1 @@
+"""SIDD's blocks: those of the benchmark, and those of the validation part, by which the literature compares."""

@@ -1,0 +1,107 @@
+"""SIDD in the literature: in the reports of studies on SIDD's own noise, and only there."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from degrain.report import leaderboard
+from degrain.report.literature import SIDD
+from degrain.report.material import Material
+from tests.conftest import Project
+
+
+def scores(psnr: float, **others: Any) -> dict[str, Any]:
+    return {"test_psnr": psnr, "test_ssim": psnr / 50, **others}
+
+
+def cell(model: str, optimizer: str, psnr: float, parameters: int) -> dict[str, Any]:
+    names = {"model": model, "optimizer": optimizer, "loss": "mse", "best_trial": f"{model}-{optimizer}-mse"}
+    return scores(psnr, **names, parameters=parameters)
+
+
+def material(dataset: str = "sidd-small", channels: int = 3, noise: str = "real") -> Material:
+    """What the section looks at, and nothing else."""
+    cells = [cell("unet", "adam", 33, 134_284), cell("unet", "sgd", 30, 134_284), cell("opengenus2019", "adam", 20, 9)]
+    return Material(
+        title="",
+        params={"data": {"dataset": dataset}},
+        ranking={"cells": cells, "identity": scores(24)},
+        histories={},
+        trials={},
+        manifest=pd.DataFrame(),
+        validation={},
+        store={"channels": channels, "noise": {"kind": noise}},
+        sides=pd.DataFrame(),
+        examples=Path(),
+        docs={},
+        machine={},
+        versions={},
+        made={},
+        published={},
+    )
+
+
+def test_a_study_s_rows_are_its_networks_the_best_classical_denoiser_and_the_noisy_input() -> None:
+    board = leaderboard.sidd(material(), scores(28, title="Non-local means"))
+    assert board is not None
+    rows = [(row.method, row.psnr, row.ssim, row.parameters, row.gmacs) for row in board.ours]
+    assert rows == [
+        ("U-Net", 33, 0.66, 0.134284, pytest.approx(67.895296 * 16 / 1000)),  # docs/models.md, 64x64 pixels
+        ("OpenGenus", 20, 0.4, 9e-6, None),  # takes images of one size only
+        ("Non-local means", 28, 0.56, None, None),
+        ("Noisy input", 24, 0.48, None, None),
+    ]
+    without = leaderboard.sidd(material(), None)
+    assert without is not None
+    assert [row.method for row in without.ours] == ["U-Net", "OpenGenus", "Noisy input"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"dataset": "photos"},
+        {"dataset": "sidd-small-raw", "channels": 4},
+        {"channels": 1},
+        {"noise": "gaussian"},
+    ],
+)
+def test_other_studies_have_no_such_section(other: dict[str, Any]) -> None:
+    assert leaderboard.sidd(material(**other), None) is None
+
+
+def test_published_numbers_have_a_source_and_stand_in_order() -> None:
+    assert [row.psnr for row in SIDD] == sorted((row.psnr for row in SIDD), reverse=True)
+    assert len({row.method for row in SIDD}) == len(SIDD)
+    for row in SIDD:
+        assert 37 < row.psnr < 41
+        assert 0.9 < row.ssim < 1
+        assert str(row.year) in row.source
+
+
+def test_the_report_of_a_study_on_sidd_has_the_section(reproduced: Project, tmp_path: Path) -> None:
+    assert "SIDD in the literature" not in reproduced.read("results/report.html").decode()
+    project = Project(Path(shutil.copytree(reproduced.folder, tmp_path / "sidd", symlinks=True)))
+    project.change(data={"dataset": "sidd-small"})
+    store = project.folder / "data" / "prepared" / "store.json"
+    described = json.loads(store.read_text())
+    store.unlink()  # it may be a link into DVC's cache
+    store.write_text(json.dumps(described | {"noise": {"kind": "real"}}))
+    done = project.run("degrain", "report")
+    assert done.returncode == 0, done.stderr
+    text = project.read("results/report.html").decode()
+    section = text[text.index('<section id="literature">') :]
+    section = section[: section.index("</section>")]
+    ours, literature = re.findall(r"<tbody>(.*?)</tbody>", section, re.DOTALL)
+    measured = json.loads((project.folder / "data" / "evaluated" / "ranking.json").read_text())
+    assert ours.count("<tr") == 1 + 2 + 1 + 1
+    assert f"<td>{measured['identity']['test_psnr']:.2f}</td>" in ours
+    assert ours.count('class="champion"') == 1
+    assert literature.count("<tr") == 1 + len(SIDD)
+    assert f"its {described['counts']['test']} test patches of {described['patch_size']} pixels" in section
