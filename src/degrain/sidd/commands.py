@@ -103,4 +103,4 @@ def _print(name: str, result: Result) -> None:
     for title, score in ((name, result.denoised), ("noisy input", result.noisy)):
         table.add_row(title, f"{score.psnr:.2f}", f"{score.ssim:.4f}")
     console.output.print(table)
-    console.output.print("\n8 bits, RGB; SSIM with a Gaussian window of 11x11, sigma 1.5; means over the blocks.")
+    console.output.print("\n8 bits, RGB; SSIM: Gaussian 11x11, sigma 1.5; means over the blocks.")
