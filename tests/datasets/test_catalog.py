@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -15,7 +13,6 @@ import yaml
 from degrain import study
 from degrain.datasets import catalog, overview
 from degrain.errors import ParamsError, ValidationFailed
-from degrain.images.store import PatchStore
 from degrain.params import Params, gallery
 from tests.conftest import MIRROR, ROOT
 
@@ -64,46 +61,6 @@ def test_the_page_of_data_sets_is_up_to_date() -> None:
 def test_an_unknown_data_set_is_refused_with_the_nearest() -> None:
     with pytest.raises(ParamsError, match="did you mean 'fer2013'"):
         catalog.spec("fer2012")
-
-
-# How much of each data set the tests take, and what its store then holds.
-SMALL: dict[str, dict[str, Any]] = {
-    "mnist": {"limit": 140},
-    "fashion-mnist": {"limit": 140},
-    "cifar10-images": {"limit": 100},
-    "fer2013": {"limit": 100},
-    "fer2013-leaky": {"limit": 60},
-    "vinbigdata-512": {"limit": 0},
-    "sidd-small": {"limit": 60},
-    "sidd-scene001-crops": {"limit": 600},
-    "sidd-scene001-leaky": {"limit": 600},
-    "sidd-native-crops": {"limit": 0},
-    "bsd": {"limit": 100},
-}
-
-
-@needs_mirror
-@pytest.mark.parametrize("name", SMALL)
-def test_real_data_goes_through_download_validate_and_prepare(
-    name: str, tmp_path: Path, run_stages: Callable[..., Params]
-) -> None:
-    made = composed(name)
-    made["data"] |= SMALL[name]
-    params = run_stages(made, "download", "validate", "prepare")
-    store = PatchStore.open(tmp_path / "data" / "prepared")
-    sides = {split: store.split(split) for split in ("train", "val", "test")}
-    assert all(len(side) for side in sides.values())
-    assert bool(store.leaks) == params.prepare.split.published_leaky
-    if not store.leaks:
-        sources = [set(side.index["source"]) for side in sides.values()]
-        assert not sources[0] & sources[1] | sources[0] & sources[2] | sources[1] & sources[2]
-    if params.prepare.noise.kind == "real":
-        for side in sides.values():
-            assert side.noisy is not None
-            error = np.mean((side.noisy.astype(float) - side.clean) ** 2)
-            assert 0 < error < 0.25 * np.var(side.clean.astype(float)) + 1200
-    source = json.loads((tmp_path / "data" / "raw" / params.data.dataset / "source.json").read_text())
-    assert all(len(file["sha256"]) == 64 for file in source["files"])
 
 
 @needs_mirror

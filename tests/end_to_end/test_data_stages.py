@@ -108,25 +108,6 @@ def test_changed_raw_data_is_noticed_by_preparation(validated: Path) -> None:
 
 @pytest.mark.skipif(not MIRROR.is_dir(), reason=f"needs the mirror of data sets in {MIRROR}")
 @pytest.mark.slow
-def test_a_study_on_real_pairs_runs_from_download_to_registration(tmp_path: Path) -> None:
-    from tests.conftest import clone
-    from tests.datasets.test_catalog import composed
-
-    made = composed("sidd-small")
-    change = {
-        "data": {"limit": 60},
-        "train": {"models": ["unet"], "epochs": 1, "patches_per_epoch": 32},
-        "evaluate": {"baselines": ["gaussian"], "bootstrap": 100},
-    }
-    project = clone(tmp_path / "project", merged(made, change))
-    done = project.run("dvc", "repro", DEGRAIN_MIRROR=str(MIRROR))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "noise: real" in project.read("results/report.html").decode()
-    assert (project.folder / "data" / "checksums.json").is_file()
-
-
-@pytest.mark.skipif(not MIRROR.is_dir(), reason=f"needs the mirror of data sets in {MIRROR}")
-@pytest.mark.slow
 def test_an_experiment_on_small_gray_images_with_fixed_copies_runs_and_reports_its_leak(tmp_path: Path) -> None:
     from tests.conftest import clone
     from tests.datasets.test_catalog import composed

@@ -21,7 +21,20 @@ from degrain.datasets import catalog as datasets
 from degrain.images.store import PatchStore
 from degrain.models import catalog as models
 from degrain.params import Params
-from degrain.stages import METRICS, PREPARED, RAW, REPORT, TRIALS, download, evaluate, prepare, report, train, validate
+from degrain.stages import (
+    CHECKSUMS,
+    METRICS,
+    PREPARED,
+    RAW,
+    REPORT,
+    TRIALS,
+    download,
+    evaluate,
+    prepare,
+    report,
+    train,
+    validate,
+)
 from degrain.trials.records import read_histories, read_trials
 from tests.conftest import MIRROR, merged
 from tests.datasets.test_catalog import GALLERY, composed, needs_mirror
@@ -137,8 +150,11 @@ def test_a_study_runs_from_download_to_report(name: str, params: Params) -> None
         stage.run(params)
     source = json.loads((RAW / params.data.dataset / "source.json").read_text())
     assert all(len(file["sha256"]) == 64 for file in source["files"])
+    files = datasets.spec(params.data.dataset).files
+    assert CHECKSUMS.is_file() == any(file.sha256 is None for file in files)
     store = PatchStore.open(PREPARED)
     assert set(store.leaks) == LEAKS.get(name, set())
+    assert bool(store.leaks) == params.prepare.split.published_leaky
     check_sides(store, params)
 
     for model in params.train.models:
@@ -157,6 +173,7 @@ def test_a_study_runs_from_download_to_report(name: str, params: Params) -> None
     scores = pd.json_normalize(metrics).drop(columns="champion.trial")
     assert np.isfinite(scores.to_numpy(float)).all()
     assert metrics["identity"]["test_psnr"] == pytest.approx(identity_psnr(store), abs=1e-4)
+    assert params.prepare.noise.kind != "real" or metrics["identity"]["test_psnr"] > 15
 
     report.run(params)
     page = REPORT.read_text()
