@@ -104,6 +104,8 @@ def test_what_was_not_run_says_so(tmp_path: Path) -> None:
     assert cells(written(tmp_path, [CLAIM | {"needs": "a GPU"}]))[2:4] == ["not run: a GPU", "not run"]
     short = written(tmp_path, [CLAIM], digits=[trial(0, [0.02])])
     assert cells(short)[2:5] == ["not done", "not done", "-"]
+    tiny = written(tmp_path, [CLAIM | {"epoch": 1}], digits=[trial(0, [0.00123])])
+    assert cells(tiny)[2] == "0.00123"
 
 
 def test_wrong_claims_are_refused(tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ HEAD = (
     "our U-Net",
     "study, seeds, time",
 )
+# Losses below this are shown with a digit more.
+LITTLE = 0.01
 RANKING_HEAD = (
     "place",
     "network",
@@ -60,7 +62,7 @@ class Claim(Section):
         epoch: Which one, from 1.
         claimed: The paper's number; None where it gives none.
         within: What counts as the same: least and most.
-        needs: What a run needs that was not at hand, for a study that has no record.
+        needs: What a run needs that was not at hand, for a cell that has no record.
         about: What else one must know, in a sentence.
     """
 
@@ -176,15 +178,15 @@ def _row(claim: Claim, records: Mapping[str, dict[str, Any]]) -> Iterator[str]:
     yield "-" if claim.claimed is None else f"{claim.claimed:g}"
     made = records.get(claim.study)
     if made is None:
-        yield from (f"not run: {claim.needs}" if claim.needs else "not run", "not run", *["-"] * 4, f"`{claim.study}`")
+        yield from _absent("not run", claim)
         return
     trials = [trial for trial in made["trials"] if claim.made_by(trial)]
     losses = [trial["val_loss"][: claim.epoch] for trial in trials if len(trial["val_loss"]) >= claim.epoch]
     if not losses:
-        yield from ("not done", "not done", *["-"] * 4, f"`{claim.study}`")
+        yield from _absent("not done", claim)
         return
     values = [history[-1] if claim.value == "val_loss" else min(history) for history in losses]
-    yield _spread(values, "{:.4f}")
+    yield _spread(values, "{:.4f}" if mean(values) >= LITTLE else "{:.5f}")
     yield verdict(claim, mean(values))
     yield _spread([trial["test_psnr"] for trial in trials], "{:.2f}")
     yield f"{made['identity']['test_psnr']:.2f}"
@@ -193,6 +195,10 @@ def _row(claim: Claim, records: Mapping[str, dict[str, Any]]) -> Iterator[str]:
     ours = [trial["test_psnr"] for source in _same_data(claim.study, records) for trial in source]
     yield _spread(ours, "{:.2f}") if ours else "not run"
     yield f"`{claim.study}`, {len(trials)}, {mean(trial['seconds'] for trial in trials):.0f} s"
+
+
+def _absent(state: str, claim: Claim) -> tuple[str, ...]:
+    return (f"{state}: {claim.needs}" if claim.needs else state, state, *["-"] * 4, f"`{claim.study}`")
 
 
 def _ranking(study: str, made: Mapping[str, Any], known: Sequence[Claim]) -> Iterator[str]:
