@@ -145,8 +145,8 @@ def test_learning_curves_of_a_large_grid_have_one_panel_a_loss_and_one_key() -> 
             histories[label] = pd.DataFrame({"epoch": [1, 2], **values})
             trials[label] = {"optimizer": optimizer, "loss": loss}
     drawing = figures.learning_curves(histories, trials)
-    assert drawing.count("dotted") == 0
-    assert drawing.count("(dashed: training)") == 5
+    assert [drawing.count(f">{loss}<") for loss in ("mse", "mae", "bce", "huber", "psnr")] == [1] * 5
+    assert [drawing.count(f">{curve}<") for curve in ("validation", "training", "published")] == [1, 1, 0]
     assert [drawing.count(f">{name}<") for name in ("adam", "sgd")] == [1, 1]
     assert drawing == figures.learning_curves(histories, trials)
 
@@ -158,8 +158,8 @@ def test_published_curves_lie_under_those_of_the_same_optimizer_and_loss() -> No
     published = {"adam mse": [3.0, 2.5], "sgd mse": [30.0, 20.0]}
     drawn = figures.learning_curves({"adam-mse": history}, trials, published=published)
     dotted = re.compile(r"stroke-dasharray: 1\.5")
-    assert (len(dotted.findall(plain)), len(dotted.findall(drawn))) == (0, 1)
-    assert "dotted: published" in drawn
+    assert (len(dotted.findall(plain)), len(dotted.findall(drawn))) == (0, 1 + 1)  # and the key
+    assert ">published<" in drawn
 
 
 def test_losses_have_a_logarithmic_or_a_linear_scale() -> None:

@@ -68,12 +68,13 @@ def learning_curves(
             panels[losses.index(loss)].plot(np.arange(1, len(curve) + 1), curve, ":", color=colors[optimizer])
         for panel, loss in zip(panels, losses, strict=False):
             values = np.concatenate([line.get_ydata() for line in panel.lines] or [[]])
-            title = f"{loss} (dashed: training{', dotted: published' if published else ''})"
-            panel.set(title=title, xlabel="epoch", yscale=scale if np.all(values > 0) else "linear")
+            panel.set(title=loss, xlabel="epoch", yscale=scale if np.all(values > 0) else "linear")
         panels[len(losses)].set(title="validation PSNR, dB", xlabel="epoch")
         for panel in panels[len(losses) + 1 :]:
             panel.set_axis_off()
+        styles = {"validation": "-", "training": "--"} | ({"published": ":"} if published else {})
         key = [Line2D([], [], color=color, label=optimizer) for optimizer, color in colors.items()]
+        key += [Line2D([], [], color="gray", linestyle=style, label=curve) for curve, style in styles.items()]
         figure.legend(handles=key, loc="outside lower center", ncols=len(key), frameon=False, fontsize=8)
         return _svg(figure)
 
