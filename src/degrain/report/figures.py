@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 import itertools
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -72,7 +71,9 @@ def learning_curves(
         panels[len(losses)].set(title="validation PSNR, dB", xlabel="epoch")
         for panel in panels[len(losses) + 1 :]:
             panel.set_axis_off()
-        styles = {"validation": "-", "training": "--"} | ({"published": ":"} if published else {})
+        styles: dict[str, Literal["-", "--", ":"]] = {"validation": "-", "training": "--"}
+        if published:
+            styles["published"] = ":"
         key = [Line2D([], [], color=color, label=optimizer) for optimizer, color in colors.items()]
         key += [Line2D([], [], color="gray", linestyle=style, label=curve) for curve, style in styles.items()]
         figure.legend(handles=key, loc="outside lower center", ncols=len(key), frameon=False, fontsize=8)
@@ -166,7 +167,7 @@ def side_by_side(pictures: Sequence[np.ndarray]) -> bytes:
 def _svg(figure: Figure) -> str:
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    # Without the XML head, and with names of their own, several drawings can stand in one page.
+    # Without the XML head several drawings can stand in one page.
     text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    return re.sub(r' (width|height)="[\d.]+pt"', "", text, count=2).replace("<svg ", '<svg role="img" ', 1)
+    drawing: str = text[text.index("<svg") :].replace("<svg ", '<svg role="img" ', 1)
+    return drawing
