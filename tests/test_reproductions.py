@@ -117,9 +117,10 @@ def test_wrong_claims_are_refused(tmp_path: Path) -> None:
 
 def test_a_run_is_recorded(tmp_path: Path) -> None:
     params = Params.model_validate(composed("venkataraman2022"))
-    trials, metrics = tmp_path / "trials", tmp_path / "metrics.json"
+    trials, metrics, store = tmp_path / "trials", tmp_path / "metrics.json", tmp_path / "store.json"
+    store.write_text('{"sha256": "abc"}')
     with pytest.raises(DataError, match="run dvc repro first"):
-        reproductions.record(params, trials, metrics, tmp_path / "figures", tmp_path / "records")
+        reproductions.record(params, store, trials, metrics, tmp_path / "figures", tmp_path / "records")
     scores = {}
     for model in params.train.models:
         for state in ("done", "failed"):
@@ -136,12 +137,13 @@ def test_a_run_is_recorded(tmp_path: Path) -> None:
     (tmp_path / "figures").mkdir()
     for name in ("venkataraman2022-learning_curves.svg", "photograph-street.png"):
         (tmp_path / "figures" / name).write_text("drawn")
-    path = reproductions.record(params, trials, metrics, tmp_path / "figures", tmp_path / "records")
+    path = reproductions.record(params, store, trials, metrics, tmp_path / "figures", tmp_path / "records")
     assert path.name == "venkataraman2022.json"
     made = json.loads(path.read_text())
     assert [row["model"] for row in made["trials"]] == params.train.models
     assert made["trials"][0]["val_loss"] == [0.1234568, 0.1]
     assert made["trials"][0]["test_psnr"] == 19.5
+    assert made["data_sha256"] == "abc"
     assert made["command"] == "dvc exp run -S study=venkataraman2022"
     assert made["sharpened"] == {"venkataraman2022-done": [{"test_psnr": 19.5}, {"test_psnr": 18.5}]}
     kept = tmp_path / "records" / "figures" / "venkataraman2022"
@@ -176,3 +178,14 @@ def test_the_page_shows_what_sharpening_did_and_the_figures(tmp_path: Path) -> N
     page = reproductions.page(folder)
     assert "| digits | net-0 | 20.00 | 18.50 | 0.800 | 0.700 |" in page
     assert f"![net-learning_curves]({folder.name}/figures/digits/net-learning_curves.svg)" in page
+
+
+def test_a_u_net_is_compared_wherever_it_saw_the_same_data(tmp_path: Path) -> None:
+    folder = written(
+        tmp_path, [CLAIM], digits=[trial(0, [0.02, 0.02])], others=[trial(0, [0.1], model="unet", test_psnr=30)]
+    )
+    assert cells(folder)[7] == "not run"
+    for study, digest in (("digits", "abc"), ("others", "abc")):
+        file = folder / f"{study}.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"data_sha256": digest}))
+    assert cells(folder)[7] == "30.00"

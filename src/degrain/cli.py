@@ -277,10 +277,11 @@ def reproductions(
     - `degrain reproductions --record`: after `dvc exp run -S study=venkataraman2022`
     """
     from degrain import reproductions as made
-    from degrain.stages import FIGURES, METRICS, TRIALS
+    from degrain.images.store import STORE
+    from degrain.stages import FIGURES, METRICS, PREPARED, TRIALS
 
     if record:
-        log.info("%s", made.record(load_params(params), TRIALS, METRICS, FIGURES, folder))
+        log.info("%s", made.record(load_params(params), PREPARED / STORE, TRIALS, METRICS, FIGURES, folder))
     typer.echo(made.page(folder))
 
 

@@ -85,11 +85,12 @@ class Claim(Section):
         return same and self.optimizer in (None, trial["optimizer"])
 
 
-def record(params: Params, trials: Path, metrics: Path, figures: Path, folder: Path) -> Path:
+def record(params: Params, store: Path, trials: Path, metrics: Path, figures: Path, folder: Path) -> Path:
     """Write down what the last run of a study measured, and keep its figures.
 
     Args:
         params: The study.
+        store: What describes its prepared data, data/prepared/store.json.
         trials: Folder with its trials.
         metrics: Its numbers, results/metrics.json.
         figures: Folder with its figures, results/figures.
@@ -119,6 +120,7 @@ def record(params: Params, trials: Path, metrics: Path, figures: Path, folder: P
         "command": gallery.command(params),
         "machine": environment.describe_machine(),
         "versions": {name: environment.versions()[name] for name in ("torch", "degrain")},
+        "data_sha256": files.read_json(store)["sha256"],
         "trials": rows,
         "identity": numbers["identity"],
         "baselines": numbers["baselines"],
@@ -253,10 +255,11 @@ def verdict(claim: Claim, measured: float) -> str:
 
 
 def _same_data(study: str, records: Mapping[str, dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """The U-Net's trials of a study, and of the one beside it on the same data."""
-    for name in (study, f"{study}-unet"):
-        if name in records:
-            yield [trial for trial in records[name]["trials"] if trial["model"] == "unet"]
+    """The U-Net's trials of a study, of the one beside it, and of others whose data have the same digest."""
+    data = records[study].get("data_sha256", "unknown")
+    for name, made in records.items():
+        if name in (study, f"{study}-unet") or made.get("data_sha256") == data:
+            yield [trial for trial in made["trials"] if trial["model"] == "unet"]
 
 
 def _spread(values: list[float], form: str) -> str:
