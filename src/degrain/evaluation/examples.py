@@ -54,14 +54,16 @@ def write_animations(folder: Path, store: PatchStore, denoisers: Mapping[str, De
         denoisers: By name.
         count: How many frames; 0 is no animation.
     """
+    coded = {name: denoiser for name, denoiser in denoisers.items() if interpolation.has_code(denoiser)}
     noisy, clean = scoring.held_out(store.split("test"))
+    if not coded or not count or len(clean) < 3:
+        return
     chosen = _detailed(clean, 3)
-    for name, denoiser in denoisers.items():
-        if count and len(chosen) == 3 and interpolation.has_code(denoiser):
-            frames = interpolation.frames(denoiser, noisy[chosen], count)
-            first, *others = (Image.fromarray(_visible(frame).squeeze()) for frame in frames)
-            folder.mkdir(parents=True, exist_ok=True)
-            first.save(folder / f"{name}.gif", save_all=True, append_images=others, duration=FRAME_TIME, loop=0)
+    folder.mkdir(parents=True)
+    for name, denoiser in coded.items():
+        frames = interpolation.frames(denoiser, noisy[chosen], count)
+        first, *others = (Image.fromarray(_visible(frame).squeeze()) for frame in frames)
+        first.save(folder / f"{name}.gif", save_all=True, append_images=others, duration=FRAME_TIME, loop=0)
 
 
 def _detailed(clean: np.ndarray, count: int) -> np.ndarray:

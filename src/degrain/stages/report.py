@@ -71,8 +71,9 @@ def published(name: str) -> dict[str, list[float]]:
     """
     if not name:
         return {}
-    path = Path(environment.mirror() or "") / name
-    if not environment.mirror() or not path.is_file():
+    mirror = environment.mirror()
+    path = Path(mirror or "") / name
+    if not mirror or not path.is_file():
         log.info("%s is in no mirror (DEGRAIN_MIRROR): the published curves are left out", name)
         return {}
     try:
