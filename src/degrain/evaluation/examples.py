@@ -49,12 +49,12 @@ def write_animations(folder: Path, store: PatchStore, denoisers: Mapping[str, De
     """Write the way between the codes of three test patches as an endless animation.
 
     Args:
-        folder: Gets <name>.gif for each network that has a code, none for the others.
+        folder: Gets <name>.gif for each network that has a code of whole images.
         store: Where the test patches come from.
         denoisers: By name.
         count: How many frames; 0 is no animation.
     """
-    coded = {name: denoiser for name, denoiser in denoisers.items() if interpolation.has_code(denoiser)}
+    coded = {name: denoiser for name, denoiser in denoisers.items() if interpolation.coder(denoiser.network)}
     noisy, clean = scoring.held_out(store.split("test"))
     if not coded or not count or len(clean) < 3:
         return

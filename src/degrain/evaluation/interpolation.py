@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from degrain.depth import to_unit
 from degrain.evaluation import metrics
 from degrain.inference.denoiser import Denoiser, to_tensor
+from degrain.models import keras_layers
 from degrain.models.bernier2021 import ConvAutoencoder
 
 # Where on the way, from 0 to 1, the codes A, B, C and A again stand.
 KNOTS = (0, 0.33, 0.66, 1)
 
+Coder = tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]
 
-def has_code(denoiser: Denoiser) -> bool:
-    """Tell whether a network gives a whole image one code that can be decoded alone."""
-    return isinstance(denoiser.network, ConvAutoencoder)
+
+def coder(network: nn.Module) -> Coder | None:
+    """Cut a network at its code: the few numbers that a whole image becomes, and that can be decoded alone.
+
+    Returns:
+        What encodes (N, C, H, W) to (N, numbers), and what decodes it back. None for a network whose code is a map of
+        the image, or around whose code connections lead.
+    """
+    if isinstance(network, ConvAutoencoder):
+        return network.encode, network.decode
+    if isinstance(network, nn.Sequential) and isinstance(network[0], keras_layers.Flatten):
+        widths = {place: layer.out_features for place, layer in enumerate(network) if isinstance(layer, nn.Linear)}
+        behind_activation = min(widths, key=widths.__getitem__) + 2
+        return network[:behind_activation], network[behind_activation:]
+    return None
 
 
 @torch.inference_mode()
@@ -26,19 +41,26 @@ def frames(denoiser: Denoiser, noisy: np.ndarray, count: int) -> np.ndarray:
     """Decode what lies on straight lines between three codes, A to B to C and back to A.
 
     Args:
-        denoiser: With a code, see `has_code`.
+        denoiser: Of a network that has a `coder`.
         noisy: Three patches (3, H, W, C), uint8, uint16, or float in 8-bit levels, of the size it was trained on.
         count: How many images, evenly spaced on the way.
 
     Returns:
         uint8 (count, H, W, C).
 
+    Raises:
+        ValueError: The network has no code of whole images.
+
     Source: A. Mehrpanah, "Image denoising autoencoders", 2020.
     """
-    network = cast(ConvAutoencoder, denoiser.network.eval())
+    network = denoiser.network.eval()
+    halves = coder(network)
+    if halves is None:
+        raise ValueError(f"{denoiser.model} has no code of whole images")
+    encode, decode = halves
     device = next(network.parameters()).device
-    corners = network.encode(to_tensor(to_unit(noisy)).to(device)).cpu().numpy()[[0, 1, 2, 0]]
+    corners = encode(to_tensor(to_unit(noisy)).to(device)).cpu().numpy()[[0, 1, 2, 0]]
     way = np.linspace(0, 1, count)
     codes = np.stack([np.interp(way, KNOTS, numbers) for numbers in corners.T], axis=1).astype(np.float32)
-    images = network.decode(torch.from_numpy(codes).to(device))
+    images = decode(torch.from_numpy(codes).to(device))
     return metrics.to_depth(images.permute(0, 2, 3, 1).cpu().numpy(), np.dtype(np.uint8))

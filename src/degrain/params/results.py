@@ -42,8 +42,8 @@ class ReportParams(Section):
         100,
         ge=0,
         le=1000,
-        description="Frames of the way between the codes of three test patches, for convolutional autoencoders with a "
-        "dense code (Bernier 2021, PyImageSearch 2020); 0 is no animation.",
+        description="Frames of the way between the codes of three test patches, for networks that give a whole image "
+        "one code (Bernier 2021, PyImageSearch 2020, dense networks); 0 is no animation.",
     )
     loss_scale: Literal["log", "linear"] = Field("log", description="Scale of the loss in learning curves.")
     published: str = Field(
