@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,19 +43,19 @@ def command(params: Params, conf: Path = CONF) -> str:
     Raises:
         ParamsError: There is no study of that name.
     """
-    planned = dict(_flat(Params.model_validate(compose(params.study.name, conf))))
-    changed = [f"{name}={value}" for name, value in _flat(params) if planned.get(name) != value]
+
+    def words(study: Params) -> dict[str, str]:
+        return {name: json.dumps(value) for name, value in dotted(study.model_dump(mode="json", by_alias=True))}
+
+    planned = words(Params.model_validate(compose(params.study.name, conf)))
+    changed = [f"{name}={value}" for name, value in words(params).items() if planned.get(name) != value]
     return " ".join(["dvc exp run", *(f"-S {shlex.quote(word)}" for word in (f"study={params.study.name}", *changed))])
 
 
-def _flat(params: Params) -> Iterator[tuple[str, str]]:
-    """Every parameter by its dotted name, as the command line has it."""
-
-    def walk(path: str, value: Any) -> Iterator[tuple[str, str]]:
-        if isinstance(value, dict) and value:
-            for key, inner in value.items():
-                yield from walk(f"{path}.{key}" if path else key, inner)
+def dotted(params: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every parameter of nested mappings by its dotted name, with its value; a list is one value."""
+    for key, value in params.items():
+        if isinstance(value, Mapping) and value:
+            yield from dotted(value, f"{path}{key}.")
         else:
-            yield path, json.dumps(value)
-
-    return walk("", params.model_dump(mode="json", by_alias=True))
+            yield f"{path}{key}", value

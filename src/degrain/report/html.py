@@ -16,6 +16,7 @@ from PIL import Image
 
 from degrain.evaluation import baselines, ranking
 from degrain.models import catalog
+from degrain.params.gallery import dotted
 from degrain.report import gallery, leaderboard
 from degrain.report.material import Material
 
@@ -60,7 +61,7 @@ def render(material: Material, drawn: Mapping[str, bytes]) -> str:
         models=[_model(material, name, drawn) for name in models],
         photographs=_photographs(material.examples / "photographs"),
         patches=_patches(material, [cell["best_trial"] for cell in ranking.best_of_models(cells)]),
-        settings=list(_flat("", material.params)),
+        settings=[line for name, value in dotted(material.params) for line in _lines(name, value)],
         error_gain=ERROR_GAIN,
     )
 
@@ -155,13 +156,11 @@ def _embed(picture: bytes, kind: str = "png") -> str:
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
 
-def _flat(path: str, value: Any) -> Any:
-    """Yield (dotted name, value) of every parameter."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _flat(f"{path}.{key}" if path else str(key), inner)
-    elif isinstance(value, list) and value and isinstance(value[0], dict):
-        for inner in value:
-            yield path, ", ".join(f"{key} {item}" for key, item in inner.items() if item not in (None, ""))
-    else:
-        yield path, ", ".join(map(str, value)) if isinstance(value, list) else value
+def _lines(name: str, value: Any) -> list[tuple[str, Any]]:
+    """What a parameter is, for people: a line for each element of a list of settings, else one."""
+    if not isinstance(value, list):
+        return [(name, value)]
+    if not value or not isinstance(value[0], dict):
+        return [(name, ", ".join(map(str, value)))]
+    settings = [", ".join(f"{key} {item}" for key, item in inner.items() if item not in (None, "")) for inner in value]
+    return [(name, text) for text in settings]
