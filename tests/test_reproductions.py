@@ -30,8 +30,9 @@ CLAIM = {
 
 
 def trial(seed: int, val_loss: list[float], **change: Any) -> dict[str, Any]:
-    cell = {"model": "net", "optimizer": "adam", "loss": "mse", "seed": seed}
-    return cell | {"seconds": 10, "val_loss": val_loss, "val_psnr": 20, "test_psnr": 20} | change
+    cell = {"name": f"net-{seed}", "model": "net", "optimizer": "adam", "loss": "mse", "seed": seed}
+    cell |= {"precision": "bfloat16", "seconds": 10}
+    return cell | {"val_loss": val_loss, "val_psnr": 20, "test_psnr": 20} | change
 
 
 def written(folder: Path, claims: list[dict[str, Any]], **records: list[dict[str, Any]]) -> Path:
@@ -67,6 +68,21 @@ def test_every_claim_belongs_to_a_cell_of_a_study(claim: reproductions.Claim) ->
     assert claim.claimed is None or claim.within is not None
 
 
+def test_every_study_of_a_paper_has_a_claim() -> None:
+    papers = ("sinha2018", "bernier2021", "mehrpanah2020", "venkataraman2022", "yilmaz2020")
+    studies = {path.stem for path in (ROOT / "conf" / "study").glob("*.yaml") if path.stem.startswith(papers)}
+    assert len(studies) > 30
+    assert {claim.study for claim in reproductions.claims(FOLDER)} == {s for s in studies if not s.endswith("-unet")}
+
+
+def test_what_does_not_come_out_has_a_reason() -> None:
+    page = (ROOT / "docs" / "reproductions.md").read_text()
+    for claim in reproductions.claims(FOLDER):
+        for line in page.splitlines():
+            if line.startswith(f"| {claim.paper}: {claim.what} |") and ("| higher |" in line or "| lower |" in line):
+                assert claim.about, claim.what
+
+
 def test_the_page_is_up_to_date() -> None:
     page = (ROOT / "docs" / "reproductions.md").read_text()
     assert page.endswith(reproductions.page(FOLDER) + "\n"), "run: degrain reproductions"
@@ -87,7 +103,7 @@ def test_a_number_comes_out_or_differs(tmp_path: Path) -> None:
         "`digits`, 2, 10 s",
     ]
     page = reproductions.page(folder)
-    assert "| digits | 2026-01-02 | `dvc exp run -S study=digits` | cores 2, torch 2 |" in page
+    assert "| digits | 2026-01-02 | `dvc exp run -S study=digits` | cores 2, torch 2, bfloat16 |" in page
     assert "- Somebody 2020, digits, loss after 2 epochs: It leaks." in page
     written(tmp_path, [CLAIM | {"epoch": 3}])
     assert cells(folder)[2:4] == ["0.9000 ± 0.0000", "higher"]
@@ -97,6 +113,34 @@ def test_a_number_comes_out_or_differs(tmp_path: Path) -> None:
     assert cells(folder)[3] == "lower"
     written(tmp_path, [CLAIM | {"claimed": None, "within": None}])
     assert cells(folder)[1:4] == ["-", "0.0200 ± 0.0007", "no claim"]
+
+
+def test_a_network_on_the_validation_blocks_of_sidd(tmp_path: Path) -> None:
+    claim = CLAIM | {"value": "blocks_psnr", "claimed": 37.5, "within": [37, 38]}
+    blocks = {"model": "net-0", "blocks": 1280, "denoised": {"psnr": 37.417, "ssim": 0.9}}
+    folder = written(tmp_path, [claim], digits=[trial(0, [0.02], blocks=blocks), trial(1, [0.02])])
+    assert cells(folder)[1:4] == ["37.5", "37.42", "comes out"]
+    written(tmp_path, [claim | {"value": "blocks_ssim", "claimed": 0.907, "within": [0.906, 0.908]}])
+    assert cells(folder)[1:4] == ["0.907", "0.9000", "lower"]
+    assert cells(written(tmp_path, [claim], digits=[trial(0, [0.02])]))[2] == "not done"
+
+
+def test_a_study_of_several_cameras_shows_each(tmp_path: Path) -> None:
+    trials = [trial(0, [0.02]), trial(1, [0.02]), trial(0, [0.5], loss="mae", name="net-mae", val_psnr=25)]
+    folder = written(tmp_path, [CLAIM], digits=trials)
+    assert "Cameras" not in reproductions.page(folder)
+    made = json.loads((folder / "digits.json").read_text())
+    scores = {"identity": 30.0, "nlm": 31.0, "median": 32.0, "net-0": 33.0, "net-1": 35.0, "net-mae": 36.0}
+    made["cameras"] = {"G4": scores, "S6": scores | {"identity": 29.0}}
+    (folder / "digits.json").write_text(json.dumps(made))
+    assert reproductions.page(folder).split("## Cameras of digits")[1].splitlines()[4:10] == [
+        "| method | G4 | S6 |",
+        "|---|---|---|",
+        "| noisy input | 30.00 | 29.00 |",
+        "| median | 32.00 | 32.00 |",
+        "| net: adam, mae | 36.00 | 36.00 |",
+        "| net: adam, mse | 34.00 ± 1.41 | 34.00 ± 1.41 |",
+    ]
 
 
 def test_what_was_not_run_says_so(tmp_path: Path) -> None:
@@ -132,17 +176,27 @@ def test_a_run_is_recorded(tmp_path: Path) -> None:
         (trials / model / f"{model}-done" / "history.csv").write_text("epoch,val_loss\n1,0.123456789\n2,0.1\n")
         scores[f"{model}-done"] = {"test_psnr": 19.5}
     sharp = {"venkataraman2022-done": {"test_psnr": 18.5}}
-    numbers = {"trials": scores, "identity": {"test_psnr": 1}, "baselines": {}, "sharpened": sharp}
+    cameras = {camera: {"identity": 1.0} for camera in ("G4", "S6")}
+    numbers = {"trials": scores, "identity": {"test_psnr": 1}, "baselines": {}, "sharpened": sharp, "cameras": cameras}
     metrics.write_text(json.dumps(numbers))
     (tmp_path / "figures").mkdir()
     for name in ("venkataraman2022-learning_curves.svg", "photograph-street.png"):
         (tmp_path / "figures" / name).write_text("drawn")
-    path = reproductions.record(params, store, trials, metrics, tmp_path / "figures", tmp_path / "records")
+    blocks = tmp_path / "blocks.json"
+    blocks.write_text('{"model": "venkataraman2022-failed"}')
+    places = (params, store, trials, metrics, tmp_path / "figures", tmp_path / "records")
+    with pytest.raises(DataError, match="no trial venkataraman2022-failed"):
+        reproductions.record(*places, blocks=[blocks])
+    blocks.write_text('{"model": "venkataraman2022-done", "blocks": 1280}')
+    path = reproductions.record(*places, blocks=[blocks])
     assert path.name == "venkataraman2022.json"
     made = json.loads(path.read_text())
     assert [row["model"] for row in made["trials"]] == params.train.models
     assert made["trials"][0]["val_loss"] == [0.1234568, 0.1]
     assert made["trials"][0]["test_psnr"] == 19.5
+    assert made["trials"][0]["blocks"]["blocks"] == 1280
+    assert "blocks" not in made["trials"][1]
+    assert made["cameras"] == cameras
     assert made["data_sha256"] == "abc"
     assert made["command"] == "dvc exp run -S study=venkataraman2022"
     assert made["sharpened"] == {"venkataraman2022-done": [{"test_psnr": 19.5}, {"test_psnr": 18.5}]}

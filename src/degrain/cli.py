@@ -263,6 +263,10 @@ app.add_typer(trials_commands, name="trials")
 @app.command()
 def reproductions(
     record: Annotated[bool, typer.Option("--record", help="First write down what the last run measured.")] = False,
+    blocks: Annotated[
+        list[Path] | None,
+        typer.Option(help="Record this of `degrain sidd-validation --json`, too; may be repeated.", metavar="FILE"),
+    ] = None,
     folder: Annotated[Path, typer.Option(help="Where claims and records lie.", metavar="FOLDER")] = Path(
         "docs/reproductions"
     ),
@@ -281,7 +285,8 @@ def reproductions(
     from degrain.stages import FIGURES, METRICS, PREPARED, TRIALS
 
     if record:
-        log.info("%s", made.record(load_params(params), PREPARED / STORE, TRIALS, METRICS, FIGURES, folder))
+        of_study = load_params(params)
+        log.info("%s", made.record(of_study, PREPARED / STORE, TRIALS, METRICS, FIGURES, folder, blocks or ()))
     typer.echo(made.page(folder))
 
 

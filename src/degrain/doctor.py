@@ -50,13 +50,6 @@ def _machine() -> Iterator[Finding]:
         "disk",
         f"{free:.1f} GiB free here; the quickstart study needs about 0.2",
     )
-    try:
-        import torch
-
-        name = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none; training runs on the CPU"
-        yield OK, "CUDA device", name
-    except ImportError:
-        yield MISSING, "CUDA device", "PyTorch is not installed: run make env"
 
 
 def _packages() -> Iterator[Finding]:

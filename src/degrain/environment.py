@@ -209,7 +209,7 @@ def local_rank() -> int:
 
 
 def describe_machine() -> dict[str, str]:
-    """Return what a reader must know of this machine to judge a time: system, processor, cores, memory, Python."""
+    """Return what a reader must know of this machine to judge a time: system, processor, cores, memory, GPU, Python."""
     import platform
 
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
@@ -218,8 +218,17 @@ def describe_machine() -> dict[str, str]:
         "processor": _processor(),
         "cores": str(threads()),
         "memory": f"{memory / 2**30:.0f} GiB",
+        "GPU": _gpu(),
         "python": platform.python_version(),
     }
+
+
+def _gpu() -> str:
+    try:
+        import torch
+    except ImportError:
+        return "unknown without PyTorch"
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
 
 
 def _processor() -> str:

@@ -35,7 +35,7 @@ HEAD = (
     "noisy input",
     "best classical",
     "our U-Net",
-    "study, seeds, time",
+    "study, seeds, time for each",
 )
 # Losses below this are shown with a digit more.
 LITTLE = 0.01
@@ -58,7 +58,8 @@ class Claim(Section):
         paper, what: For the table.
         study: Of conf/study.
         model, optimizer, loss: The cell that claims it; the optimizer may be left out where the study has one.
-        value: The validation loss after an epoch, or the least up to it.
+        value: The validation loss after an epoch, the least up to it, or PSNR or SSIM on the validation blocks of SIDD,
+            which `degrain sidd-validation` measures.
         epoch: Which one, from 1.
         claimed: The paper's number; None where it gives none.
         within: What counts as the same: least and most.
@@ -72,7 +73,7 @@ class Claim(Section):
     model: str
     optimizer: str | None = None
     loss: str
-    value: Literal["val_loss", "best_val_loss"]
+    value: Literal["val_loss", "best_val_loss", "blocks_psnr", "blocks_ssim"]
     epoch: int
     claimed: float | None = None
     within: tuple[float, float] | None = None
@@ -84,8 +85,20 @@ class Claim(Section):
         same = (trial["model"], trial["loss"]) == (self.model, self.loss)
         return same and self.optimizer in (None, trial["optimizer"])
 
+    def measured(self, trial: Mapping[str, Any]) -> float | None:
+        """Return what a trial of the cell has for it, None if it did not get so far or was not measured."""
+        if self.value.startswith("blocks"):
+            blocks = trial.get("blocks")
+            return float(blocks["denoised"][self.value.removeprefix("blocks_")]) if blocks else None
+        losses: list[float] = trial["val_loss"][: self.epoch]
+        if len(losses) < self.epoch:
+            return None
+        return losses[-1] if self.value == "val_loss" else min(losses)
 
-def record(params: Params, store: Path, trials: Path, metrics: Path, figures: Path, folder: Path) -> Path:
+
+def record(
+    params: Params, store: Path, trials: Path, metrics: Path, figures: Path, folder: Path, blocks: Sequence[Path] = ()
+) -> Path:
     """Write down what the last run of a study measured, and keep its figures.
 
     Args:
@@ -95,23 +108,28 @@ def record(params: Params, store: Path, trials: Path, metrics: Path, figures: Pa
         metrics: Its numbers, results/metrics.json.
         figures: Folder with its figures, results/figures.
         folder: Where records lie.
+        blocks: What `degrain sidd-validation --json` has written of some of its trials.
 
     Returns:
         The record.
 
     Raises:
-        DataError: The study has not run to its end.
+        DataError: The study has not run to its end, or has no such trial.
     """
     if not metrics.is_file():
         raise DataError(f"{metrics} is missing: run dvc repro first")
+    on_blocks = {content["model"]: content for content in map(files.read_json, blocks)}
     numbers = files.read_json(metrics)
     found = [trial for trial in read_trials(trials, params.train.models) if trial["state"] == DONE]
+    if strange := set(on_blocks) - {trial["name"] for trial in found}:
+        raise DataError(f"{params.study.name} has no trial {', '.join(sorted(strange))}, which was measured on blocks")
     histories = read_histories(trials, found)
-    kept = ("model", "optimizer", "loss", "seed", "epochs_done", "precision", "seconds", "parameters")
+    kept = ("name", "model", "optimizer", "loss", "seed", "epochs_done", "precision", "seconds", "parameters")
     rows = [
         {name: trial[name] for name in kept}
         | {"val_loss": [round(loss, 7) for loss in histories[trial["name"]]["val_loss"]]}
         | numbers["trials"][trial["name"]]
+        | ({"blocks": on_blocks[trial["name"]]} if trial["name"] in on_blocks else {})
         for trial in found
     ]
     content = {
@@ -124,6 +142,7 @@ def record(params: Params, store: Path, trials: Path, metrics: Path, figures: Pa
         "trials": rows,
         "identity": numbers["identity"],
         "baselines": numbers["baselines"],
+        "cameras": numbers.get("cameras", {}),
         "sharpened": {
             trial: [numbers["trials"][trial], sharp] for trial, sharp in numbers.get("sharpened", {}).items()
         },
@@ -161,13 +180,14 @@ def page(folder: Path) -> str:
     lines += ["", *(f"- {claim.paper}, {claim.what}: {claim.about}" for claim in known if claim.about)]
     for name, made in records.items():
         lines += _ranking(name, made, [claim for claim in known if claim.study == name])
+        lines += _by_camera(name, made)
     lines += _sharpened(records)
     lines += ["", "## Runs", "", "| study | date | command | machine |", "|---|---|---|---|"]
     for name, made in records.items():
+        precision = "/".join(sorted({trial["precision"] for trial in made["trials"]}))
         machine = ", ".join(f"{key} {value}" for key, value in made["machine"].items())
-        lines.append(
-            f"| {name} | {made['date']} | `{made['command']}` | {machine}, torch {made['versions']['torch']} |"
-        )
+        machine += f", torch {made['versions']['torch']}, {precision}"
+        lines.append(f"| {name} | {made['date']} | `{made['command']}` | {machine} |")
     for name in records:
         drawn = sorted((folder / FIGURES / name).glob("*"))
         lines += ["", f"## Figures of {name}", ""] if drawn else []
@@ -183,17 +203,17 @@ def _row(claim: Claim, records: Mapping[str, dict[str, Any]]) -> Iterator[str]:
         yield from _absent("not run", claim)
         return
     trials = [trial for trial in made["trials"] if claim.made_by(trial)]
-    losses = [trial["val_loss"][: claim.epoch] for trial in trials if len(trial["val_loss"]) >= claim.epoch]
-    if not losses:
+    values = [value for trial in trials if (value := claim.measured(trial)) is not None]
+    if not values:
         yield from _absent("not done", claim)
         return
-    values = [history[-1] if claim.value == "val_loss" else min(history) for history in losses]
-    yield _spread(values, "{:.4f}" if mean(values) >= LITTLE else "{:.5f}")
+    digits = 2 if claim.value == "blocks_psnr" else 4 if mean(values) >= LITTLE else 5
+    yield _spread(values, f"{{:.{digits}f}}")
     yield verdict(claim, mean(values))
     yield _spread([trial["test_psnr"] for trial in trials], "{:.2f}")
     yield f"{made['identity']['test_psnr']:.2f}"
-    best, name = max((numbers["test_psnr"], name) for name, numbers in made["baselines"].items())
-    yield f"{best:.2f} ({name})"
+    best, psnr = _best_classical(made)
+    yield f"{psnr:.2f} ({best})"
     ours = [trial["test_psnr"] for source in _same_data(claim.study, records) for trial in source]
     yield _spread(ours, "{:.2f}") if ours else "not run"
     yield f"`{claim.study}`, {len(trials)}, {mean(trial['seconds'] for trial in trials):.0f} s"
@@ -203,16 +223,28 @@ def _absent(state: str, claim: Claim) -> tuple[str, ...]:
     return (f"{state}: {claim.needs}" if claim.needs else state, state, *["-"] * 4, f"`{claim.study}`")
 
 
-def _ranking(study: str, made: Mapping[str, Any], known: Sequence[Claim]) -> Iterator[str]:
-    """The cells of a study of several, by validation PSNR, beside what a paper claims of each."""
+def _cells(made: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
+    """The trials of a record by network, optimizer and loss, best validation PSNR first."""
 
     def cell(trial: Mapping[str, Any]) -> tuple[str, str, str]:
         return trial["model"], trial["optimizer"], trial["loss"]
 
     cells = [list(group) for _, group in groupby(sorted(made["trials"], key=cell), key=cell)]
+    return sorted(cells, key=lambda trials: -mean(trial["val_psnr"] for trial in trials))
+
+
+def _best_classical(made: Mapping[str, Any]) -> tuple[str, float]:
+    """The name of the best classical denoiser on the test patches, and its PSNR."""
+    of_all = made["baselines"]
+    best = max(of_all, key=lambda name: float(of_all[name]["test_psnr"]))
+    return best, of_all[best]["test_psnr"]
+
+
+def _ranking(study: str, made: Mapping[str, Any], known: Sequence[Claim]) -> Iterator[str]:
+    """The cells of a study of several, by validation PSNR, beside what a paper claims of each."""
+    cells = _cells(made)
     if len(cells) == 1:
         return
-    cells.sort(key=lambda trials: -mean(trial["val_psnr"] for trial in trials))
     yield from ("", f"## Ranking of {study}", "")
     yield f"| {' | '.join(RANKING_HEAD)} |"
     yield f"|{'---|' * len(RANKING_HEAD)}"
@@ -227,6 +259,24 @@ def _ranking(study: str, made: Mapping[str, Any], known: Sequence[Claim]) -> Ite
         loss = _spread([trial["val_loss"][-1] for trial in trials], "{:.5f}")
         row = [str(place), first["model"], f"{first['optimizer']}, {first['loss']}", *spreads, loss, *theirs]
         yield f"| {' | '.join(row)} |"
+
+
+def _by_camera(study: str, made: Mapping[str, Any]) -> Iterator[str]:
+    """What is reached on the test images of each camera: a mean over cameras hides the worst."""
+    cameras = made.get("cameras", {})
+    if not cameras:
+        return
+    best, _ = _best_classical(made)
+    rows = {"noisy input": ["identity"], best: [best]}
+    for cell in _cells(made):
+        first = cell[0]
+        rows[f"{first['model']}: {first['optimizer']}, {first['loss']}"] = [trial["name"] for trial in cell]
+    yield from ("", f"## Cameras of {study}", "", "PSNR of the test patches in dB.", "")
+    yield f"| method | {' | '.join(cameras)} |"
+    yield f"|{'---|' * (1 + len(cameras))}"
+    for title, names in rows.items():
+        spreads = (_spread([scores[name] for name in names], "{:.2f}") for scores in cameras.values())
+        yield f"| {title} | {' | '.join(spreads)} |"
 
 
 def _sharpened(records: Mapping[str, dict[str, Any]]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from degrain.datasets import listing
 from degrain.errors import DataError, ParamsError
@@ -68,5 +69,20 @@ def test_a_smaller_limit_is_a_part_of_a_larger_one(digits: pd.DataFrame) -> None
 
 def test_only_the_wanted_classes_are_kept(digits: pd.DataFrame) -> None:
     assert set(select(digits, labels=["3", "5"])["label"]) == {"3", "5"}
-    with pytest.raises(ParamsError, match="no image is of class 'disgusted'; did you mean 'disgust'"):
+    with pytest.raises(ParamsError, match=r"data\.labels: no image has the label 'disgusted'; did you mean 'disgust'"):
         select(listing.table([{"path": "a", "label": "disgust"}]), labels=["disgusted"])
+
+
+def test_only_images_with_the_wanted_values_are_kept() -> None:
+    images = listing.table(
+        [
+            {"path": f"{camera}-{scene}", "camera": camera, "scene": scene}
+            for camera in ("G4", "IP")
+            for scene in ("1", "2", "3")
+        ]
+    )
+    assert select(images, only={"camera": ["IP"], "scene": ["3", "1"]})["path"].tolist() == ["IP-1", "IP-3"]
+    with pytest.raises(ParamsError, match=r"data\.only\.camera: no image has the camera 'iP'; did you mean 'IP'"):
+        select(images, only={"camera": ["iP"]})
+    with pytest.raises(ValidationError, match="colour"):
+        select(images, only={"colour": ["red"]})

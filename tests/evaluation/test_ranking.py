@@ -57,6 +57,18 @@ def test_seeds_of_a_cell_are_averaged() -> None:
     assert ranked[1]["val_psnr_seed_std"] == pytest.approx(np.std([30, 20], ddof=1))
 
 
+def test_each_camera_has_its_own_mean() -> None:
+    table = scores(identity=[20.0, 30.0, 32.0], net=[25.0, 31.0, 35.0])
+    table["image"] = [f"{number}.png" for _ in range(2) for number in range(3) for _ in range(3)]
+    manifest = pd.DataFrame({"path": ["0.png", "1.png", "2.png", "unused.png"], "camera": ["S6", "G4", "G4", "IP"]})
+    assert ranking.by_camera(table, manifest) == {
+        "G4": {"identity": 32.0, "net": 34.0},
+        "S6": {"identity": 21.0, "net": 26.0},
+    }
+    assert ranking.by_camera(table, manifest.assign(camera="S6")) == {}
+    assert ranking.by_camera(table, manifest.assign(camera=None)) == {}
+
+
 def test_the_interval_is_that_of_a_mean() -> None:
     values = np.random.default_rng(0).normal(30, 2, 400)
     low, high = ranking.interval(values, 4000, 0.95)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from degrain import environment
@@ -20,6 +21,8 @@ from degrain.errors import DownloadError
 from degrain.fetching.remote import RemoteFile
 from tests.fetching.conftest import HURRIED, Place
 from tests.fetching.site import Answer, Site
+from tests.formats.fixtures import mat_v5
+from tests.inference.test_denoiser import package
 
 ASK = "/api/v1/datasets.DatasetApiService/DownloadDataset"
 LOG_IN = "/api/v1/security.OAuthService/IntrospectToken"
@@ -281,6 +284,34 @@ def test_a_table_is_handed_in(kaggle: Kaggle, tmp_path: Path) -> None:
         "blobFileTokens": "t1",
         "submissionDescription": "a try",
     }
+
+
+def test_sidd_submission_denoises_and_hands_in(kaggle: Kaggle, tmp_path: Path) -> None:
+    package(tmp_path / "model", "unet", 3)
+    source, table = tmp_path / "BenchmarkNoisyBlocksSrgb.mat", tmp_path / "submission.csv"
+    source.write_bytes(mat_v5(BenchmarkNoisyBlocksSrgb=np.zeros((1, 2, 32, 32, 3), np.uint8)))
+    kaggle.api.serve(UPLOAD, says({"createUrl": kaggle.storage.url("/upload"), "token": "t1"}))
+    kaggle.api.serve(CREATE, says({"message": "Successfully submitted to benchmark"}))
+    kaggle.storage.serve("/upload", Answer(b""))
+    arguments = ["sidd-submission", *map(str, (source, table)), "--model", str(tmp_path / "model")]
+    code = f"""
+from degrain.cli import main
+try:
+    main({[*arguments, "--submit", "benchmark", "--message", "first"]!r})
+except SystemExit as left:
+    answer = left.code
+"""
+    missing = kaggle.run(code, KAGGLE_API_TOKEN="")
+    assert "Kaggle wants to know who submits" in missing.stderr
+    assert not table.exists()
+    done = kaggle.run(code)
+    assert done.returncode == 0, done.stderr
+    assert "Successfully submitted to benchmark" in done.stderr
+    (stored,) = kaggle.storage.requests
+    assert stored.body == table.read_bytes()
+    assert [line.split(b",")[0] for line in stored.body.splitlines()] == [b"ID", b"0", b"1"]
+    (created,) = (json.loads(request.body) for request in kaggle.api.requests if request.path == CREATE)
+    assert created["submissionDescription"] == "first"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -53,6 +55,7 @@ KERAS = np.load(network_outputs.OUTPUTS)
         ("venkataraman2022-dense-relu", 1, 28, 101_200),
         ("yilmaz2020", 3, 64, 520_515),
         ("yilmaz2020-no-skips", 3, 64, 520_515),
+        ("yilmaz2020-shallow", 3, 64, 225_091),
         ("rednet10", 3, 64, 298_947),
         ("rednet20", 3, 64, 668_227),
         ("rednet30", 3, 64, 1_037_507),
@@ -170,6 +173,38 @@ def test_first_weights_are_kerass(name: str) -> None:
             assert weight.var().item() == pytest.approx(variance, rel=0.15)
             assert layer.bias is not None
             assert not layer.bias.detach().any()
+
+
+def he(fan_in: int, fan_out: int) -> float:
+    return 2 / fan_in
+
+
+def glorot(fan_in: int, fan_out: int) -> float:
+    return 2 / (fan_in + fan_out)
+
+
+@pytest.mark.parametrize(
+    ("name", "inner", "last", "uniform"),
+    [
+        ("machinecurve2019", he, glorot, True),
+        ("yilmaz2020", glorot, glorot, False),
+        ("yilmaz2020-shallow", glorot, glorot, False),
+        ("rednet10", he, he, False),
+        ("rednet30", he, he, False),
+    ],
+)
+def test_other_first_weights_are_their_papers(
+    name: str, inner: Callable[[int, int], float], last: Callable[[int, int], float], uniform: bool
+) -> None:
+    torch.manual_seed(0)
+    layers = [m for m in catalog.build(name, 3, 64).modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    for layer in layers:
+        weight = layer.weight.detach()
+        area = weight[0, 0].numel()
+        # Keras and PyTorch count the inputs of a transposed layer alike: its second axis.
+        variance = (last if layer is layers[-1] else inner)(weight.shape[1] * area, weight.shape[0] * area)
+        assert weight.var().item() == pytest.approx(variance, rel=0.15)
+        assert (weight.abs().max().item() <= math.sqrt(3 * variance) + 1e-7) is uniform
 
 
 def test_batch_normalisation_has_kerass_defaults() -> None:

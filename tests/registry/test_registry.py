@@ -77,6 +77,16 @@ def test_publishing_twice_doubles_nothing() -> None:
         assert [a.path for a in client.list_artifacts(parent, "figures")] == ["figures/unet-heat_map.svg"]
 
 
+def test_figures_that_were_drawn_anew_are_published_anew(tmp_path: Path) -> None:
+    with tracking.connect() as client:
+        experiment = tracking.experiment(client, "tiny")
+        first = publishing.publish(client, experiment, make_grid())
+        Path("figures", "unet-heat_map.svg").write_text("<svg>new</svg>")
+        assert publishing.publish(client, experiment, make_grid()) == first
+        drawn = Path(client.download_artifacts(first[0], "figures/unet-heat_map.svg", str(tmp_path)))
+        assert drawn.read_text() == "<svg>new</svg>"
+
+
 def test_what_a_killed_process_left_is_completed_and_not_doubled(monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(*_: Any) -> None:
         raise KeyboardInterrupt

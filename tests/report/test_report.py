@@ -17,9 +17,11 @@ import pytest
 from PIL import Image
 
 from degrain.errors import DataError
+from degrain.params import Params
 from degrain.report import figures
 from degrain.stages import report
-from tests.conftest import Project, picture
+from tests.conftest import MIRROR, Project, picture
+from tests.datasets.test_catalog import composed, needs_mirror
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -160,6 +162,18 @@ def test_published_curves_lie_under_those_of_the_same_optimizer_and_loss() -> No
     dotted = re.compile(r"stroke-dasharray: 1\.5")
     assert (len(dotted.findall(plain)), len(dotted.findall(drawn))) == (0, 1 + 1)  # and the key
     assert ">published<" in drawn
+    assert drawn.index("stroke-dasharray: 1.5") < drawn.index("stroke-dasharray: 3.7"), "what comes first lies below"
+    others = figures.learning_curves({"adam-mse": history}, trials, published={"sgd mse": [30.0, 20.0]})
+    assert (len(dotted.findall(others)), ">published<" in others) == (0, False)
+
+
+@needs_mirror
+def test_every_pair_of_sinha_2018_has_a_published_curve(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEGRAIN_MIRROR", str(MIRROR))
+    params = Params.model_validate(composed("sinha2018"))
+    curves = report.published(params.report.published)
+    assert set(curves) == {pair.replace("-", " ") for pair in params.train.pairs}
+    assert {len(curve) for curve in curves.values()} == {params.train.epochs}
 
 
 def test_losses_have_a_logarithmic_or_a_linear_scale() -> None:

@@ -86,19 +86,21 @@ def pair(images: Iterable[tuple[str, bool, Mapping[str, Any]]]) -> pd.DataFrame:
 
 
 def select(listing: pd.DataFrame, params: DataParams) -> pd.DataFrame:
-    """Keep the classes that the study wants, and of those a seeded part, in the listing's order.
+    """Keep the classes and the like that the study wants, and of those a seeded part, in the listing's order.
 
     The part is drawn evenly over the publisher's parts, scenes and classes, so that each keeps its share.
 
     Raises:
-        ParamsError: The data set does not have a class.
+        ParamsError: No image is of a class, or has another value, that the study wants.
     """
-    if params.labels:
-        known = set(listing["label"].dropna())
-        for label in params.labels:
-            if label not in known:
-                raise ParamsError(f"data.labels: no image is of class {label!r}{nearest(label, known)}")
-        listing = listing[listing["label"].isin(params.labels)]
+    wanted = [("data.labels", "label", params.labels)] if params.labels else []
+    wanted += [(f"data.only.{column}", column, values) for column, values in params.only.items()]
+    for name, column, values in wanted:
+        known = set(listing[column].dropna())
+        for value in values:
+            if value not in known:
+                raise ParamsError(f"{name}: no image has the {column} {value!r}{nearest(value, known)}")
+        listing = listing[listing[column].isin(values)]
     if 0 < params.limit < len(listing):
         chance = pd.Series(generator(params.seed, "limit").random(len(listing)), index=listing.index)
         groups = listing[["part", "scene", "label"]].fillna("")

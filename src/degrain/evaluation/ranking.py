@@ -96,6 +96,24 @@ def headline(scores: Mapping[str, Any]) -> str:
     return "photograph_psnr" if "photograph_psnr" in scores else "test_psnr"
 
 
+def by_camera(scores: pd.DataFrame, manifest: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Average what each method reaches on the test patches of each camera, since a mean over cameras hides the worst.
+
+    Args:
+        scores: See `degrain.evaluation.scoring`.
+        manifest: With the columns path and camera.
+
+    Returns:
+        For each camera the PSNR of each method in dB; nothing unless there are at least two cameras.
+    """
+    tests = scores[(scores["split"] == "test") & (scores["item"] == "patch")]
+    cameras = tests["image"].map(manifest.set_index("path")["camera"])
+    if cameras.nunique() < 2:
+        return {}
+    means = tests.groupby([cameras, "method"], sort=False)["psnr"].mean()
+    return {str(camera): means[camera].to_dict() for camera in sorted(cameras.dropna().unique())}
+
+
 def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Average the scores of each method.
 

@@ -64,6 +64,21 @@ def download(dataset: str, part: Part, expected: int | None, policy: Policy) -> 
                 raise
 
 
+def check_known(competition: str) -> None:
+    """See that Kaggle will know who submits, before hours go into what is to be submitted.
+
+    Raises:
+        DownloadError: There are no credentials; the text says what to do.
+    """
+    if environment.kaggle_credentials() is None:
+        raise DownloadError(_unknown("submits", f"join the competition at {rules_of(competition)}"))
+
+
+def rules_of(competition: str) -> str:
+    """Return the web page of a competition, where its rules are accepted."""
+    return f"https://www.kaggle.com/competitions/{competition}"
+
+
 def submit(table: Path, competition: str, message: str) -> str:
     """Hand a table in to a competition.
 
@@ -80,9 +95,7 @@ def submit(table: Path, competition: str, message: str) -> str:
     """
     import requests
 
-    rules = f"https://www.kaggle.com/competitions/{competition}"
-    if environment.kaggle_credentials() is None:
-        raise DownloadError(_unknown("submits", f"join the competition at {rules}"))
+    check_known(competition)
     try:
         with _heard():
             # NOTE: the import logs in over the network.
@@ -93,7 +106,7 @@ def submit(table: Path, competition: str, message: str) -> str:
         status = None if error.response is None else error.response.status_code
         advice: dict[int | None, str] = {
             401: f"it does not accept the credentials: get a new token at {TOKENS}",
-            403: f"join the competition, signed in as the owner of the token, at {rules}",
+            403: f"join the competition, signed in as the owner of the token, at {rules_of(competition)}",
             404: f"there is no competition {competition}",
         }
         raise DownloadError(f"Kaggle did not take {table}: {advice.get(status, f'status {status}')}") from error

@@ -8,6 +8,8 @@ from pydantic import Field
 
 from degrain.params.base import Section
 
+Column = Literal["source", "scene", "camera", "instance", "part"]
+
 
 class StudyParams(Section):
     """Which question is asked."""
@@ -22,6 +24,9 @@ class DataParams(Section):
     dataset: str = Field(description="A data set of the catalog (`degrain datasets`).")
     path: str = Field("", description="Folder of your own images, for the data sets `folder` and `pairs`.")
     labels: list[str] = Field([], description="Only these classes of the data set; all if empty.")
+    only: dict[Column, list[str]] = Field(
+        {}, description="Only images with one of these values in a column of the manifest, as in `{camera: [IP]}`."
+    )
     limit: int = Field(
         0, ge=0, description="Only so many images or pairs, drawn evenly over classes, scenes and parts; 0 is all."
     )

@@ -86,7 +86,7 @@ def publish(client: MlflowClient, experiment: str, grid: Grid) -> tuple[str, dic
         start = client.get_run(parent).info.start_time
         points = [Metric(metric, value, start, 0) for metric, value in grid.scores[champion].items()]
         client.log_batch(parent, metrics=points)
-        client.log_artifacts(parent, str(grid.figures), "figures")
+    client.log_artifacts(parent, str(grid.figures), "figures")
     for path in grid.artifacts:
         client.log_artifact(parent, str(path))
     if not finished:

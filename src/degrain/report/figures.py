@@ -62,9 +62,12 @@ def learning_curves(
             panel.plot(history["epoch"], history["train_loss"], "--", color=color, alpha=0.7, linewidth=1)
             panel.plot(history["epoch"], history["val_loss"], color=color)
             panels[len(losses)].plot(history["epoch"], history["val_psnr"], color=color)
+        dotted = False
         for optimizer, loss in dict.fromkeys((trial["optimizer"], trial["loss"]) for trial in trials.values()):
             curve = (published or {}).get(f"{optimizer} {loss}", ())
-            panels[losses.index(loss)].plot(np.arange(1, len(curve) + 1), curve, ":", color=colors[optimizer])
+            dots = panels[losses.index(loss)].plot(np.arange(1, len(curve) + 1), curve, ":", color=colors[optimizer])
+            dots[0].set_zorder(1)  # below ours
+            dotted |= bool(len(curve))
         for panel, loss in zip(panels, losses, strict=False):
             values = np.concatenate([line.get_ydata() for line in panel.lines] or [[]])
             panel.set(title=loss, xlabel="epoch", yscale=scale if np.all(values > 0) else "linear")
@@ -72,7 +75,7 @@ def learning_curves(
         for panel in panels[len(losses) + 1 :]:
             panel.set_axis_off()
         styles: dict[str, Literal["-", "--", ":"]] = {"validation": "-", "training": "--"}
-        if published:
+        if dotted:
             styles["published"] = ":"
         key = [Line2D([], [], color=color, label=optimizer) for optimizer, color in colors.items()]
         key += [Line2D([], [], color="gray", linestyle=style, label=curve) for curve, style in styles.items()]

@@ -157,9 +157,9 @@ def _embed(picture: bytes, kind: str = "png") -> str:
 
 
 def _lines(name: str, value: Any) -> list[tuple[str, Any]]:
-    """What a parameter is, for people: a line for each element of a list of settings, else one."""
+    """What a parameter is, for people: a line for each element of a list of settings, else one; none if it is empty."""
     if not isinstance(value, list):
-        return [(name, value)]
+        return [(name, value)] if value != {} else []
     if not value or not isinstance(value[0], dict):
         return [(name, ", ".join(map(str, value)))]
     settings = [", ".join(f"{key} {item}" for key, item in inner.items() if item not in (None, "")) for inner in value]

@@ -43,17 +43,18 @@ def submission(
 
     - `degrain sidd-submission BenchmarkNoisyBlocksSrgb.mat submission.csv --submit sidd-benchmark-srgb-psnr`
     """
+    from degrain.fetching import kaggle_client
     from degrain.sidd import submission as made
     from degrain.sidd.blocks import opened
 
+    if competition:
+        kaggle_client.check_known(competition)
     with opened(blocks) as noisy:
         network = denoiser(model, device, params)
         with console.progress("denoise", len(noisy)) as advance:
             made.write(network, noisy, table, advance)
         log.info("%s: %d blocks denoised by %s", table, len(noisy), _name(network))
     if competition:
-        from degrain.fetching import kaggle_client
-
         log.info("Kaggle: %s", kaggle_client.submit(table, competition, message))
 
 

@@ -14,7 +14,7 @@ from degrain.evaluation import examples, ranking, scoring
 from degrain.images.store import PatchStore
 from degrain.inference.denoiser import Denoiser
 from degrain.params import Params
-from degrain.stages import EVALUATED, METRICS, PLOTS, PREPARED, TRIALS
+from degrain.stages import EVALUATED, MANIFEST, METRICS, PLOTS, PREPARED, TRIALS
 from degrain.trials.records import DONE, read_histories, read_trials
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def run(params: Params) -> None:
     scores += [scoring.score(method, store, photographs) for method in sharp.values()]
     table = pd.concat(scores, ignore_index=True)
     summary = ranking.summarize(table)
+    cameras = ranking.by_camera(table, pd.read_parquet(MANIFEST))
 
     with files.new_folder(EVALUATED) as folder:
         table.to_parquet(folder / "scores.parquet", index=False)
@@ -65,6 +66,7 @@ def run(params: Params) -> None:
                     name: {"settings": methods[name].settings, **summary[name]} for name in params.evaluate.baselines
                 },
                 "sharpened": {name: summary[method.name] for name, method in sharp.items()},
+                "cameras": cameras,
                 "unranked": [
                     {key: t[key] for key in ("name", "state", "reason")} for t in trials if t["state"] != DONE
                 ],
@@ -75,7 +77,7 @@ def run(params: Params) -> None:
         examples.write(folder / "examples", store, pictured, methods[champion], params.report.strips)
         denoisers = {name: _denoiser(trial, device) for trial in done if (name := trial["name"]) in shown}
         examples.write_animations(folder / "examples" / "animations", store, denoisers, params.report.frames)
-    files.write_json(METRICS, _metrics(ranked, summary, params.evaluate.baselines, sharp))
+    files.write_json(METRICS, _metrics(ranked, summary, params.evaluate.baselines, sharp, cameras))
     _write_plots(trials, ranked, summary, params)
     score = ranking.headline(summary[champion])
     best = max(params.evaluate.baselines, key=lambda name: summary[name][score], default="identity")
@@ -103,6 +105,7 @@ def _metrics(
     summary: dict[str, dict[str, float]],
     names: list[str],
     sharp: dict[str, scoring.Method],
+    cameras: dict[str, dict[str, float]],
 ) -> dict[str, Any]:
     """What `dvc metrics show` shows, rounded to what the measurement is worth."""
 
@@ -116,6 +119,7 @@ def _metrics(
         "baselines": {name: rounded(summary[name]) for name in names},
         "trials": {name: rounded(summary[name]) for cell in ranked for name in cell["trials"]},
         **({"sharpened": {name: rounded(summary[method.name]) for name, method in sharp.items()}} if sharp else {}),
+        **({"cameras": {camera: rounded(scores) for camera, scores in cameras.items()}} if cameras else {}),
     }
 
 
