@@ -122,7 +122,7 @@ def test_a_network_on_the_validation_blocks_of_sidd(tmp_path: Path) -> None:
     assert cells(folder)[1:4] == ["37.5", "37.42", "comes out"]
     written(tmp_path, [claim | {"value": "blocks_ssim", "claimed": 0.907, "within": [0.906, 0.908]}])
     assert cells(folder)[1:4] == ["0.907", "0.9000", "lower"]
-    assert cells(written(tmp_path, [claim], digits=[trial(0, [0.02])]))[2] == "not done"
+    assert "## Not run" in reproductions.page(written(tmp_path, [claim], digits=[trial(0, [0.02])]))
 
 
 def test_a_study_of_several_cameras_shows_each(tmp_path: Path) -> None:
@@ -144,11 +144,16 @@ def test_a_study_of_several_cameras_shows_each(tmp_path: Path) -> None:
 
 
 def test_what_was_not_run_says_so(tmp_path: Path) -> None:
-    assert cells(written(tmp_path, [CLAIM]))[2:5] == ["not run", "not run", "-"]
-    assert cells(written(tmp_path, [CLAIM | {"needs": "a GPU"}]))[2:4] == ["not run: a GPU", "not run"]
-    short = written(tmp_path, [CLAIM], digits=[trial(0, [0.02])])
-    assert cells(short)[2:5] == ["not done", "not done", "-"]
+    def missing(folder: Path) -> list[str]:
+        return reproductions.page(folder).partition("## Not run")[2].splitlines()[4:5]
+
+    unneeded = "| Somebody 2020: digits, loss after 2 epochs | 0.02 | - | `digits` |"
+    assert missing(written(tmp_path, [CLAIM])) == [unneeded]
+    assert missing(written(tmp_path, [CLAIM | {"needs": "a GPU"}])) == [unneeded.replace("- |", "a GPU |")]
+    assert missing(written(tmp_path, [CLAIM], digits=[trial(0, [0.02])])) == [unneeded]
+    assert missing(written(tmp_path, [CLAIM], digits=[trial(0, [0.02], loss="mae")])) == [unneeded]
     tiny = written(tmp_path, [CLAIM | {"epoch": 1}], digits=[trial(0, [0.00123])])
+    assert missing(tiny) == []
     assert cells(tiny)[2] == "0.00123"
 
 

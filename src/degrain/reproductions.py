@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from statistics import mean, stdev
@@ -37,6 +37,9 @@ HEAD = (
     "our U-Net",
     "study, seeds, time for each",
 )
+MISSING_HEAD = ("paper and network", "claimed", "needs", "study")
+RUN_HEAD = ("study", "date", "command", "machine")
+SHARPENED_HEAD = ("study", "trial", "PSNR test", "PSNR sharpened", "SSIM test", "SSIM sharpened")
 # Losses below this are shown with a digit more.
 LITTLE = 0.01
 RANKING_HEAD = (
@@ -172,22 +175,18 @@ def claims(folder: Path) -> list[Claim]:
 
 
 def page(folder: Path) -> str:
-    """Return the tables as Markdown: claimed against measured, rankings, what was measured where, and figures."""
+    """Return the tables and figures as Markdown: claimed against measured, what was not run, rankings, runs."""
     records = {path.stem: files.read_json(path) for path in sorted(folder.glob("*.json"))}
     known = claims(folder)
-    lines = [f"| {' | '.join(HEAD)} |", f"|{'---|' * len(HEAD)}"]
-    lines += [f"| {' | '.join(_row(claim, records))} |" for claim in known]
+    lines = _table(HEAD, [row for claim in known if (row := _measured(claim, records))])
     lines += ["", *(f"- {claim.paper}, {claim.what}: {claim.about}" for claim in known if claim.about)]
+    if missing := [claim for claim in known if not _measured(claim, records)]:
+        lines += ["", "## Not run", "", *_table(MISSING_HEAD, map(_missing, missing))]
     for name, made in records.items():
         lines += _ranking(name, made, [claim for claim in known if claim.study == name])
         lines += _by_camera(name, made)
     lines += _sharpened(records)
-    lines += ["", "## Runs", "", "| study | date | command | machine |", "|---|---|---|---|"]
-    for name, made in records.items():
-        precision = "/".join(sorted({trial["precision"] for trial in made["trials"]}))
-        machine = ", ".join(f"{key} {value}" for key, value in made["machine"].items())
-        machine += f", torch {made['versions']['torch']}, {precision}"
-        lines.append(f"| {name} | {made['date']} | `{made['command']}` | {machine} |")
+    lines += ["", "## Runs", "", *_table(RUN_HEAD, (_run(name, made) for name, made in records.items()))]
     for name in records:
         drawn = sorted((folder / FIGURES / name).glob("*"))
         lines += ["", f"## Figures of {name}", ""] if drawn else []
@@ -195,32 +194,45 @@ def page(folder: Path) -> str:
     return "\n".join(lines)
 
 
-def _row(claim: Claim, records: Mapping[str, dict[str, Any]]) -> Iterator[str]:
-    yield f"{claim.paper}: {claim.what}"
-    yield "-" if claim.claimed is None else f"{claim.claimed:g}"
-    made = records.get(claim.study)
-    if made is None:
-        yield from _absent("not run", claim)
-        return
+def _table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    return [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {' | '.join(row)} |" for row in rows)]
+
+
+def _measured(claim: Claim, records: Mapping[str, dict[str, Any]]) -> list[str]:
+    """A claim beside what was measured; empty if nothing was."""
+    made = records.get(claim.study, {"trials": []})
     trials = [trial for trial in made["trials"] if claim.made_by(trial)]
     values = [value for trial in trials if (value := claim.measured(trial)) is not None]
     if not values:
-        yield from _absent("not done", claim)
-        return
+        return []
     digits = 2 if claim.value == "blocks_psnr" else 4 if mean(values) >= LITTLE else 5
-    yield _spread(values, f"{{:.{digits}f}}")
-    yield verdict(claim, mean(values))
-    yield _spread([trial["test_psnr"] for trial in trials], "{:.2f}")
-    yield f"{made['identity']['test_psnr']:.2f}"
     best, psnr = _best_classical(made)
-    yield f"{psnr:.2f} ({best})"
     ours = [trial["test_psnr"] for source in _same_data(claim.study, records) for trial in source]
-    yield _spread(ours, "{:.2f}") if ours else "not run"
-    yield f"`{claim.study}`, {len(trials)}, {mean(trial['seconds'] for trial in trials):.0f} s"
+    return [
+        f"{claim.paper}: {claim.what}",
+        _claimed(claim),
+        _spread(values, f"{{:.{digits}f}}"),
+        verdict(claim, mean(values)),
+        _spread([trial["test_psnr"] for trial in trials], "{:.2f}"),
+        f"{made['identity']['test_psnr']:.2f}",
+        f"{psnr:.2f} ({best})",
+        _spread(ours, "{:.2f}") if ours else "not run",
+        f"`{claim.study}`, {len(trials)}, {mean(trial['seconds'] for trial in trials):.0f} s",
+    ]
 
 
-def _absent(state: str, claim: Claim) -> tuple[str, ...]:
-    return (f"{state}: {claim.needs}" if claim.needs else state, state, *["-"] * 4, f"`{claim.study}`")
+def _missing(claim: Claim) -> tuple[str, ...]:
+    return f"{claim.paper}: {claim.what}", _claimed(claim), claim.needs or "-", f"`{claim.study}`"
+
+
+def _claimed(claim: Claim) -> str:
+    return "-" if claim.claimed is None else f"{claim.claimed:g}"
+
+
+def _run(study: str, made: Mapping[str, Any]) -> tuple[str, ...]:
+    precision = "/".join(sorted({trial["precision"] for trial in made["trials"]}))
+    machine = ", ".join(f"{key} {value}" for key, value in made["machine"].items())
+    return study, made["date"], f"`{made['command']}`", f"{machine}, torch {made['versions']['torch']}, {precision}"
 
 
 def _cells(made: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
@@ -245,11 +257,9 @@ def _ranking(study: str, made: Mapping[str, Any], known: Sequence[Claim]) -> Ite
     cells = _cells(made)
     if len(cells) == 1:
         return
-    yield from ("", f"## Ranking of {study}", "")
-    yield f"| {' | '.join(RANKING_HEAD)} |"
-    yield f"|{'---|' * len(RANKING_HEAD)}"
     of_cell = [next((claim for claim in known if claim.claimed and claim.made_by(trials[0])), None) for trials in cells]
     claimed = sorted(claim.claimed for claim in of_cell if claim and claim.claimed)
+    rows = []
     for place, (trials, claim) in enumerate(zip(cells, of_cell, strict=True), start=1):
         first = trials[0]
         theirs = (
@@ -257,8 +267,8 @@ def _ranking(study: str, made: Mapping[str, Any], known: Sequence[Claim]) -> Ite
         )
         spreads = [_spread([trial[score] for trial in trials], "{:.2f}") for score in ("val_psnr", "test_psnr")]
         loss = _spread([trial["val_loss"][-1] for trial in trials], "{:.5f}")
-        row = [str(place), first["model"], f"{first['optimizer']}, {first['loss']}", *spreads, loss, *theirs]
-        yield f"| {' | '.join(row)} |"
+        rows.append([str(place), first["model"], f"{first['optimizer']}, {first['loss']}", *spreads, loss, *theirs])
+    yield from ("", f"## Ranking of {study}", "", *_table(RANKING_HEAD, rows))
 
 
 def _by_camera(study: str, made: Mapping[str, Any]) -> Iterator[str]:
@@ -271,27 +281,23 @@ def _by_camera(study: str, made: Mapping[str, Any]) -> Iterator[str]:
     for cell in _cells(made):
         first = cell[0]
         rows[f"{first['model']}: {first['optimizer']}, {first['loss']}"] = [trial["name"] for trial in cell]
+    spreads = (
+        [title, *(_spread([scores[name] for name in names], "{:.2f}") for scores in cameras.values())]
+        for title, names in rows.items()
+    )
     yield from ("", f"## Cameras of {study}", "", "PSNR of the test patches in dB.", "")
-    yield f"| method | {' | '.join(cameras)} |"
-    yield f"|{'---|' * (1 + len(cameras))}"
-    for title, names in rows.items():
-        spreads = (_spread([scores[name] for name in names], "{:.2f}") for scores in cameras.values())
-        yield f"| {title} | {' | '.join(spreads)} |"
+    yield from _table(("method", *cameras), spreads)
 
 
 def _sharpened(records: Mapping[str, dict[str, Any]]) -> Iterator[str]:
     """What sharpening does to the outputs of the best trial of each network."""
     rows = [
-        f"| {name} | {trial} | {plain['test_psnr']:.2f} | {sharp['test_psnr']:.2f} "
-        f"| {plain['test_ssim']:.3f} | {sharp['test_ssim']:.3f} |"
+        [name, trial, *(f"{of['test_psnr']:.2f}" for of in both), *(f"{of['test_ssim']:.3f}" for of in both)]
         for name, made in records.items()
-        for trial, (plain, sharp) in made.get("sharpened", {}).items()
+        for trial, both in made.get("sharpened", {}).items()
     ]
     if rows:
-        yield from ("", "## Sharpened afterwards", "")
-        yield "| study | trial | PSNR test | PSNR sharpened | SSIM test | SSIM sharpened |"
-        yield f"|{'---|' * 6}"
-        yield from rows
+        yield from ("", "## Sharpened afterwards", "", *_table(SHARPENED_HEAD, rows))
 
 
 def verdict(claim: Claim, measured: float) -> str:
