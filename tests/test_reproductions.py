@@ -94,7 +94,7 @@ def test_a_number_comes_out_or_differs(tmp_path: Path) -> None:
     assert cells(folder) == [
         "Somebody 2020: digits, loss after 2 epochs",
         "0.02",
-        "0.0200 ± 0.0007",
+        "0.02000 ± 0.00071",
         "comes out",
         "20.50 ± 0.71",
         "10.00",
@@ -108,11 +108,11 @@ def test_a_number_comes_out_or_differs(tmp_path: Path) -> None:
     written(tmp_path, [CLAIM | {"epoch": 3}])
     assert cells(folder)[2:4] == ["0.9000 ± 0.0000", "higher"]
     written(tmp_path, [CLAIM | {"epoch": 3, "value": "best_val_loss"}])
-    assert cells(folder)[2:4] == ["0.0200 ± 0.0007", "comes out"]
+    assert cells(folder)[2:4] == ["0.02000 ± 0.00071", "comes out"]
     written(tmp_path, [CLAIM | {"within": [0.03, 0.04]}])
     assert cells(folder)[3] == "lower"
     written(tmp_path, [CLAIM | {"claimed": None, "within": None}])
-    assert cells(folder)[1:4] == ["-", "0.0200 ± 0.0007", "no claim"]
+    assert cells(folder)[1:4] == ["-", "0.02000 ± 0.00071", "no claim"]
 
 
 def test_a_network_on_the_validation_blocks_of_sidd(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ MISSING_HEAD = ("paper and network", "claimed", "needs", "study")
 RUN_HEAD = ("study", "date", "command", "machine")
 SHARPENED_HEAD = ("study", "trial", "PSNR test", "PSNR sharpened", "SSIM test", "SSIM sharpened")
 # Losses below this are shown with a digit more.
-LITTLE = 0.01
+LITTLE = 0.1
 RANKING_HEAD = (
     "place",
     "network",
