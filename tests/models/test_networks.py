@@ -229,13 +229,13 @@ def test_halving_pads_as_tensorflow_does() -> None:
 
 def test_doubling_is_the_transpose_of_halving() -> None:
     """<halve(x), y> equals <x, double(y)> when both have the same kernel: the definition of a transposed layer."""
-    halve, double = keras_layers.halving(2, 3), keras_layers.doubling(3, 2)
+    halve, double = keras_layers.halving(2, 3).double(), keras_layers.doubling(3, 2).double()
     with torch.no_grad():
         double.weight.copy_(halve.weight)
         for layer in (halve, double):
             layer.bias.zero_()  # type: ignore[union-attr]
-        x, y = torch.randn(1, 2, 8, 8), torch.randn(1, 3, 4, 4)
-        assert (halve(x) * y).sum().item() == pytest.approx((x * double(y)).sum().item(), rel=1e-4)
+        x, y = torch.randn(1, 2, 8, 8).double(), torch.randn(1, 3, 4, 4).double()
+        assert (halve(x) * y).sum().item() == pytest.approx((x * double(y)).sum().item(), abs=1e-9)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
