@@ -28,7 +28,7 @@ def test_the_graph_is_dvcs_own_wherever_it_is_read_from(copy: Project) -> None:
     stages = {stage.name: stage for stage in graph.read(copy.folder)}
     assert list(stages)[:3] == ["download", "validate", "prepare"]
     assert stages["train@unet"].needs == {"prepare"}
-    assert stages["evaluate"].needs == {"prepare", "train@sinha2018", "train@unet"}
+    assert stages["evaluate"].needs == {"validate", "prepare", "train@sinha2018", "train@unet"}
     assert list(stages)[-1] == "register"
 
 
