@@ -178,9 +178,10 @@ def page(folder: Path) -> str:
     """Return the tables and figures as Markdown: claimed against measured, what was not run, rankings, runs."""
     records = {path.stem: files.read_json(path) for path in sorted(folder.glob("*.json"))}
     known = claims(folder)
-    lines = _table(HEAD, [row for claim in known if (row := _measured(claim, records))])
+    rows = [_measured(claim, records) for claim in known]
+    lines = _table(HEAD, filter(None, rows))
     lines += ["", *(f"- {claim.paper}, {claim.what}: {claim.about}" for claim in known if claim.about)]
-    if missing := [claim for claim in known if not _measured(claim, records)]:
+    if missing := [claim for claim, row in zip(known, rows, strict=True) if not row]:
         lines += ["", "## Not run", "", *_table(MISSING_HEAD, map(_missing, missing))]
     for name, made in records.items():
         lines += _ranking(name, made, [claim for claim in known if claim.study == name])

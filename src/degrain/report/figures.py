@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -35,7 +36,7 @@ def learning_curves(
     histories: Mapping[str, pd.DataFrame],
     trials: Mapping[str, dict[str, Any]],
     scale: str = "log",
-    published: Mapping[str, Sequence[float]] | None = None,
+    published: Mapping[str, Sequence[float]] = MappingProxyType({}),
 ) -> str:
     """Draw training and validation loss and validation PSNR over the epochs of one model's trials.
 
@@ -62,12 +63,11 @@ def learning_curves(
             panel.plot(history["epoch"], history["train_loss"], "--", color=color, alpha=0.7, linewidth=1)
             panel.plot(history["epoch"], history["val_loss"], color=color)
             panels[len(losses)].plot(history["epoch"], history["val_psnr"], color=color)
-        dotted = False
-        for optimizer, loss in dict.fromkeys((trial["optimizer"], trial["loss"]) for trial in trials.values()):
-            curve = (published or {}).get(f"{optimizer} {loss}", ())
-            dots = panels[losses.index(loss)].plot(np.arange(1, len(curve) + 1), curve, ":", color=colors[optimizer])
-            dots[0].set_zorder(1)  # below ours
-            dotted |= bool(len(curve))
+        pairs = dict.fromkeys((trial["optimizer"], trial["loss"]) for trial in trials.values())
+        theirs = {pair: published[" ".join(pair)] for pair in pairs if " ".join(pair) in published}
+        for (optimizer, loss), curve in theirs.items():
+            epochs, color = np.arange(1, len(curve) + 1), colors[optimizer]
+            panels[losses.index(loss)].plot(epochs, curve, ":", color=color, zorder=1)  # below ours
         for panel, loss in zip(panels, losses, strict=False):
             values = np.concatenate([line.get_ydata() for line in panel.lines] or [[]])
             panel.set(title=loss, xlabel="epoch", yscale=scale if np.all(values > 0) else "linear")
@@ -75,7 +75,7 @@ def learning_curves(
         for panel in panels[len(losses) + 1 :]:
             panel.set_axis_off()
         styles: dict[str, Literal["-", "--", ":"]] = {"validation": "-", "training": "--"}
-        if dotted:
+        if theirs:
             styles["published"] = ":"
         key = [Line2D([], [], color=color, label=optimizer) for optimizer, color in colors.items()]
         key += [Line2D([], [], color="gray", linestyle=style, label=curve) for curve, style in styles.items()]
