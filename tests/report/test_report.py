@@ -196,6 +196,36 @@ def test_pictures_side_by_side_keep_every_pixel() -> None:
     )
 
 
+def test_a_study_of_several_cameras_shows_each(reproduced: Project, tmp_path: Path) -> None:
+    assert "By camera" not in reproduced.read("results/report.html").decode()
+    project = Project(Path(shutil.copytree(reproduced.folder, tmp_path / "cameras", symlinks=True)))
+    manifest = project.folder / "data" / "validated" / "manifest.parquet"
+    images = pd.read_parquet(manifest)
+    images["camera"] = images["path"].map(lambda path: "<G4>" if "chelsea" in path else "S6")
+    manifest.unlink()  # it may be a link into DVC's cache
+    images.to_parquet(manifest, index=False)
+    done = project.run("degrain", "report")
+    assert done.returncode == 0, done.stderr
+    text = project.read("results/report.html").decode()
+    section = text[text.index('<section id="cameras">') :]
+    section = section[: section.index("</section>")]
+    assert re.findall(r"<th>(.*?)</th>", section) == ["method", "&lt;G4&gt;", "S6"]
+    scores = pd.read_parquet(project.folder / "data" / "evaluated" / "scores.parquet")
+    patches = scores[(scores["split"] == "test") & (scores["item"] == "patch") & (scores["method"] == "identity")]
+    means = patches.groupby(patches["image"].str.contains("chelsea"))["psnr"].mean()
+    rows = re.findall(r"<tr><td>(.*?)</td>.*?<td([^>]*)>([0-9.]+)</td><td([^>]*)>([0-9.]+)</td></tr>", section, re.DOTALL)
+    assert rows[0] == ("Noisy input", "", f"{means[True]:.2f}", "", f"{means[False]:.2f}")
+    ranked = json.loads(project.read("data/evaluated/ranking.json"))
+    assert len(rows) == 1 + len(ranked["baselines"]) + len(ranked["cells"])
+    (_, _, left, _, right), *others = rows
+    marks = [
+        (mark, float(value) < float(noisy))
+        for row in others
+        for mark, value, noisy in ((*row[1:3], left), (*row[3:], right))
+    ]
+    assert all(mark == (' class="bad"' if worse else "") for mark, worse in marks)
+
+
 def test_every_figure_is_a_file_too(reproduced: Project) -> None:
     folder = reproduced.folder / "results" / "figures"
     names = {path.name for path in folder.iterdir()}

@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,7 @@ def render(material: Material, drawn: Mapping[str, bytes]) -> str:
         noise=_options(material.store["noise"]),
         images=_images(material),
         references=_references(material.ranking, titles),
+        cameras=_cameras(material, titles),
         titles=titles,
         best_baseline=best_baseline,
         leaderboard=leaderboard.sidd(material, best_baseline),
@@ -81,6 +83,26 @@ def _references(ranked: dict[str, Any], titles: dict[str, str]) -> list[dict[str
         rows.append({"name": f"{titles[models[trial]]}, sharpened", "detail": trial, **values})
     rows.append({"name": "Noisy input", "detail": "", **ranked["identity"]})
     return sorted(rows, key=lambda row: -float(row[ranking.headline(row)]))
+
+
+def _cameras(material: Material, titles: dict[str, str]) -> list[dict[str, Any]]:
+    """What each row of the ranking reaches on each camera, the mean over random seeds; nothing for a single camera."""
+    if not material.cameras:
+        return []
+    rows = [("Noisy input", "", ["identity"])]
+    rows += [(baselines.BASELINES[name].title, "", [name]) for name in material.ranking["baselines"]]
+    rows += [
+        (titles[cell["model"]], f"{cell['optimizer']}, {cell['loss']}", cell["trials"])
+        for cell in material.ranking["cells"]
+    ]
+    return [
+        {
+            "name": name,
+            "detail": detail,
+            "psnr": [mean(of[trial] for trial in trials) for of in material.cameras.values()],
+        }
+        for name, detail, trials in rows
+    ]
 
 
 def _best_baseline(ranked: dict[str, Any]) -> dict[str, Any] | None:
