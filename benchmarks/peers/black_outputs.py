@@ -1,0 +1,43 @@
+"""Whether Keras itself trains Mehrpanah 2020's candidates into black outputs, as `mehrpanah2020-candidates` does.
+
+Needs TensorFlow 2.21 with Keras 3, which degrain does not depend on; with an environment that has them:
+
+    python -m benchmarks.peers.black_outputs train-images-idx3-ubyte.gz
+
+It trains each for 200 steps of 64 digits with MSE and prints the loss on 500 of these, and that of a black image.
+"""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from benchmarks.peers.keras_networks import NETWORKS
+
+CANDIDATES = ("pyimagesearch2020", "machinecurve2019", "datacamp2018", "opengenus2019")
+STEPS, BATCH, JUDGED = 200, 64, 500
+
+
+def main(path: Path) -> None:
+    digits = np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=16).reshape(-1, 28, 28, 1)
+    print("network, seed, mean of the noise: MSE, MSE of black, brightest output")
+    for name, seed, mean in itertools.product(CANDIDATES, (0, 1, 2), (0.5, 0.0)):
+        keras.utils.set_random_seed(seed)
+        random = np.random.default_rng(seed)
+        clean = random.permutation(digits)[: STEPS * BATCH].astype(np.float32) / 255
+        noisy = np.clip(clean + random.normal(mean, 0.5, clean.shape), 0, 1).astype(np.float32)
+        model = NETWORKS[name](1, 28)
+        model.compile(keras.optimizers.Adam(1e-3), "mse")
+        model.fit(noisy, clean, batch_size=BATCH, verbose=0)
+        outputs, targets = model.predict(noisy[:JUDGED], verbose=0), clean[:JUDGED]
+        losses = np.square(outputs - targets).mean(), np.square(targets).mean()
+        print(f"{name}, {seed}, {mean}: {losses[0]:.5f}, {losses[1]:.5f}, {outputs.max():.2g}", flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
