@@ -33,7 +33,6 @@ def material(dataset: str = "sidd-small", channels: int = 3, noise: str = "real"
         title="",
         params={"data": {"dataset": dataset}},
         ranking={"cells": cells, "identity": scores(24)},
-        cameras={},
         histories={},
         trials={},
         manifest=pd.DataFrame(),

@@ -56,7 +56,7 @@ def render(material: Material, drawn: Mapping[str, bytes]) -> str:
         noise=_options(material.store["noise"]),
         images=_images(material),
         references=_references(material.ranking, titles),
-        cameras=_cameras(material, titles),
+        cameras=_cameras(material.ranking, titles),
         titles=titles,
         best_baseline=best_baseline,
         leaderboard=leaderboard.sidd(material, best_baseline),
@@ -85,21 +85,20 @@ def _references(ranked: dict[str, Any], titles: dict[str, str]) -> list[dict[str
     return sorted(rows, key=lambda row: -float(row[ranking.headline(row)]))
 
 
-def _cameras(material: Material, titles: dict[str, str]) -> list[dict[str, Any]]:
-    """What each row of the ranking reaches on each camera, the mean over random seeds; nothing for a single camera."""
-    if not material.cameras:
+def _cameras(ranked: dict[str, Any], titles: dict[str, str]) -> list[dict[str, Any]]:
+    """What all but the sharpened outputs reach on each camera, the mean over seeds; empty for a single camera."""
+    if not ranked["cameras"]:
         return []
     rows = [("Noisy input", "", ["identity"])]
-    rows += [(baselines.BASELINES[name].title, "", [name]) for name in material.ranking["baselines"]]
+    rows += [(baselines.BASELINES[name].title, "", [name]) for name in ranked["baselines"]]
     rows += [
-        (titles[cell["model"]], f"{cell['optimizer']}, {cell['loss']}", cell["trials"])
-        for cell in material.ranking["cells"]
+        (titles[cell["model"]], f"{cell['optimizer']}, {cell['loss']}", cell["trials"]) for cell in ranked["cells"]
     ]
     return [
         {
             "name": name,
             "detail": detail,
-            "psnr": [mean(of[trial] for trial in trials) for of in material.cameras.values()],
+            "psnr": [mean(of[trial] for trial in trials) for of in ranked["cameras"].values()],
         }
         for name, detail, trials in rows
     ]

@@ -16,8 +16,7 @@ class Material:
     Attributes:
         title: Of the study.
         params: The study as loaded, for the table of settings.
-        ranking: What evaluate wrote: champion, cells, identity, baselines, unranked.
-        cameras: What each method reaches on each camera, see `degrain.evaluation.ranking.by_camera`; may be empty.
+        ranking: What evaluate wrote: champion, cells, identity, baselines, sharpened, cameras, unranked.
         histories: For each trial, its history.
         trials: For each trial, its trial.json.
         manifest: One row per image.
@@ -34,7 +33,6 @@ class Material:
     title: str
     params: dict[str, Any]
     ranking: dict[str, Any]
-    cameras: dict[str, dict[str, float]]
     histories: dict[str, pd.DataFrame]
     trials: dict[str, dict[str, Any]]
     manifest: pd.DataFrame

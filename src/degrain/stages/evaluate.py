@@ -66,6 +66,7 @@ def run(params: Params) -> None:
                     name: {"settings": methods[name].settings, **summary[name]} for name in params.evaluate.baselines
                 },
                 "sharpened": {name: summary[method.name] for name, method in sharp.items()},
+                "cameras": cameras,
                 "unranked": [
                     {key: t[key] for key in ("name", "state", "reason")} for t in trials if t["state"] != DONE
                 ],

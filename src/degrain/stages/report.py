@@ -12,7 +12,6 @@ import pandas as pd
 from degrain import environment, files
 from degrain.datasets import manifest
 from degrain.errors import DataError
-from degrain.evaluation import ranking
 from degrain.images.store import IMAGES, STORE
 from degrain.params import Params
 from degrain.report import gallery, html
@@ -26,15 +25,13 @@ log = logging.getLogger(__name__)
 def run(params: Params) -> None:
     """Draw the figures and write the report."""
     trials = {trial["name"]: trial for trial in read_trials(TRIALS, params.train.models)}
-    images = manifest.read(MANIFEST)
     material = Material(
         title=params.study.title,
         params=params.model_dump(mode="json", by_alias=True),
         ranking=files.read_json(EVALUATED / "ranking.json"),
-        cameras=ranking.by_camera(pd.read_parquet(EVALUATED / "scores.parquet"), images),
         histories=read_histories(TRIALS, trials.values()),
         trials=trials,
-        manifest=images,
+        manifest=manifest.read(MANIFEST),
         validation=files.read_json(VALIDATION),
         store=files.read_json(PREPARED / STORE),
         sides=pd.read_parquet(PREPARED / IMAGES),
