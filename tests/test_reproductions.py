@@ -46,7 +46,11 @@ def written(folder: Path, claims: list[dict[str, Any]], **records: list[dict[str
             "versions": {"torch": "2"},
             "trials": trials,
             "identity": {"test_psnr": 10.0},
-            "baselines": {"nlm": {"test_psnr": 15.0}, "median": {"test_psnr": 16.0}},
+            "baselines": {
+                "nlm": {"val_psnr": 17.0, "test_psnr": 15.0},
+                "median": {"val_psnr": 18.0, "test_psnr": 16.0},
+                "tv": {"val_psnr": 16.0, "test_psnr": 19.0},
+            },
         }
         (folder / f"{study.replace('_', '-')}.json").write_text(json.dumps(made))
     return folder
@@ -84,8 +88,24 @@ def test_what_does_not_come_out_has_a_reason() -> None:
 
 
 def test_the_page_is_up_to_date() -> None:
-    page = (ROOT / "docs" / "reproductions.md").read_text()
-    assert page.endswith(reproductions.page(FOLDER) + "\n"), "run: degrain reproductions"
+    head, heading, tables = (ROOT / "docs" / "reproductions.md").read_text().partition(f"{reproductions.TABLES}\n\n")
+    assert tables == reproductions.page(FOLDER) + "\n", "run: degrain reproductions --write"
+    assert head.startswith("# Reproductions\n") and "## What the reports got wrong" in head
+
+
+def test_what_stands_above_the_tables_is_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "reproductions"
+    folder.mkdir()
+    written(folder, [CLAIM], digits=[trial(0, [0.5, 0.02])])
+    with pytest.raises(DataError, match=r"reproductions.md has no heading '## Claimed and measured'"):
+        reproductions.write(folder)
+    page = tmp_path / "reproductions.md"
+    page.write_text("# By hand\n\nWords.\n\n## Claimed and measured\n\nold\n")
+    assert reproductions.write(folder) == page
+    expected = f"# By hand\n\nWords.\n\n## Claimed and measured\n\n{reproductions.page(folder)}\n"
+    assert page.read_text() == expected
+    reproductions.write(folder)
+    assert page.read_text() == expected
 
 
 def test_a_number_comes_out_or_differs(tmp_path: Path) -> None:

@@ -263,6 +263,9 @@ app.add_typer(trials_commands, name="trials")
 @app.command()
 def reproductions(
     record: Annotated[bool, typer.Option("--record", help="First write down what the last run measured.")] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write it into the page beside the folder instead: docs/reproductions.md.")
+    ] = False,
     blocks: Annotated[
         list[Path] | None,
         typer.Option(help="Record this of `degrain sidd-validation --json`, too; may be repeated.", metavar="FILE"),
@@ -278,7 +281,7 @@ def reproductions(
 
     - `degrain reproductions`
 
-    - `degrain reproductions --record`: after `dvc exp run -S study=venkataraman2022`
+    - `degrain reproductions --record --write`: after `dvc exp run -S study=venkataraman2022`
     """
     from degrain import reproductions as made
     from degrain.images.store import STORE
@@ -287,7 +290,10 @@ def reproductions(
     if record:
         of_study = load_params(params)
         log.info("%s", made.record(of_study, PREPARED / STORE, TRIALS, METRICS, FIGURES, folder, blocks or ()))
-    typer.echo(made.page(folder))
+    if write:
+        log.info("%s", made.write(folder))
+    else:
+        typer.echo(made.page(folder))
 
 
 @app.command("params")

@@ -38,6 +38,8 @@ HEAD = (
     "study, seeds, time for each",
 )
 MISSING_HEAD = ("paper and network", "claimed", "needs", "study")
+# On the page, all below this line is generated.
+TABLES = "## Claimed and measured"
 RUN_HEAD = ("study", "date", "command", "machine")
 SHARPENED_HEAD = ("study", "trial", "PSNR test", "PSNR sharpened", "SSIM test", "SSIM sharpened")
 # Losses below this are shown with a digit more.
@@ -195,6 +197,25 @@ def page(folder: Path) -> str:
     return "\n".join(lines)
 
 
+def write(folder: Path) -> Path:
+    """Write the tables and figures into the page beside the folder, below what stands there by hand.
+
+    Returns:
+        The page, `folder` with the ending .md.
+
+    Raises:
+        DataError: It is missing, or has no heading `TABLES`.
+    """
+    target = folder.with_suffix(".md")
+    text = target.read_text(encoding="utf-8") if target.is_file() else ""
+    head, heading, _ = text.partition(f"{TABLES}\n")
+    if not heading:
+        raise DataError(f"{target} has no heading {TABLES!r}, below which the tables stand")
+    with files.new_file(target) as partial:
+        partial.write_text(f"{head}{heading}\n{page(folder)}\n", encoding="utf-8")
+    return target
+
+
 def _table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> list[str]:
     return [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {' | '.join(row)} |" for row in rows)]
 
@@ -247,9 +268,9 @@ def _cells(made: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
 
 
 def _best_classical(made: Mapping[str, Any]) -> tuple[str, float]:
-    """The name of the best classical denoiser on the test patches, and its PSNR."""
+    """The name of the classical denoiser that is best on the validation patches, and its PSNR on the test patches."""
     of_all = made["baselines"]
-    best = max(of_all, key=lambda name: float(of_all[name]["test_psnr"]))
+    best = max(of_all, key=lambda name: float(of_all[name]["val_psnr"]))
     return best, of_all[best]["test_psnr"]
 
 

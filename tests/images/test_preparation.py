@@ -194,6 +194,12 @@ def test_images_are_resized_and_turned_gray_before_they_are_cut(fill: Callable[.
     assert store.counts["test"] == 2
 
 
+def test_images_may_have_another_size_on_the_way(fill: Callable[..., PatchStore]) -> None:
+    store = fill(resize={"via": [24, 16], "size": [64, 48], "method": "linear"}, split=SPLIT)
+    (clean,) = (photograph.clean for photograph in store.photographs())
+    assert np.array_equal(clean, cv2.resize(cv2.resize(picture(2), (24, 16)), (64, 48)))
+
+
 def test_sixteen_bits_are_kept(tmp_path: Path, make_params: Callable[..., Params]) -> None:
     deep = {}
     for seed, name in enumerate("abc"):

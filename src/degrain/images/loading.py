@@ -66,7 +66,10 @@ def _ready(picture: Any, name: str, sha256: str, params: PrepareParams) -> np.nd
         raise DataError(f"{name} is not the image that was validated; run: dvc repro validate")
     pixels = colored(picture.pixels, params.color)
     pixels = depth.to_8_bits(pixels) if params.bits == 8 else depth.to_16_bits(pixels)
-    return resized(pixels, params.resize.size, params.resize.method) if params.resize else pixels
+    if params.resize:
+        for size in filter(None, (params.resize.via, params.resize.size)):
+            pixels = resized(pixels, size, params.resize.method)
+    return pixels
 
 
 def colored(pixels: np.ndarray, color: str) -> np.ndarray:

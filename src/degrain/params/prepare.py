@@ -12,16 +12,20 @@ from degrain.params.noise import GaussianNoise, NoiseParams
 Column = Literal["source", "scene", "camera", "instance", "label", "part"]
 Share = Annotated[float, Field(gt=0, lt=1)]
 HeldOut = list[str] | Share | Literal["published"]
+Side = Annotated[int, Field(ge=8)]
 
 
 class ResizeParams(Section):
     """A resize of every image before it is cut."""
 
-    size: tuple[Annotated[int, Field(ge=8)], Annotated[int, Field(ge=8)]] = Field(
+    size: tuple[Side, Side] = Field(
         description="Width and height, in pixels; the aspect ratio is not kept."
     )
     method: Literal["area", "nearest", "linear", "cubic", "lanczos"] = Field(
         "area", description="OpenCV's interpolation; only `area` averages what it drops."
+    )
+    via: tuple[Side, Side] | None = Field(
+        None, description="Width and height that every image gets before that, by the same method."
     )
 
 
