@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,12 @@ import pytest
 
 from degrain import reproductions
 from degrain.errors import DataError, ParamsError
+from degrain.images.store import PatchStore
 from degrain.params import Params
+from degrain.trials.records import WEIGHTS
 from tests.conftest import ROOT
 from tests.datasets.test_catalog import composed
+from tests.trials.test_of_study import lay_out
 
 FOLDER = ROOT / "docs" / "reproductions"
 CLAIM = {
@@ -45,6 +50,7 @@ def written(folder: Path, claims: list[dict[str, Any]], **records: list[dict[str
             "machine": {"cores": "2"},
             "versions": {"torch": "2"},
             "trials": trials,
+            "data_sha256": "abc",
             "identity": {"test_psnr": 10.0},
             "baselines": {
                 "nlm": {"val_psnr": 17.0, "test_psnr": 15.0},
@@ -88,9 +94,10 @@ def test_what_does_not_come_out_has_a_reason() -> None:
 
 
 def test_the_page_is_up_to_date() -> None:
-    head, heading, tables = (ROOT / "docs" / "reproductions.md").read_text().partition(f"{reproductions.TABLES}\n\n")
+    head, _, tables = (ROOT / "docs" / "reproductions.md").read_text().partition(f"{reproductions.TABLES}\n\n")
     assert tables == reproductions.page(FOLDER) + "\n", "run: degrain reproductions --write"
-    assert head.startswith("# Reproductions\n") and "## What the reports got wrong" in head
+    assert head.startswith("# Reproductions\n")
+    assert "## What the reports got wrong" in head
 
 
 def test_what_stands_above_the_tables_is_kept(tmp_path: Path) -> None:
@@ -184,49 +191,127 @@ def test_wrong_claims_are_refused(tmp_path: Path) -> None:
         reproductions.claims(written(tmp_path, [CLAIM | {"claimd": 1}]))
 
 
-def test_a_run_is_recorded(tmp_path: Path) -> None:
-    params = Params.model_validate(composed("venkataraman2022"))
-    trials, metrics, store = tmp_path / "trials", tmp_path / "metrics.json", tmp_path / "store.json"
-    store.write_text('{"sha256": "abc"}')
-    with pytest.raises(DataError, match="run dvc repro first"):
-        reproductions.record(params, store, trials, metrics, tmp_path / "figures", tmp_path / "records")
-    scores = {}
-    for model in params.train.models:
-        for state in ("done", "failed"):
-            folder = trials / model / f"{model}-{state}"
-            folder.mkdir(parents=True)
-            known = {"name": folder.name, "state": state, "model": model, "optimizer": "adam", "loss": "bce", "seed": 0}
-            known |= {"epochs_done": 2, "precision": "float32", "seconds": 1.5, "parameters": 7}
-            (folder / "trial.json").write_text(json.dumps(known))
-        (trials / model / f"{model}-done" / "history.csv").write_text("epoch,val_loss\n1,0.123456789\n2,0.1\n")
-        scores[f"{model}-done"] = {"test_psnr": 19.5}
-    sharp = {"venkataraman2022-done": {"test_psnr": 18.5}}
-    cameras = {camera: {"identity": 1.0} for camera in ("G4", "S6")}
-    numbers = {"trials": scores, "identity": {"test_psnr": 1}, "baselines": {}, "sharpened": sharp, "cameras": cameras}
-    metrics.write_text(json.dumps(numbers))
-    (tmp_path / "figures").mkdir()
-    for name in ("venkataraman2022-learning_curves.svg", "photograph-street.png"):
-        (tmp_path / "figures" / name).write_text("drawn")
-    blocks = tmp_path / "blocks.json"
-    blocks.write_text('{"model": "venkataraman2022-failed"}')
-    places = (params, store, trials, metrics, tmp_path / "figures", tmp_path / "records")
-    with pytest.raises(DataError, match="no trial venkataraman2022-failed"):
-        reproductions.record(*places, blocks=[blocks])
-    blocks.write_text('{"model": "venkataraman2022-done", "blocks": 1280}')
-    path = reproductions.record(*places, blocks=[blocks])
-    assert path.name == "venkataraman2022.json"
-    made = json.loads(path.read_text())
-    assert [row["model"] for row in made["trials"]] == params.train.models
+@dataclass(frozen=True)
+class Run:
+    """What a run of a study with three networks leaves, the last of which has failed."""
+
+    folder: Path
+    params: Params
+    store: PatchStore
+
+    def write(self) -> None:
+        lay_out(self.folder / "trials", self.params, self.store, **OUTCOME)
+        scores = {}
+        for model in self.params.train.models:
+            place = self.folder / "trials" / model / f"{model}-adam-bce"
+            made = json.loads((place / "trial.json").read_text())
+            made |= {"sha256": {WEIGHTS: model}} if model != "bernier2021" else {"state": "failed"}
+            (place / "trial.json").write_text(json.dumps(made))
+            (place / "history.csv").write_text("epoch,val_loss\n1,0.123456789\n2,0.1\n")
+            if made["state"] == "done":
+                scores[made["name"]] = SCORED
+        numbers = {"trials": scores, "identity": {"test_psnr": 1}, "baselines": {}}
+        numbers |= {"sharpened": {"unet-adam-bce": SHARPENED}, "cameras": CAMERAS}
+        self.change("metrics.json", numbers)
+        (self.folder / "figures").mkdir()
+        for name in ("unet-learning_curves.svg", "photograph-street.png"):
+            (self.folder / "figures" / name).write_text("drawn")
+
+    def change(self, name: str, content: object) -> Path:
+        (self.folder / name).write_text(json.dumps(content))
+        return self.folder / name
+
+    def record(self, **change: Any) -> dict[str, Any]:
+        places = [self.folder / name for name in ("trials", "metrics.json", "figures", "records")]
+        made: dict[str, Any] = json.loads(
+            reproductions.record(change.pop("params", self.params), self.store, *places, **change).read_text()
+        )
+        return made
+
+
+OUTCOME = {"state": "done", "epochs_done": 2, "precision": "float32", "seconds": 1.5, "parameters": 7, "torch": "1.2"}
+SCORED = {"val_psnr": 20.5, "test_psnr": 19.5, "test_ssim": 0.5}
+SHARPENED = {"test_psnr": 18.5, "test_ssim": 0.4}
+SCORES = {"identity": 1.0, "unet-adam-bce": 2.0, "sinha2018-adam-bce": 3.0}
+CAMERAS = dict.fromkeys(("G4", "S6"), SCORES)
+
+
+@pytest.fixture
+def run(tmp_path: Path, store: PatchStore, make_params: Callable[..., Params]) -> Run:
+    models = ["unet", "sinha2018", "bernier2021"]
+    train = {"models": models, "optimizers": [{"name": "adam"}], "losses": ["bce"], "epochs": 2}
+    made = Run(tmp_path, make_params(study={"name": "mnist"}, train=train), store)
+    made.write()
+    return made
+
+
+def test_a_run_is_recorded(run: Run) -> None:
+    blocks = {"model": "renamed", "weights": "unet", "blocks": 1280, "denoised": {"psnr": 37.0, "ssim": 0.9}}
+    made = run.record(blocks=[run.change("blocks.json", blocks)])
+    assert [row["model"] for row in made["trials"]] == ["unet", "sinha2018"]
     assert made["trials"][0]["val_loss"] == [0.1234568, 0.1]
     assert made["trials"][0]["test_psnr"] == 19.5
-    assert made["trials"][0]["blocks"]["blocks"] == 1280
+    assert made["trials"][0]["blocks"] == blocks
     assert "blocks" not in made["trials"][1]
-    assert made["cameras"] == cameras
-    assert made["data_sha256"] == "abc"
-    assert made["command"] == "dvc exp run -S study=venkataraman2022"
-    assert made["sharpened"] == {"venkataraman2022-done": [{"test_psnr": 19.5}, {"test_psnr": 18.5}]}
-    kept = tmp_path / "records" / "figures" / "venkataraman2022"
-    assert [file.name for file in kept.iterdir()] == ["venkataraman2022-learning_curves.svg"]
+    assert made["cameras"] == CAMERAS
+    assert made["data_sha256"] == run.store.sha256
+    assert made["versions"]["torch"] == "1.2"
+    assert made["command"].startswith("dvc exp run -S study=mnist")
+    assert made["sharpened"] == {"unet-adam-bce": [SCORED, SHARPENED]}
+    kept = run.folder / "records" / "figures" / "mnist"
+    assert [file.name for file in kept.iterdir()] == ["unet-learning_curves.svg"]
+    written(run.folder / "records", [CLAIM | {"study": "mnist", "model": "unet", "loss": "bce"}])
+    assert cells(run.folder / "records")[3:9] == ["higher", "19.50", "1.00", "-", "19.50", "`mnist`, 1, 2 s"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "blocks.json is missing; to make it: degrain sidd-validation --json"),
+        ([1], "blocks.json is not what degrain sidd-validation --json writes"),
+        ({"psnr": 1}, "blocks.json is not what degrain sidd-validation --json writes"),
+        ({"model": "unet-adam-bce", "weights": "other", "blocks": 1, "denoised": {}}, "no trial of the study has"),
+    ],
+)
+def test_numbers_of_blocks_that_are_of_something_else_are_refused(run: Run, content: object, words: str) -> None:
+    path = run.change("blocks.json", content) if content else run.folder / "blocks.json"
+    with pytest.raises(DataError, match=words):
+        run.record(blocks=[path])
+
+
+def test_a_run_of_another_study_is_not_recorded(run: Run, make_params: Callable[..., Params]) -> None:
+    train = run.params.train.model_dump(mode="json") | {"epochs": 3}
+    with pytest.raises(DataError, match=r"unet-adam-bce in .* was trained with another epochs than mnist"):
+        run.record(params=make_params(study={"name": "mnist"}, train=train))
+    metrics = json.loads((run.folder / "metrics.json").read_text())
+    del metrics["trials"]["unet-adam-bce"]
+    run.change("metrics.json", metrics)
+    with pytest.raises(DataError, match=r"metrics.json is of other trials than those in .*: run dvc repro first"):
+        run.record()
+    (run.folder / "metrics.json").unlink()
+    with pytest.raises(DataError, match=r"metrics.json is missing: run dvc repro first"):
+        run.record()
+    assert not (run.folder / "records").exists()
+
+
+def test_a_number_stands_for_the_seeds_that_have_it(tmp_path: Path) -> None:
+    blocks = {"denoised": {"psnr": 37.4, "ssim": 0.9}}
+    claim = CLAIM | {"value": "blocks_psnr", "claimed": 37.5, "within": [37, 38]}
+    trials = [trial(0, [0.02], blocks=blocks, test_psnr=30), trial(1, [0.02]), trial(2, [0.02])]
+    row = cells(written(tmp_path, [claim], digits=trials))
+    assert (row[2], row[4], row[8]) == ("37.40", "30.00", "`digits`, 1, 10 s")
+
+
+def test_our_network_is_its_best_cell(tmp_path: Path) -> None:
+    ours = [trial(seed, [0.1], model="unet", test_psnr=30 + seed, val_psnr=29) for seed in (0, 1)]
+    ours += [trial(0, [0.1], model="unet", loss="mae", test_psnr=20, val_psnr=19)]
+    assert cells(written(tmp_path, [CLAIM], digits=[trial(0, [0.5, 0.02])], ours=ours))[7] == "30.50 ± 0.71"
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_does_not_come_out(tmp_path: Path, loss: float) -> None:
+    trials = [trial(0, [0.5, loss]), trial(1, [0.5, 0.02])]
+    assert cells(written(tmp_path, [CLAIM], digits=trials))[2:4] == [str(loss), "not finite"]
 
 
 def test_cells_are_ranked_by_psnr_beside_what_is_claimed(tmp_path: Path) -> None:
@@ -263,8 +348,7 @@ def test_a_u_net_is_compared_wherever_it_saw_the_same_data(tmp_path: Path) -> No
     folder = written(
         tmp_path, [CLAIM], digits=[trial(0, [0.02, 0.02])], others=[trial(0, [0.1], model="unet", test_psnr=30)]
     )
-    assert cells(folder)[7] == "not run"
-    for study, digest in (("digits", "abc"), ("others", "abc")):
-        file = folder / f"{study}.json"
-        file.write_text(json.dumps(json.loads(file.read_text()) | {"data_sha256": digest}))
     assert cells(folder)[7] == "30.00"
+    others = folder / "others.json"
+    others.write_text(json.dumps(json.loads(others.read_text()) | {"data_sha256": "def"}))
+    assert cells(folder)[7] == "not run"

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 import degrain
 from degrain import console, environment, options
-from degrain.errors import DegrainError, Stopped
+from degrain.errors import DegrainError, ParamsError, Stopped
 from degrain.options import DeviceOption, ModelOption, ParamsOption
 from degrain.params import DEFAULT_PATH, Params, load_params
 from degrain.sidd.commands import app as sidd_commands
@@ -237,7 +237,7 @@ def show_datasets(
 
 @app.command("models")
 def show_models(
-    size: Annotated[int, typer.Option(help="Side of the images, in pixels.", min=1, metavar="PIXELS")] = 64,
+    size: Annotated[int, typer.Option(help="Side of the images, in pixels.", min=1, max=512, metavar="PIXELS")] = 64,
     channels: Annotated[int, typer.Option(help="Channels of the images.", min=1, max=4)] = 3,
     markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown, as in docs/models.md.")] = False,
 ) -> None:
@@ -284,12 +284,14 @@ def reproductions(
     - `degrain reproductions --record --write`: after `dvc exp run -S study=venkataraman2022`
     """
     from degrain import reproductions as made
-    from degrain.images.store import STORE
+    from degrain.images.store import PatchStore
     from degrain.stages import FIGURES, METRICS, PREPARED, TRIALS
 
+    if blocks and not record:
+        raise ParamsError("--blocks is only for --record")
     if record:
         of_study = load_params(params)
-        log.info("%s", made.record(of_study, PREPARED / STORE, TRIALS, METRICS, FIGURES, folder, blocks or ()))
+        log.info("%s", made.record(of_study, PatchStore.open(PREPARED), TRIALS, METRICS, FIGURES, folder, blocks or ()))
     if write:
         log.info("%s", made.write(folder))
     else:

@@ -7,6 +7,7 @@ measured, docs/reproductions/figures/<study>/ its figures; the page is made of a
 from __future__ import annotations
 
 import datetime
+import math
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -18,9 +19,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from degrain import environment, files
 from degrain.errors import DataError, ParamsError
+from degrain.evaluation import ranking
+from degrain.images.store import PatchStore
 from degrain.params import Params, gallery
 from degrain.params.base import Section
-from degrain.trials.records import DONE, read_histories, read_trials
+from degrain.trials import of_study
+from degrain.trials.records import DONE, WEIGHTS, read_histories
 
 CLAIMS = "claims.yaml"
 FIGURES = "figures"
@@ -102,13 +106,19 @@ class Claim(Section):
 
 
 def record(
-    params: Params, store: Path, trials: Path, metrics: Path, figures: Path, folder: Path, blocks: Sequence[Path] = ()
+    params: Params,
+    store: PatchStore,
+    trials: Path,
+    metrics: Path,
+    figures: Path,
+    folder: Path,
+    blocks: Sequence[Path] = (),
 ) -> Path:
     """Write down what the last run of a study measured, and keep its figures.
 
     Args:
         params: The study.
-        store: What describes its prepared data, data/prepared/store.json.
+        store: Its prepared data.
         trials: Folder with its trials.
         metrics: Its numbers, results/metrics.json.
         figures: Folder with its figures, results/figures.
@@ -119,15 +129,17 @@ def record(
         The record.
 
     Raises:
-        DataError: The study has not run to its end, or has no such trial.
+        DataError: The study has not run to its end, what lies there is of another one, or it has no trial with the
+            weights that were measured on blocks.
     """
-    if not metrics.is_file():
-        raise DataError(f"{metrics} is missing: run dvc repro first")
-    on_blocks = {content["model"]: content for content in map(files.read_json, blocks)}
+    for needed in (metrics, figures):
+        if not needed.exists():
+            raise DataError(f"{needed} is missing: run dvc repro first")
+    found = [trial for trial in of_study.read(trials, params, store) if trial["state"] == DONE]
     numbers = files.read_json(metrics)
-    found = [trial for trial in read_trials(trials, params.train.models) if trial["state"] == DONE]
-    if strange := set(on_blocks) - {trial["name"] for trial in found}:
-        raise DataError(f"{params.study.name} has no trial {', '.join(sorted(strange))}, which was measured on blocks")
+    if set(numbers["trials"]) != {trial["name"] for trial in found}:
+        raise DataError(f"{metrics} is of other trials than those in {trials}: run dvc repro first")
+    on_blocks = _on_blocks(blocks, found)
     histories = read_histories(trials, found)
     kept = ("name", "model", "optimizer", "loss", "seed", "epochs_done", "precision", "seconds", "parameters")
     rows = [
@@ -142,8 +154,8 @@ def record(
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": gallery.command(params),
         "machine": environment.describe_machine(),
-        "versions": {name: environment.versions()[name] for name in ("torch", "degrain")},
-        "data_sha256": files.read_json(store)["sha256"],
+        "versions": {"torch": found[0]["torch"], "degrain": environment.versions()["degrain"]},
+        "data_sha256": store.sha256,
         "trials": rows,
         "identity": numbers["identity"],
         "baselines": numbers["baselines"],
@@ -160,6 +172,22 @@ def record(
     return folder / f"{params.study.name}.json"
 
 
+def _on_blocks(measured: Sequence[Path], trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What was measured on the validation blocks of SIDD, by the name of the trial whose weights it was measured of."""
+    names = {trial["sha256"][WEIGHTS]: trial["name"] for trial in trials}
+    found = {}
+    for path in measured:
+        if not path.is_file():
+            raise DataError(f"{path} is missing; to make it: degrain sidd-validation --json {path}")
+        content = files.read_json(path)
+        if not isinstance(content, dict) or not {"weights", "blocks", "denoised"} <= set(content):
+            raise DataError(f"{path} is not what degrain sidd-validation --json writes")
+        if content["weights"] not in names:
+            raise DataError(f"{path} is of weights that no trial of the study has")
+        found[names[content["weights"]]] = content
+    return found
+
+
 def claims(folder: Path) -> list[Claim]:
     """Read the claims.
 
@@ -173,7 +201,7 @@ def claims(folder: Path) -> list[Claim]:
     except FileNotFoundError:
         raise ParamsError(f"{folder / CLAIMS} is missing") from None
     except (ValidationError, yaml.YAMLError) as error:
-        raise ParamsError(f"{folder / CLAIMS}: {error}") from error
+        raise ParamsError(f"{folder / CLAIMS}: {' '.join(str(error).split())}") from error
 
 
 def page(folder: Path) -> str:
@@ -223,13 +251,14 @@ def _table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> list[str]:
 def _measured(claim: Claim, records: Mapping[str, dict[str, Any]]) -> list[str]:
     """A claim beside what was measured; empty if nothing was."""
     made = records.get(claim.study, {"trials": []})
-    trials = [trial for trial in made["trials"] if claim.made_by(trial)]
-    values = [value for trial in trials if (value := claim.measured(trial)) is not None]
-    if not values:
+    cell = [trial for trial in made["trials"] if claim.made_by(trial)]
+    measured = [(trial, value) for trial in cell if (value := claim.measured(trial)) is not None]
+    if not measured:
         return []
+    trials, values = [trial for trial, _ in measured], [value for _, value in measured]
     digits = 2 if claim.value == "blocks_psnr" else 4 if mean(values) >= LITTLE else 5
-    best, psnr = _best_classical(made)
-    ours = [trial["test_psnr"] for source in _same_data(claim.study, records) for trial in source]
+    best = ranking.best_baseline(made["baselines"])
+    ours = next(_same_data(claim.study, records), [])
     return [
         f"{claim.paper}: {claim.what}",
         _claimed(claim),
@@ -237,8 +266,8 @@ def _measured(claim: Claim, records: Mapping[str, dict[str, Any]]) -> list[str]:
         verdict(claim, mean(values)),
         _spread([trial["test_psnr"] for trial in trials], "{:.2f}"),
         f"{made['identity']['test_psnr']:.2f}",
-        f"{psnr:.2f} ({best})",
-        _spread(ours, "{:.2f}") if ours else "not run",
+        f"{made['baselines'][best]['test_psnr']:.2f} ({best})" if best else "-",
+        _spread([trial["test_psnr"] for trial in ours], "{:.2f}") if ours else "not run",
         f"`{claim.study}`, {len(trials)}, {mean(trial['seconds'] for trial in trials):.0f} s",
     ]
 
@@ -267,19 +296,13 @@ def _cells(made: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
     return sorted(cells, key=lambda trials: -mean(trial["val_psnr"] for trial in trials))
 
 
-def _best_classical(made: Mapping[str, Any]) -> tuple[str, float]:
-    """The name of the classical denoiser that is best on the validation patches, and its PSNR on the test patches."""
-    of_all = made["baselines"]
-    best = max(of_all, key=lambda name: float(of_all[name]["val_psnr"]))
-    return best, of_all[best]["test_psnr"]
-
-
 def _ranking(study: str, made: Mapping[str, Any], known: Sequence[Claim]) -> Iterator[str]:
     """The cells of a study of several, by validation PSNR, beside what a paper claims of each."""
     cells = _cells(made)
     if len(cells) == 1:
         return
-    of_cell = [next((claim for claim in known if claim.claimed and claim.made_by(trials[0])), None) for trials in cells]
+    losses = [claim for claim in known if claim.claimed and not claim.value.startswith("blocks")]
+    of_cell = [next((claim for claim in losses if claim.made_by(trials[0])), None) for trials in cells]
     claimed = sorted(claim.claimed for claim in of_cell if claim and claim.claimed)
     rows = []
     for place, (trials, claim) in enumerate(zip(cells, of_cell, strict=True), start=1):
@@ -298,8 +321,8 @@ def _by_camera(study: str, made: Mapping[str, Any]) -> Iterator[str]:
     cameras = made.get("cameras", {})
     if not cameras:
         return
-    best, _ = _best_classical(made)
-    rows = {"noisy input": ["identity"], best: [best]}
+    best = ranking.best_baseline(made["baselines"])
+    rows = {"noisy input": ["identity"]} | ({best: [best]} if best else {})
     for cell in _cells(made):
         first = cell[0]
         rows[f"{first['model']}: {first['optimizer']}, {first['loss']}"] = [trial["name"] for trial in cell]
@@ -324,6 +347,8 @@ def _sharpened(records: Mapping[str, dict[str, Any]]) -> Iterator[str]:
 
 def verdict(claim: Claim, measured: float) -> str:
     """Say whether a number comes out."""
+    if not math.isfinite(measured):
+        return "not finite"
     if claim.within is None:
         return "no claim"
     least, most = claim.within
@@ -333,14 +358,14 @@ def verdict(claim: Claim, measured: float) -> str:
 
 
 def _same_data(study: str, records: Mapping[str, dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """The U-Net's trials of a study, of the one beside it, and of others whose data have the same digest."""
-    data = records[study].get("data_sha256", "unknown")
-    for name, made in records.items():
-        if name in (study, f"{study}-unet") or made.get("data_sha256") == data:
-            yield [trial for trial in made["trials"] if trial["model"] == "unet"]
+    """The seeds of the U-Net's best cell in each study on the same data."""
+    data = records[study]["data_sha256"]
+    for made in records.values():
+        if made["data_sha256"] == data:
+            yield from (cell for cell in _cells(made) if cell[0]["model"] == "unet")
 
 
 def _spread(values: list[float], form: str) -> str:
-    if len(values) == 1:
-        return form.format(values[0])
+    if len(values) == 1 or not all(map(math.isfinite, values)):
+        return form.format(values[0] if len(values) == 1 else mean(values))
     return f"{form.format(mean(values))} ± {form.format(stdev(values))}"

@@ -34,7 +34,8 @@ def test_it_denoises_with_the_best_of_its_candidates(name: str, pair: tuple[np.n
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_without_noise_what_follows_the_noise_s_strength_changes_nothing(name: str, channels: int, dtype: type) -> None:
-    clean = np.stack([picture(i, 48, 48, channels) for i in range(2)]).astype(dtype)
+    levels = np.iinfo(dtype).max // 255
+    clean = np.stack([picture(i, 48, 48, channels) for i in range(2)]).astype(dtype) * dtype(levels)
     chosen = baselines.choose(name, clean, clean, 0.0)
     psnr = metrics.psnr(baselines.apply(name, clean, 0.0, chosen), clean)
     follows = name not in ("gaussian", "median")

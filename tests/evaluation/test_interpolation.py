@@ -49,3 +49,12 @@ def test_only_networks_with_a_code_for_the_whole_image_are_animated(tmp_path: Pa
         assert (animation.info["loop"], animation.size) == (0, (store.patch_size, store.patch_size))
     examples.write_animations(tmp_path / "none", store, denoisers, 0)
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("patches", "count", "chosen"), [(3, 3, [0, 1, 2]), (2, 2, [0, 1]), (10, 3, [5, 7, 9]), (10, 8, [*range(2, 10)])]
+)
+def test_no_patch_is_shown_twice(patches: int, count: int, chosen: list[int]) -> None:
+    levels = np.linspace(0, 255, 16).reshape(4, 4, 1)
+    clean = np.stack([levels * (patch + 1) / patches for patch in range(patches)])  # of growing contrast
+    assert examples._detailed(clean, count).tolist() == chosen

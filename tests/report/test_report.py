@@ -18,7 +18,7 @@ from PIL import Image
 
 from degrain.errors import DataError
 from degrain.params import Params
-from degrain.report import figures
+from degrain.report import figures, html
 from degrain.stages import report
 from tests.conftest import MIRROR, Project, picture
 from tests.datasets.test_catalog import composed, needs_mirror
@@ -153,11 +153,25 @@ def test_learning_curves_of_a_large_grid_have_one_panel_a_loss_and_one_key() -> 
     assert drawing == figures.learning_curves(histories, trials)
 
 
+@pytest.mark.parametrize(
+    ("noise", "words"),
+    [
+        ({"kind": "gaussian", "sigma": 1.0, "clip": True}, "gaussian, sigma 1.0"),
+        ({"kind": "coefficient", "factor": 1, "mean": 0, "clip": False}, "coefficient, factor 1, mean 0, clip False"),
+        ({"kind": "gaussian", "sigma": [5, 50], "seed": None}, "gaussian, sigma 5 to 50"),
+    ],
+)
+def test_the_noise_is_told_with_its_numbers(noise: dict[str, Any], words: str) -> None:
+    assert html._options(noise) == words
+
+
 def test_published_curves_lie_under_those_of_the_same_optimizer_and_loss() -> None:
     history = pd.DataFrame({"epoch": [1, 2], "train_loss": [2.0, 1.0], "val_loss": [2.0, 1.0], "val_psnr": [9.0, 10.0]})
     trials = {"adam-mse": {"optimizer": "adam", "loss": "mse"}}
     plain = figures.learning_curves({"adam-mse": history}, trials)
     published = {"adam mse": [3.0, 2.5], "sgd mse": [30.0, 20.0]}
+    titled = {"adam-mse": trials["adam-mse"] | {"optimizer": "Adam"}}
+    assert ">published<" in figures.learning_curves({"adam-mse": history}, titled, published=published)
     drawn = figures.learning_curves({"adam-mse": history}, trials, published=published)
     dotted = re.compile(r"stroke-dasharray: 1\.5")
     assert (len(dotted.findall(plain)), len(dotted.findall(drawn))) == (0, 1 + 1)  # and the key

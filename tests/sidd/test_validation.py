@@ -55,15 +55,17 @@ def test_scores_are_means_over_the_blocks(tmp_path: Path, blocks: np.ndarray, de
     assert abs(result.denoised.psnr - result.noisy.psnr) > 1
 
 
-def test_a_published_block_goes_through_the_network_whole(tmp_path: Path) -> None:
-    denoiser = Denoiser.load(package(tmp_path / "model", "unet", 3))
+@pytest.mark.parametrize(("model", "side"), [("unet", 256), ("machinecurve2019", 256), ("machinecurve2019-x2", 512)])
+def test_a_published_block_goes_through_the_network_whole(tmp_path: Path, model: str, side: int) -> None:
+    denoiser = Denoiser.load(package(tmp_path / "model", model, 3))
     seen = []
     denoiser.network.register_forward_pre_hook(lambda _, images: seen.append(tuple(images[0].shape)))
     clean = np.random.default_rng(1).integers(0, 256, (1, 2, 256, 256, 3), dtype=np.uint8)
     with validation.pairs(written(tmp_path / "blocks", with_noise(clean), clean)) as (noisy_blocks, clean_blocks):
         result = validation.score(denoiser, noisy_blocks, clean_blocks)
-    assert seen == [(1, 3, 256, 256)] * 2
-    assert result.denoised == result.noisy  # an untrained U-Net returns its input
+    assert seen == [(1, 3, side, side)] * 2
+    if model == "unet":  # which returns its input when it is untrained
+        assert result.denoised == result.noisy
 
 
 @pytest.mark.parametrize(
@@ -84,8 +86,21 @@ def test_files_that_do_not_belong_together_are_refused(
         validation.score(denoiser, noisy_blocks, clean_blocks)
 
 
+def test_blocks_smaller_than_the_window_of_ssim_are_refused(
+    tmp_path: Path, blocks: np.ndarray, denoiser: Denoiser
+) -> None:
+    few = blocks[..., :8, :8, :]
+    folder = written(tmp_path / "blocks", few, few)
+    with (
+        pytest.raises(DataError, match=r"holds blocks \(8, 8, 3\), too small for SSIM's 11x11 window"),
+        validation.pairs(folder) as (noisy_blocks, clean_blocks),
+    ):
+        validation.score(denoiser, noisy_blocks, clean_blocks)
+
+
 def test_the_command_prints_and_writes_the_numbers(tmp_path: Path, blocks: np.ndarray) -> None:
-    package(tmp_path / "model", "unet", 3)
+    trial = package(tmp_path / "model", "unet", 3) / "trial.json"
+    trial.write_text(json.dumps(json.loads(trial.read_text()) | {"sha256": {"weights.safetensors": "abc"}}))
     noisy = with_noise(blocks)
     written(tmp_path / "blocks", noisy, blocks)
     done = degrain(tmp_path, "sidd-validation", "blocks", "--model", "model", "--json", "out/numbers.json")
@@ -99,7 +114,7 @@ def test_the_command_prints_and_writes_the_numbers(tmp_path: Path, blocks: np.nd
         ["noisy", "input", f"{psnr:.2f}", f"{ssim:.4f}"],
     ]
     numbers = json.loads((tmp_path / "out" / "numbers.json").read_text())
-    assert (numbers["model"], numbers["blocks"]) == ("unet", 6)
+    assert (numbers["model"], numbers["weights"], numbers["blocks"]) == ("unet", "abc", 6)
     assert (numbers["noisy"]["psnr"], numbers["noisy"]["ssim"]) == pytest.approx((psnr, ssim), abs=1e-5)
     assert numbers["denoised"] == numbers["noisy"]
 

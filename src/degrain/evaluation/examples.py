@@ -67,9 +67,14 @@ def write_animations(folder: Path, store: PatchStore, denoisers: Mapping[str, De
 
 
 def _detailed(clean: np.ndarray, count: int) -> np.ndarray:
-    """Choose patches from the more detailed half, evenly spaced by contrast, since flat ones show nothing."""
+    """Choose patches from the more detailed half, evenly spaced by contrast, since flat ones show nothing.
+
+    Where that half has too few, the next ones are taken.
+    """
     by_contrast = np.argsort([patch.std() for patch in clean], kind="stable")
-    chosen: np.ndarray = by_contrast[np.linspace(len(clean) // 2, len(clean) - 1, min(count, len(clean))).astype(int)]
+    count = min(count, len(clean))
+    first = min(len(clean) // 2, len(clean) - count)
+    chosen: np.ndarray = by_contrast[np.linspace(first, len(clean) - 1, count).astype(int)]
     return chosen
 
 

@@ -17,6 +17,8 @@ from degrain import environment
 
 # PSNR of a perfect image, in dB: a mean over images, some of them perfect, must stay finite.
 BEST = 100.0
+# Side of SSIM's window, in pixels; no image may be smaller.
+SSIM_SIDE = 11
 
 
 def to_depth(images: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:

@@ -91,6 +91,11 @@ def best_of_models(ranked: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(first.values())
 
 
+def best_baseline(scores: Mapping[str, Mapping[str, float]]) -> str | None:
+    """Return the name of the classical denoiser that is best on the validation patches; None if there is none."""
+    return max(scores, key=lambda name: scores[name]["val_psnr"], default=None)
+
+
 def headline(scores: Mapping[str, Any]) -> str:
     """Return the score that stands for a method: the PSNR of whole test images, or of test patches without them."""
     return "photograph_psnr" if "photograph_psnr" in scores else "test_psnr"

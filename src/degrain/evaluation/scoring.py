@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from degrain.inference.denoiser import Denoiser
 
 # Parameters of the classical denoisers are chosen on so many validation patches at most, evenly spaced.
 TUNING_PATCHES = 512
+# Patches are scored so many numbers at a time: what they become on the way takes about ten times their memory.
+PART = 20_000_000
 
 COLUMNS = ["method", "kind", "split", "item", "image", "psnr", "ssim"]
 
@@ -49,10 +51,15 @@ def identity() -> Method:
     return Method("identity", "identity", clip, clip, {})
 
 
-def baseline(name: str, val: Split) -> Method:
-    """Return a classical denoiser with its parameters chosen on the validation split."""
+def baseline(name: str, val: Split, sigma: float) -> Method:
+    """Return a classical denoiser with its parameters chosen on the validation split.
+
+    Args:
+        name: Of `degrain.evaluation.baselines`.
+        val: The validation split.
+        sigma: Its `noise_level`.
+    """
     noisy, clean = held_out(val)
-    sigma = noise_level(val)
     few = np.linspace(0, len(clean) - 1, min(len(clean), TUNING_PATCHES)).astype(int)
     chosen = baselines.choose(name, noisy[few], clean[few], sigma)
     return Method(
@@ -101,18 +108,11 @@ def score(method: Method, store: PatchStore, photographs: Sequence[Photograph]) 
     frames = []
     for split in ("val", "test"):
         side = store.split(split)
-        noisy, clean = held_out(side)
-        outputs = method.patches(noisy)
-        frames.append(
-            _frame(
-                method,
-                split,
-                "patch",
-                side.index["image"].tolist(),
-                metrics.psnr(outputs, clean),
-                metrics.ssim(outputs, clean) if split == "test" else np.full(len(side), np.nan),
-            )
-        )
+        images = side.index["image"]
+        for part, noisy, clean in _parts(side):
+            outputs = method.patches(noisy)
+            ssim = metrics.ssim(outputs, clean) if split == "test" else np.full(len(clean), np.nan)
+            frames.append(_frame(method, split, "patch", images[part].tolist(), metrics.psnr(outputs, clean), ssim))
     for image in photographs:
         output, clean = method.photograph(image.noisy)[None], np.asarray(image.clean)[None]
         frames.append(
@@ -126,6 +126,15 @@ def score(method: Method, store: PatchStore, photographs: Sequence[Photograph]) 
             )
         )
     return pd.concat(frames, ignore_index=True)
+
+
+def _parts(side: Split) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Yield a held-out split in parts that memory can hold several times over: which patches, noisy, clean."""
+    noisy, clean = held_out(side)
+    step = max(1, PART // np.prod(clean.shape[1:], dtype=int))
+    for start in range(0, len(clean), step):
+        part = slice(start, start + step)
+        yield part, noisy[part], clean[part]
 
 
 def _frame(
@@ -158,5 +167,9 @@ def held_out(side: Split) -> tuple[np.ndarray, np.ndarray]:
 
 def noise_level(side: Split) -> float:
     """Return the standard deviation of noisy minus clean over a held-out split, in 8-bit levels."""
-    noisy, clean = held_out(side)
-    return float(np.std(to_levels(noisy) - to_levels(clean)))
+    sums = np.zeros(3)
+    for _, noisy, clean in _parts(side):
+        difference = to_levels(noisy) - to_levels(clean)
+        sums += difference.size, difference.sum(dtype=np.float64), np.square(difference).sum(dtype=np.float64)
+    count, total, squares = sums
+    return float(np.sqrt(max(0.0, squares / count - (total / count) ** 2)))

@@ -101,9 +101,9 @@ class Denoiser:
 
     def _tiled(self, noisy: np.ndarray, tile: int, overlap: int) -> np.ndarray:
         spec = catalog.spec(self.model)
-        multiple = max(spec.multiple, spec.smallest)
-        tile = self.patch_size if spec.fixed_size else max(multiple, tile // multiple * multiple)
-        return tiling.denoise(self.outputs, noisy, tile, min(overlap, tile // 2), multiple, spec.fixed_size)
+        multiple, least = spec.multiple, -(-spec.smallest // spec.multiple) * spec.multiple
+        tile = self.patch_size if spec.fixed_size else max(multiple, least, tile // multiple * multiple)
+        return tiling.denoise(self.outputs, noisy, tile, min(overlap, tile // 2), multiple, least, spec.fixed_size)
 
     @torch.inference_mode()
     def outputs(self, images: np.ndarray) -> np.ndarray:

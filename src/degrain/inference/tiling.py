@@ -13,6 +13,7 @@ def denoise(
     tile: int,
     overlap: int,
     multiple: int = 1,
+    least: int = 1,
     fixed: bool = False,
 ) -> np.ndarray:
     """Run a network over an image in overlapping tiles and blend them linearly.
@@ -20,16 +21,17 @@ def denoise(
     Args:
         forward: From float32 (N, h, w, C) to the same shape.
         image: float32 (H, W, C), any size.
-        tile: Side of the tiles, in pixels, a multiple of `multiple`.
+        tile: Side of the tiles, in pixels, a multiple of `multiple`, at least `least`.
         overlap: Least overlap of neighbouring tiles, in pixels, at most half of tile.
         multiple: Height and width that the network takes must be multiples of this.
+        least: They must be at least this, a multiple of `multiple`, too.
         fixed: Whether it takes tiles of exactly the size `tile`; otherwise small images go in one smaller tile.
 
     Returns:
         float32 (H, W, C). Beyond its border the image is continued by its mirror image.
     """
     height, width = image.shape[:2]
-    tall, wide = (tile if fixed else min(tile, -(-side // multiple) * multiple) for side in (height, width))
+    tall, wide = (tile if fixed else min(tile, max(least, -(-side // multiple) * multiple)) for side in (height, width))
     padding = ((0, max(0, tall - height)), (0, max(0, wide - width)), (0, 0))
     padded = np.pad(image, padding, mode="symmetric")
     total = np.zeros_like(padded)

@@ -18,9 +18,7 @@ Side = Annotated[int, Field(ge=8)]
 class ResizeParams(Section):
     """A resize of every image before it is cut."""
 
-    size: tuple[Side, Side] = Field(
-        description="Width and height, in pixels; the aspect ratio is not kept."
-    )
+    size: tuple[Side, Side] = Field(description="Width and height, in pixels; the aspect ratio is not kept.")
     method: Literal["area", "nearest", "linear", "cubic", "lanczos"] = Field(
         "area", description="OpenCV's interpolation; only `area` averages what it drops."
     )

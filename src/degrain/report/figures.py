@@ -64,7 +64,7 @@ def learning_curves(
             panel.plot(history["epoch"], history["val_loss"], color=color)
             panels[len(losses)].plot(history["epoch"], history["val_psnr"], color=color)
         pairs = dict.fromkeys((trial["optimizer"], trial["loss"]) for trial in trials.values())
-        theirs = {pair: published[" ".join(pair)] for pair in pairs if " ".join(pair) in published}
+        theirs = {pair: published[name] for pair in pairs if (name := " ".join(pair).lower()) in published}
         for (optimizer, loss), curve in theirs.items():
             epochs, color = np.arange(1, len(curve) + 1), colors[optimizer]
             panels[losses.index(loss)].plot(epochs, curve, ":", color=color, zorder=1)  # below ours

@@ -105,10 +105,8 @@ def _cameras(ranked: dict[str, Any], titles: dict[str, str]) -> list[dict[str, A
 
 
 def _best_baseline(ranked: dict[str, Any]) -> dict[str, Any] | None:
-    if not ranked["baselines"]:
-        return None
-    name, values = max(ranked["baselines"].items(), key=lambda item: float(item[1][ranking.headline(item[1])]))
-    return {"title": baselines.BASELINES[name].title, **values}
+    name = ranking.best_baseline(ranked["baselines"])
+    return {"title": baselines.BASELINES[name].title, **ranked["baselines"][name]} if name else None
 
 
 def _model(material: Material, name: str, drawn: Mapping[str, bytes]) -> dict[str, Any]:
@@ -165,7 +163,7 @@ def _images(material: Material) -> list[dict[str, Any]]:
 
 def _options(described: dict[str, Any]) -> str:
     """A mapping with a kind as words: `gaussian, sigma 25`."""
-    rest = {key: value for key, value in described.items() if key != "kind" and value not in (None, True)}
+    rest = {key: value for key, value in described.items() if key != "kind" and value is not None and value is not True}
     return ", ".join([described["kind"], *(f"{key} {_words(value)}" for key, value in rest.items())])
 
 

@@ -13,6 +13,7 @@ from degrain import console, files
 from degrain.options import DeviceOption, ModelOption, ParamsOption, denoiser
 from degrain.params import DEFAULT_PATH
 from degrain.stages import RAW
+from degrain.trials.records import WEIGHTS
 
 if TYPE_CHECKING:
     from degrain.inference.denoiser import Denoiser
@@ -87,7 +88,8 @@ def validation(
             result = measured.score(network, noisy, clean, advance)
     _print(_name(network), result)
     if numbers:
-        files.write_json(numbers, {"model": _name(network), **asdict(result)})
+        weights = network.trial.get("sha256", {}).get(WEIGHTS, "")
+        files.write_json(numbers, {"model": _name(network), "weights": weights, **asdict(result)})
 
 
 def _name(network: Denoiser) -> str:

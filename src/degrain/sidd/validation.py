@@ -84,6 +84,8 @@ def score(
     for noisy, clean in zip(noisy_blocks, clean_blocks, strict=True):
         if noisy.shape != clean.shape:
             raise DataError(f"{noisy_blocks.source} holds blocks {noisy.shape}, {clean_blocks.source} {clean.shape}")
+        if min(noisy.shape[:2]) < metrics.SSIM_SIDE:
+            raise DataError(f"{noisy_blocks.source} holds blocks {noisy.shape}, too small for SSIM's 11x11 window")
         both, twice = np.stack([noisy, denoised(denoiser, noisy)]), np.stack([clean, clean])
         rows.append((metrics.psnr(both, twice), metrics.ssim(both, twice)))
         progress()

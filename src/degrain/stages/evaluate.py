@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from degrain import console, environment, files
+from degrain.datasets import manifest
 from degrain.evaluation import examples, ranking, scoring
 from degrain.images.store import PatchStore
 from degrain.inference.denoiser import Denoiser
@@ -26,33 +27,37 @@ log = logging.getLogger(__name__)
 def run(params: Params) -> None:
     """Measure everything on the same data and rank the grid."""
     store = PatchStore.open(PREPARED)
+    known = manifest.read(MANIFEST)
     device = environment.prepare_torch(params.train.device, environment.threads())
-    trials = read_trials(TRIALS, params.train.models)
+    trials = read_trials(TRIALS, params.train.models, store.sha256)
     done = [trial for trial in trials if trial["state"] == DONE]
     photographs = store.photographs()
+    sigma = scoring.noise_level(store.split("val"))
 
     makers: list[Callable[[], scoring.Method]] = [
         scoring.identity,
-        *(partial(scoring.baseline, name, store.split("val")) for name in params.evaluate.baselines),
-        *(partial(_method, trial, params, device) for trial in done),
+        *(partial(scoring.baseline, name, store.split("val"), sigma) for name in params.evaluate.baselines),
+        *(partial(_loaded, trial, params, device) for trial in done),
     ]
-    methods, scores = {}, []
+    settings, scores = {}, []
     with console.progress("evaluate", len(makers)) as advance:
         for make in makers:
             method = make()
-            methods[method.name] = method
+            settings[method.name] = method.settings
             scores.append(scoring.score(method, store, photographs))
             advance()
     ranked = ranking.rank(
         done, pd.concat(scores, ignore_index=True), params.evaluate.bootstrap, params.evaluate.confidence
     )
     champion = ranked[0]["best_trial"]
-    shown = {cell["best_trial"]: methods[cell["best_trial"]] for cell in ranking.best_of_models(ranked)}
+    best_trials = [cell["best_trial"] for cell in ranking.best_of_models(ranked)]
+    denoisers = {trial["name"]: _denoiser(trial, device) for trial in done if trial["name"] in best_trials}
+    shown = {name: _method(name, denoisers[name], params) for name in best_trials}
     sharp = {name: scoring.sharpened(method) for name, method in shown.items()} if params.evaluate.sharpen else {}
     scores += [scoring.score(method, store, photographs) for method in sharp.values()]
     table = pd.concat(scores, ignore_index=True)
     summary = ranking.summarize(table)
-    cameras = ranking.by_camera(table, pd.read_parquet(MANIFEST))
+    cameras = ranking.by_camera(table, known)
 
     with files.new_folder(EVALUATED) as folder:
         table.to_parquet(folder / "scores.parquet", index=False)
@@ -63,7 +68,7 @@ def run(params: Params) -> None:
                 "cells": ranked,
                 "identity": summary["identity"],
                 "baselines": {
-                    name: {"settings": methods[name].settings, **summary[name]} for name in params.evaluate.baselines
+                    name: {"settings": settings[name], **summary[name]} for name in params.evaluate.baselines
                 },
                 "sharpened": {name: summary[method.name] for name, method in sharp.items()},
                 "cameras": cameras,
@@ -74,13 +79,12 @@ def run(params: Params) -> None:
             },
         )
         pictured = shown | {method.name: method for method in sharp.values()}
-        examples.write(folder / "examples", store, pictured, methods[champion], params.report.strips)
-        denoisers = {name: _denoiser(trial, device) for trial in done if (name := trial["name"]) in shown}
+        examples.write(folder / "examples", store, pictured, shown[champion], params.report.strips)
         examples.write_animations(folder / "examples" / "animations", store, denoisers, params.report.frames)
     files.write_json(METRICS, _metrics(ranked, summary, params.evaluate.baselines, sharp, cameras))
     _write_plots(trials, ranked, summary, params)
     score = ranking.headline(summary[champion])
-    best = max(params.evaluate.baselines, key=lambda name: summary[name][score], default="identity")
+    best = ranking.best_baseline({name: summary[name] for name in params.evaluate.baselines}) or "identity"
     log.info(
         "best: %s, %.2f dB on the %s; best classical: %s, %.2f dB; noisy: %.2f dB",
         champion,
@@ -92,8 +96,12 @@ def run(params: Params) -> None:
     )
 
 
-def _method(trial: dict[str, Any], params: Params, device: torch.device) -> scoring.Method:
-    return scoring.model(trial["name"], _denoiser(trial, device), params.evaluate.tile, params.evaluate.overlap)
+def _loaded(trial: dict[str, Any], params: Params, device: torch.device) -> scoring.Method:
+    return _method(trial["name"], _denoiser(trial, device), params)
+
+
+def _method(name: str, denoiser: Denoiser, params: Params) -> scoring.Method:
+    return scoring.model(name, denoiser, params.evaluate.tile, params.evaluate.overlap)
 
 
 def _denoiser(trial: dict[str, Any], device: torch.device) -> Denoiser:

@@ -20,11 +20,16 @@ CHECKPOINT = "checkpoint.json"
 DONE, DIVERGED, FAILED = "done", "diverged", "failed"
 
 
-def read_trials(folder: Path, models: list[str]) -> list[dict[str, Any]]:
+def read_trials(folder: Path, models: list[str], data: str | None = None) -> list[dict[str, Any]]:
     """Read the trial.json of every trial of the study, in the order of the study's models.
 
+    Args:
+        folder: With a folder for each model, and in it one for each trial.
+        models: The study's.
+        data: Digest of the data that they must have been trained on.
+
     Raises:
-        DataError: A model has no trials here.
+        DataError: A model has no trials here, or one was trained on other data.
     """
     trials = []
     for model in models:
@@ -32,6 +37,8 @@ def read_trials(folder: Path, models: list[str]) -> list[dict[str, Any]]:
         if not found:
             raise DataError(f"{folder / model} holds no trials; run: dvc repro train@{model}")
         trials += [files.read_json(path) for path in found]
+    if data and (other := [trial["name"] for trial in trials if trial["data_sha256"] != data]):
+        raise DataError(f"{other[0]} in {folder} was trained on other data than what is prepared; run: dvc repro")
     return trials
 
 

@@ -1,0 +1,74 @@
+"""The trials that lie on the disk must be those that the study asks for, on its data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from degrain.errors import DataError
+from degrain.images.store import PatchStore
+from degrain.params import Params
+from degrain.training.trial import expand
+from degrain.trials import of_study
+from degrain.trials.records import read_trials
+
+ADAM = [{"name": "adam", "betas": [0.8, 0.9]}]
+
+
+def lay_out(folder: Path, params: Params, store: PatchStore, **change: Any) -> Path:
+    """The trial.json of every trial of a study."""
+    for model in params.train.models:
+        for trial in expand(params.train, model):
+            path = folder / model / trial.name / "trial.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(trial.describe(store) | {"state": "done"} | change))
+    return folder
+
+
+def test_the_study_s_own_trials_are_read(tmp_path: Path, store: PatchStore, make_params: Callable[..., Params]) -> None:
+    params = make_params(train={"models": ["unet", "bernier2021"], "optimizers": ADAM, "losses": ["mse", "mae"]})
+    found = of_study.read(lay_out(tmp_path / "trials", params, store), params, store)
+    assert [trial["name"] for trial in found] == [
+        "unet-adam-mae",
+        "unet-adam-mse",
+        "bernier2021-adam-mae",
+        "bernier2021-adam-mse",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"data_sha256": "0" * 64}, "unet-adam-mse in .* was trained with another data_sha256 than"),
+        ({"epochs": 7, "batch_size": 3}, "another batch_size and epochs than"),
+        ({"optimizer_settings": {"name": "adam", "lr": 1.0}}, "another optimizer_settings than"),
+        ({"name": "unet-sgd-mse"}, "unet-sgd-mse in .* is no trial of"),
+    ],
+)
+def test_others_are_refused(
+    tmp_path: Path, store: PatchStore, make_params: Callable[..., Params], change: dict[str, Any], words: str
+) -> None:
+    params = make_params(train={"models": ["unet"], "optimizers": ADAM, "losses": ["mse"]})
+    with pytest.raises(DataError, match=words):
+        of_study.read(lay_out(tmp_path / "trials", params, store, **change), params, store)
+
+
+def test_a_missing_one_is_missed(tmp_path: Path, store: PatchStore, make_params: Callable[..., Params]) -> None:
+    few = make_params(train={"models": ["unet"], "optimizers": ADAM, "losses": ["mse"]})
+    more = make_params(train={"models": ["unet"], "optimizers": ADAM, "losses": ["mse", "mae"]})
+    with pytest.raises(DataError, match=r"trials lacks unet-adam-mae; run: dvc repro"):
+        of_study.read(lay_out(tmp_path / "trials", few, store), more, store)
+
+
+def test_trials_of_other_data_are_not_evaluated(
+    tmp_path: Path, store: PatchStore, make_params: Callable[..., Params]
+) -> None:
+    params = make_params(train={"models": ["unet"], "optimizers": ADAM, "losses": ["mse"]})
+    folder = lay_out(tmp_path / "trials", params, store)
+    assert len(read_trials(folder, ["unet"], store.sha256)) == 1
+    with pytest.raises(DataError, match=r"unet-adam-mse in .* was trained on other data than what is prepared"):
+        read_trials(folder, ["unet"], "0" * 64)
