@@ -41,7 +41,7 @@ def machinecurve2019(channels: int, size: int) -> keras.Model:
         size,
         *(layers.Conv2D(filters, 3, kernel_initializer="he_uniform", **kept) for filters in (64, 32)),
         *(layers.Conv2DTranspose(filters, 3, kernel_initializer="he_uniform", **kept) for filters in (32, 64)),
-        _convolution(channels, "sigmoid"),
+        _convolution(channels, "sigmoid", kernel_constraint=kept["kernel_constraint"]),
     )
 
 
