@@ -366,6 +366,6 @@ def _same_data(study: str, records: Mapping[str, dict[str, Any]]) -> Iterator[li
 
 
 def _spread(values: list[float], form: str) -> str:
-    if len(values) == 1 or not all(map(math.isfinite, values)):
-        return form.format(values[0] if len(values) == 1 else mean(values))
-    return f"{form.format(mean(values))} ± {form.format(stdev(values))}"
+    center = form.format(mean(values))
+    several = len(values) > 1 and all(map(math.isfinite, values))
+    return f"{center} ± {form.format(stdev(values))}" if several else center

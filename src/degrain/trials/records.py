@@ -37,7 +37,7 @@ def read_trials(folder: Path, models: list[str], data: str | None = None) -> lis
         if not found:
             raise DataError(f"{folder / model} holds no trials; run: dvc repro train@{model}")
         trials += [files.read_json(path) for path in found]
-    if data and (other := [trial["name"] for trial in trials if trial["data_sha256"] != data]):
+    if data and (other := [trial["name"] for trial in trials if trial.get("data_sha256") != data]):
         raise DataError(f"{other[0]} in {folder} was trained on other data than what is prepared; run: dvc repro")
     return trials
 
