@@ -283,19 +283,21 @@ def reproductions(
 
     - `degrain reproductions --record --write`: after `dvc exp run -S study=venkataraman2022`
     """
-    from degrain import reproductions as made
     from degrain.images.store import PatchStore
+    from degrain.reproductions import page, recording
     from degrain.stages import FIGURES, METRICS, PREPARED, TRIALS
 
     if blocks and not record:
         raise ParamsError("--blocks is only for --record")
     if record:
         of_study = load_params(params)
-        log.info("%s", made.record(of_study, PatchStore.open(PREPARED), TRIALS, METRICS, FIGURES, folder, blocks or ()))
+        log.info(
+            "%s", recording.record(of_study, PatchStore.open(PREPARED), TRIALS, METRICS, FIGURES, folder, blocks or ())
+        )
     if write:
-        log.info("%s", made.write(folder))
+        log.info("%s", page.write(folder))
     else:
-        typer.echo(made.page(folder))
+        typer.echo(page.tables(folder))
 
 
 @app.command("params")

@@ -1,35 +1,24 @@
-"""What papers claim against what their studies measure here.
-
-docs/reproductions/claims.yaml holds the claims, docs/reproductions/<study>.json what the last recorded run of a study
-measured, docs/reproductions/figures/<study>/ its figures; the page is made of all three.
-"""
+"""The page of claims and measurements, as Markdown."""
 
 from __future__ import annotations
 
-import datetime
 import math
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from degrain import environment, files
-from degrain.errors import DataError, ParamsError
+from degrain import files
+from degrain.errors import DataError
 from degrain.evaluation import ranking
-from degrain.images.store import PatchStore
-from degrain.params import Params, gallery
-from degrain.params.base import Section
-from degrain.trials import of_study
-from degrain.trials.records import DONE, WEIGHTS, read_histories
+from degrain.reproductions import FIGURES, claims
+from degrain.reproductions.claims import Claim
 
-CLAIMS = "claims.yaml"
-FIGURES = "figures"
-# Figures that are kept with a record, by the end of their names: none that shows images of a data set.
-KEPT_FIGURES = ("learning_curves.svg", "heat_map.svg")
+# On the page, all below this line is generated.
+TABLES = "## Claimed and measured"
+# Losses below this are shown with a digit more.
+LITTLE = 0.1
 HEAD = (
     "paper and network",
     "claimed",
@@ -42,12 +31,8 @@ HEAD = (
     "study, seeds, time for each",
 )
 MISSING_HEAD = ("paper and network", "claimed", "needs", "study")
-# On the page, all below this line is generated.
-TABLES = "## Claimed and measured"
 RUN_HEAD = ("study", "date", "command", "machine")
 SHARPENED_HEAD = ("study", "trial", "PSNR test", "PSNR sharpened", "SSIM test", "SSIM sharpened")
-# Losses below this are shown with a digit more.
-LITTLE = 0.1
 RANKING_HEAD = (
     "place",
     "network",
@@ -60,154 +45,10 @@ RANKING_HEAD = (
 )
 
 
-class Claim(Section):
-    """One number of a paper.
-
-    Attributes:
-        paper, what: For the table.
-        study: Of conf/study.
-        model, optimizer, loss: The cell that claims it; the optimizer may be left out where the study has one.
-        value: The validation loss after an epoch, the least up to it, or PSNR or SSIM on the validation blocks of SIDD,
-            which `degrain sidd-validation` measures.
-        epoch: Which one, from 1.
-        claimed: The paper's number; None where it gives none.
-        within: What counts as the same: least and most.
-        needs: What a run needs that was not at hand, for a cell that has no record.
-        about: What else one must know, in a sentence.
-    """
-
-    paper: str
-    what: str
-    study: str
-    model: str
-    optimizer: str | None = None
-    loss: str
-    value: Literal["val_loss", "best_val_loss", "blocks_psnr", "blocks_ssim"]
-    epoch: int
-    claimed: float | None = None
-    within: tuple[float, float] | None = None
-    needs: str = ""
-    about: str = ""
-
-    def made_by(self, trial: Mapping[str, Any]) -> bool:
-        """Tell whether a trial is of the cell that claims this."""
-        same = (trial["model"], trial["loss"]) == (self.model, self.loss)
-        return same and self.optimizer in (None, trial["optimizer"])
-
-    def measured(self, trial: Mapping[str, Any]) -> float | None:
-        """Return what a trial of the cell has for it, None if it did not get so far or was not measured."""
-        if self.value.startswith("blocks"):
-            blocks = trial.get("blocks")
-            return float(blocks["denoised"][self.value.removeprefix("blocks_")]) if blocks else None
-        losses: list[float] = trial["val_loss"][: self.epoch]
-        if len(losses) < self.epoch:
-            return None
-        return losses[-1] if self.value == "val_loss" else min(losses)
-
-
-def record(
-    params: Params,
-    store: PatchStore,
-    trials: Path,
-    metrics: Path,
-    figures: Path,
-    folder: Path,
-    blocks: Sequence[Path] = (),
-) -> Path:
-    """Write down what the last run of a study measured, and keep its figures.
-
-    Args:
-        params: The study.
-        store: Its prepared data.
-        trials: Folder with its trials.
-        metrics: Its numbers, results/metrics.json.
-        figures: Folder with its figures, results/figures.
-        folder: Where records lie.
-        blocks: What `degrain sidd-validation --json` has written of some of its trials.
-
-    Returns:
-        The record.
-
-    Raises:
-        DataError: The study has not run to its end, what lies there is of another one, or it has no trial with the
-            weights that were measured on blocks.
-    """
-    for needed in (metrics, figures):
-        if not needed.exists():
-            raise DataError(f"{needed} is missing: run dvc repro first")
-    found = [trial for trial in of_study.read(trials, params, store) if trial["state"] == DONE]
-    numbers = files.read_json(metrics)
-    if set(numbers["trials"]) != {trial["name"] for trial in found}:
-        raise DataError(f"{metrics} is of other trials than those in {trials}: run dvc repro first")
-    on_blocks = _on_blocks(blocks, found)
-    histories = read_histories(trials, found)
-    kept = ("name", "model", "optimizer", "loss", "seed", "epochs_done", "precision", "seconds", "parameters")
-    rows = [
-        {name: trial[name] for name in kept}
-        | {"val_loss": [round(loss, 7) for loss in histories[trial["name"]]["val_loss"]]}
-        | numbers["trials"][trial["name"]]
-        | ({"blocks": on_blocks[trial["name"]]} if trial["name"] in on_blocks else {})
-        for trial in found
-    ]
-    content = {
-        "study": params.study.name,
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "command": gallery.command(params),
-        "machine": environment.describe_machine(),
-        "versions": {"torch": found[0]["torch"], "degrain": environment.versions()["degrain"]},
-        "data_sha256": store.sha256,
-        "trials": rows,
-        "identity": numbers["identity"],
-        "baselines": numbers["baselines"],
-        "cameras": numbers.get("cameras", {}),
-        "sharpened": {
-            trial: [numbers["trials"][trial], sharp] for trial, sharp in numbers.get("sharpened", {}).items()
-        },
-    }
-    with files.new_folder(folder / FIGURES / params.study.name) as kept_figures:
-        for path in sorted(figures.iterdir()):
-            if path.name.endswith(KEPT_FIGURES):
-                shutil.copyfile(path, kept_figures / path.name)
-    files.write_json(folder / f"{params.study.name}.json", content)
-    return folder / f"{params.study.name}.json"
-
-
-def _on_blocks(measured: Sequence[Path], trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What was measured on the validation blocks of SIDD, by the name of the trial whose weights it was measured of."""
-    names = {trial["sha256"][WEIGHTS]: trial["name"] for trial in trials}
-    found = {}
-    for path in measured:
-        if not path.is_file():
-            raise DataError(f"{path} is missing; to make it: degrain sidd-validation --json {path}")
-        content = files.read_json(path)
-        if not isinstance(content, dict) or not {"weights", "blocks", "denoised"} <= set(content):
-            raise DataError(f"{path} is not what degrain sidd-validation --json writes")
-        if content["weights"] not in names:
-            raise DataError(f"{path} is of weights that no trial of the study has")
-        found[names[content["weights"]]] = content
-    return found
-
-
-def claims(folder: Path) -> list[Claim]:
-    """Read the claims.
-
-    Raises:
-        ParamsError: The file is missing, or an entry of it is wrong.
-    """
-    import yaml
-
-    try:
-        return TypeAdapter(list[Claim]).validate_python(yaml.safe_load((folder / CLAIMS).read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise ParamsError(f"{folder / CLAIMS} is missing") from None
-    except (ValidationError, yaml.YAMLError) as error:
-        raise ParamsError(f"{folder / CLAIMS}: {' '.join(str(error).split())}") from error
-
-
-def page(folder: Path) -> str:
+def tables(folder: Path) -> str:
     """Return the tables and figures as Markdown: claimed against measured, what was not run, rankings, runs."""
     records = {path.stem: files.read_json(path) for path in sorted(folder.glob("*.json"))}
-    known = claims(folder)
+    known = claims.read(folder)
     rows = [_measured(claim, records) for claim in known]
     lines = _table(HEAD, filter(None, rows))
     lines += ["", *(f"- {claim.paper}, {claim.what}: {claim.about}" for claim in known if claim.about)]
@@ -240,7 +81,7 @@ def write(folder: Path) -> Path:
     if not heading:
         raise DataError(f"{target} has no heading {TABLES!r}, below which the tables stand")
     with files.new_file(target) as partial:
-        partial.write_text(f"{head}{heading}\n{page(folder)}\n", encoding="utf-8")
+        partial.write_text(f"{head}{heading}\n{tables(folder)}\n", encoding="utf-8")
     return target
 
 
@@ -263,7 +104,7 @@ def _measured(claim: Claim, records: Mapping[str, dict[str, Any]]) -> list[str]:
         f"{claim.paper}: {claim.what}",
         _claimed(claim),
         _spread(values, f"{{:.{digits}f}}"),
-        verdict(claim, mean(values)),
+        claims.verdict(claim, mean(values)),
         _spread([trial["test_psnr"] for trial in trials], "{:.2f}"),
         f"{made['identity']['test_psnr']:.2f}",
         f"{made['baselines'][best]['test_psnr']:.2f} ({best})" if best else "-",
@@ -343,18 +184,6 @@ def _sharpened(records: Mapping[str, dict[str, Any]]) -> Iterator[str]:
     ]
     if rows:
         yield from ("", "## Sharpened afterwards", "", *_table(SHARPENED_HEAD, rows))
-
-
-def verdict(claim: Claim, measured: float) -> str:
-    """Say whether a number comes out."""
-    if not math.isfinite(measured):
-        return "not finite"
-    if claim.within is None:
-        return "no claim"
-    least, most = claim.within
-    if least <= measured <= most:
-        return "comes out"
-    return "lower" if measured < least else "higher"
 
 
 def _same_data(study: str, records: Mapping[str, dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

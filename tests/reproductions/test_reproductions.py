@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from degrain import reproductions
 from degrain.errors import DataError, ParamsError
 from degrain.images.store import PatchStore
 from degrain.params import Params
+from degrain.reproductions.claims import Claim, read
+from degrain.reproductions.page import TABLES, tables, write
+from degrain.reproductions.recording import record
 from degrain.trials.records import WEIGHTS
 from tests.conftest import ROOT
 from tests.datasets.test_catalog import composed
@@ -64,11 +66,11 @@ def written(folder: Path, claims: list[dict[str, Any]], **records: list[dict[str
 
 def cells(folder: Path) -> list[str]:
     """The cells of the first claim."""
-    return [cell.strip() for cell in reproductions.page(folder).splitlines()[2].strip("|").split("|")]
+    return [cell.strip() for cell in tables(folder).splitlines()[2].strip("|").split("|")]
 
 
-@pytest.mark.parametrize("claim", reproductions.claims(FOLDER), ids=lambda claim: f"{claim.study}-{claim.model}")
-def test_every_claim_belongs_to_a_cell_of_a_study(claim: reproductions.Claim) -> None:
+@pytest.mark.parametrize("claim", read(FOLDER), ids=lambda claim: f"{claim.study}-{claim.model}")
+def test_every_claim_belongs_to_a_cell_of_a_study(claim: Claim) -> None:
     params = Params.model_validate(composed(claim.study))
     assert claim.model in params.train.models
     optimizers = [optimizer.title for optimizer in params.train.optimizers]
@@ -82,20 +84,20 @@ def test_every_study_of_a_paper_has_a_claim() -> None:
     papers = ("sinha2018", "bernier2021", "mehrpanah2020", "venkataraman2022", "yilmaz2020")
     studies = {path.stem for path in (ROOT / "conf" / "study").glob("*.yaml") if path.stem.startswith(papers)}
     assert len(studies) > 30
-    assert {claim.study for claim in reproductions.claims(FOLDER)} == {s for s in studies if not s.endswith("-unet")}
+    assert {claim.study for claim in read(FOLDER)} == {s for s in studies if not s.endswith("-unet")}
 
 
 def test_what_does_not_come_out_has_a_reason() -> None:
     page = (ROOT / "docs" / "reproductions.md").read_text()
-    for claim in reproductions.claims(FOLDER):
+    for claim in read(FOLDER):
         for line in page.splitlines():
             if line.startswith(f"| {claim.paper}: {claim.what} |") and ("| higher |" in line or "| lower |" in line):
                 assert claim.about, claim.what
 
 
 def test_the_page_is_up_to_date() -> None:
-    head, _, tables = (ROOT / "docs" / "reproductions.md").read_text().partition(f"{reproductions.TABLES}\n\n")
-    assert tables == reproductions.page(FOLDER) + "\n", "run: degrain reproductions --write"
+    head, _, generated = (ROOT / "docs" / "reproductions.md").read_text().partition(f"{TABLES}\n\n")
+    assert generated == tables(FOLDER) + "\n", "run: degrain reproductions --write"
     assert head.startswith("# Reproductions\n")
     assert "## What the reports got wrong" in head
 
@@ -105,13 +107,13 @@ def test_what_stands_above_the_tables_is_kept(tmp_path: Path) -> None:
     folder.mkdir()
     written(folder, [CLAIM], digits=[trial(0, [0.5, 0.02])])
     with pytest.raises(DataError, match=r"reproductions.md has no heading '## Claimed and measured'"):
-        reproductions.write(folder)
+        write(folder)
     page = tmp_path / "reproductions.md"
     page.write_text("# By hand\n\nWords.\n\n## Claimed and measured\n\nold\n")
-    assert reproductions.write(folder) == page
-    expected = f"# By hand\n\nWords.\n\n## Claimed and measured\n\n{reproductions.page(folder)}\n"
+    assert write(folder) == page
+    expected = f"# By hand\n\nWords.\n\n## Claimed and measured\n\n{tables(folder)}\n"
     assert page.read_text() == expected
-    reproductions.write(folder)
+    write(folder)
     assert page.read_text() == expected
 
 
@@ -129,7 +131,7 @@ def test_a_number_comes_out_or_differs(tmp_path: Path) -> None:
         "30.00",
         "`digits`, 2, 10 s",
     ]
-    page = reproductions.page(folder)
+    page = tables(folder)
     assert "| digits | 2026-01-02 | `dvc exp run -S study=digits` | cores 2, torch 2, bfloat16 |" in page
     assert "- Somebody 2020, digits, loss after 2 epochs: It leaks." in page
     written(tmp_path, [CLAIM | {"epoch": 3}])
@@ -149,18 +151,18 @@ def test_a_network_on_the_validation_blocks_of_sidd(tmp_path: Path) -> None:
     assert cells(folder)[1:4] == ["37.5", "37.42", "comes out"]
     written(tmp_path, [claim | {"value": "blocks_ssim", "claimed": 0.907, "within": [0.906, 0.908]}])
     assert cells(folder)[1:4] == ["0.907", "0.9000", "lower"]
-    assert "## Not run" in reproductions.page(written(tmp_path, [claim], digits=[trial(0, [0.02])]))
+    assert "## Not run" in tables(written(tmp_path, [claim], digits=[trial(0, [0.02])]))
 
 
 def test_a_study_of_several_cameras_shows_each(tmp_path: Path) -> None:
     trials = [trial(0, [0.02]), trial(1, [0.02]), trial(0, [0.5], loss="mae", name="net-mae", val_psnr=25)]
     folder = written(tmp_path, [CLAIM], digits=trials)
-    assert "Cameras" not in reproductions.page(folder)
+    assert "Cameras" not in tables(folder)
     made = json.loads((folder / "digits.json").read_text())
     scores = {"identity": 30.0, "nlm": 31.0, "median": 32.0, "net-0": 33.0, "net-1": 35.0, "net-mae": 36.0}
     made["cameras"] = {"G4": scores, "S6": scores | {"identity": 29.0}}
     (folder / "digits.json").write_text(json.dumps(made))
-    assert reproductions.page(folder).split("## Cameras of digits")[1].splitlines()[4:10] == [
+    assert tables(folder).split("## Cameras of digits")[1].splitlines()[4:10] == [
         "| method | G4 | S6 |",
         "|---|---|---|",
         "| noisy input | 30.00 | 29.00 |",
@@ -172,7 +174,7 @@ def test_a_study_of_several_cameras_shows_each(tmp_path: Path) -> None:
 
 def test_what_was_not_run_says_so(tmp_path: Path) -> None:
     def missing(folder: Path) -> list[str]:
-        return reproductions.page(folder).partition("## Not run")[2].splitlines()[4:5]
+        return tables(folder).partition("## Not run")[2].splitlines()[4:5]
 
     unneeded = "| Somebody 2020: digits, loss after 2 epochs | 0.02 | - | `digits` |"
     assert missing(written(tmp_path, [CLAIM])) == [unneeded]
@@ -186,9 +188,9 @@ def test_what_was_not_run_says_so(tmp_path: Path) -> None:
 
 def test_wrong_claims_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match="missing"):
-        reproductions.claims(tmp_path)
+        read(tmp_path)
     with pytest.raises(ParamsError, match="claimd"):
-        reproductions.claims(written(tmp_path, [CLAIM | {"claimd": 1}]))
+        read(written(tmp_path, [CLAIM | {"claimd": 1}]))
 
 
 @dataclass(frozen=True)
@@ -224,7 +226,7 @@ class Run:
     def record(self, **change: Any) -> dict[str, Any]:
         places = [self.folder / name for name in ("trials", "metrics.json", "figures", "records")]
         made: dict[str, Any] = json.loads(
-            reproductions.record(change.pop("params", self.params), self.store, *places, **change).read_text()
+            record(change.pop("params", self.params), self.store, *places, **change).read_text()
         )
         return made
 
@@ -322,7 +324,7 @@ def test_cells_are_ranked_by_psnr_beside_what_is_claimed(tmp_path: Path) -> None
         trial(0, [0.5], loss="mae", val_psnr=25.0),
     ]
     claims = [CLAIM | {"optimizer": "adam", "epoch": 1}, CLAIM | {"optimizer": "sgd", "epoch": 1, "claimed": 0.01}]
-    page = reproductions.page(written(tmp_path, claims, digits=trials, single=[trial(0, [0.02])]))
+    page = tables(written(tmp_path, claims, digits=trials, single=[trial(0, [0.02])]))
     assert "Ranking of single" not in page
     ranking = page.split("## Ranking of digits")[1].splitlines()[4:7]
     assert ranking == [
@@ -339,7 +341,7 @@ def test_the_page_shows_what_sharpening_did_and_the_figures(tmp_path: Path) -> N
     (folder / "digits.json").write_text(json.dumps(made))
     (folder / "figures" / "digits").mkdir(parents=True)
     (folder / "figures" / "digits" / "net-learning_curves.svg").write_text("<svg/>")
-    page = reproductions.page(folder)
+    page = tables(folder)
     assert "| digits | net-0 | 20.00 | 18.50 | 0.800 | 0.700 |" in page
     assert f"![net-learning_curves]({folder.name}/figures/digits/net-learning_curves.svg)" in page
 
