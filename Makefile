@@ -60,7 +60,7 @@ mlflow: $(READY) ## Open the MLflow UI on http://127.0.0.1:5000
 	mlflow server --host 127.0.0.1 --port 5000 --backend-store-uri "$$(degrain tracking-uri)"
 
 clean: ## Remove results and prepared data; the trial ledger, the registry and the environment stay
-	rm -rf results data/raw data/validated data/prepared data/trials data/evaluated dvc_plots
+	git clean -qfdX -- data results dvc_plots
 
 distclean: clean ## Remove everything that git does not track: the environment, DVC's cache, ledger and registry too
 	rm -rf $(VENV) $(PEERS) .degrain .dvc/cache .dvc/tmp .mypy_cache .ruff_cache .pytest_cache

@@ -9,7 +9,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from degrain import environment
+from degrain.machine import description
 
 BENCHMARKS = ("data", "batches", "unet_transform", "convolutions", "precision", "training", "variants", "memory")
 
@@ -30,7 +30,7 @@ def asked(words: Sequence[str]) -> list[tuple[str, dict[str, str | int]]]:
 
 def main() -> None:
     chosen = asked(sys.argv[1:])
-    print(", ".join(f"{key} {value}" for key, value in environment.describe_machine().items()))
+    print(", ".join(f"{key} {value}" for key, value in description.describe_machine().items()))
     for name, options in chosen:
         print(f"\n## {name}\n", flush=True)
         importlib.import_module(f"benchmarks.{name}").run(**options)

@@ -14,13 +14,13 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.common import table
-from degrain import environment
 from degrain.datasets import listing, manifest
 from degrain.formats.containers import Containers
 from degrain.images import preparation
 from degrain.images.store import PatchStore
-from degrain.params import Params, load_params
+from degrain.machine import compute
 from degrain.params.noise import parse
+from degrain.params.study import Params, load_params
 from degrain.training.batches import Batches
 from degrain.training.trial import expand
 
@@ -35,7 +35,7 @@ NOISES: dict[str, dict[str, Any]] = {
 
 
 def run(repetitions: int = 9, count: int = 256) -> None:
-    environment.prepare_torch("cpu", 1)
+    compute.prepare_torch("cpu", 1)
     params = load_params(Path(__file__).parent.parent / "params.yaml")
     rows = []
     for size, channels in PATCHES:

@@ -11,7 +11,7 @@ from degrain.datasets import manifest, photos
 from degrain.formats.containers import Containers
 from degrain.images import preparation
 from degrain.images.store import PatchStore
-from degrain.params import Params, load_params
+from degrain.params.study import Params, load_params
 
 
 @contextmanager

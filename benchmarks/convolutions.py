@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from benchmarks.common import table
 from benchmarks.training import spread
-from degrain import environment
+from degrain.machine import compute
 from degrain.models import keras_layers
 from degrain.models.convolutions import ConvTranspose2d, EnlargedConv2d, FewOutputsConv2d
 from degrain.training.precision import has_bfloat16_units
@@ -54,7 +54,7 @@ CASES: list[tuple[str, tuple[int, int, int, int], nn.Module, Callable[..., Layer
 
 
 def run(rounds: int = 30) -> None:
-    environment.prepare_torch("cpu", 1)
+    compute.prepare_torch("cpu", 1)
     kinds = [torch.float32, *([torch.bfloat16] if has_bfloat16_units(torch.device("cpu")) else [])]
     rows = []
     for name, shape, layer, usual in CASES:

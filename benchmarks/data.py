@@ -25,11 +25,12 @@ import pandas as pd
 from PIL import Image
 
 from benchmarks.common import table
-from degrain import environment, parallel
+from degrain import parallel
 from degrain.datasets import listing, manifest
 from degrain.formats.containers import Containers
 from degrain.images import preparation
-from degrain.params import PrepareParams
+from degrain.machine import compute
+from degrain.params.prepare import PrepareParams
 
 SMALL, LARGE = 20_000, 12
 LARGE_SIDE = 3000  # 9 million pixels; a SIDD photograph has 12 to 16
@@ -128,9 +129,9 @@ def _pillow(folder: Path) -> float:
     """Seconds to decode everything by Pillow in a process for each core; starting them does not count."""
     with zipfile.ZipFile(folder / "images.zip") as archive:
         names = archive.namelist()
-    groups = [names[i :: 8 * environment.threads()] for i in range(8 * environment.threads())]
-    with ProcessPoolExecutor(environment.threads(), mp_context=get_context("spawn")) as pool:
-        list(pool.map(_open, [folder] * environment.threads(), [names[:1]] * environment.threads()))
+    groups = [names[i :: 8 * compute.threads()] for i in range(8 * compute.threads())]
+    with ProcessPoolExecutor(compute.threads(), mp_context=get_context("spawn")) as pool:
+        list(pool.map(_open, [folder] * compute.threads(), [names[:1]] * compute.threads()))
         started = time.perf_counter()
         list(pool.map(_open, [folder] * len(groups), groups))
         return time.perf_counter() - started

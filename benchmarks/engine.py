@@ -11,9 +11,9 @@ from typing import Any
 from unittest import mock
 
 from benchmarks import processes
-from degrain import environment
 from degrain.images.store import PatchStore
-from degrain.params import TrainParams
+from degrain.machine import compute
+from degrain.params.train import TrainParams
 
 
 def train(store: PatchStore, params: TrainParams) -> float:
@@ -36,7 +36,7 @@ def train(store: PatchStore, params: TrainParams) -> float:
             ends.setdefault(name, []).append(time.perf_counter())
         show(board, name, event)
 
-    device = environment.prepare_torch("cpu", 1)
+    device = compute.prepare_torch("cpu", 1)
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(Board, "show", noting):
         ledger, target = Ledger(Path(folder) / "ledger"), Path(folder) / "trials"
         grid.run(expand(params, params.models[0]), store, device, ledger, target)

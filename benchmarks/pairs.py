@@ -13,7 +13,7 @@ from degrain.datasets import listing, manifest
 from degrain.formats.containers import Containers
 from degrain.images import preparation
 from degrain.images.store import PatchStore
-from degrain.params import PrepareParams
+from degrain.params.prepare import PrepareParams
 
 PER_SIDE = 8
 PER_IMAGE = PER_SIDE**2

@@ -8,15 +8,15 @@ import torch
 
 from benchmarks import common
 from benchmarks.common import table
-from degrain import environment
 from degrain.images.store import PatchStore
-from degrain.params import TrainParams
+from degrain.machine import compute
+from degrain.params.train import TrainParams
 from degrain.training import loop
 from degrain.training.trial import expand
 
 
 def run(seeds: int = 6, nets: str = "sinha2018,bernier2021,unet") -> None:
-    device = environment.prepare_torch("cpu", 1)
+    device = compute.prepare_torch("cpu", 1)
     rows = []
     with common.quickstart() as (params, store):
         for name in nets.split(","):

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 import torch
 
 from benchmarks import processes
-from degrain import environment
+from degrain.machine import compute
 from degrain.models import catalog
 
 
@@ -107,8 +107,8 @@ def stepper(net: Net, way: Way) -> Callable[[], None]:
 def prepare(way: Way) -> None:
     """Set PyTorch up as degrain does, but for what the way says."""
     if not way.keep_memory:
-        environment.keep_freed_memory = lambda: None
-    environment.prepare_torch("cpu", way.threads)
+        compute.keep_freed_memory = lambda: None
+    compute.prepare_torch("cpu", way.threads)
     if not way.deterministic:
         torch.use_deterministic_algorithms(False)
     if way.fill is not None:
@@ -117,7 +117,7 @@ def prepare(way: Way) -> None:
 
 def all_cores(way: Way = Way()) -> Way:
     """The same on every core, one process with one thread on each."""
-    return replace(way, processes=environment.threads())
+    return replace(way, processes=compute.threads())
 
 
 def main() -> None:

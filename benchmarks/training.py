@@ -20,8 +20,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks import engine, pairs, processes, steps
 from benchmarks.common import table
 from benchmarks.steps import NETS, Net, Way
-from degrain import environment
 from degrain.images.store import PatchStore
+from degrain.machine import compute
 from degrain.models import catalog
 from degrain.training.precision import has_bfloat16_units
 
@@ -92,7 +92,7 @@ def _arithmetic(nets: Sequence[Net], bare: dict[str, float]) -> None:
 
 def peak_flops(repetitions: int = 20) -> float:
     """Of a large product of matrices or a large convolution: the faster, since MKL is slow on AMD's processors."""
-    environment.prepare_torch("cpu", environment.threads())
+    compute.prepare_torch("cpu", compute.threads())
     side, channels, pixels = 2048, 256, 32
     left, right = torch.rand(2, side, side)
     convolution = torch.nn.Conv2d(channels, channels, 3, padding=1, bias=False)
@@ -124,7 +124,7 @@ def parameters(net: Net) -> int:
 
 
 def _contenders(net: Net, bare: float, folder: Path, python: Path) -> list[Contender]:
-    cores = environment.threads()
+    cores = compute.threads()
     patches = int(bare * SECONDS)
     each = patches // cores
     store = pairs.prepare(folder / "store", net, patches, each // 10)

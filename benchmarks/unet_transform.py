@@ -7,7 +7,7 @@ from statistics import mean
 import torch
 
 from benchmarks.common import quickstart, table
-from degrain import environment
+from degrain.machine import compute
 from degrain.models import catalog
 from degrain.training import loop
 from degrain.training.trial import Trial
@@ -19,7 +19,7 @@ def plain_kernel(channels: int) -> torch.Tensor:
 
 
 def run(seeds: int = 3) -> None:
-    device = environment.prepare_torch("cpu", environment.threads())
+    device = compute.prepare_torch("cpu", compute.threads())
     original = catalog._unet
 
     def without(channels: int, size: int) -> torch.nn.Module:

@@ -12,7 +12,7 @@ from benchmarks import steps
 from benchmarks.common import table
 from benchmarks.steps import NETS, Net, Speed, Way
 from benchmarks.training import spread
-from degrain import environment
+from degrain.machine import compute
 from degrain.training.precision import has_bfloat16_units
 
 BASE = "as degrain does it in float32"
@@ -69,7 +69,7 @@ def _cell(name: str, measured: Mapping[str, list[Speed]]) -> str:
 
 def _threads(nets: list[Net], rounds: int) -> None:
     """One process with a thread on each core against as many processes of one thread."""
-    cores = environment.threads()
+    cores = compute.threads()
     rows = []
     for net in nets:
         measured = _rounds(net, {"one": Way(threads=cores), "many": Way(processes=cores)}, rounds)

@@ -17,22 +17,23 @@ import pytest
 import yaml
 from PIL import Image
 
-from degrain import environment
+from degrain.machine import variables
 
 # Before any test imports a library that calls home; a test that reaches out would be a bug.
-environment.switch_off_telemetry()
+variables.switch_off_telemetry()
 
 from degrain.datasets import listing, manifest  # noqa: E402
 from degrain.formats.containers import Containers  # noqa: E402
 from degrain.images import preparation  # noqa: E402
 from degrain.images.store import PatchStore  # noqa: E402
-from degrain.params import Params  # noqa: E402
+from degrain.params.study import Params  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 
 # Real images in the layouts in which they are published; tests that need them are skipped where they are not.
-MIRROR = ROOT.parent / "shared" / "data"
+# Real images in the layouts of their publishers; tests of them are skipped where DEGRAIN_MIRROR names no folder.
+MIRROR = Path(os.environ.get("DEGRAIN_MIRROR") or "no-mirror").resolve()
 
 # The quickstart study, cut down to seconds.
 TINY: dict[str, Any] = {
@@ -139,6 +140,12 @@ def store(tmp_path: Path, make_params: Callable[..., Params]) -> PatchStore:
         prepare={"patch_size": 32, "stride": 32, "split": {"val": ["b"], "test": ["c"]}, "min_std": 0.0}
     )
     return prepare(tmp_path / "prepared", tmp_path / "raw", table, params)
+
+
+@pytest.fixture(autouse=True)
+def without_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that read from the mirror say so; the others must not find it."""
+    monkeypatch.delenv("DEGRAIN_MIRROR", raising=False)
 
 
 @dataclass(frozen=True)

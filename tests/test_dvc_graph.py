@@ -1,71 +1,73 @@
-"""dvc.yaml: a stage depends on all the code that it runs, so that a change of code reruns what it concerns."""
+"""dvc.yaml: a stage depends on the code that it runs and on no other, so that a change reruns what it concerns."""
 
 from __future__ import annotations
 
-import ast
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from pipelines import dependencies
 
-from tests.conftest import ROOT
+from degrain.provenance import closure
+from tests.conftest import ROOT, Project
+from tests.provenance.mutation import mutated
 
-PACKAGE = ROOT / "src" / "degrain"
-# What every stage uses and no result depends on: reading params.yaml, writing files safely, messages, the machine.
-PLUMBING = {"__init__", "console", "environment", "errors", "files"}
 GRAPH: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
 
-def module(name: str) -> Path | None:
-    path = PACKAGE.parent.joinpath(*name.split("."))
-    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
-        if candidate.is_file():
-            return candidate
-    return None
+def test_a_stage_depends_on_the_code_that_it_runs_and_on_no_other() -> None:
+    assert dependencies.differences({"stages": GRAPH}) == []
 
 
-def direct(path: Path) -> set[Path]:
-    """The modules of degrain that a module imports at run time, also inside functions."""
-    tree = ast.parse(path.read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            node.body = []
-    names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("degrain"):
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return {found for name in names if name and (found := module(name))}
-
-
-def closure(start: Path) -> set[Path]:
-    seen: set[Path] = set()
-    waiting = [start]
-    while waiting:
-        path = waiting.pop()
-        if path not in seen:
-            seen.add(path)
-            waiting += direct(path)
-    return seen
-
-
-def plumbing(path: Path) -> bool:
-    return path.stem in PLUMBING or path.parent.name == "params"
+def test_what_is_missing_or_superfluous_is_named_and_written(tmp_path: Path) -> None:
+    path = tmp_path / "dvc.yaml"
+    written = (ROOT / "dvc.yaml").read_text()
+    path.write_text(written.replace("      - src/degrain/depth.py\n", "      - src/degrain/doctor.py\n", 1))
+    expected = ["prepare lacks src/degrain/depth.py", "prepare does not run src/degrain/doctor.py"]
+    assert dependencies.update(path) == expected
+    assert path.read_text() == written
+    assert dependencies.update(path) == []
 
 
 @pytest.mark.parametrize("stage", GRAPH)
-def test_a_stage_depends_on_the_code_that_it_runs(stage: str) -> None:
-    declared = [ROOT / dep for dep in GRAPH[stage]["deps"]]
-    used = {path for path in closure(PACKAGE / "stages" / f"{stage}.py") if not plumbing(path)}
-    missing = {path for path in used if not any(path == dep or dep in path.parents for dep in declared)}
-    assert not sorted(str(path.relative_to(ROOT)) for path in missing)
-
-
-@pytest.mark.parametrize("stage", GRAPH)
-def test_what_a_stage_depends_on_exists(stage: str) -> None:
-    code = [dep for dep in GRAPH[stage]["deps"] if dep.startswith("src/")]
-    assert all((ROOT / dep).exists() for dep in code)
+def test_the_code_that_a_stage_depends_on_covers_its_imports(stage: str) -> None:
+    declared = [ROOT / dep for dep in GRAPH[stage]["deps"] if dep.startswith("src/")]
+    for path in closure.closure(f"degrain.stages.{stage}").files:
+        assert any(path == dep or dep in path.parents for dep in declared), path
 
 
 def test_the_graph_is_the_seven_stages_in_order() -> None:
     assert list(GRAPH) == ["download", "validate", "prepare", "train", "evaluate", "report", "register"]
+
+
+@pytest.mark.parametrize(
+    ("module", "first"),
+    [
+        ("params/noise.py", "download"),
+        ("files.py", "download"),
+        ("depth.py", "prepare"),
+        ("machine/compute.py", "validate"),
+        ("models/unet.py", "train@unet"),
+        ("evaluation/sharpening.py", "evaluate"),
+        ("console.py", None),
+        ("doctor.py", None),
+    ],
+)
+def test_dvc_sees_a_changed_constant(reproduced: Project, tmp_path: Path, module: str, first: str | None) -> None:
+    copy = Project(tmp_path / "copy")
+    shutil.copytree(reproduced.folder, copy.folder, symlinks=True)
+    path = copy.folder / "src" / "degrain" / module
+    path.write_text(mutated(path.read_text()))
+    done = copy.run("dvc", "status", "--json")
+    assert done.returncode == 0, done.stderr
+    changed = yaml.safe_load(done.stdout)
+    named = [stage for stage in changed if any(module in str(why) for why in changed[stage])] if changed else []
+    everything = {f"src/degrain/{module}", f"src/degrain/{module.rpartition('/')[0]}"}
+    concerned = [stage for stage, content in GRAPH.items() if everything & set(content["deps"])]
+    assert bool(changed) == (first is not None)
+    if first:
+        assert first in changed
+        assert {stage.partition("@")[0] for stage in changed} >= set(concerned)
+    assert named == [] or first

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from degrain.errors import ParamsError
-from degrain.params import Params, gallery, load_params
-from degrain.params.reference import reference
+from degrain.params.study import Params, load_params
+from degrain.studies import gallery
+from degrain.studies.reference import reference
 from tests.conftest import ROOT, merged
 
 

@@ -11,10 +11,11 @@ import typer
 from typer.core import TyperGroup
 
 import degrain
-from degrain import console, environment, options
+from degrain import console, options
 from degrain.errors import DegrainError, ParamsError, Stopped
+from degrain.machine import variables
 from degrain.options import DeviceOption, ModelOption, ParamsOption
-from degrain.params import DEFAULT_PATH, Params, load_params
+from degrain.params.study import DEFAULT_PATH, Params, load_params
 from degrain.sidd.commands import app as sidd_commands
 from degrain.trials.commands import app as trials_commands
 
@@ -78,10 +79,10 @@ def _main(
 
 def _load(path: Path) -> Params:
     """Load the study and refuse one that cannot work as a whole, whichever stage runs."""
-    from degrain import study
+    from degrain.studies import check
 
     params = load_params(path)
-    study.check(params)
+    check.check(params)
     return params
 
 
@@ -303,7 +304,7 @@ def reproductions(
 @app.command("params")
 def params_reference() -> None:
     """Print the reference of all parameters as Markdown."""
-    from degrain.params.reference import reference
+    from degrain.studies.reference import reference
 
     typer.echo(reference())
 
@@ -320,12 +321,12 @@ def doctor() -> None:
 @app.command("tracking-uri", hidden=True)
 def tracking_uri() -> None:
     """Print the address of the MLflow store in use."""
-    typer.echo(environment.tracking_uri())
+    typer.echo(variables.tracking_uri())
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a user's mistake is one line and exit code 2."""
-    environment.switch_off_telemetry()
+    variables.switch_off_telemetry()
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     try:

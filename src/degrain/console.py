@@ -20,7 +20,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from degrain import environment
+from degrain.machine import variables
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ WORTH_A_LINE = 20_000_000  # bytes
 def set_up_logging(debug: bool = False) -> None:
     """Send degrain's log to standard error: in color to a terminal, as plain lines elsewhere."""
     handler: logging.Handler
-    if environment.interactive():
+    if variables.interactive():
         handler = RichHandler(console=console, show_path=False, show_time=False, show_level=debug, markup=False)
     else:
         handler = logging.StreamHandler()
@@ -56,7 +56,7 @@ def bars() -> Progress:
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not environment.interactive(),
+        disable=not variables.interactive(),
     )
 
 
@@ -86,7 +86,7 @@ def transfer(description: str, total: int | None = None) -> Iterator[Callable[[i
         A function to call with the bytes that are there so far and the size in bytes, or None while nobody knows it.
         The first call sets where the transfer starts; a smaller number than before starts again.
     """
-    watched = environment.interactive()
+    watched = variables.interactive()
     shown = Progress(
         TextColumn("{task.description}"),
         BarColumn(),

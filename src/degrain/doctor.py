@@ -11,9 +11,10 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from degrain import console, environment
+from degrain import console
 from degrain.errors import DegrainError
-from degrain.params import load_params
+from degrain.machine import description, variables
+from degrain.params.study import load_params
 
 # How bad a finding is: fine, good to have, needed.
 OK, NOTE, MISSING = "ok", "note", "missing"
@@ -42,7 +43,7 @@ def run() -> bool:
 
 
 def _machine() -> Iterator[Finding]:
-    for what, text in environment.describe_machine().items():
+    for what, text in description.describe_machine().items():
         yield OK, what, text
     free = shutil.disk_usage(Path()).free / 2**30
     yield (
@@ -78,14 +79,14 @@ def _tools() -> Iterator[Finding]:
 
 
 def _data() -> Iterator[Finding]:
-    mirror = environment.mirror()
+    mirror = variables.mirror()
     if mirror is None:
         yield OK, "mirror", "none; data sets are downloaded (DEGRAIN_MIRROR names one)"
     elif "://" in mirror or Path(mirror).expanduser().is_dir():
         yield OK, "mirror", mirror
     else:
         yield NOTE, "mirror", f"DEGRAIN_MIRROR={mirror} is no folder"
-    credentials = environment.kaggle_credentials()
+    credentials = variables.kaggle_credentials()
     yield (
         (OK, "Kaggle", f"credentials in {credentials}")
         if credentials
@@ -100,7 +101,7 @@ def _project() -> Iterator[Finding]:
     except DegrainError as error:
         yield MISSING, "params.yaml", str(error)
         return
-    uri = environment.tracking_uri()
+    uri = variables.tracking_uri()
     yield OK, "MLflow", uri
     name = params.register_.name
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from degrain import environment
 from degrain.errors import ModelError
-from degrain.params import load_params
+from degrain.machine import compute
+from degrain.params.study import load_params
 
 if TYPE_CHECKING:
     from degrain.inference.denoiser import Denoiser
@@ -40,7 +40,7 @@ def denoiser(model: str, device: str, params: Path) -> Denoiser:
     from degrain.stages import TRIALS
 
     chosen = model or f"models:/{load_params(params).register_.name}@champion"
-    on = environment.prepare_torch(device, environment.threads())
+    on = compute.prepare_torch(device, compute.threads())
     with loading.folder_of(chosen, TRIALS) as folder:
         loaded = Denoiser.load(folder, on)
     if loaded.channels == 4:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from degrain import environment
+from degrain.machine import compute
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -19,7 +19,7 @@ TINY = 128 * 128
 
 def threads_for(pixels: int) -> int:
     """Return how many threads are fastest for decoding images of so many pixels."""
-    return 1 if pixels < TINY else environment.threads()
+    return 1 if pixels < TINY else compute.threads()
 
 
 def ordered(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:

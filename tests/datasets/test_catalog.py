@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from degrain import study
 from degrain.datasets import catalog, overview
 from degrain.errors import ParamsError, ValidationFailed
-from degrain.params import Params, gallery
+from degrain.params.study import Params
+from degrain.studies import check, gallery
 from tests.conftest import MIRROR, ROOT
 
 GALLERY = sorted(path.stem for path in (ROOT / "conf" / "study").glob("*.yaml"))
@@ -28,7 +28,7 @@ def composed(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("name", GALLERY)
 def test_every_study_of_the_gallery_can_run(name: str) -> None:
     params = Params.model_validate(composed(name))
-    study.check(params)
+    check.check(params)
     assert params.study.name == name
 
 

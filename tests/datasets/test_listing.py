@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from degrain.datasets import listing
 from degrain.errors import DataError, ParamsError
-from degrain.params import DataParams
+from degrain.params.data import DataParams
 
 
 def select(listed: pd.DataFrame, **params: Any) -> pd.DataFrame:

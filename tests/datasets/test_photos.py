@@ -10,7 +10,7 @@ import pytest
 from degrain import files
 from degrain.datasets import photos
 from degrain.errors import DataError
-from degrain.params import Params
+from degrain.params.study import Params
 
 
 def test_the_photographs_arrive_as_published_with_their_origin(

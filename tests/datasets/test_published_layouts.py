@@ -15,7 +15,7 @@ import pytest
 from degrain.datasets import cifar
 from degrain.errors import DataError, ParamsError, ValidationFailed
 from degrain.images.store import PatchStore
-from degrain.params import Params
+from degrain.params.study import Params
 from tests.conftest import Whole, merged, picture, save
 from tests.datasets.test_catalog import composed
 from tests.formats import fixtures

@@ -15,7 +15,7 @@ import pytest
 from degrain.datasets import expectations, listing, manifest
 from degrain.datasets.spec import DatasetSpec, Expected
 from degrain.formats.containers import Containers
-from degrain.params import Params
+from degrain.params.study import Params
 from tests.conftest import picture, save
 
 GOOD = ["one.png", "two.jpg"]

@@ -16,11 +16,10 @@ import pandas as pd
 import pytest
 from markupsafe import escape
 
-from degrain import study
 from degrain.datasets import catalog as datasets
 from degrain.images.store import PatchStore
 from degrain.models import catalog as models
-from degrain.params import Params
+from degrain.params.study import Params
 from degrain.stages import (
     CHECKSUMS,
     METRICS,
@@ -35,6 +34,7 @@ from degrain.stages import (
     train,
     validate,
 )
+from degrain.studies import check
 from degrain.trials.records import read_histories, read_trials
 from tests.conftest import MIRROR, merged
 from tests.datasets.test_catalog import GALLERY, composed, needs_mirror
@@ -147,7 +147,7 @@ def identity_psnr(store: PatchStore) -> float:
 
 @pytest.mark.parametrize("name", GALLERY)
 def test_a_study_runs_from_download_to_report(name: str, params: Params) -> None:
-    study.check(params)
+    check.check(params)
     for stage in (download, validate, prepare):
         stage.run(params)
     source = json.loads((RAW / params.data.dataset / "source.json").read_text())

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from degrain import environment
 from degrain.errors import DownloadError
 from degrain.fetching.remote import RemoteFile
 from tests.fetching.conftest import HURRIED, Place
@@ -386,5 +385,5 @@ def test_credentials_are_found_where_the_client_finds_them(
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    credentials = environment.kaggle_credentials()
+    credentials = variables.kaggle_credentials()
     assert credentials == (str(tmp_path / found) if found and found.startswith(".") else found)

@@ -16,7 +16,7 @@ from degrain.errors import DataError
 from degrain.formats.containers import Containers
 from degrain.images import patches, splits
 from degrain.images.store import PatchStore, PatchWriter, content_digest
-from degrain.params import Params
+from degrain.params.study import Params
 from tests.conftest import Whole, manifest_of, picture, prepare, save
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from degrain.errors import DataError, ParamsError
 from degrain.images import splits
-from degrain.params import SplitParams
+from degrain.params.prepare import SplitParams
 
 
 def table(**columns: list[Any]) -> pd.DataFrame:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from safetensors.torch import save_file
 
 from degrain.errors import ParamsError
 from degrain.formats import reading
 from degrain.inference import denoise_files
 from degrain.inference.denoise_files import Frame
 from degrain.inference.denoiser import Denoiser
-from degrain.models import catalog
 from tests.conftest import picture
+from tests.inference.test_denoiser import package
 
 COLOR, GRAY, ALPHA = picture(0), picture(1, channels=1).astype(np.uint16) * 257 + 3, picture(2, channels=1)[..., 0]
 PICTURES = {
@@ -30,11 +28,7 @@ PICTURES = {
 @pytest.fixture
 def denoiser(tmp_path: Path) -> Denoiser:
     """An untrained U-Net, which gives back what it gets."""
-    folder = tmp_path / "model"
-    folder.mkdir()
-    save_file(catalog.build("unet", 3, 32).state_dict(), folder / "weights.safetensors")
-    (folder / "trial.json").write_text(json.dumps({"model": "unet", "channels": 3, "patch_size": 32}))
-    return Denoiser.load(folder)
+    return Denoiser.load(package(tmp_path / "model", "unet", 3))
 
 
 @pytest.mark.parametrize(

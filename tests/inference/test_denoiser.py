@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from degrain.errors import ModelError
+from degrain import files
+from degrain.errors import DegrainError, ModelError
 from degrain.inference.denoiser import Denoiser
 from degrain.models import catalog
 from tests.conftest import picture
@@ -20,9 +21,15 @@ def package(folder: Path, model: str, channels: int, size: int = 32) -> Path:
     torch.manual_seed(0)
     folder.mkdir()
     save_file(catalog.build(model, channels, size).state_dict(), folder / "weights.safetensors")
-    described = {"model": model, "channels": channels, "patch_size": size}
-    (folder / "trial.json").write_text(json.dumps(described))
+    describe(folder, model, channels, size)
     return folder
+
+
+def describe(folder: Path, model: str, channels: int, size: int) -> None:
+    """Write the trial.json of the weights in a folder."""
+    described = {"model": model, "channels": channels, "patch_size": size}
+    hashes = {"weights.safetensors": files.sha256(folder / "weights.safetensors")}
+    (folder / "trial.json").write_text(json.dumps(described | {"sha256": hashes}))
 
 
 @pytest.mark.parametrize("model", [*catalog.MODELS, "sinha2018-x4", "machinecurve2019-x2"])
@@ -63,11 +70,40 @@ def test_damaged_and_foreign_weights_are_refused(tmp_path: Path) -> None:
     weights = folder / "weights.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ModelError, match="damaged model"):
+    with pytest.raises(ModelError, match="its SHA-256 is not the recorded one"):
+        Denoiser.load(folder)
+    weights.write_bytes(whole[:-5] + bytes([whole[-5] ^ 1]) + whole[-4:])
+    with pytest.raises(ModelError, match="its SHA-256 is not the recorded one"):
         Denoiser.load(folder)
     save_file({"other": torch.zeros(3)}, weights)
+    describe(folder, "unet", 3, 32)
     with pytest.raises(ModelError, match="damaged model"):
+        Denoiser.load(folder)
+    weights.write_bytes(b"no weights")
+    describe(folder, "unet", 3, 32)
+    with pytest.raises(ModelError, match="is damaged"):
         Denoiser.load(folder)
     weights.unlink()
     with pytest.raises(ModelError, match="holds no trained model"):
         Denoiser.load(folder)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path, value: float) -> None:
+    folder = package(tmp_path / "m", "unet", 3)
+    weights = catalog.build("unet", 3, 32).state_dict()
+    name = next(iter(weights))
+    weights[name].view(-1)[0] = value
+    save_file(weights, folder / "weights.safetensors")
+    describe(folder, "unet", 3, 32)
+    with pytest.raises(ModelError, match=f"holds NaN or infinity in {name}"):
+        Denoiser.load(folder)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"model": "unet"}', '{"model": 1, "sha256": []}'])
+def test_a_damaged_trial_json_is_refused_in_one_line(tmp_path: Path, content: str) -> None:
+    folder = package(tmp_path / "m", "unet", 3)
+    (folder / "trial.json").write_text(content)
+    with pytest.raises(DegrainError) as caught:
+        Denoiser.load(folder)
+    assert "\n" not in str(caught.value)

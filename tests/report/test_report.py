@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from degrain.errors import DataError
-from degrain.params import Params
+from degrain.params.study import Params
 from degrain.report import figures, html
 from degrain.stages import report
 from tests.conftest import MIRROR, Project, picture

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from degrain import files
+from degrain.artifacts.trial import HISTORY, WEIGHTS
 from degrain.errors import DataError, ParamsError
 from degrain.images.store import PatchStore
-from degrain.params import Params
+from degrain.params.study import Params
 from degrain.reproductions.claims import Claim, read
 from degrain.reproductions.page import TABLES, tables, write
 from degrain.reproductions.recording import record
-from degrain.trials.records import WEIGHTS
 from tests.conftest import ROOT
 from tests.datasets.test_catalog import composed
 from tests.trials.test_of_study import lay_out
@@ -206,10 +207,11 @@ class Run:
         scores = {}
         for model in self.params.train.models:
             place = self.folder / "trials" / model / f"{model}-adam-bce"
+            (place / HISTORY).write_text("epoch,val_loss\n1,0.123456789\n2,0.1\n")
             made = json.loads((place / "trial.json").read_text())
-            made |= {"sha256": {WEIGHTS: model}} if model != "bernier2021" else {"state": "failed"}
+            made |= {"sha256": {WEIGHTS: model, HISTORY: files.sha256(place / HISTORY)}}
+            made |= {"state": "failed"} if model == "bernier2021" else {}
             (place / "trial.json").write_text(json.dumps(made))
-            (place / "history.csv").write_text("epoch,val_loss\n1,0.123456789\n2,0.1\n")
             if made["state"] == "done":
                 scores[made["name"]] = SCORED
         numbers = {"trials": scores, "identity": {"test_psnr": 1}, "baselines": {}}

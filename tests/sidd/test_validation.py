@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from degrain import files
 from degrain.errors import DataError
 from degrain.inference.denoiser import Denoiser
 from degrain.sidd import validation
@@ -99,8 +100,7 @@ def test_blocks_smaller_than_the_window_of_ssim_are_refused(
 
 
 def test_the_command_prints_and_writes_the_numbers(tmp_path: Path, blocks: np.ndarray) -> None:
-    trial = package(tmp_path / "model", "unet", 3) / "trial.json"
-    trial.write_text(json.dumps(json.loads(trial.read_text()) | {"sha256": {"weights.safetensors": "abc"}}))
+    weights = files.sha256(package(tmp_path / "model", "unet", 3) / "weights.safetensors")
     noisy = with_noise(blocks)
     written(tmp_path / "blocks", noisy, blocks)
     done = degrain(tmp_path, "sidd-validation", "blocks", "--model", "model", "--json", "out/numbers.json")
@@ -114,7 +114,7 @@ def test_the_command_prints_and_writes_the_numbers(tmp_path: Path, blocks: np.nd
         ["noisy", "input", f"{psnr:.2f}", f"{ssim:.4f}"],
     ]
     numbers = json.loads((tmp_path / "out" / "numbers.json").read_text())
-    assert (numbers["model"], numbers["weights"], numbers["blocks"]) == ("unet", "abc", 6)
+    assert (numbers["model"], numbers["weights"], numbers["blocks"]) == ("unet", weights, 6)
     assert (numbers["noisy"]["psnr"], numbers["noisy"]["ssim"]) == pytest.approx((psnr, ssim), abs=1e-5)
     assert numbers["denoised"] == numbers["noisy"]
 

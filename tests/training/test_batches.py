@@ -13,7 +13,7 @@ import torch
 from degrain.depth import to_unit
 from degrain.images.store import PatchStore
 from degrain.noise import kinds
-from degrain.params import Params
+from degrain.params.study import Params
 from degrain.randomness import generator
 from degrain.training.batches import Batches, Pair
 from degrain.training.device_batches import CopiedBatches, DeviceBatches, open_batches

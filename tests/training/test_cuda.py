@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from degrain import environment
 from degrain.errors import Stopped
 from degrain.images.store import PatchStore
-from degrain.params import Params
+from degrain.machine import compute
+from degrain.params.study import Params
 from degrain.training import loop
 from degrain.training.checkpoints import Checkpoints
 from degrain.training.state import State
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a G
 
 @pytest.fixture
 def device() -> torch.device:
-    return environment.prepare_torch("cuda", 1)
+    return compute.prepare_torch("cuda", 1)
 
 
 @pytest.fixture

@@ -12,12 +12,13 @@ import pytest
 import torch
 from torch import nn
 
-from degrain import environment
 from degrain.depth import to_unit
 from degrain.errors import Diverged, Stopped
 from degrain.images.store import PatchStore
+from degrain.machine import compute
 from degrain.models import catalog
-from degrain.params import LossParams, OptimizerParams, Params
+from degrain.params.study import Params
+from degrain.params.train import LossParams, OptimizerParams
 from degrain.training import gradients, loop
 from degrain.training.batches import Batches
 from degrain.training.checkpoints import Checkpoints
@@ -39,7 +40,7 @@ OPTIMIZERS = [
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
-    environment.prepare_torch("cpu", 1)
+    compute.prepare_torch("cpu", 1)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from degrain.errors import ParamsError
 from degrain.evaluation import metrics
-from degrain.params import LossParams
+from degrain.params.train import LossParams
 from degrain.training import losses, structural
 
 REFERENCE = json.loads((Path(__file__).parent / "loss_values.json").read_text())["cases"]

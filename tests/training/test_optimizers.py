@@ -17,7 +17,7 @@ from torch import nn
 
 from degrain.errors import ParamsError
 from degrain.models import catalog
-from degrain.params import OptimizerParams
+from degrain.params.train import OptimizerParams
 from degrain.training import muon, optimizers
 
 ALL = [(preset, name) for preset, rules in optimizers.RULES.items() for name in rules]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from degrain.params import TrainParams
+from degrain.params.train import TrainParams
 from degrain.training import schedules
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from degrain.params import Params
+from degrain.params.study import Params
 from degrain.training.trial import Trial, expand
 
 CPU = torch.device("cpu")

@@ -17,8 +17,8 @@ import pytest
 
 from degrain.errors import OutputError, ParamsError, Stopped
 from degrain.images.store import PatchStore
-from degrain.params import LossParams, OptimizerParams, Params
-from degrain.training import trial as trial_module
+from degrain.params.study import Params
+from degrain.params.train import LossParams, OptimizerParams
 from degrain.training.trial import Place, Trial, expand
 from degrain.trials import grid, listing
 from degrain.trials.ledger import Busy, Ledger
@@ -333,25 +333,6 @@ def test_a_full_disk_is_an_error_of_the_whole_grid(
 
 def disk_is_full(*_: Any) -> None:
     raise OutputError("cannot write x: no space left on device")
-
-
-def test_the_code_that_trains_is_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    digest = trial_module.code_digest("unet")
-    assert digest != trial_module.code_digest("sinha2018")
-    sha256 = trial_module.files.sha256
-    for changed in ("training/loop.py", "training/optimizers.py", "noise/kinds.py", "models/unet.py"):
-        with monkeypatch.context() as patch:
-            patch.setattr(
-                trial_module.files,
-                "sha256",
-                lambda path, name=changed: "?" if str(path).endswith(name) else sha256(path),
-            )
-            assert trial_module.code_digest("unet") != digest
-    with monkeypatch.context() as patch:
-        patch.setattr(trial_module.files, "sha256", lambda path: "?" if path.name == "enlarged.py" else sha256(path))
-        assert trial_module.code_digest("unet") == digest
-        changed = trial_module.code_digest("unet-x2")
-    assert trial_module.code_digest("unet-x2") not in (changed, digest)
 
 
 def test_titles_of_losses_and_optimizers() -> None:

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from degrain.images.store import PatchStore
-from degrain.params import Params
+from degrain.params.study import Params
 from degrain.training.trial import Trial, expand
 from degrain.trials import grid, processes
 from degrain.trials.ledger import Ledger

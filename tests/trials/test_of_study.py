@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from degrain.artifacts.trial import WEIGHTS
 from degrain.errors import DataError
 from degrain.images.store import PatchStore
-from degrain.params import Params
+from degrain.params.study import Params
 from degrain.training.trial import expand
 from degrain.trials import of_study
 from degrain.trials.records import read_trials
@@ -25,7 +26,8 @@ def lay_out(folder: Path, params: Params, store: PatchStore, **change: Any) -> P
         for trial in expand(params.train, model):
             path = folder / model / trial.name / "trial.json"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(trial.describe(store) | {"state": "done"} | change))
+            left = {"key": trial.name, "state": "done", "reason": "", "sha256": {WEIGHTS: trial.name}}
+            path.write_text(json.dumps(trial.describe(store) | left | change))
     return folder
 
 

@@ -10,7 +10,7 @@ from degrain.datasets import listing
 from degrain.datasets.spec import DatasetSpec, Expected
 from degrain.fetching.remote import RemoteFile
 from degrain.formats.containers import Containers
-from degrain.params import DataParams
+from degrain.params.data import DataParams
 
 PARTS = {
     "train": ("BSD400.zip", r"bsd400-gray180/(?P<name>[^/]+)\.png"),

@@ -10,7 +10,7 @@ from degrain.datasets import listing
 from degrain.datasets.spec import DatasetSpec, Expected
 from degrain.fetching.remote import RemoteFile
 from degrain.formats.containers import Containers
-from degrain.params import DataParams
+from degrain.params.data import DataParams
 
 ARCHIVE = "cifar-10-binary.tar.gz"
 BATCHES = {**{f"data_batch_{i}.bin": "train" for i in range(1, 6)}, "test_batch.bin": "test"}

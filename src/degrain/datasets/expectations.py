@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from degrain.datasets.spec import DatasetSpec, Expected
-from degrain.params import ValidateParams
+from degrain.params.data import ValidateParams
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from degrain.datasets.spec import DatasetSpec, Expected, Lister
 from degrain.errors import DataError
 from degrain.fetching.remote import RemoteFile
 from degrain.formats.containers import Containers
-from degrain.params import DataParams
+from degrain.params.data import DataParams
 
 PARTS = {"train": ("train", 60_000), "t10k": ("test", 10_000)}
 DIGITS = tuple("0123456789")

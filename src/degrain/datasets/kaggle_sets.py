@@ -10,7 +10,7 @@ from degrain.datasets import listing
 from degrain.datasets.spec import DatasetSpec, Expected, Lister
 from degrain.fetching.remote import RemoteFile
 from degrain.formats.containers import Containers
-from degrain.params import DataParams
+from degrain.params.data import DataParams
 
 ACCOUNT = "a Kaggle token, or a mirror"
 EMOTIONS = {

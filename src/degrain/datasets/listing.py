@@ -23,7 +23,7 @@ from typing import Any
 import pandas as pd
 
 from degrain.errors import DataError, ParamsError, nearest
-from degrain.params import DataParams
+from degrain.params.data import DataParams
 from degrain.randomness import generator
 
 COLUMNS = ("path", "noisy", "unpaired", "source", "scene", "camera", "instance", "label", "part")

@@ -11,12 +11,17 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from degrain import environment, parallel
+from degrain import files, parallel
+from degrain.artifacts.validation import Validation
 from degrain.datasets import listing
 from degrain.errors import DataError
 from degrain.formats import identity
 from degrain.formats.containers import Containers
 from degrain.formats.reading import Picture
+from degrain.machine import compute
+
+MANIFEST = "manifest.parquet"
+VALIDATION = "validation.json"
 
 COLUMNS = {
     **dict.fromkeys(listing.COLUMNS, "string"),
@@ -91,7 +96,7 @@ def _threads(containers: Containers, listed: pd.DataFrame) -> int:
     try:
         height, width = containers.read(listed["path"].iloc[0]).pixels.shape[:2]
     except (DataError, IndexError):
-        return environment.threads()
+        return compute.threads()
     return parallel.threads_for(height * width)
 
 
@@ -222,15 +227,19 @@ def _shared(table: pd.DataFrame) -> pd.Series[Any]:
     return result
 
 
-def read(path: Path) -> pd.DataFrame:
-    """Read the manifest that the validate stage wrote.
+def read(folder: Path) -> tuple[pd.DataFrame, Validation]:
+    """Read the manifest that the validate stage wrote, and what came of its validation.
+
+    Args:
+        folder: With both files.
 
     Raises:
-        DataError: It is missing or damaged.
+        DataError: One is missing or damaged, or they do not belong together.
     """
-    try:
-        return pd.read_parquet(path)
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing; run: dvc repro validate") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is damaged ({error}); run: dvc repro -f validate") from error
+    record = Validation.read(folder / VALIDATION)
+    path = folder / MANIFEST
+    if not path.exists():
+        raise DataError(f"{path} is missing; run: dvc repro -f validate")
+    if files.sha256(path) != record.manifest_sha256:
+        raise DataError(f"{path} is damaged or not the one that was validated; run: dvc repro -f validate")
+    return pd.read_parquet(path), record

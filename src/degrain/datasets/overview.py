@@ -6,11 +6,11 @@ from pathlib import Path
 
 from rich.table import Table
 
-from degrain import environment
 from degrain.console import output
 from degrain.datasets.catalog import DATASETS, spec
 from degrain.datasets.spec import DatasetSpec
 from degrain.fetching.sources import folder_of
+from degrain.machine import variables
 
 
 def show(raw: Path) -> None:
@@ -32,9 +32,9 @@ def show(raw: Path) -> None:
 def _here(name: str, dataset: DatasetSpec, raw: Path) -> str:
     if (raw / name / "source.json").is_file():
         return "downloaded"
-    if dataset.files and all((environment.downloads() / name / file.name).is_file() for file in dataset.files):
+    if dataset.files and all((variables.downloads() / name / file.name).is_file() for file in dataset.files):
         return "downloaded before"
-    mirror = environment.mirror()
+    mirror = variables.mirror()
     if mirror and dataset.files and all((folder_of(mirror) / file.mirror).is_file() for file in dataset.files):
         return "in the mirror"
     if name == "photos":

@@ -16,7 +16,7 @@ from degrain.datasets.spec import DatasetSpec, Expected
 from degrain.errors import DataError, ParamsError
 from degrain.fetching import disk
 from degrain.formats import archives, camera_raw, reading
-from degrain.params import DataParams
+from degrain.params.data import DataParams
 
 SUFFIXES = (*reading.SUFFIXES, *camera_raw.SUFFIXES)
 

@@ -14,7 +14,7 @@ from degrain import files
 from degrain.datasets import listing
 from degrain.datasets.spec import DatasetSpec, Expected
 from degrain.errors import DataError
-from degrain.params import DataParams
+from degrain.params.data import DataParams
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from degrain.errors import DataError
 from degrain.fetching.remote import RemoteFile
 from degrain.formats.containers import Containers
 from degrain.formats.mat import PHONE_PATTERNS
-from degrain.params import DataParams
+from degrain.params.data import DataParams
 
 YORK = "http://130.63.97.225/share"
 PUBLISHER = "A. Abdelhamed, S. Lin, M. S. Brown; York University and Microsoft"

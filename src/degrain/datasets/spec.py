@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from degrain.fetching.remote import RemoteFile
-from degrain.params import DataParams
+from degrain.params.data import DataParams
 
 # Lists the images of a downloaded folder.
 Lister = Callable[[Path, DataParams], pd.DataFrame]

@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
-from degrain import environment
 from degrain.depth import to_unit
 from degrain.errors import ParamsError, nearest
 from degrain.evaluation import metrics
+from degrain.machine import compute
 
 # From (noisy float32 (H, W, C) in [0, 1], sigma of the noise in the same units, parameters) to the denoised image.
 Filter = Callable[[np.ndarray, float, Mapping[str, Any]], np.ndarray]
@@ -163,7 +163,7 @@ def apply(name: str, noisy: np.ndarray, sigma: float, chosen: Mapping[str, Any])
         # NOTE: some of them drop the channel axis of gray images.
         return metrics.to_depth(denoised.reshape(image.shape), metrics.depth(noisy))
 
-    with ThreadPoolExecutor(environment.threads()) as pool:
+    with ThreadPoolExecutor(compute.threads()) as pool:
         return np.stack(list(pool.map(one, noisy)))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from degrain import environment
+from degrain.machine import compute
 
 # PSNR of a perfect image, in dB: a mean over images, some of them perfect, must stay finite.
 BEST = 100.0
@@ -72,5 +72,5 @@ def ssim(images: np.ndarray, clean: np.ndarray) -> np.ndarray:
             )
         )
 
-    with ThreadPoolExecutor(environment.threads()) as pool:
+    with ThreadPoolExecutor(compute.threads()) as pool:
         return np.array(list(pool.map(one, zip(images, clean, strict=True))))

@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from degrain import environment
 from degrain.errors import DownloadError
 from degrain.fetching import answers, http
 from degrain.fetching.http import Address
 from degrain.fetching.partial import Part
 from degrain.fetching.remote import SourceFailed
 from degrain.fetching.retries import Again, Policy, retrying
+from degrain.machine import variables
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def download(dataset: str, part: Part, expected: int | None, policy: Policy) -> 
     Raises:
         SourceFailed: There are no credentials, or Kaggle does not give the data set; the text says what to do.
     """
-    if environment.kaggle_credentials() is None:
+    if variables.kaggle_credentials() is None:
         raise SourceFailed(_unknown("asks", f"accept the licence, if there is one, at {page(dataset)}"))
     while True:
         before = part.size()
@@ -70,7 +70,7 @@ def check_known(competition: str) -> None:
     Raises:
         DownloadError: There are no credentials; the text says what to do.
     """
-    if environment.kaggle_credentials() is None:
+    if variables.kaggle_credentials() is None:
         raise DownloadError(_unknown("submits", f"join the competition at {rules_of(competition)}"))
 
 
@@ -177,7 +177,7 @@ def _heard() -> Iterator[None]:
 def _advice(error: Any, dataset: str) -> SourceFailed:
     status = error.response.status_code
     if status == 401:
-        used = environment.kaggle_credentials()
+        used = variables.kaggle_credentials()
         return SourceFailed(f"Kaggle does not accept the credentials in {used}: get a new token at {TOKENS}", status)
     if status == 403:
         return SourceFailed(

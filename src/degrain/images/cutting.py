@@ -15,7 +15,7 @@ from degrain.formats.containers import Containers
 from degrain.images import loading, patches
 from degrain.images.loading import Loaded
 from degrain.noise import kinds
-from degrain.params import PrepareParams
+from degrain.params.prepare import PrepareParams
 from degrain.randomness import generator
 
 # A whole test image is cut to its middle where a side is longer.

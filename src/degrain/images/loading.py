@@ -13,7 +13,7 @@ from degrain import depth
 from degrain.errors import DataError
 from degrain.formats import identity
 from degrain.formats.containers import Containers
-from degrain.params import PrepareParams
+from degrain.params.prepare import PrepareParams
 
 METHODS = {
     "area": cv2.INTER_AREA,

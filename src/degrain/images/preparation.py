@@ -19,7 +19,7 @@ from degrain.formats.containers import Containers
 from degrain.images import cutting, splits, store
 from degrain.images.cutting import Cut, Task, Whole
 from degrain.noise import kinds
-from degrain.params import PrepareParams
+from degrain.params.prepare import PrepareParams
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,9 @@ def fill(
     described = params.model_dump(mode="json", include=kept, exclude_none=True)
     files.write_json(
         folder / store.STORE,
-        described | {"channels": channels, "counts": counts, "leaks": leaks, "sha256": store.content_digest(folder)},
+        described
+        | {"channels": channels, "counts": counts, "leaks": leaks, "sha256": store.content_digest(folder)}
+        | {"params": params.model_dump(mode="json")},
     )
     return counts
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from degrain.errors import DataError, ParamsError, nearest
-from degrain.params import SplitParams
+from degrain.params.prepare import SplitParams
 from degrain.randomness import generator
 
 SPLITS = ("train", "val", "test")

@@ -1,6 +1,7 @@
 """The patch store: memory-mapped NumPy arrays, one folder per split.
 
-store.json                     patch size, channels, bits, noise, copies, seed, counts, leaks, digest of the contents
+store.json                     patch size, channels, bits, noise, copies, seed, counts, leaks, digest of the contents,
+                               and the parameters it was made for
 images.parquet                 one row per image: path, source, side
 train/clean.npy                uint8 or uint16 (patches, size, size, channels)
 train/noisy.npy                the same, only where the noise is real
@@ -22,6 +23,7 @@ import pandas as pd
 from degrain import files
 from degrain.errors import DataError
 from degrain.params.noise import NoiseParams, parse
+from degrain.params.prepare import PrepareParams
 
 STORE = "store.json"
 IMAGES = "images.parquet"
@@ -110,6 +112,7 @@ class PatchStore:
         leaks: Columns with values on two sides, and how many, where the study asked for a leaky split.
         sha256: Digest of everything that training and evaluation read.
         counts: Samples of each split.
+        params: The section `prepare` of the study that it was made for.
     """
 
     folder: Path
@@ -122,6 +125,7 @@ class PatchStore:
     leaks: dict[str, int]
     sha256: str
     counts: dict[str, int]
+    params: dict[str, Any]
 
     @classmethod
     def open(cls, folder: Path) -> PatchStore:
@@ -138,6 +142,19 @@ class PatchStore:
             return cls(folder=folder, noise=parse(described["noise"]), **plain)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{folder / STORE} is damaged; run: dvc repro -f prepare") from error
+
+    def check(self, asked: PrepareParams) -> None:
+        """Refuse a store that was prepared otherwise than the study asks for.
+
+        Raises:
+            DataError: Some parameters are others; the text names them.
+        """
+        wanted = asked.model_dump(mode="json")
+        if other := [name for name, value in wanted.items() if self.params.get(name) != value]:
+            raise DataError(
+                f"{self.folder} was prepared with another {' and '.join(other)} than the study asks for; "
+                "run: dvc repro prepare"
+            )
 
     def split(self, name: str) -> Split:
         """Map one split: "train", "val" or "test".

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,12 @@ import torch
 from torch import nn
 
 from degrain import files
+from degrain.artifacts.trial import TRIAL, WEIGHTS
 from degrain.depth import to_unit
 from degrain.errors import ModelError
 from degrain.evaluation import metrics
 from degrain.inference import tiling
 from degrain.models import catalog
-from degrain.trials.records import TRIAL, WEIGHTS
 
 # Patches that go through a network at once.
 BATCH = 64
@@ -47,17 +48,14 @@ class Denoiser:
         Raises:
             ModelError: The folder holds no model, or weights that are damaged or belong to another network.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
         if not (folder / TRIAL).is_file() or not (folder / WEIGHTS).is_file():
             raise ModelError(f"{folder} holds no trained model ({TRIAL} and {WEIGHTS})")
         trial = files.read_json(folder / TRIAL)
         try:
             model, channels, size = trial["model"], trial["channels"], trial["patch_size"]
             network = catalog.build(model, channels, size)
-            network.load_state_dict(load_file(folder / WEIGHTS))
-        except (KeyError, TypeError, RuntimeError, SafetensorError, OSError) as error:
+            network.load_state_dict(_weights(folder / WEIGHTS, trial["sha256"][WEIGHTS]))
+        except (KeyError, TypeError, RuntimeError, OSError) as error:
             reason = " ".join(str(error).split())[:200]
             raise ModelError(f"{folder} holds a damaged model: {reason}") from error
         network.to(device or torch.device("cpu"), memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -114,6 +112,27 @@ class Denoiser:
         outputs = self.network(to_tensor(images).to(device))
         self.network.train(training)
         return np.ascontiguousarray(outputs.permute(0, 2, 3, 1).cpu().numpy())
+
+
+def _weights(path: Path, sha256: str) -> dict[str, torch.Tensor]:
+    """Read weights.
+
+    Raises:
+        ModelError: They are not the ones that were recorded, or not all finite.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ModelError(f"{path} is damaged: its SHA-256 is not the recorded one; train again or fetch it again")
+    try:
+        weights: dict[str, torch.Tensor] = load(content)
+    except SafetensorError as error:
+        raise ModelError(f"{path} is damaged: {error}") from error
+    if bad := [name for name, values in weights.items() if not torch.isfinite(values).all()]:
+        raise ModelError(f"{path} holds NaN or infinity in {', '.join(bad[:3])}")
+    return weights
 
 
 def to_tensor(images: np.ndarray) -> torch.Tensor:

@@ -48,8 +48,9 @@ class ModelSpec:
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """The modules of this package that decide what it computes, without those that many networks share."""
-        return (self.module,) if self.times == 1 else (self.module, "enlarged")
+        """The full names of the modules that build it; what they import is part of it, too."""
+        own = f"degrain.models.{self.module}"
+        return (own,) if self.times == 1 else (own, "degrain.models.enlarged")
 
     def build(self, channels: int, size: int) -> nn.Module:
         """Build it with fresh weights from PyTorch's global generator."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from degrain import environment
+from degrain.machine import variables
 from degrain.randomness import Draws, generator
 
 
@@ -37,7 +37,7 @@ def turns(side: int, channels: int) -> np.ndarray:
         int64 (8, side * side * channels): for each element of the group, in albumentations' order, where in the flat
         patch each value of the flat turned patch comes from.
     """
-    environment.switch_off_telemetry()
+    variables.switch_off_telemetry()
     from albumentations.augmentations.geometric.functional import d4
     from albumentations.core.type_definitions import d4_group_elements
 
@@ -103,7 +103,7 @@ def jpeg(clean: np.ndarray, quality: tuple[int, int], draws: Draws) -> np.ndarra
 
 
 def _compose(transform: str, **options: Any) -> Any:
-    environment.switch_off_telemetry()
+    variables.switch_off_telemetry()
     import albumentations
 
     return albumentations.Compose([getattr(albumentations, transform)(**options, p=1.0)])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.config import JsonDict
+from pydantic.fields import FieldInfo
 
 
 class Section(BaseModel):
@@ -33,3 +35,17 @@ def kind_of(section: type[BaseModel]) -> str | None:
     """What tells a section from the others of its union: the one value that its field `kind` may have."""
     field = section.model_fields.get("kind")
     return get_args(field.annotation)[0] if field else None
+
+
+# How a parameter is declared that decides no result: `Field(..., json_schema_extra=HOW)`. All others do.
+HOW: JsonDict = {"role": "how"}  # it only says how something is computed
+GRID: JsonDict = {"role": "grid"}  # it only says which trials there are
+
+
+def deciding(section: type[BaseModel]) -> set[str]:
+    """Return the names of the parameters of a section that decide what comes out."""
+    return {name for name, field in section.model_fields.items() if not _role(field)}
+
+
+def _role(field: FieldInfo) -> object:
+    return field.json_schema_extra.get("role") if isinstance(field.json_schema_extra, dict) else None

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from degrain.errors import nearest
-from degrain.params.base import Section
+from degrain.params.base import GRID, HOW, Section
 
 Epochs = Annotated[int, Field(ge=1)]
 DecayRate = Annotated[float, Field(ge=0, lt=1)]
@@ -99,17 +99,21 @@ def _spelled_out(value: object) -> object:
 class TrainParams(Section):
     """The grid: every model with every optimizer, loss and seed, or with some pairs of an optimizer and a loss."""
 
-    models: list[str] = Field(min_length=1, description="Models of the catalog.")
+    models: list[str] = Field(min_length=1, description="Models of the catalog.", json_schema_extra=GRID)
     optimizers: list[Annotated[OptimizerParams, BeforeValidator(_spelled_out)]] = Field(
-        min_length=1, description="Optimizers: a name, or a mapping with name and options."
+        min_length=1, description="Optimizers: a name, or a mapping with name and options.", json_schema_extra=GRID
     )
     losses: list[Annotated[LossParams, BeforeValidator(_spelled_out)]] = Field(
-        min_length=1, description="Training losses: a name, or a mapping with name and options."
+        min_length=1, description="Training losses: a name, or a mapping with name and options.", json_schema_extra=GRID
     )
     pairs: list[str] = Field(
-        [], description="Only these pairs, such as `adam-mse`, of an optimizer and a loss above; all if empty."
+        [],
+        description="Only these pairs, such as `adam-mse`, of an optimizer and a loss above; all if empty.",
+        json_schema_extra=GRID,
     )
-    seeds: list[int] = Field([0], min_length=1, description="One trial per seed: first weights, order, noise.")
+    seeds: list[int] = Field(
+        [0], min_length=1, description="One trial per seed: first weights, order, noise.", json_schema_extra=GRID
+    )
     epochs: int = Field(10, ge=1, description="Epochs of each trial.")
     patches_per_epoch: int = Field(
         0, ge=0, description="Patches of one epoch; 0 is all. Epochs go on where the last one stopped."
@@ -144,19 +148,28 @@ class TrainParams(Section):
     )
     mix_probability: float = Field(0.2, ge=0, le=1, description="Of a patch to be mixed.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="Of the network's arithmetic; auto is bfloat16 on a GPU or CPU with units for it."
+        "auto",
+        description="Of the network's arithmetic; auto is bfloat16 on a GPU or CPU with units for it.",
+        json_schema_extra=HOW,
     )
     deterministic: bool = Field(True, description="The same bits every time, where a faster way would not give them.")
     threads: int = Field(
         1, ge=1, description="CPU threads of one trial; on the other cores further trials run side by side."
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to compute.")
-    retries: int = Field(1, ge=0, description="How often a trial that failed is tried again before it is given up.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to compute.", json_schema_extra=HOW)
+    retries: int = Field(
+        1,
+        ge=0,
+        description="How often a trial that failed is tried again before it is given up.",
+        json_schema_extra=HOW,
+    )
     on_failure: Literal["report", "stop"] = Field(
-        "report", description="What a trial that was given up does to the study: reported, or the stage fails."
+        "report",
+        description="What a trial that was given up does to the study: reported, or the stage fails.",
+        json_schema_extra=HOW,
     )
     checkpoint_seconds: float = Field(
-        20, ge=0, description="Time between two checkpoints of a trial; 0 is after every step."
+        20, ge=0, description="Time between two checkpoints of a trial; 0 is after every step.", json_schema_extra=HOW
     )
 
     @property

@@ -6,10 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
+from degrain import files
+from degrain.artifacts.trial import TRIAL, WEIGHTS
 from degrain.errors import ModelError, RegistryError, nearest
 from degrain.registry import promotion, tracking
-from degrain.trials.records import TRIAL
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
 
 
 @contextmanager
@@ -66,4 +72,37 @@ def download(reference: str, target: Path) -> Path:
             if not number:
                 raise RegistryError(f"{reference!r}: write models:/NAME@ALIAS or models:/NAME/VERSION")
             version = client.get_model_version(name, number)
-        return Path(download_artifacts(artifact_uri=version.source, dst_path=str(target)))
+        folder = Path(download_artifacts(artifact_uri=version.source, dst_path=str(target)))
+        check(folder, version)
+        return folder
+
+
+def check(folder: Path, version: ModelVersion) -> None:
+    """Refuse weights that are not those of a registered version.
+
+    Raises:
+        RegistryError: Their SHA-256 is not the one in the version's tags, or they are missing.
+    """
+    wanted = version.tags.get(promotion.WEIGHTS)
+    path = folder / WEIGHTS
+    if not path.is_file() or (wanted and files.sha256(path) != wanted):
+        raise RegistryError(
+            f"the weights of version {version.version} of {version.name} are missing or damaged in the registry"
+        )
+
+
+def loss(client: MlflowClient, version: ModelVersion) -> str:
+    """Say why a registered version cannot be used any more; "" when it can."""
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    try:
+        if version.run_id and client.get_run(version.run_id).info.lifecycle_stage != "active":
+            return "its run was deleted"
+        with TemporaryDirectory(prefix="degrain-") as temporary:
+            check(Path(download_artifacts(artifact_uri=version.source, dst_path=temporary)), version)
+    except (MlflowException, OSError):
+        return "its run or its files are gone"
+    except RegistryError:
+        return "its weights are missing or damaged"
+    return ""

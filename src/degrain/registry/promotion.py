@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from degrain import environment
 from degrain.errors import OutputError
 from degrain.evaluation.ranking import MEASURES
+from degrain.machine import variables
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -120,7 +120,7 @@ def remember(name: str, version: str, record: dict[str, Any]) -> None:
     Raises:
         OutputError: The record cannot be written.
     """
-    path = environment.home() / "promotions.jsonl"
+    path = variables.home() / "promotions.jsonl"
     try:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         if _last_version(text, name) == version:

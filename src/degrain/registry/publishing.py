@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from degrain import files
+from degrain.artifacts.trial import TRIAL, WEIGHTS
 from degrain.report import figures
-from degrain.trials.records import TRIAL, WEIGHTS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from degrain import environment
 from degrain.errors import RegistryError
+from degrain.machine import variables
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,8 +23,8 @@ def connect() -> Iterator[MlflowClient]:
     Raises:
         RegistryError: It does not answer, or refuses what is asked for inside the block.
     """
-    environment.switch_off_telemetry()
-    uri = environment.tracking_uri()
+    variables.switch_off_telemetry()
+    uri = variables.tracking_uri()
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
@@ -49,8 +49,8 @@ def experiment(client: MlflowClient, name: str) -> str:
 
     found = client.get_experiment_by_name(name)
     if found is None:
-        local = environment.tracking_uri().startswith("sqlite:")
-        root = environment.artifact_root().resolve().as_uri() if local else None
+        local = variables.tracking_uri().startswith("sqlite:")
+        root = variables.artifact_root().resolve().as_uri() if local else None
         try:
             return str(client.create_experiment(name, artifact_location=root and f"{root}/{name}"))
         except MlflowException:

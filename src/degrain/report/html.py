@@ -17,9 +17,9 @@ from PIL import Image
 
 from degrain.evaluation import baselines, ranking
 from degrain.models import catalog
-from degrain.params.gallery import dotted
 from degrain.report import gallery, leaderboard
 from degrain.report.material import Material
+from degrain.studies.gallery import dotted
 
 # Errors are drawn as gray plus this many times the difference.
 ERROR_GAIN = 4

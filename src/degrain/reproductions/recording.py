@@ -8,13 +8,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from degrain import environment, files
+from degrain import files
+from degrain.artifacts.trial import DONE, WEIGHTS
 from degrain.errors import DataError
 from degrain.images.store import PatchStore
-from degrain.params import Params, gallery
+from degrain.machine import description
+from degrain.params.study import Params
 from degrain.reproductions import FIGURES
+from degrain.studies import gallery
 from degrain.trials import of_study
-from degrain.trials.records import DONE, WEIGHTS, read_histories
+from degrain.trials.records import read_histories
 
 # Figures that are kept with a record, by the end of their names: none that shows images of a data set.
 KEPT_FIGURES = ("learning_curves.svg", "heat_map.svg")
@@ -68,8 +71,8 @@ def record(
         "study": params.study.name,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": gallery.command(params),
-        "machine": environment.describe_machine(),
-        "versions": {"torch": found[0]["torch"], "degrain": environment.versions()["degrain"]},
+        "machine": description.describe_machine(),
+        "versions": {"torch": found[0]["torch"], "degrain": description.versions()["degrain"]},
         "data_sha256": store.sha256,
         "trials": rows,
         "identity": numbers["identity"],

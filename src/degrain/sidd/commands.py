@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from degrain import console, files
+from degrain.artifacts.trial import WEIGHTS
 from degrain.options import DeviceOption, ModelOption, ParamsOption, denoiser
-from degrain.params import DEFAULT_PATH
+from degrain.params.study import DEFAULT_PATH
 from degrain.stages import RAW
-from degrain.trials.records import WEIGHTS
 
 if TYPE_CHECKING:
     from degrain.inference.denoiser import Denoiser

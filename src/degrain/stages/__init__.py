@@ -8,8 +8,6 @@ from pathlib import Path
 RAW = Path("data/raw")
 CHECKSUMS = Path("data/checksums.json")
 VALIDATED = Path("data/validated")
-MANIFEST = VALIDATED / "manifest.parquet"
-VALIDATION = VALIDATED / "validation.json"
 PREPARED = Path("data/prepared")
 TRIALS = Path("data/trials")
 EVALUATED = Path("data/evaluated")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 
-from degrain import environment, files
+from degrain import files
 from degrain.datasets import catalog
 from degrain.fetching.fetch import fetch
-from degrain.params import Params
+from degrain.machine import variables
+from degrain.params.study import Params
 from degrain.stages import CHECKSUMS, RAW
 
 log = logging.getLogger(__name__)
@@ -21,7 +22,7 @@ def run(params: Params) -> None:
         if dataset.download is not None:
             records = dataset.download(folder, params.data)
         else:
-            records = fetch(name, dataset.files, folder, environment.downloads(), CHECKSUMS, environment.mirror())
+            records = fetch(name, dataset.files, folder, variables.downloads(), CHECKSUMS, variables.mirror())
         files.write_json(
             folder / "source.json",
             {

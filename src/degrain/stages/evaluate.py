@@ -9,14 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from degrain import console, environment, files
+from degrain import console, files
+from degrain.artifacts import ranking as ranking_of
+from degrain.artifacts import scores as scores_of
+from degrain.artifacts.ranking import Ranking
+from degrain.artifacts.scores import Measured
+from degrain.artifacts.trial import DONE, WEIGHTS
 from degrain.datasets import manifest
-from degrain.evaluation import examples, ranking, scoring
+from degrain.evaluation import examples, protocol, ranking, scoring
 from degrain.images.store import PatchStore
 from degrain.inference.denoiser import Denoiser
-from degrain.params import Params
-from degrain.stages import EVALUATED, MANIFEST, METRICS, PLOTS, PREPARED, TRIALS
-from degrain.trials.records import DONE, read_histories, read_trials
+from degrain.machine import compute, description
+from degrain.params.study import Params
+from degrain.stages import EVALUATED, METRICS, PLOTS, PREPARED, TRIALS, VALIDATED
+from degrain.trials import of_study
+from degrain.trials.records import read_histories
 
 if TYPE_CHECKING:
     import torch
@@ -27,9 +34,10 @@ log = logging.getLogger(__name__)
 def run(params: Params) -> None:
     """Measure everything on the same data and rank the grid."""
     store = PatchStore.open(PREPARED)
-    known = manifest.read(MANIFEST)
-    device = environment.prepare_torch(params.train.device, environment.threads())
-    trials = read_trials(TRIALS, params.train.models, store.sha256)
+    store.check(params.prepare)
+    known, _ = manifest.read(VALIDATED)
+    device = compute.prepare_torch(params.train.device, compute.threads())
+    trials = of_study.read(TRIALS, params, store)
     done = [trial for trial in trials if trial["state"] == DONE]
     photographs = store.photographs()
     sigma = scoring.noise_level(store.split("val"))
@@ -60,10 +68,10 @@ def run(params: Params) -> None:
     cameras = ranking.by_camera(table, known)
 
     with files.new_folder(EVALUATED) as folder:
-        table.to_parquet(folder / "scores.parquet", index=False)
-        files.write_json(
-            folder / "ranking.json",
+        scored = scores_of.write(folder, table, _whose(trials, sharp, params, store, device), store.sha256)
+        Ranking.model_validate(
             {
+                "schema_version": Ranking.VERSION,
                 "champion": champion,
                 "cells": ranked,
                 "identity": summary["identity"],
@@ -76,8 +84,9 @@ def run(params: Params) -> None:
                     {key: t[key] for key in ("name", "state", "reason")} for t in trials if t["state"] != DONE
                 ],
                 "data_sha256": store.sha256,
-            },
-        )
+                "table_sha256": scored.table_sha256,
+            }
+        ).write(folder / ranking_of.FILE)
         pictured = shown | {method.name: method for method in sharp.values()}
         examples.write(folder / "examples", store, pictured, shown[champion], params.report.strips)
         examples.write_animations(folder / "examples" / "animations", store, denoisers, params.report.frames)
@@ -94,6 +103,30 @@ def run(params: Params) -> None:
         summary[best][score],
         summary["identity"][score],
     )
+
+
+def _whose(
+    trials: list[dict[str, Any]],
+    sharp: dict[str, scoring.Method],
+    params: Params,
+    store: PatchStore,
+    device: torch.device,
+) -> dict[str, Measured]:
+    """Say of each method in the table what it was."""
+    tiling = {"tile": params.evaluate.tile, "overlap": params.evaluate.overlap}
+
+    def protocol_of(model: str | None) -> str:
+        return protocol.digest(model, store.sha256, tiling, description.kind(device))
+
+    classical = Measured(protocol=protocol_of(None))
+    whose = dict.fromkeys(["identity", *params.evaluate.baselines], classical)
+    for trial in trials:
+        if trial["state"] == DONE:
+            name, weights = trial["name"], trial["sha256"][WEIGHTS]
+            whose[name] = Measured(trial_key=trial["key"], weights_sha256=weights, protocol=protocol_of(trial["model"]))
+            if name in sharp:
+                whose[sharp[name].name] = Measured(protocol=protocol_of(trial["model"]))
+    return whose
 
 
 def _loaded(trial: dict[str, Any], params: Params, device: torch.device) -> scoring.Method:

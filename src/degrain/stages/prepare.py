@@ -8,15 +8,15 @@ from degrain import console, files
 from degrain.datasets import manifest
 from degrain.formats.containers import Containers
 from degrain.images import preparation
-from degrain.params import Params
-from degrain.stages import MANIFEST, PREPARED, RAW
+from degrain.params.study import Params
+from degrain.stages import PREPARED, RAW, VALIDATED
 
 log = logging.getLogger(__name__)
 
 
 def run(params: Params) -> None:
     """Cut, split and store the images that may be used."""
-    table = manifest.read(MANIFEST)
+    table, _ = manifest.read(VALIDATED)
     table = table[~table["quarantined"]].reset_index(drop=True)
     with (
         Containers(RAW / params.data.dataset, params.data.raw) as containers,

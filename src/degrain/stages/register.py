@@ -8,18 +8,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-import degrain
-from degrain import environment, files
+from degrain import files
+from degrain.artifacts.trial import WEIGHTS
 from degrain.errors import ModelError
-from degrain.evaluation import ranking, scoring
+from degrain.evaluation import protocol, ranking, results, scoring
 from degrain.images.store import PatchStore
 from degrain.inference.denoiser import Denoiser
-from degrain.params import Params
+from degrain.machine import compute, description, variables
+from degrain.params.study import Params
 from degrain.registry import loading, promotion, publishing, tracking
 from degrain.stages import EVALUATED, FIGURES, METRICS, PREPARED, REGISTRATION, REPORT, TRIALS
-from degrain.trials.records import WEIGHTS, read_histories, read_trials
+from degrain.trials import of_study
+from degrain.trials.records import read_histories
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -31,18 +31,22 @@ log = logging.getLogger(__name__)
 def run(params: Params) -> None:
     """Publish every trial, then promote the best one if it passes the gate."""
     store = PatchStore.open(PREPARED)
+    store.check(params.prepare)
     grid = _grid(params, store)
     name = params.register_.name
     best = grid.trials[grid.ranking["champion"]]
     weights = best["sha256"][WEIGHTS]
-    protocol = _protocol(params, store)
+    Denoiser.load(TRIALS / best["model"] / best["name"])  # refuses damaged weights before anything is published
     with tracking.connect() as client:
         parent, runs = publishing.publish(client, tracking.experiment(client, name), grid)
         holder = promotion.current(client, name)
+        if holder is not None and (reason := loading.loss(client, holder)):
+            log.warning("version %s of %s holds the alias and cannot be used: %s", holder.version, name, reason)
+            holder = None
         unchanged = holder is not None and holder.tags.get(promotion.WEIGHTS) == weights
         rivals = _rivals(params, grid.ranking)
         if holder is not None and not unchanged:
-            rivals.append(_champion(holder, store, params, protocol))
+            rivals.append(_champion(holder, store, params))
         verdicts = promotion.judge(grid.scores[best["name"]], rivals)
         refused = promotion.refusals(verdicts)
         version = holder.version if unchanged and holder else None
@@ -50,7 +54,9 @@ def run(params: Params) -> None:
             # In case a process was killed between moving the alias and recording it.
             promotion.remember(name, str(holder.version), {"trial": best["name"], "trial_key": best["key"]})
         if not refused and not unchanged:
-            version = _promote(client, name, best, runs[best["name"]], grid, holder, protocol)
+            version = _promote(
+                client, name, best, runs[best["name"]], grid, holder, _protocol(best["model"], params, store)
+            )
     files.write_json(
         REGISTRATION,
         {
@@ -65,7 +71,7 @@ def run(params: Params) -> None:
             "experiment": name,
             "parent_run": parent,
             "runs": runs,
-            "tracking_uri": environment.tracking_uri(),
+            "tracking_uri": variables.tracking_uri(),
         },
     )
     if unchanged:
@@ -77,15 +83,16 @@ def run(params: Params) -> None:
 
 
 def _grid(params: Params, store: PatchStore) -> publishing.Grid:
-    trials = {trial["name"]: trial for trial in read_trials(TRIALS, params.train.models)}
-    scores = ranking.summarize(pd.read_parquet(EVALUATED / "scores.parquet"))
+    trials = {trial["name"]: trial for trial in of_study.read(TRIALS, params, store)}
+    table, ranked = results.read(EVALUATED, trials, store)
+    scores = ranking.summarize(table)
     return publishing.Grid(
         study=params.study.name,
         trials=trials,
         histories=read_histories(TRIALS, trials.values()),
         scores={name: scores[name] for name in trials if name in scores},
-        ranking=files.read_json(EVALUATED / "ranking.json"),
-        tags={"degrain.commit": environment.git_commit(), "degrain.data_sha256": store.sha256},
+        ranking=ranked,
+        tags={"degrain.commit": description.git_commit(), "degrain.data_sha256": store.sha256},
         artifacts=tuple(path for path in (Path("params.yaml"), Path("dvc.lock"), METRICS, REPORT) if path.exists()),
         figures=FIGURES,
     )
@@ -99,10 +106,11 @@ def _rivals(params: Params, ranked: dict[str, Any]) -> list[promotion.Rival]:
     ]
 
 
-def _champion(holder: ModelVersion, store: PatchStore, params: Params, protocol: str) -> promotion.Rival:
+def _champion(holder: ModelVersion, store: PatchStore, params: Params) -> promotion.Rival:
     """Return the present champion with its scores on the present test data, measured again if that has changed."""
     name = f"the champion, version {holder.version}"
-    if holder.tags.get("degrain.protocol") == protocol:
+    model = holder.tags.get("degrain.model")
+    if model and holder.tags.get("degrain.protocol") == _protocol(model, params, store):
         return promotion.Rival(
             name,
             {m: float(holder.tags[f"degrain.{m}"]) for m in ranking.MEASURES if f"degrain.{m}" in holder.tags},
@@ -110,7 +118,7 @@ def _champion(holder: ModelVersion, store: PatchStore, params: Params, protocol:
         )
     with TemporaryDirectory(prefix="degrain-") as temporary:
         folder = loading.download(f"models:/{holder.name}/{holder.version}", Path(temporary))
-        denoiser = Denoiser.load(folder, environment.prepare_torch(params.train.device, environment.threads()))
+        denoiser = Denoiser.load(folder, compute.prepare_torch(params.train.device, compute.threads()))
         if (denoiser.channels, denoiser.patch_size) != (store.channels, store.patch_size):
             raise ModelError(
                 f"the champion of {holder.name} takes {denoiser.patch_size} pixels and {denoiser.channels} channels, "
@@ -121,13 +129,10 @@ def _champion(holder: ModelVersion, store: PatchStore, params: Params, protocol:
     return promotion.Rival(name, scores, 0.0)
 
 
-def _protocol(params: Params, store: PatchStore) -> str:
-    """The digest of everything that test scores depend on beside the model."""
-    package = Path(degrain.__file__).parent
-    sources = [path for name in ("evaluation", "inference", "models") for path in sorted((package / name).glob("*.py"))]
-    return files.digest(
-        [store.sha256, params.evaluate.tile, params.evaluate.overlap, [files.sha256(path) for path in sources]]
-    )
+def _protocol(model: str, params: Params, store: PatchStore) -> str:
+    device = compute.prepare_torch(params.train.device, compute.threads())
+    settings = {"tile": params.evaluate.tile, "overlap": params.evaluate.overlap}
+    return protocol.digest(model, store.sha256, settings, description.kind(device))
 
 
 def _promote(
@@ -137,16 +142,17 @@ def _promote(
     run_id: str,
     grid: publishing.Grid,
     holder: ModelVersion | None,
-    protocol: str,
+    measured_by: str,
 ) -> str:
     weights = best["sha256"][WEIGHTS]
     version = promotion.version_of(client, name, weights)
-    if version is None:
+    if version is None or loading.loss(client, version):
         source = publishing.log_model(client, run_id, TRIALS / best["model"] / best["name"])
         scores = {f"degrain.{key}": repr(value) for key, value in grid.scores[best["name"]].items()}
         tags = {
             promotion.WEIGHTS: weights,
-            "degrain.protocol": protocol,
+            "degrain.protocol": measured_by,
+            "degrain.model": best["model"],
             publishing.KEY: best["key"],
             "degrain.trial": best["name"],
             **scores,

@@ -9,30 +9,37 @@ from pathlib import Path
 
 import pandas as pd
 
-from degrain import environment, files
+from degrain import files
 from degrain.datasets import manifest
 from degrain.errors import DataError
-from degrain.images.store import IMAGES, STORE
-from degrain.params import Params
+from degrain.evaluation import results
+from degrain.images.store import IMAGES, STORE, PatchStore
+from degrain.machine import description, variables
+from degrain.params.study import Params
 from degrain.report import gallery, html
 from degrain.report.material import Material
-from degrain.stages import DATA_DOCS, EVALUATED, FIGURES, MANIFEST, PREPARED, REPORT, TRIALS, VALIDATION
-from degrain.trials.records import read_histories, read_trials
+from degrain.stages import DATA_DOCS, EVALUATED, FIGURES, PREPARED, REPORT, TRIALS, VALIDATED
+from degrain.trials import of_study
+from degrain.trials.records import read_histories
 
 log = logging.getLogger(__name__)
 
 
 def run(params: Params) -> None:
     """Draw the figures and write the report."""
-    trials = {trial["name"]: trial for trial in read_trials(TRIALS, params.train.models)}
+    store = PatchStore.open(PREPARED)
+    store.check(params.prepare)
+    trials = {trial["name"]: trial for trial in of_study.read(TRIALS, params, store)}
+    known, validation = manifest.read(VALIDATED)
+    _, ranked = results.read(EVALUATED, trials, store)
     material = Material(
         title=params.study.title,
         params=params.model_dump(mode="json", by_alias=True),
-        ranking=files.read_json(EVALUATED / "ranking.json"),
+        ranking=ranked,
         histories=read_histories(TRIALS, trials.values()),
         trials=trials,
-        manifest=manifest.read(MANIFEST),
-        validation=files.read_json(VALIDATION),
+        manifest=known,
+        validation=validation.model_dump(),
         store=files.read_json(PREPARED / STORE),
         sides=pd.read_parquet(PREPARED / IMAGES),
         examples=EVALUATED / "examples",
@@ -40,11 +47,11 @@ def run(params: Params) -> None:
             page.parts[-4]: page.relative_to(REPORT.parent).as_posix()
             for page in sorted(DATA_DOCS.glob("validations/*/*/*/*.html"))
         },
-        machine=environment.describe_machine(),
-        versions=environment.versions(),
+        machine=description.describe_machine(),
+        versions=description.versions(),
         made={
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            "commit": environment.git_commit(),
+            "commit": description.git_commit(),
         },
         published=published(params.report.published),
     )
@@ -71,7 +78,7 @@ def published(name: str) -> dict[str, list[float]]:
     """
     if not name:
         return {}
-    mirror = environment.mirror()
+    mirror = variables.mirror()
     path = Path(mirror or "") / name
     if not mirror or not path.is_file():
         log.info("%s is in no mirror (DEGRAIN_MIRROR): the published curves are left out", name)

@@ -6,14 +6,14 @@ import logging
 import shutil
 from typing import Any
 
-from degrain import environment
+from degrain.artifacts.trial import DONE, FAILED
 from degrain.errors import TrainingError
 from degrain.images.store import PatchStore
-from degrain.params import Params
+from degrain.machine import compute
+from degrain.params.study import Params
 from degrain.stages import PREPARED, TRIALS
 from degrain.training import trial
 from degrain.trials import processes
-from degrain.trials.records import DONE, FAILED
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,8 @@ def run(params: Params, model: str) -> None:
     """Train the study's grid for one model."""
     trials = trial.expand(params.train, model)
     store = PatchStore.open(PREPARED)
-    alone = environment.world() == 1
+    store.check(params.prepare)
+    alone = compute.world() == 1
     if alone:
         processes.prepare()
     # NOTE: PyTorch is imported here while the workers' server imports it too.
@@ -30,7 +31,7 @@ def run(params: Params, model: str) -> None:
     from degrain.trials import grid
     from degrain.trials.ledger import Ledger
 
-    device = environment.prepare_torch(params.train.device, params.train.threads, params.train.deterministic)
+    device = compute.prepare_torch(params.train.device, params.train.threads, params.train.deterministic)
     if alone:
         recorded = grid.run(trials, store, device, Ledger(), TRIALS / model)
     else:

@@ -8,11 +8,12 @@ from typing import Any
 import pandas as pd
 
 from degrain import console, files
+from degrain.artifacts.validation import Validation
 from degrain.datasets import catalog, expectations, listing, manifest
 from degrain.errors import DataError, ParamsError, ValidationFailed, nearest
 from degrain.formats.containers import Containers
-from degrain.params import Params
-from degrain.stages import DATA_DOCS, MANIFEST, RAW, VALIDATION
+from degrain.params.study import Params
+from degrain.stages import DATA_DOCS, RAW, VALIDATED
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,8 @@ def run(params: Params) -> None:
     if not folder.is_dir():
         raise DataError(f"{folder} is missing; run: degrain download")
     # NOTE: what an earlier validation allowed must not outlive one that fails.
-    MANIFEST.unlink(missing_ok=True)
+    path = VALIDATED / manifest.MANIFEST
+    path.unlink(missing_ok=True)
     dataset = catalog.spec(params.data.dataset)
     listed = dataset.images(folder, params.data)
     chosen = listing.select(listed, params.data)
@@ -70,12 +72,18 @@ def run(params: Params) -> None:
     if left < params.validation.min_images:
         raise ValidationFailed(f"validation failed: {left} images are left without {_named(flagged)} (see {DATA_DOCS})")
     table["quarantined"] = table["path"].isin(flagged)
-    with files.new_file(MANIFEST) as partial:
+    with files.new_file(path) as partial:
         table.to_parquet(partial, index=False)
-    files.write_json(
-        VALIDATION,
-        {"images": len(table), "published": len(listed), "quarantined": flagged, "expectations": results},
-    )
+    Validation.model_validate(
+        {
+            "schema_version": Validation.VERSION,
+            "images": len(table),
+            "published": len(listed),
+            "quarantined": flagged,
+            "expectations": results,
+            "manifest_sha256": files.sha256(path),
+        }
+    ).write(VALIDATED / manifest.VALIDATION)
     for result in broken:
         what = "quarantined" if result in failed else "allowed"
         log.warning("%s: %s", what, _explain(result, table, groups))

@@ -18,9 +18,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from degrain import files
+from degrain.artifacts.trial import CHECKPOINT
 from degrain.errors import DataError
 from degrain.training.state import State
-from degrain.trials.records import CHECKPOINT
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from degrain import environment
 from degrain.errors import ParamsError
+from degrain.machine import compute
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,12 @@ ALONE = Group()
 @contextmanager
 def joined() -> Iterator[Group]:
     """Join the group that `torchrun` has started; without it, be alone."""
-    world = environment.world()
+    world = compute.world()
     if world == 1:
         yield ALONE
         return
     if torch.cuda.is_available():
-        torch.cuda.set_device(environment.local_rank())
+        torch.cuda.set_device(compute.local_rank())
     distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield Group(distributed.get_rank(), world)

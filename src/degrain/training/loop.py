@@ -17,6 +17,7 @@ from degrain.errors import Diverged, Stopped
 from degrain.evaluation import metrics
 from degrain.images.store import PatchStore, Split
 from degrain.inference.denoiser import BATCH, Denoiser, to_tensor
+from degrain.machine import compute
 from degrain.models import catalog
 from degrain.randomness import generator
 from degrain.training import gradients, losses, precision, schedules
@@ -61,7 +62,7 @@ def train(
         ParamsError: The group cannot train this network or share these batches.
     """
     params = trial.params
-    state = State.begin(trial, _first_network(trial, store, device))
+    state = _begin(trial, store, device)
     if checkpoints and checkpoints.load(state):
         log.debug("%s goes on after step %d", trial.name, state.step)
     for past in state.history:
@@ -89,8 +90,8 @@ def train(
             _set_rates(state.optimizer, share_of(state.step))
 
             state.optimizer.zero_grad(set_to_none=True)
-            compute = partial(gradients.backward, network, loss_of, cast, batch, patches, group=group)
-            part_of_loss = gradients.fitting(state, len(clean), compute)
+            backward = partial(gradients.backward, network, loss_of, cast, batch, patches, group=group)
+            part_of_loss = gradients.fitting(state, len(clean), backward)
             if params.clip_norm:
                 nn.utils.clip_grad_norm_(state.network.parameters(), params.clip_norm)
             state.optimizer.step()
@@ -133,10 +134,13 @@ def validate(denoiser: Denoiser, held_out: Split, loss_of: losses.Loss) -> tuple
     return total / len(held_out.clean), float(np.concatenate(ratios).mean())
 
 
-def _first_network(trial: Trial, store: PatchStore, device: torch.device) -> nn.Module:
+def _begin(trial: Trial, store: PatchStore, device: torch.device) -> State:
+    """Prepare PyTorch for this trial and give it its first weights."""
+    compute.prepare_torch(device.type, trial.params.threads, trial.params.deterministic)
     torch.manual_seed(int(generator(trial.seed, "first weights").integers(2**63)))
     network = catalog.build(trial.model, store.channels, store.patch_size)
-    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return State.begin(trial, network)
 
 
 def _seed(seed: int, device: torch.device) -> None:

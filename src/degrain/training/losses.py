@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from degrain.errors import ParamsError, nearest
-from degrain.params import LossParams, LossTerm
+from degrain.params.train import LossParams, LossTerm
 from degrain.training import structural
 
 if TYPE_CHECKING:

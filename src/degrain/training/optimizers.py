@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from degrain.errors import ParamsError, nearest
-from degrain.params import OptimizerParams
+from degrain.params.train import OptimizerParams
 
 if TYPE_CHECKING:
     import torch

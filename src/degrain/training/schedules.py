@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from degrain.params import TrainParams
+from degrain.params.train import TrainParams
 
 
 def share(params: TrainParams, step: int, steps: int, steps_per_epoch: int) -> float:

@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import itertools
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-import degrain
 from degrain import files
 from degrain.errors import ParamsError
 from degrain.images.store import PatchStore
 from degrain.models import catalog
-from degrain.params import LossParams, OptimizerParams, TrainParams
+from degrain.params.base import deciding
+from degrain.params.train import LossParams, OptimizerParams, TrainParams
+from degrain.provenance import digests
+from degrain.provenance.closure import Closure, closure
 from degrain.training import losses, optimizers
-
-# The parameters of the section `train` that decide what every trial learns; the rest say how it is run.
-DECISIVE = (
-    "epochs",
-    "patches_per_epoch",
-    "batch_size",
-    "accumulate",
-    "clip_norm",
-    "schedule",
-    "step_epochs",
-    "step_factor",
-    "warmup_steps",
-    "ema",
-    "keep",
-    "patience",
-    "augment",
-    "mix",
-    "mix_probability",
-    "deterministic",
-    "threads",
-)
 
 
 @dataclass(frozen=True)
@@ -46,11 +25,13 @@ class Place:
         device: "cpu" or "cuda".
         precision: "float32" or "bfloat16".
         world: Processes that train it together.
+        machine: Kind of processor or GPU, see `degrain.machine.description.kind`.
     """
 
     device: str
     precision: str = "float32"
     world: int = 1
+    machine: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,7 +52,7 @@ class Trial:
 
     def describe(self, store: PatchStore) -> dict[str, Any]:
         """Return what decides the result, ready for JSON, and the names that tables use."""
-        decisive = set(DECISIVE)
+        decisive = deciding(TrainParams)
         if self.params.schedule != "step":
             decisive -= {"step_epochs", "step_factor"}
         if self.params.mix == "none":
@@ -98,36 +79,23 @@ class Trial:
             del described[title]
         if place.device != "cpu":
             del described["threads"]
-        versions = {name: importlib.metadata.version(name) for name in ("torch", "numpy", "albumentations")}
         network = catalog.spec(self.model)
+        decided_by = code_of(self.model)
         described |= {
-            "network": network.maker,
-            "network_options": dict(network.options),
-            "code": code_digest(self.model),
+            "network": {name: value for name, value in asdict(network).items() if name not in ("title", "source")},
+            "code": digests.code(decided_by),
+            "versions": digests.versions(decided_by),
+            **asdict(place),
         }
-        described |= asdict(place) | versions
         return files.digest(described)[:20]
 
 
-# Modules that several networks are made of; what the catalog says of a network is in the key itself.
-SHARED = ("convolutions", "keras_layers")
+def code_of(model: str) -> Closure:
+    """Return the code that decides what a trial of a network learns: the training loop's and the network's own.
 
-
-def code_digest(model: str) -> str:
-    """Return the hash of every source file that decides what a trial of this model learns."""
-    package = Path(degrain.__file__).parent
-    sources = [
-        *sorted((package / "training").glob("*.py")),
-        *sorted((package / "noise").glob("*.py")),
-        *(package / "models" / f"{name}.py" for name in (*catalog.spec(model).modules, *SHARED)),
-        package / "params" / "noise.py",
-        package / "evaluation" / "metrics.py",
-        package / "depth.py",
-        package / "images" / "store.py",
-        package / "inference" / "denoiser.py",
-        package / "randomness.py",
-    ]
-    return files.digest({path.relative_to(package).as_posix(): files.sha256(path) for path in sources})
+    The catalog is left out, since what it says of this network is in the key itself.
+    """
+    return closure("degrain.training.loop", *catalog.spec(model).modules, without=frozenset({"degrain.models.catalog"}))
 
 
 def expand(params: TrainParams, model: str) -> list[Trial]:

@@ -8,9 +8,9 @@ from typing import Any
 
 from rich.progress import Progress, TaskID
 
+from degrain.artifacts.trial import DONE
 from degrain.training.state import Epoch
 from degrain.training.trial import Trial
-from degrain.trials.records import DONE
 
 log = logging.getLogger(__name__)
 

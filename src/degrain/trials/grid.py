@@ -14,9 +14,11 @@ from typing import Any
 import torch
 from filelock import FileLock
 
-from degrain import console, environment, files
+from degrain import console, files
+from degrain.artifacts.trial import DIVERGED, DONE, FAILED, TRIAL
 from degrain.errors import Diverged, Stopped
 from degrain.images.store import PatchStore
+from degrain.machine import compute, description
 from degrain.training import loop, precision
 from degrain.training.checkpoints import Checkpoints
 from degrain.training.distributed import ALONE, Group
@@ -25,7 +27,6 @@ from degrain.training.trial import Place, Trial
 from degrain.trials import processes
 from degrain.trials.board import Board, ended
 from degrain.trials.ledger import Busy, Ledger
-from degrain.trials.records import DIVERGED, DONE, FAILED, TRIAL
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +144,6 @@ def run_together(
 def _assist(job: Job, _tell: Callable[[Any], None], stopping: Callable[[], bool], group: Group) -> None:
     """What ranks other than the first do of `train`: all but keeping the ledger."""
     params = job.trial.params
-    environment.prepare_torch(job.device.type, params.threads, params.deterministic)
     checkpoints = Checkpoints(job.ledger.unfinished(job.key), job.key, params.checkpoint_seconds)
     with suppress(Diverged):
         loop.train(job.trial, job.store, job.device, checkpoints=checkpoints, stopping=stopping, group=group)
@@ -151,7 +151,8 @@ def _assist(job: Job, _tell: Callable[[Any], None], stopping: Callable[[], bool]
 
 def key_of(trial: Trial, store: PatchStore, device: torch.device, group: Group = ALONE) -> str:
     """Return the key of a trial that is computed here."""
-    return trial.key(store, Place(device.type, precision.resolve(trial.params.precision, device), group.world))
+    arithmetic = precision.resolve(trial.params.precision, device)
+    return trial.key(store, Place(device.type, arithmetic, group.world, description.kind(device)))
 
 
 def train(job: Job, tell: Callable[[Any], None], stopping: Callable[[], bool]) -> None:
@@ -178,7 +179,6 @@ def train(job: Job, tell: Callable[[Any], None], stopping: Callable[[], bool]) -
 def _train(job: Job, tell: Callable[[Any], None], stopping: Callable[[], bool], group: Group) -> None:
     """Do so with the trial claimed."""
     params = job.trial.params
-    environment.prepare_torch(job.device.type, params.threads, params.deterministic)
     job.ledger.begin(job.key, job.trial.describe(job.store))
     history: list[Epoch] = []
 
@@ -241,7 +241,7 @@ def _reused(name: str, key: str, ledger: Ledger) -> bool:
 
 def _side_by_side(trials: Sequence[Trial], device: torch.device) -> int:
     """How many trials run at a time: as many as the cores allow, or one where all share one accelerator."""
-    return max(1, environment.threads() // trials[0].params.threads) if device.type == "cpu" else 1
+    return max(1, compute.threads() // trials[0].params.threads) if device.type == "cpu" else 1
 
 
 def _record(job: Job, state: State | None, outcome: dict[str, str], history: Sequence[Epoch] = ()) -> dict[str, Any]:
@@ -259,7 +259,7 @@ def _record(job: Job, state: State | None, outcome: dict[str, str], history: Seq
         "val_psnr": kept.val_psnr if kept else None,
         "parts": state.parts if state else None,
         "seconds": round(state.seconds, 2) if state else None,
-        "peak_memory_mb": environment.peak_memory_mb(),
+        "peak_memory_mb": compute.peak_memory_mb(),
         "failures": job.ledger.failures(job.key),
         "device": job.device.type,
         "precision": precision.resolve(job.trial.params.precision, job.device),

@@ -25,9 +25,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from degrain import environment, files
+from degrain import files
+from degrain.artifacts.trial import HISTORY, TRIAL, WEIGHTS
 from degrain.errors import DataError
-from degrain.trials.records import HISTORY, TRIAL, WEIGHTS
+from degrain.machine import variables
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class Ledger:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder or environment.home() / "trials"
+        self.folder = folder or variables.home() / "trials"
 
     def find(self, key: str) -> Path | None:
         """Return the entry of a trial that has ended, or None. A damaged or foreign one is set aside, not trusted."""

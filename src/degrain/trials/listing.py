@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from degrain import files
+from degrain.artifacts.trial import CHECKPOINT, FAILED, TRIAL
 from degrain.errors import DataError, ParamsError, nearest
 from degrain.trials.ledger import UNFINISHED, Busy, Ledger
-from degrain.trials.records import CHECKPOINT, FAILED, TRIAL
 
 DAY = 86_400  # seconds
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from degrain.errors import DataError
 from degrain.images.store import PatchStore
-from degrain.params import Params
+from degrain.params.study import Params
 from degrain.training.trial import expand
 from degrain.trials.records import read_trials
 

@@ -18,8 +18,8 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any
 
-from degrain import environment
 from degrain.errors import DegrainError, Stopped
+from degrain.machine import variables
 from degrain.trials.ledger import Busy
 
 # How long a process may take to finish its step and save, once asked to stop.
@@ -220,7 +220,7 @@ def _start(function: Job, name: str, jobs: Mapping[str, tuple[Any, ...]]) -> _Wo
 
 def _work(function: Job, arguments: tuple[Any, ...], sender: Connection) -> None:
     """What runs in the worker: it leaves Ctrl-C to its parent, stops when asked, and ends when the parent is gone."""
-    environment.switch_off_telemetry()
+    variables.switch_off_telemetry()
     stop = Stop()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, _: setattr(stop, "number", number))

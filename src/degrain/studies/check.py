@@ -6,7 +6,7 @@ from degrain.datasets import catalog as datasets
 from degrain.errors import ModelError, ParamsError
 from degrain.evaluation import baselines
 from degrain.models import catalog as models
-from degrain.params import Params
+from degrain.params.study import Params
 from degrain.training import losses, optimizers
 
 

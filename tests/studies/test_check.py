@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from degrain import study
 from degrain.errors import ParamsError
-from degrain.params import Params
+from degrain.params.study import Params
+from degrain.studies import check
 
 
 def test_the_tiny_study_can_run(make_params: Callable[..., Params]) -> None:
-    study.check(make_params())
+    check.check(make_params())
 
 
 @pytest.mark.parametrize(
@@ -30,12 +30,12 @@ def test_the_tiny_study_can_run(make_params: Callable[..., Params]) -> None:
 )
 def test_an_impossible_study_is_refused(make_params: Callable[..., Params], change: dict[str, Any], words: str) -> None:
     with pytest.raises(ParamsError) as caught:
-        study.check(make_params(**change))
+        check.check(make_params(**change))
     assert words in str(caught.value)
 
 
 def test_a_loss_only_has_to_work_in_the_pairs_that_are_trained(make_params: Callable[..., Params]) -> None:
     train = {"models": ["sinha2018"], "losses": ["mse", "bce"]}
     with pytest.raises(ParamsError, match="bce with sinha2018"):
-        study.check(make_params(train=train))
-    study.check(make_params(train=train | {"pairs": ["adam-mse", "adadelta-mse"]}))
+        check.check(make_params(train=train))
+    check.check(make_params(train=train | {"pairs": ["adam-mse", "adadelta-mse"]}))

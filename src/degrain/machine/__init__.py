@@ -1,0 +1,1 @@
+"""The machine: environment variables, threads and device, and what it is."""

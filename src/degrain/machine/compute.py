@@ -1,0 +1,94 @@
+"""With how many threads, on which device and by which algorithms to compute."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from degrain.errors import ParamsError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def threads() -> int:
+    """Return how many CPU threads to compute with: DEGRAIN_THREADS, or every core this process may use.
+
+    Raises:
+        ParamsError: DEGRAIN_THREADS is not a positive integer.
+    """
+    wanted = os.environ.get("DEGRAIN_THREADS", "")
+    if wanted:
+        if not wanted.isdigit() or int(wanted) < 1:
+            raise ParamsError(f"DEGRAIN_THREADS={wanted!r}: must be a positive integer")
+        return int(wanted)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def keep_freed_memory() -> None:
+    """Ask glibc to keep freed memory, so that each training step does not fault its activations in again.
+
+    Does nothing on other C libraries.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return
+    m_trim_threshold, m_top_pad, m_mmap_threshold = -1, -2, -3
+    mallopt(m_mmap_threshold, 1 << 30)
+    mallopt(m_trim_threshold, 1 << 30)
+    mallopt(m_top_pad, 64 << 20)
+
+
+def prepare_torch(device: str, cpu_threads: int, deterministic: bool = True) -> torch.device:
+    """Choose the device and, unless speed matters more, make PyTorch compute the same bits every time on it.
+
+    Args:
+        device: "auto" (CUDA when there is one, else the CPU), "cpu" or "cuda".
+        cpu_threads: With how many threads to compute; the last bits of results depend on it.
+        deterministic: Whether only such algorithms are allowed that give the same bits every time.
+
+    Returns:
+        The device to compute on.
+
+    Raises:
+        ParamsError: "cuda" is asked for and there is none.
+    """
+    # NOTE: cuBLAS reads this once, when it starts; without it deterministic matrix products are refused.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    keep_freed_memory()
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ParamsError("train.device is 'cuda' and this machine has no CUDA device; use 'auto' or 'cpu'")
+    torch.set_num_threads(cpu_threads)
+    # NOTE: the same as use_deterministic_algorithms, which imports the compiler as well: 1.2 s in each process.
+    torch.set_deterministic_debug_mode("error" if deterministic else "default")
+    # NOTE: filling fresh memory with NaN shows the bugs of kernels, and costs 5 % here.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.benchmark = not deterministic
+    chosen = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    return torch.device(chosen)
+
+
+def world() -> int:
+    """Return how many processes `torchrun` has started to train one network together; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE") or 1)
+
+
+def local_rank() -> int:
+    """Return which of the processes that `torchrun` has started on this machine this one is, from 0."""
+    return int(os.environ.get("LOCAL_RANK") or 0)
+
+
+def peak_memory_mb() -> float:
+    """Return the most memory that this process has had, in MB."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)

@@ -1,0 +1,99 @@
+"""What a reader must know of where a result was made: machine, versions, commit."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from degrain.machine.compute import threads
+
+if TYPE_CHECKING:
+    import torch
+
+
+def describe_machine() -> dict[str, str]:
+    """Return what a reader must know of this machine to judge a time: system, processor, cores, memory, GPU, Python."""
+    import platform
+
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": str(threads()),
+        "memory": f"{memory / 2**30:.0f} GiB",
+        "GPU": _gpu(),
+        "python": platform.python_version(),
+    }
+
+
+def kind(device: torch.device) -> str:
+    """Return what kind of processor or GPU computes: where it differs, the last bits of results may."""
+    import platform
+
+    import torch
+
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}"
+    return f"{platform.system()} {platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _gpu() -> str:
+    try:
+        import torch
+    except ImportError:
+        return "unknown without PyTorch"
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+
+
+def _processor() -> str:
+    import platform
+
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown"
+
+
+def versions() -> dict[str, str]:
+    """Return the installed versions of degrain and of the libraries that decide its results."""
+    import importlib.metadata
+
+    names = (
+        "degrain",
+        "torch",
+        "numpy",
+        "scikit-image",
+        "scipy",
+        "opencv-python-headless",
+        "albumentations",
+        "pillow",
+        "pywavelets",
+        "rawpy",
+        "great-expectations",
+        "dvc",
+        "mlflow",
+        "prefect",
+    )
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+def git_commit() -> str:
+    """Return the commit of the working folder, with `-dirty` behind it when files have changed, or "unknown".
+
+    What a run of the pipeline itself rewrites (dvc.lock, data/ and results/) does not count as changed.
+    """
+    import subprocess
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], check=True, capture_output=True, text=True)  # noqa: S603, S607
+        return done.stdout.strip()
+
+    try:
+        commit = git("rev-parse", "--short=12", "HEAD")
+        changed = git("status", "--porcelain", "--", ".", ":!dvc.lock", ":!results", ":!data")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{commit}-dirty" if changed else commit

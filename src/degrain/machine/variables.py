@@ -1,0 +1,120 @@
+"""Environment variables, and what they place: home, downloads, mirror, tracking server, credentials.
+
+docs/environment.md lists the variables.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+# NOTE: these must be set before the libraries are imported: several call home while they are imported.
+OFF_SWITCHES: Mapping[str, str] = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DVC_NO_ANALYTICS": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "NO_ALBUMENTATIONS_UPDATE": "1",
+}
+
+
+def home() -> Path:
+    """Return the folder that outlives single runs: trial ledger, local MLflow store, promotion record.
+
+    DEGRAIN_HOME, or `.degrain` in the project's folder. Experiments that DVC runs in a temporary copy of the project
+    (`dvc exp run --temp` and `--queue`) share the folder of the project itself, since the copy is deleted afterwards.
+    """
+    if chosen := os.environ.get("DEGRAIN_HOME"):
+        return Path(chosen)
+    for parent in Path.cwd().parents:
+        if parent.parts[-3:] == (".dvc", "tmp", "exps"):
+            return parent.parents[2] / ".degrain"
+    return Path(".degrain")
+
+
+def switch_off_telemetry() -> None:
+    """Keep every dependency from calling home, unless the user has set its variable otherwise."""
+    for name, value in OFF_SWITCHES.items():
+        os.environ.setdefault(name, value)
+
+
+def tracking_uri() -> str:
+    """Return the MLflow tracking server: MLFLOW_TRACKING_URI, or a SQLite file under `.degrain/`."""
+    return (
+        os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(home().resolve() / 'mlflow' / 'mlflow.db').as_posix()}"
+    )
+
+
+def artifact_root() -> Path:
+    """Return the folder where the local MLflow store keeps artifacts."""
+    return home() / "mlflow" / "artifacts"
+
+
+def downloads() -> Path:
+    """Return the folder of finished and unfinished downloads; it outlives runs, since DVC deletes a stage's outputs."""
+    return home() / "downloads"
+
+
+def mirror() -> str | None:
+    """Return where data sets are looked for first: DEGRAIN_MIRROR (a folder or a URL), or None."""
+    return os.environ.get("DEGRAIN_MIRROR") or None
+
+
+def kaggle_credentials() -> str | None:
+    """Say where the kaggle client will find credentials, without importing it.
+
+    `import kaggle` logs in over the network, and prints a page of help where it cannot.
+
+    Returns:
+        The variable or the file, as in kaggle 2.2, or None where there is none.
+    """
+    if os.environ.get("KAGGLE_API_TOKEN"):
+        return "KAGGLE_API_TOKEN"
+    user = Path("~/.kaggle").expanduser()
+    for token in (user / "access_token", user / "access_token.txt"):
+        if _text(token).strip():
+            return str(token)
+    needed = {"username", "key"}
+    given = {name for name in needed if os.environ.get(f"KAGGLE_{name.upper()}")}
+    if given == needed:
+        return "KAGGLE_USERNAME and KAGGLE_KEY"
+    for legacy in (_kaggle_config_folder(user) / "kaggle.json", user / "kaggle.json"):
+        if _json_names(legacy) | given >= needed:
+            return str(legacy)
+    oauth = user / "credentials.json"
+    return str(oauth) if "refresh_token" in _json_names(oauth) else None
+
+
+def _kaggle_config_folder(user: Path) -> Path:
+    """Where the kaggle client looks for kaggle.json: ~/.config/kaggle only where ~/.kaggle does not exist."""
+    if chosen := os.environ.get("KAGGLE_CONFIG_DIR"):
+        return Path(chosen)
+    if user.exists() or not sys.platform.startswith("linux"):
+        return user
+    return Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "kaggle"
+
+
+def _json_names(path: Path) -> set[str]:
+    """The names of the non-empty values in a JSON object; none where there is no such file."""
+    try:
+        value = json.loads(_text(path))
+    except ValueError:
+        return set()
+    return {name for name, held in value.items() if held} if isinstance(value, dict) else set()
+
+
+def _text(path: Path) -> str:
+    """A file's text, or nothing where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def interactive() -> bool:
+    """Tell whether a person watches: progress bars are drawn only then."""
+    return sys.stderr.isatty()

@@ -1,0 +1,152 @@
+"""The import closure: which modules of degrain a piece of code runs, and which libraries they import.
+
+It is read from the sources, so nothing is imported and no list is kept by hand. An import counts wherever it stands,
+also inside a function, except below `if TYPE_CHECKING`. So does a string such as `degrain.training.muon:Muon`, by which
+something is imported by name.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent
+NAME = PACKAGE.name
+
+# What a result may import and never depends on, with the reason.
+IRRELEVANT: Mapping[str, str] = {
+    NAME: "holds the version; a release as such changes no result",
+    f"{NAME}.console": "draws progress bars and log lines",
+    f"{NAME}.errors": "holds the texts of errors",
+}
+# Libraries that leave part of their arithmetic to others.
+BEHIND: Mapping[str, tuple[str, ...]] = {
+    "albumentations": ("albucore", "cv2", "scipy"),
+    "skimage": ("pywt", "scipy"),
+}
+# Modules that import whatever lies in a package, by a name that is computed.
+BY_NAME: Mapping[str, str] = {f"{NAME}.models.catalog": f"{NAME}.models"}
+
+
+@dataclass(frozen=True)
+class Closure:
+    """What a piece of code runs.
+
+    Attributes:
+        modules: The source file of each module of degrain, by its name; not those that hold only a docstring.
+        data: Files beside these modules that are no Python, such as templates.
+        libraries: Names under which other packages are imported, without the standard library.
+    """
+
+    modules: Mapping[str, Path]
+    data: frozenset[Path]
+    libraries: frozenset[str]
+
+    @property
+    def files(self) -> list[Path]:
+        """All files, sorted."""
+        return sorted({*self.modules.values(), *self.data})
+
+
+@dataclass(frozen=True)
+class _Imports:
+    modules: frozenset[str]
+    libraries: frozenset[str]
+    has_code: bool  # more than a docstring
+
+
+@lru_cache(maxsize=256)
+def closure(*roots: str, without: frozenset[str] = frozenset()) -> Closure:
+    """Follow the imports of some modules.
+
+    Args:
+        roots: Names of modules, such as "degrain.training.loop".
+        without: Names of modules that are left out, with whatever only they import, because what they say is accounted
+            for otherwise.
+
+    Raises:
+        KeyError: There is no such module.
+    """
+    known = modules()
+    found: dict[str, Path] = {}
+    libraries: set[str] = set()
+    waiting = list(roots)
+    while waiting:
+        name = waiting.pop()
+        if name in found or name in without or name in IRRELEVANT:
+            continue
+        found[name] = known[name]
+        imports = _imports(known[name])
+        libraries |= imports.libraries
+        # NOTE: importing a module runs the packages around it first.
+        waiting += [*imports.modules, *_parents(name)]
+        if package := BY_NAME.get(name):
+            waiting += [module for module in known if module.startswith(f"{package}.")]
+    data = {path for folder in {path.parent for path in found.values()} for path in _data(folder)}
+    behind = {other for library in libraries for other in BEHIND.get(library, ())}
+    code = {name: path for name, path in sorted(found.items()) if _imports(path).has_code}
+    return Closure(code, frozenset(data), frozenset(libraries | behind))
+
+
+@lru_cache(maxsize=1)
+def modules() -> Mapping[str, Path]:
+    """Return the source file of every module of degrain, by its name."""
+    return dict(_modules())
+
+
+def modules_with_code() -> set[Path]:
+    """Return the source files that hold more than a docstring."""
+    return {path for path in modules().values() if _imports(path).has_code}
+
+
+def _modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
+
+
+def _parents(name: str) -> Iterator[str]:
+    while name := name.rpartition(".")[0]:
+        yield name
+
+
+def _data(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.is_file() and path.suffix not in (".py", ".pyc") and not path.name.startswith("."):
+            yield path
+
+
+def _imports(path: Path) -> _Imports:
+    return _imports_of(path.read_bytes(), frozenset(modules()))
+
+
+@lru_cache(maxsize=1024)
+def _imports_of(source: bytes, known: frozenset[str]) -> _Imports:
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            node.body = []
+    names = {name for node in ast.walk(tree) for name in _names(node)}
+    strings = {
+        node.value.partition(":")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and ":" in node.value
+    }
+    ours = {name for name in names | strings if name in known}
+    others = {name.partition(".")[0] for name in names} - {NAME, ""} - sys.stdlib_module_names
+    has_code = any(not isinstance(node, ast.Expr) for node in tree.body)
+    return _Imports(frozenset(ours), frozenset(others), has_code)
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    """Names that an import statement may make modules of; in `from a import b`, b may be one or not."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        yield node.module
+        if node.module.partition(".")[0] == NAME:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)

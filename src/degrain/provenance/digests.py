@@ -1,0 +1,62 @@
+"""Digests of what decides a result."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from pathlib import Path
+
+from degrain import files
+from degrain.provenance import closure
+from degrain.provenance.closure import Closure
+
+
+def code(found: Closure) -> dict[str, str]:
+    """Return the digest of each file of a closure, by its path in the package.
+
+    Comments, docstrings, layout and the texts that describe parameters do not count.
+    """
+    return {path.relative_to(closure.PACKAGE).as_posix(): _digest(path) for path in found.files}
+
+
+def versions(found: Closure) -> dict[str, str]:
+    """Return the installed version of each library that a closure imports, by the name of its distribution."""
+    named: dict[str, str] = {}
+    for library in sorted(found.libraries):
+        for distribution in _distributions(library):
+            named[distribution] = importlib.metadata.version(distribution)
+    return named
+
+
+@cache
+def _distributions(library: str) -> tuple[str, ...]:
+    """Of what is imported as cv2: opencv-python-headless. Nothing of what is not installed."""
+    return tuple(sorted(set(_by_import_name().get(library, ()))))
+
+
+@lru_cache(maxsize=1)
+def _by_import_name() -> Mapping[str, list[str]]:
+    return importlib.metadata.packages_distributions()
+
+
+def _digest(path: Path) -> str:
+    return _digest_of(path.read_bytes()) if path.suffix == ".py" else files.sha256(path)
+
+
+@lru_cache(maxsize=1024)
+def _digest_of(source: bytes) -> str:
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
+            node, clean=False
+        ):
+            del node.body[0]
+        elif isinstance(node, ast.Call) and _name(node.func) == "Field":
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg != "description"]
+    return files.digest(ast.dump(tree))
+
+
+def _name(function: ast.expr) -> str:
+    return function.id if isinstance(function, ast.Name) else ""

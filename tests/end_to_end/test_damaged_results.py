@@ -1,0 +1,153 @@
+"""Results that are damaged, missing or belong to something else are never used: one line that says what to run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from degrain.artifacts.trial import WEIGHTS
+from degrain.errors import DegrainError
+from degrain.params.study import Params, load_params
+from degrain.stages import evaluate, prepare, register, report, train
+from tests.conftest import Project
+
+STAGES: dict[str, Callable[[Params], None]] = {
+    "prepare": prepare.run,
+    "train": lambda params: train.run(params, params.train.models[0]),
+    "evaluate": evaluate.run,
+    "report": report.run,
+    "register": register.run,
+}
+DAMAGE: dict[str, Callable[[bytes], bytes | None]] = {
+    "missing": lambda _: None,
+    "emptied": lambda _: b"",
+    "cut in half": lambda content: content[: len(content) // 2],
+    "a list": lambda _: b"[]",
+    "null": lambda _: b"null",
+    "another object": lambda _: b'{"x": 1}',
+    "one byte flipped": lambda content: content[:-9] + bytes([content[-9] ^ 1]) + content[-8:],
+}
+TRIAL = "data/trials/unet/*-mse"
+# What a stage reads: a file, or the first of a pattern.
+READS = [
+    ("prepare", "data/validated/manifest.parquet"),
+    ("prepare", "data/validated/validation.json"),
+    ("train", "data/prepared/store.json"),
+    ("evaluate", "data/prepared/store.json"),
+    ("evaluate", "data/validated/manifest.parquet"),
+    ("evaluate", f"{TRIAL}/trial.json"),
+    ("evaluate", f"{TRIAL}/weights.safetensors"),
+    ("report", "data/evaluated/scores.parquet"),
+    ("report", "data/evaluated/scores.json"),
+    ("report", "data/evaluated/ranking.json"),
+    ("report", "data/validated/validation.json"),
+    ("report", f"{TRIAL}/trial.json"),
+    ("report", f"{TRIAL}/history.csv"),
+    ("register", "data/evaluated/scores.parquet"),
+    ("register", "data/evaluated/scores.json"),
+    ("register", "data/evaluated/ranking.json"),
+    ("register", f"{TRIAL}/trial.json"),
+    ("register", f"{TRIAL}/history.csv"),
+    ("register", f"{TRIAL}/weights.safetensors"),
+]
+# Whose digest no record holds: a flipped bit in a text may leave it as valid as before.
+NO_DIGEST = ("store.json", "validation.json", "trial.json", "scores.json", "ranking.json")
+
+
+@pytest.fixture
+def workspace(reproduced: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """What the stages of the tiny study have left, in a folder of its own."""
+    for name in ("data", "results", ".degrain"):
+        shutil.copytree(reproduced.folder / name, tmp_path / name)
+    shutil.copy(reproduced.folder / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def refused(stage: str) -> str:
+    """The one line with which a stage refuses to run."""
+    with pytest.raises(DegrainError) as caught:
+        STAGES[stage](load_params())
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def found(folder: Path, pattern: str) -> Path:
+    return sorted(folder.glob(pattern))[0]
+
+
+@pytest.mark.parametrize(("stage", "pattern"), READS)
+def test_a_damaged_result_is_refused_in_one_line(workspace: Path, stage: str, pattern: str) -> None:
+    path = found(workspace, pattern)
+    content = path.read_bytes()
+    for name, damage in DAMAGE.items():
+        if name == "one byte flipped" and path.name.endswith(NO_DIGEST):
+            continue
+        damaged = damage(content)
+        path.unlink()
+        if damaged is not None:
+            path.write_bytes(damaged)
+        said = refused(stage)
+        assert "dvc repro" in said or path.name in said, (name, said)
+        path.write_bytes(content)
+
+
+def retrained(folder: Path, change: Callable[[dict[str, object]], None]) -> None:
+    path = found(folder, f"{TRIAL}/trial.json")
+    trial = json.loads(path.read_text())
+    change(trial)
+    path.write_text(json.dumps(trial))
+
+
+@pytest.mark.parametrize("stage", ["report", "register"])
+def test_scores_of_other_weights_are_refused(workspace: Path, stage: str) -> None:
+    retrained(workspace, lambda trial: trial["sha256"].update({WEIGHTS: "0" * 64}))  # type: ignore[attr-defined]
+    assert "are not those of the weights in data/trials; run: dvc repro evaluate" in refused(stage)
+
+
+@pytest.mark.parametrize("stage", ["report", "register"])
+def test_scores_of_another_trial_of_the_same_name_are_refused(workspace: Path, stage: str) -> None:
+    retrained(workspace, lambda trial: trial.update(key="another"))
+    assert "are not those of the weights in data/trials; run: dvc repro evaluate" in refused(stage)
+
+
+@pytest.mark.parametrize("stage", ["evaluate", "report", "register"])
+def test_trials_of_other_data_are_refused(workspace: Path, stage: str) -> None:
+    retrained(workspace, lambda trial: trial.update(data_sha256="0" * 64))
+    assert "run: dvc repro" in refused(stage)
+
+
+@pytest.mark.parametrize("stage", ["train", "evaluate", "report", "register"])
+@pytest.mark.parametrize(("key", "value"), [("noise", {"kind": "gaussian", "sigma": 40}), ("stride", 17)])
+def test_a_store_of_other_parameters_is_refused(workspace: Path, stage: str, key: str, value: object) -> None:
+    params = load_params()
+    other = params.model_copy(
+        update={"prepare": type(params.prepare).model_validate(params.prepare.model_dump() | {key: value})}
+    )
+    with pytest.raises(DegrainError, match=f"was prepared with another .*{key}.* run: dvc repro prepare"):
+        STAGES[stage](other)
+
+
+def test_a_ranking_of_other_scores_is_refused(workspace: Path) -> None:
+    path = workspace / "data" / "evaluated" / "scores.parquet"
+    table = pd.read_parquet(path)
+    table["psnr"] += 1
+    table.to_parquet(path, index=False)
+    for stage in ("report", "register"):
+        assert "scores.parquet is damaged or of another run" in refused(stage)
+
+
+@pytest.mark.parametrize("version", [None, 0, 99])
+def test_a_record_of_another_schema_version_is_refused_by_name(workspace: Path, version: int | None) -> None:
+    path = workspace / "data" / "evaluated" / "ranking.json"
+    content = json.loads(path.read_text())
+    del content["schema_version"]
+    path.write_text(json.dumps(content if version is None else content | {"schema_version": version}))
+    said = refused("report")
+    assert "ranking.json has " in said
+    assert "schema version" in said

@@ -1,0 +1,137 @@
+"""A trial's key and the digest of the metric protocol follow each change of the code that decides, and no other."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from degrain.evaluation import protocol
+from degrain.images.store import PatchStore
+from degrain.params.study import Params
+from degrain.provenance import closure, digests
+from degrain.training import trial
+from degrain.training.trial import Place, Trial
+from tests.provenance.mutation import mutated
+
+PLACE = Place("cpu")
+
+
+def forget() -> None:
+    """Let the sources be read again."""
+    closure.closure.cache_clear()
+    closure.modules.cache_clear()
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the package's sources that may be changed."""
+    copied = tmp_path / "degrain"
+    shutil.copytree(closure.PACKAGE, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(closure, "PACKAGE", copied)
+    forget()
+    yield copied
+    monkeypatch.undo()
+    forget()
+
+
+@pytest.fixture
+def key_of(make_params: Callable[..., Params], store: PatchStore) -> Callable[[str], str]:
+    def key(model: str) -> str:
+        forget()
+        params = make_params(train={"models": [model]}).train
+        return Trial(model, params.optimizers[0], params.losses[0], 0, params).key(store, PLACE)
+
+    return key
+
+
+def changes(package: Path, digest: Callable[[], str]) -> Iterator[tuple[str, bool]]:
+    """Change a constant in each module in turn; yield its name and whether the digest followed."""
+    before = digest()
+    for name, path in sorted(closure.modules().items()):
+        source = path.read_text()
+        try:
+            path.write_text(mutated(source))
+        except ValueError:
+            continue
+        yield name, digest() != before
+        path.write_text(source)
+    assert digest() == before
+
+
+def test_a_key_follows_each_module_of_its_closure_and_no_other(package: Path, key_of: Callable[[str], str]) -> None:
+    inside = set(trial.code_of("unet").modules)
+    seen = dict(changes(package, lambda: key_of("unet")))
+    assert {name for name, changed in seen.items() if changed} == inside & set(seen)
+    decisive = {"depth", "files", "machine.compute", "models.convolutions", "models.unet", "noise.kinds"}
+    decisive |= {"evaluation.metrics", "training.losses", "training.muon", "params.train", "params.noise"}
+    assert {f"degrain.{name}" for name in decisive} <= inside
+    others = {"models.sinha2018", "models.catalog", "report.html", "registry.promotion", "console", "params.results"}
+    assert not {f"degrain.{name}" for name in others} & inside
+
+
+def test_the_protocol_follows_each_module_of_its_closure_and_no_other(package: Path) -> None:
+    def digest() -> str:
+        forget()
+        return protocol.digest("unet", "data", {"tile": 256, "overlap": 32}, "a machine")
+
+    followed = {name.removeprefix("degrain.") for name, changed in changes(package, digest) if changed}
+    assert {"depth", "evaluation.scoring", "evaluation.metrics", "inference.tiling", "models.unet"} <= followed
+    assert not {"models.sinha2018", "report.html", "training.loop", "trials.ledger", "console"} & followed
+
+
+def test_a_new_module_beside_the_networks_changes_nothing(package: Path, key_of: Callable[[str], str]) -> None:
+    def both() -> tuple[str, str]:
+        return key_of("unet"), protocol.digest("unet", "data", {}, "")
+
+    before = both()
+    (package / "models" / "unrelated.py").write_text("NEW = 1\n")
+    assert both() == before
+
+
+def test_a_network_that_imports_from_another_ones_file_follows_it(package: Path, key_of: Callable[[str], str]) -> None:
+    unet, other = package / "models" / "unet.py", package / "models" / "rednet.py"
+    unet.write_text(unet.read_text() + "\nfrom degrain.models.rednet import build as borrowed\n")
+    before = key_of("unet")
+    other.write_text(mutated(other.read_text()))
+    assert key_of("unet") != before
+
+
+@pytest.mark.parametrize("change", ["docstring", "comment", "layout", "description"])
+def test_texts_change_no_key(package: Path, key_of: Callable[[str], str], change: str) -> None:
+    loop, params = package / "training" / "loop.py", package / "params" / "train.py"
+    before = key_of("unet")
+    edits: dict[str, tuple[Path, str, str]] = {
+        "docstring": (loop, "The training loop, from top to bottom.", "The loop."),
+        "comment": (loop, "\n\ndef train(", "\n\n# A comment.\ndef train("),
+        "layout": (loop, "\n\n\ndef train(", "\n\n\n\n\ndef train("),
+        "description": (params, "Epochs of each trial.", "How many epochs."),
+    }
+    path, old, new = edits[change]
+    source = path.read_text()
+    assert old in source
+    path.write_text(source.replace(old, new))
+    assert key_of("unet") == before
+
+
+def test_versions_of_what_computes_are_part_of_the_key(
+    monkeypatch: pytest.MonkeyPatch, key_of: Callable[[str], str]
+) -> None:
+    before = key_of("unet")
+    version = digests.importlib.metadata.version
+    for library in ("torch", "numpy", "opencv-python-headless", "albumentations", "scipy"):
+
+        def other(name: str, library: str = library) -> Any:
+            return "0" if name == library else version(name)
+
+        monkeypatch.setattr(digests.importlib.metadata, "version", other)
+        assert key_of("unet") != before, library
+
+
+def test_the_kind_of_machine_is_part_of_the_key(make_params: Callable[..., Params], store: PatchStore) -> None:
+    params = make_params(train={"models": ["unet"]}).train
+    one = Trial("unet", params.optimizers[0], params.losses[0], 0, params)
+    assert one.key(store, Place("cpu", machine="AVX2")) != one.key(store, Place("cpu", machine="AVX512"))
