@@ -64,7 +64,7 @@ def test_every_stage_refuses_a_misspelt_parameter(folder: Path, tiny: dict[str, 
     [
         (["train", "--model", "unt"], "'unt' is not in train.models"),
         (["validate"], "data/raw/photos is missing; run: degrain download"),
-        (["prepare"], "data/validated/manifest.parquet is missing"),
+        (["prepare"], "data/validated/validation.json is missing"),
         (["evaluate"], "data/prepared/store.json is missing"),
         (["denoise", "gone.png", "x.png"], "gone.png does not exist"),
         (["denoise", "good.png", "x.png", "--model", "nothing"], "no model 'nothing'"),

@@ -18,6 +18,7 @@ import pytest
 
 from degrain.errors import DownloadError
 from degrain.fetching.remote import RemoteFile
+from degrain.machine.variables import kaggle_credentials
 from tests.fetching.conftest import HURRIED, Place
 from tests.fetching.site import Answer, Site
 from tests.formats.fixtures import mat_v5
@@ -385,5 +386,5 @@ def test_credentials_are_found_where_the_client_finds_them(
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    credentials = variables.kaggle_credentials()
+    credentials = kaggle_credentials()
     assert credentials == (str(tmp_path / found) if found and found.startswith(".") else found)

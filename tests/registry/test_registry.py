@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from degrain import files
 from degrain.errors import RegistryError
 from degrain.evaluation import metrics
 from degrain.registry import loading, promotion, publishing, tracking
@@ -133,18 +134,20 @@ def test_the_alias_moves_and_every_move_is_recorded(tmp_path: Path) -> None:
         _, runs = publishing.publish(client, experiment, make_grid())
         run = runs["unet-adam-mse"]
         assert promotion.current(client, "tiny") is None
+        hashes: list[str] = []
         for number in (1, 2):
             folder = tmp_path / f"model{number}"
             folder.mkdir()
             for name in ("weights.safetensors", "trial.json"):
                 (folder / name).write_text(f"{name} {number}")
             source = publishing.log_model(client, run, folder)
-            version = promotion.register(client, "tiny", source, run, {promotion.WEIGHTS: f"sha{number}"})
+            hashes.append(files.sha256(folder / "weights.safetensors"))
+            version = promotion.register(client, "tiny", source, run, {promotion.WEIGHTS: hashes[-1]})
             promotion.promote(client, "tiny", version.version, {"version": version.version})
         holder = promotion.current(client, "tiny")
         assert holder is not None
         assert str(holder.version) == "2"
-        found = promotion.version_of(client, "tiny", "sha1")
+        found = promotion.version_of(client, "tiny", hashes[0])
         assert found is not None
         assert str(found.version) == "1"
         assert promotion.version_of(client, "tiny", "sha3") is None

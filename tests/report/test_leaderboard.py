@@ -10,7 +10,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 
+from degrain.params.study import load_params
 from degrain.report import leaderboard
 from degrain.report.literature import SIDD
 from degrain.report.material import Material
@@ -85,14 +87,29 @@ def test_published_numbers_have_a_source_and_stand_in_order() -> None:
         assert str(row.year) in row.source
 
 
+def as_if_of_real_noise(project: Project) -> dict[str, Any]:
+    """Let study, store and trials say that the data were SIDD's; returns what the store says."""
+    study = yaml.safe_load(project.read("params.yaml"))
+    study["data"]["dataset"], study["prepare"]["noise"] = "sidd-small", {"kind": "real"}
+    (project.folder / "params.yaml").write_text(yaml.safe_dump(study))
+    store = project.folder / "data" / "prepared" / "store.json"
+    described: dict[str, Any] = json.loads(store.read_text())
+    prepared = load_params(project.folder / "params.yaml").prepare.model_dump(mode="json")
+    rewrite(store, described | {"noise": {"kind": "real"}, "params": prepared})
+    for path in (project.folder / "data" / "trials").glob("*/*/trial.json"):
+        rewrite(path, json.loads(path.read_text()) | {"noise": {"kind": "real"}})
+    return described
+
+
+def rewrite(path: Path, content: object) -> None:
+    path.unlink()  # it may be a link into DVC's cache
+    path.write_text(json.dumps(content))
+
+
 def test_the_report_of_a_study_on_sidd_has_the_section(reproduced: Project, tmp_path: Path) -> None:
     assert "SIDD in the literature" not in reproduced.read("results/report.html").decode()
     project = Project(Path(shutil.copytree(reproduced.folder, tmp_path / "sidd", symlinks=True)))
-    project.change(data={"dataset": "sidd-small"})
-    store = project.folder / "data" / "prepared" / "store.json"
-    described = json.loads(store.read_text())
-    store.unlink()  # it may be a link into DVC's cache
-    store.write_text(json.dumps(described | {"noise": {"kind": "real"}}))
+    described = as_if_of_real_noise(project)
     done = project.run("degrain", "report")
     assert done.returncode == 0, done.stderr
     text = project.read("results/report.html").decode()

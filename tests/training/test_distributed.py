@@ -41,7 +41,8 @@ def study(tmp_path: Path, store: PatchStore, tiny: dict[str, Any]) -> Callable[.
             "batch_size": 3,
             "precision": "float32",
         }
-        change = {"prepare": {"patch_size": 32}, "train": settings | train}
+        prepared = json.loads((store.folder / "store.json").read_text())["params"]
+        change = {"prepare": prepared, "train": settings | train}
         (folder / "params.yaml").write_text(yaml.safe_dump(merged(tiny, change)))
         return folder
 

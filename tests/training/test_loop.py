@@ -337,7 +337,7 @@ def test_accumulated_batches_are_one_step(store: PatchStore, make_trial: Callabl
 def test_the_gradient_is_clipped(store: PatchStore, make_trial: Callable[..., Trial]) -> None:
     settings = {"optimizers": [{"name": "sgd", "lr": 1.0}], "epochs": 1, "patches_per_epoch": 4, "warmup_steps": 0}
     trial = make_trial("sinha2018", clip_norm=1e-3, schedule="constant", **settings)
-    before = loop._first_network(trial, store, CPU)
+    before = loop._begin(trial, store, CPU).network
     after = loop.train(trial, store, CPU).finish()
     pairs = zip(before.parameters(), after.parameters(), strict=True)
     squares = [float((one - other).detach().double().square().sum()) for one, other in pairs]

@@ -58,7 +58,7 @@ def read_object(path: Path, stage: str) -> dict[str, object]:
         DataError: The file is missing or damaged, or holds no JSON object; the text names the stage to run.
     """
     if not path.exists():
-        raise DataError(f"{path} is missing; run: dvc repro -f {stage}")
+        raise DataError(f"{path} is missing; run: dvc repro {stage}")
     try:
         content = files.read_json(path)
     except OSError as error:

@@ -239,7 +239,7 @@ def read(folder: Path) -> tuple[pd.DataFrame, Validation]:
     record = Validation.read(folder / VALIDATION)
     path = folder / MANIFEST
     if not path.exists():
-        raise DataError(f"{path} is missing; run: dvc repro -f validate")
+        raise DataError(f"{path} is missing; run: dvc repro validate")
     if files.sha256(path) != record.manifest_sha256:
         raise DataError(f"{path} is damaged or not the one that was validated; run: dvc repro -f validate")
     return pd.read_parquet(path), record
