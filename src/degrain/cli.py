@@ -320,7 +320,11 @@ def doctor() -> None:
 
 @app.command("tracking-uri", hidden=True)
 def tracking_uri() -> None:
-    """Print the address of the MLflow store in use."""
+    """Print the address of the MLflow store in use, ready to be opened."""
+    from degrain.registry import tracking
+
+    with tracking.connect():
+        pass
     typer.echo(variables.tracking_uri())
 
 

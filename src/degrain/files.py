@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import itertools
 import json
 import os
 import secrets
 import shutil
 import socket
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from degrain.errors import DataError, OutputError
+
+# Bytes; file systems take 255, and more is put behind such a name.
+LONGEST_NAME = 150
 
 
 def sha256(path: Path) -> str:
@@ -26,6 +31,38 @@ def sha256(path: Path) -> str:
 def digest(value: object) -> str:
     """Return the SHA-256 of a value that JSON can hold; the order of keys does not matter."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def portable_name(text: str, otherwise: str) -> str:
+    """Return a name for files that people recognise: letters, marks and digits of every script, `.`, `_` and `-`.
+
+    Args:
+        text: What is to be named; composed and decomposed forms of a letter give the same name.
+        otherwise: The name of what has none of these.
+
+    >>> portable_name("caf\u00e9 / 猫.1", "image")
+    'café-猫.1'
+    """
+    kept = (
+        letter if letter in "._-" or unicodedata.category(letter)[0] in "LMN" else " "
+        for letter in unicodedata.normalize("NFC", text)
+    )
+    name = "-".join("".join(kept).split()).strip("-.")
+    while len(name.encode()) > LONGEST_NAME:
+        name = name[:-1]
+    return name or otherwise
+
+
+def told_apart(name: str, taken: Collection[str], suffix: str) -> str:
+    """Return a name, or `name<suffix><number from 2>`, that no file system takes for one of those that are taken."""
+    held = {_folded(other) for other in taken}
+    candidates = itertools.chain([name], (f"{name}{suffix}{number}" for number in itertools.count(2)))
+    return next(candidate for candidate in candidates if _folded(candidate) not in held)
+
+
+def _folded(name: str) -> str:
+    """Names that are the same here may be one file: some file systems ignore case and composition."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from degrain.datasets.spec import DatasetSpec, Expected
 from degrain.errors import DataError, ParamsError
 from degrain.fetching import disk
 from degrain.formats import archives, camera_raw, reading
+from degrain.machine import variables
 from degrain.params.data import DataParams
 
 SUFFIXES = (*reading.SUFFIXES, *camera_raw.SUFFIXES)
@@ -25,7 +26,7 @@ def _download(folder: Path, params: DataParams) -> list[dict[str, object]]:
     """Copy the images, so that DVC holds exactly what a study was made of."""
     if not params.path:
         raise ParamsError("data.path is empty: name the folder of your images, such as -S data.path=~/photos")
-    origin = Path(params.path).expanduser()
+    origin = variables.project() / Path(params.path).expanduser()
     found = sorted(path for path in _walk(origin) if path.suffix.lower() in SUFFIXES and path.is_file())
     if not found:
         what = "holds no image" if origin.is_dir() else "is no folder"

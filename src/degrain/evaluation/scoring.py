@@ -11,7 +11,7 @@ import pandas as pd
 
 from degrain.depth import to_levels, to_unit
 from degrain.evaluation import baselines, metrics
-from degrain.evaluation.sharpening import sharpen
+from degrain.evaluation.sharpening import sharpen, sharpened_name
 from degrain.images.store import PatchStore, Photograph, Split
 from degrain.inference.denoiser import Denoiser
 
@@ -90,7 +90,7 @@ def sharpened(method: Method) -> Method:
         sharp: np.ndarray = sharpen(method.photograph(noisy)[None])[0]
         return sharp
 
-    return Method(f"{method.name}-sharpened", "sharpened", patches, photograph, {})
+    return Method(sharpened_name(method.name), "sharpened", patches, photograph, {})
 
 
 def score(method: Method, store: PatchStore, photographs: Sequence[Photograph]) -> pd.DataFrame:

@@ -21,3 +21,8 @@ def sharpen(images: np.ndarray) -> np.ndarray:
     """
     sharpened = [cv2.filter2D(image, -1, KERNEL, borderType=cv2.BORDER_REFLECT_101) for image in images]
     return np.stack(sharpened).reshape(images.shape)
+
+
+def sharpened_name(method: str) -> str:
+    """Return the name of a method with sharpened outputs; no trial has it, since labels cannot hold a `+`."""
+    return f"{method}+sharpened"

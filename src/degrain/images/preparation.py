@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -137,9 +136,8 @@ def _wholes(manifest: pd.DataFrame, sides: np.ndarray, params: PrepareParams) ->
     chosen = np.linspace(0, len(candidates) - 1, min(params.whole_images, len(candidates))).astype(int)
     names: dict[str, str] = {}
     for row in candidates.iloc[chosen].itertuples(index=False):
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", str(row.source)).strip("-.") or "image"
-        taken = sum(other == name or other.startswith(f"{name}-view") for other in names.values())
-        names[str(row.path)] = f"{name}-view{taken + 1}" if taken else name
+        name = files.portable_name(str(row.source), "image")
+        names[str(row.path)] = files.told_apart(name, names.values(), "-view")
     return names
 
 

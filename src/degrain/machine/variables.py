@@ -22,18 +22,25 @@ OFF_SWITCHES: Mapping[str, str] = {
 }
 
 
+def project() -> Path:
+    """Return the project's folder, to which relative paths of params and variables belong: the present one.
+
+    Experiments that DVC runs in a temporary copy of the project (`dvc exp run --temp` and `--queue`) belong to the
+    project itself.
+    """
+    for parent in Path.cwd().parents:
+        if parent.parts[-3:] == (".dvc", "tmp", "exps"):
+            return parent.parents[2]
+    return Path()
+
+
 def home() -> Path:
     """Return the folder that outlives single runs: trial ledger, local MLflow store, promotion record.
 
-    DEGRAIN_HOME, or `.degrain` in the project's folder. Experiments that DVC runs in a temporary copy of the project
-    (`dvc exp run --temp` and `--queue`) share the folder of the project itself, since the copy is deleted afterwards.
+    DEGRAIN_HOME, or `.degrain` in the project's folder. A temporary copy in which DVC runs an experiment shares it,
+    since the copy is deleted afterwards.
     """
-    if chosen := os.environ.get("DEGRAIN_HOME"):
-        return Path(chosen)
-    for parent in Path.cwd().parents:
-        if parent.parts[-3:] == (".dvc", "tmp", "exps"):
-            return parent.parents[2] / ".degrain"
-    return Path(".degrain")
+    return project() / (os.environ.get("DEGRAIN_HOME") or ".degrain")
 
 
 def switch_off_telemetry() -> None:
@@ -61,7 +68,8 @@ def downloads() -> Path:
 
 def mirror() -> str | None:
     """Return where data sets are looked for first: DEGRAIN_MIRROR (a folder or a URL), or None."""
-    return os.environ.get("DEGRAIN_MIRROR") or None
+    chosen = os.environ.get("DEGRAIN_MIRROR") or None
+    return chosen if chosen is None or "://" in chosen else str(project() / chosen)
 
 
 def kaggle_credentials() -> str | None:

@@ -195,9 +195,14 @@ class TrainParams(Section):
                 raise ValueError(f"{axis}: {', '.join(twice)} stands there twice")
         pairs = itertools.product(axes["optimizers"], axes["losses"])  # type: ignore[call-overload]
         names = [f"{model}-{optimizer}-{loss}" for optimizer, loss in pairs for model in self.models]
+        first: dict[str, str] = {}
         for name in names:
+            # NOTE: each trial has a folder, and some file systems ignore case.
+            other = first.setdefault(name.casefold(), name)
             if names.count(name) > 1:
                 raise ValueError(f"two cells are both called {name}; a label tells them apart")
+            if other != name:
+                raise ValueError(f"the cells {other} and {name} differ only in case; a label tells them apart")
         return self
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from degrain.errors import RegistryError
 from degrain.machine import variables
+from degrain.registry import relocation
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,7 +27,9 @@ def connect() -> Iterator[MlflowClient]:
     variables.switch_off_telemetry()
     uri = variables.tracking_uri()
     if uri.startswith("sqlite:///"):
-        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        database = Path(uri.removeprefix("sqlite:///"))
+        database.parent.mkdir(parents=True, exist_ok=True)
+        relocation.relocate(database, variables.artifact_root().resolve())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NOTE: MLflow warns of its own dependencies' deprecations.
         from mlflow import MlflowClient

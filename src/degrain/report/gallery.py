@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from degrain.evaluation import ranking
+from degrain.evaluation.sharpening import sharpened_name
 from degrain.report import figures
 from degrain.report.material import Material
 
@@ -52,7 +53,7 @@ def _figures(material: Material) -> Iterator[tuple[str, bytes]]:
 def strip_names(material: Material, trials: list[str]) -> list[str]:
     """Return the names of the pictures that are shown of each test patch, in order: noisy, clean, what came out."""
     sharp = material.ranking["sharpened"]
-    outputs = [name for trial in trials for name in (trial, f"{trial}-sharpened") if name == trial or trial in sharp]
+    outputs = [name for trial in trials for name in (trial, sharpened_name(trial)) if name == trial or trial in sharp]
     return ["noisy", "clean", *outputs]
 
 
