@@ -1,8 +1,8 @@
 """Running a network over an image of any size, one tile at a time.
 
-A tile can be computed exactly: together with a margin, its halo, that is as wide as the network's receptive radius, and on
-the grid of the network's pooling and strides. When the halo is cut off, what is left is what the network makes of the whole
-image (`in_halos`). Networks that take images of one size only see no halo; their tiles are blended (`blended`).
+A tile is exact when it is computed together with a margin, its halo, as wide as the network's receptive radius, and on
+the grid of the network's pooling and strides: without the halo, it equals that part of the network's output for the
+whole image (`in_halos`). Networks that take images of one size only have no halo; their tiles are blended (`blended`).
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ def in_halos(
 ) -> Iterator[Tile]:
     """Run a network over an image in tiles that do not overlap, with the outcome of one run over the whole image.
 
-    The whole image means: continued by its mirror image at its right and its bottom to sides that the network takes. Tiles
-    at its border get no halo there, so that the network's own padding acts where it would act on the whole image.
+    The whole image is continued by its mirror image at the right and at the bottom, to a size that the network takes.
+    Tiles at its border get no halo there, so that the network's own padding acts where it does on the whole image.
 
     Args:
         forward: From part of the image as it is, (1, h, w, C), to float32 (1, h, w, C).
         image: (H, W, C), any size and type.
-        tile: Largest side of the tiles, in pixels, without their halos. It is rounded down to a multiple of `multiple`, at
-            least one.
+        tile: Largest side of the tiles, in pixels, without their halos, rounded down to a multiple of `multiple` (but
+            not to 0).
         radius: How far from a pixel its output depends on others, in pixels (`ModelSpec.radius`).
         multiple: Height and width that the network takes must be multiples of this.
         least: They must be at least this, too.

@@ -26,8 +26,8 @@ class ModelSpec:
         options: Further arguments of that function.
         multiple: Height and width must be multiples of this.
         smallest: Height and width must be at least this.
-        radius: Receptive radius in pixels: no output depends on pixels farther away, along rows or columns. 0 for networks
-            of fixed size, where every output may depend on every pixel. A test measures it by gradients.
+        radius: Receptive radius in pixels: no output depends on pixels farther away, along rows or columns. A test
+            measures it by gradients. 0 for networks of fixed size, where every output may depend on every pixel.
         fixed_size: Whether it takes only the size it was built for.
         bounded: Whether its output lies in [0, 1] by construction.
         times: How many times images are enlarged per side before it sees them; see `degrain.models.enlarged`.
