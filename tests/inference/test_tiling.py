@@ -17,8 +17,8 @@ from degrain.models import catalog
 
 SHAPES = [(1, 1), (7, 300), (64, 64), (65, 63), (200, 131), (513, 40)]
 ANY_SIZE = [name for name, spec in catalog.MODELS.items() if not spec.fixed_size]
-# They need hundreds of thousands of products for each pixel.
-SLOW = ("yilmaz2020", "rednet")
+# The other networks take a corner of the photograph, which is smaller by a factor of 20.
+FAST = ("unet", "venkataraman2022", "sinha2018")
 
 
 def joined(tiles: Iterable[tiling.Tile], image: np.ndarray) -> np.ndarray:
@@ -51,21 +51,22 @@ def test_tiles_with_halos_lie_on_the_grid_of_the_network(
 @pytest.mark.parametrize("name", [*ANY_SIZE, "sinha2018-x4", "unet-x2", "machinecurve2019-x2"])
 def test_tiles_are_what_the_network_makes_of_the_whole_photograph(name: str) -> None:
     torch.manual_seed(0)
-    slow = name.startswith(SLOW) or "-x" in name
-    height, width, tiles = (202, 251, (48, 100, 150)) if slow else (1000, 1004, (100, 333, 512))
+    height, width, tiles = (1000, 1004, (100, 333, 512)) if name in FAST else (202, 251, (48, 100, 150))
     photograph = cv2.resize(skimage.data.astronaut(), (1004, 1000), interpolation=cv2.INTER_CUBIC)[:height, :width]
     spec, network = catalog.spec(name), catalog.build(name, 3, 64)
     with torch.no_grad():
         for weight in network.parameters():
             if weight.std() == 0:  # an untrained U-Net computes nothing
                 weight.normal_(std=0.02)
+        if name.startswith("rednet"):  # untrained, it adds noise of many times white; trained networks, a tenth of it
+            network.up[-1].weight.mul_(0.01)
     denoiser = Denoiser(network, name, 3, 64, {})
     padding = [(0, -side % spec.multiple) for side in (height, width)]
     whole = denoiser.outputs(to_unit(np.pad(photograph, [*padding, (0, 0)], mode="symmetric"))[None])[0]
     whole = whole[:height, :width]
     for tile in tiles:
         output = joined(denoiser.tiles(photograph, tile), photograph)
-        assert np.abs(output - whole).max() <= 1e-6 * max(1, np.abs(whole).max())
+        assert np.abs(output - whole).max() <= 1e-6
 
 
 @pytest.mark.parametrize("shape", SHAPES)
