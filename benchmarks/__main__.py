@@ -11,7 +11,17 @@ from collections.abc import Sequence
 
 from degrain.machine import description
 
-BENCHMARKS = ("data", "batches", "unet_transform", "convolutions", "precision", "training", "variants", "memory")
+BENCHMARKS = (
+    "data",
+    "batches",
+    "unet_transform",
+    "convolutions",
+    "precision",
+    "training",
+    "variants",
+    "memory",
+    "files",
+)
 
 
 def asked(words: Sequence[str]) -> list[tuple[str, dict[str, str | int]]]:

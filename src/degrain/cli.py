@@ -153,8 +153,12 @@ def denoise(
     source: Annotated[Path, typer.Argument(metavar="IN", help="An image (PNG, JPEG, TIFF), or a folder of images.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="Where the result goes; a folder for a folder.")],
     model: ModelOption = "",
-    tile: Annotated[int, typer.Option(min=16, help="Side of the tiles, in pixels.")] = 256,
-    overlap: Annotated[int, typer.Option(min=0, help="Overlap of the tiles, in pixels.")] = 32,
+    tile: Annotated[
+        int, typer.Option(min=16, help="Largest side of the tiles, in pixels: smaller ones take less memory.")
+    ] = 1024,
+    overlap: Annotated[
+        int, typer.Option(min=0, help="Overlap of the tiles of networks that take one size only, in pixels.")
+    ] = 32,
     resize: Annotated[
         str,
         typer.Option(help="First resize to this, bilinearly; the aspect ratio is not kept.", metavar="WIDTHxHEIGHT"),

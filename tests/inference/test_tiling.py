@@ -2,33 +2,85 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import cv2
 import numpy as np
 import pytest
+import skimage.data
+import torch
 
+from degrain.depth import to_unit
 from degrain.inference import tiling
+from degrain.inference.denoiser import Denoiser
+from degrain.models import catalog
+
+SHAPES = [(1, 1), (7, 300), (64, 64), (65, 63), (200, 131), (513, 40)]
+ANY_SIZE = [name for name, spec in catalog.MODELS.items() if not spec.fixed_size]
+# The other networks take a corner of the photograph, which is smaller by a factor of 20.
+FAST = ("unet", "venkataraman2022", "sinha2018")
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (7, 300), (64, 64), (65, 63), (200, 131), (513, 40)])
-@pytest.mark.parametrize(
-    ("tile", "overlap", "multiple", "least", "fixed"),
-    [(64, 16, 8, 8, True), (64, 32, 4, 4, False), (64, 0, 1, 1, True), (64, 16, 1, 5, False), (64, 16, 2, 12, False)],
-)
-def test_a_network_that_does_nothing_gives_back_the_image(
-    shape: tuple[int, int], tile: int, overlap: int, multiple: int, least: int, fixed: bool
+def joined(tiles: Iterable[tiling.Tile], image: np.ndarray) -> np.ndarray:
+    """The image that tiles make up; each pixel must be in one tile."""
+    output, times = np.full(image.shape, np.nan, np.float32), np.zeros(image.shape[:2], int)
+    for rows, columns, pixels in tiles:
+        output[rows, columns] = pixels
+        times[rows, columns] += 1
+    assert (times == 1).all()
+    return output
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("tile", "radius", "multiple", "least"), [(64, 5, 1, 5), (64, 23, 4, 4), (50, 9, 8, 12)])
+def test_tiles_with_halos_lie_on_the_grid_of_the_network(
+    shape: tuple[int, int], tile: int, radius: int, multiple: int, least: int
 ) -> None:
     image = np.random.default_rng(0).random((*shape, 3), dtype=np.float32)
-    sizes = set()
 
     def forward(batch: np.ndarray) -> np.ndarray:
-        sizes.add(batch.shape[1:3])
+        assert all(side % multiple == 0 and side >= least for side in batch.shape[1:3])
+        assert all(side <= max(tile, least + multiple) + 2 * (radius + least + multiple) for side in batch.shape[1:3])
         return batch
 
-    output = tiling.denoise(forward, image, tile, overlap, multiple, least, fixed)
-    assert output.shape == image.shape
-    assert np.allclose(output, image, atol=1e-6)
-    assert all(side % multiple == 0 and least <= side <= tile for size in sizes for side in size)
-    if fixed:
-        assert sizes == {(tile, tile)}
+    tiles = list(tiling.in_halos(forward, image, tile, radius, multiple, least))
+    assert np.array_equal(joined(tiles, image), image)
+    assert all(part.start % multiple == 0 for each in tiles for part in (each.rows, each.columns))
+
+
+@pytest.mark.parametrize("name", [*ANY_SIZE, "sinha2018-x4", "unet-x2", "machinecurve2019-x2"])
+def test_tiles_are_what_the_network_makes_of_the_whole_photograph(name: str) -> None:
+    torch.manual_seed(0)
+    height, width, tiles = (1000, 1004, (100, 333, 512)) if name in FAST else (202, 251, (48, 100, 150))
+    photograph = cv2.resize(skimage.data.astronaut(), (1004, 1000), interpolation=cv2.INTER_CUBIC)[:height, :width]
+    spec, network = catalog.spec(name), catalog.build(name, 3, 64)
+    with torch.no_grad():
+        for weight in network.parameters():
+            if weight.std() == 0:  # an untrained U-Net computes nothing
+                weight.normal_(std=0.02)
+        if name.startswith("rednet"):  # untrained, it adds noise of many times white; trained networks, a tenth of it
+            network.up[-1].weight.mul_(0.01)
+    denoiser = Denoiser(network, name, 3, 64, {})
+    padding = [(0, -side % spec.multiple) for side in (height, width)]
+    whole = denoiser.outputs(to_unit(np.pad(photograph, [*padding, (0, 0)], mode="symmetric"))[None])[0]
+    whole = whole[:height, :width]
+    for tile in tiles:
+        output = joined(denoiser.tiles(photograph, tile), photograph)
+        assert np.abs(output - whole).max() <= 1e-6
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("side", "overlap"), [(64, 16), (64, 32), (64, 0)])
+def test_a_network_of_one_size_that_does_nothing_gives_back_the_image(
+    shape: tuple[int, int], side: int, overlap: int
+) -> None:
+    image = np.random.default_rng(0).random((*shape, 3), dtype=np.float32)
+
+    def forward(batch: np.ndarray) -> np.ndarray:
+        assert batch.shape[1:] == (side, side, 3)
+        return batch
+
+    assert np.allclose(joined(tiling.blended(forward, image, side, overlap), image), image, atol=1e-6)
 
 
 def test_tiles_are_blended_without_a_step() -> None:
@@ -39,7 +91,7 @@ def test_tiles_are_blended_without_a_step() -> None:
         levels = np.arange(len(batch), dtype=np.float32) % 2
         return np.broadcast_to(levels[:, None, None, None], batch.shape)
 
-    output = tiling.denoise(forward, image, 64, 16, fixed=True)
+    output = joined(tiling.blended(forward, image, 64, 16), image)
     assert output.min() == 0
     assert output.max() == 1
     assert np.abs(np.diff(output[0, :, 0])).max() <= 1 / 16

@@ -35,8 +35,7 @@ def test_each_block_has_a_row(
     for number, row in enumerate(rows):
         written = np.frombuffer(base64.b64decode(row["BLOCK"]), np.uint8).reshape(SIDE, SIDE, 3)
         noisy = blocks[number // BLOCKS, number % BLOCKS]
-        expected = np.rint(np.clip(denoiser.image(noisy.astype(np.float32) / 255), 0, 1) * 255)
-        assert np.array_equal(written, expected)
+        assert np.array_equal(written, denoiser.image(noisy))
         assert written.std() > 0
 
 

@@ -73,11 +73,7 @@ def baseline(name: str, val: Split, sigma: float) -> Method:
 
 def model(name: str, denoiser: Denoiser, tile: int, overlap: int) -> Method:
     """Return a trained network as a method."""
-
-    def photograph(noisy: np.ndarray) -> np.ndarray:
-        return metrics.to_depth(denoiser.image(to_unit(noisy), tile, overlap), metrics.depth(noisy))
-
-    return Method(name, "trial", denoiser.patches, photograph, {})
+    return Method(name, "trial", denoiser.patches, lambda noisy: denoiser.image(noisy, tile, overlap), {})
 
 
 def sharpened(method: Method) -> Method:

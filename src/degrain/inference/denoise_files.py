@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -129,19 +130,62 @@ def run(
 ) -> list[str]:
     """Denoise files one by one; a broken one does not stop the others.
 
+    The next file is read, and the one before written, in threads while the network runs: memory holds three images.
+
+    Args:
+        denoiser: Of gray or color images.
+        pairs: Input and output files, as of `plan`.
+        tile: Of `Denoiser.image`.
+        overlap: Of `Denoiser.image`.
+        frame: What of each image is denoised.
+        progress: Called after each file.
+
     Returns:
         What went wrong, one line per file; empty when all went well.
     """
     problems = []
-    for source, target in pairs:
+
+    def finish(written: Future[None]) -> None:
         try:
-            picture = frame.cut(reading.read(source), str(source))
-            white = np.float32(picture.maximum)
-            output = denoiser.image(picture.pixels.astype(np.float32) / white, tile, overlap)
-            pixels = np.rint(np.clip(output, 0, 1) * white).astype(picture.pixels.dtype)
-            reading.write(target, reading.Picture(pixels, picture.alpha, picture.extras))
-            log.info("%s -> %s", source, target)
+            written.result()
         except DegrainError as error:
             problems.append(str(error))
         progress()
+
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+        last: Future[None] | None = None
+        ahead = reader.submit(_read, pairs[0][0], frame) if pairs else None
+        for (source, target), following in zip(pairs, [*pairs[1:], None], strict=True):
+            assert ahead is not None  # noqa: S101
+            current = ahead
+            wait([current])
+            ahead = reader.submit(_read, following[0], frame) if following else None
+            written = _denoised(denoiser, current, tile, overlap)
+            if last:
+                finish(last)
+            last = writer.submit(_write, source, target, written)
+            del current, written
+        if last:
+            finish(last)
     return problems
+
+
+def _read(source: Path, frame: Frame) -> reading.Picture:
+    return frame.cut(reading.read(source), str(source))
+
+
+def _denoised(
+    denoiser: Denoiser, read: Future[reading.Picture], tile: int, overlap: int
+) -> reading.Picture | DegrainError:
+    try:
+        picture = read.result()
+        return replace(picture, pixels=denoiser.image(picture.pixels, tile, overlap))
+    except DegrainError as error:
+        return error
+
+
+def _write(source: Path, target: Path, written: reading.Picture | DegrainError) -> None:
+    if isinstance(written, DegrainError):
+        raise written
+    reading.write(target, written)
+    log.info("%s -> %s", source, target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,31 +78,47 @@ class Denoiser:
             outputs[part] = metrics.to_depth(self.outputs(to_unit(noisy[part])), outputs.dtype)
         return outputs
 
-    def image(self, noisy: np.ndarray, tile: int = 256, overlap: int = 32) -> np.ndarray:
-        """Denoise one image of any size.
+    def image(self, noisy: np.ndarray, tile: int = 1024, overlap: int = 32) -> np.ndarray:
+        """Denoise one image of any size; besides input and output, memory holds one tile.
 
         Args:
-            noisy: float32 (H, W, C) in [0, 1]. A gray image goes through a color network as three equal channels
-                and is averaged afterwards; a color image goes through a gray network channel by channel.
-            tile: Side of the tiles, in pixels; networks of fixed size take their own.
-            overlap: Overlap of the tiles, in pixels.
+            noisy: (H, W, C) uint8, uint16, or float in 8-bit levels. A gray image goes through a color network as three
+                equal channels and is averaged afterwards; a color image goes through a gray network channel by channel.
+            tile: Largest side of the tiles, in pixels. It does not change the result. Networks of fixed size take their
+                own.
+            overlap: Overlap of the tiles of networks of fixed size, in pixels, at most half of the tile is used; the
+                others ignore it.
 
         Returns:
-            float32 (H, W, C), not clamped.
+            uint8, or uint16 for uint16 input (H, W, C), by the metric protocol.
         """
-        channels = noisy.shape[2]
-        if channels == self.channels:
-            return self._tiled(noisy, tile, overlap)
-        if self.channels == 1:
-            return np.dstack([self._tiled(noisy[..., i : i + 1], tile, overlap) for i in range(channels)])
-        gray: np.ndarray = self._tiled(np.repeat(noisy, 3, axis=2), tile, overlap).mean(axis=2, keepdims=True)
-        return gray
+        output = np.empty(noisy.shape, metrics.depth(noisy))
+        for rows, columns, pixels in self.tiles(noisy, tile, overlap):
+            output[rows, columns] = metrics.to_depth(pixels, output.dtype)
+        return output
 
-    def _tiled(self, noisy: np.ndarray, tile: int, overlap: int) -> np.ndarray:
+    def tiles(self, noisy: np.ndarray, tile: int = 1024, overlap: int = 32) -> Iterator[tiling.Tile]:
+        """Yield the parts of a denoised image as they are finished: float32 in units of white = 1, not clamped.
+
+        Args:
+            noisy: As of `image`.
+            tile: As of `image`.
+            overlap: As of `image`.
+        """
         spec = catalog.spec(self.model)
-        multiple, least = spec.multiple, -(-spec.smallest // spec.multiple) * spec.multiple
-        tile = self.patch_size if spec.fixed_size else max(multiple, least, tile // multiple * multiple)
-        return tiling.denoise(self.outputs, noisy, tile, min(overlap, tile // 2), multiple, least, spec.fixed_size)
+        if spec.fixed_size:
+            return tiling.blended(self._outputs, noisy, self.patch_size, min(overlap, self.patch_size // 2))
+        return tiling.in_halos(self._outputs, noisy, tile, spec.radius, spec.multiple, spec.smallest)
+
+    def _outputs(self, noisy: np.ndarray) -> np.ndarray:
+        """Return what the network makes of images as they are in files, gray or color: float32 (N, H, W, C)."""
+        images, channels = to_unit(noisy), noisy.shape[3]
+        if channels == self.channels:
+            return self.outputs(images)
+        if self.channels == 1:
+            return np.concatenate([self.outputs(images[..., i : i + 1]) for i in range(channels)], axis=3)
+        gray: np.ndarray = self.outputs(np.repeat(images, 3, axis=3)).mean(axis=3, keepdims=True)
+        return gray
 
     @torch.inference_mode()
     def outputs(self, images: np.ndarray) -> np.ndarray:

@@ -26,6 +26,8 @@ class ModelSpec:
         options: Further arguments of that function.
         multiple: Height and width must be multiples of this.
         smallest: Height and width must be at least this.
+        radius: Receptive radius in pixels: no output depends on pixels farther away, along rows or columns. A test
+            measures it by gradients. 0 for networks of fixed size, where every output may depend on every pixel.
         fixed_size: Whether it takes only the size it was built for.
         bounded: Whether its output lies in [0, 1] by construction.
         times: How many times images are enlarged per side before it sees them; see `degrain.models.enlarged`.
@@ -37,6 +39,7 @@ class ModelSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
     multiple: int = 1
     smallest: int = 1
+    radius: int = 0
     fixed_size: bool = False
     bounded: bool = False
     times: int = 1
@@ -90,16 +93,18 @@ def _dense(title: str, source: str, maker: str, bounded: bool = True, **options:
 
 
 def _rednet(depth: int) -> ModelSpec:
-    return ModelSpec(f"RED-Net {depth}", REDNET, "rednet", {"depth": depth})
+    return ModelSpec(f"RED-Net {depth}", REDNET, "rednet", {"depth": depth}, radius=depth)
 
 
 def _yilmaz(title: str, **options: Any) -> ModelSpec:
-    return ModelSpec(title, YILMAZ, "yilmaz2020", options, bounded=True)
+    return ModelSpec(title, YILMAZ, "yilmaz2020", options, radius=2 * options.get("depth", 8), bounded=True)
 
 
 MODELS: dict[str, ModelSpec] = {
-    "sinha2018": ModelSpec("Sinha 2018", SINHA, "sinha2018", multiple=8),
-    "sinha2018-3-3": ModelSpec("Sinha 2018, 3 + 3 as described", SINHA, "sinha2018", {"bottom": False}, multiple=8),
+    "sinha2018": ModelSpec("Sinha 2018", SINHA, "sinha2018", multiple=8, radius=29),
+    "sinha2018-3-3": ModelSpec(
+        "Sinha 2018, 3 + 3 as described", SINHA, "sinha2018", {"bottom": False}, multiple=8, radius=21
+    ),
     "bernier2021": _conv_autoencoder("Bernier 2021", BERNIER),
     "bernier2021-relu": _conv_autoencoder("Bernier 2021, ReLU", BERNIER, slope=0.0),
     "pyimagesearch2020": _conv_autoencoder("PyImageSearch 2020, LeakyReLU 0.2", MEHRPANAH, slope=0.2),
@@ -110,11 +115,15 @@ MODELS: dict[str, ModelSpec] = {
         "PyImageSearch 2020, 32, 64 and 128 filters", MEHRPANAH, slope=0.2, filters=(32, 64, 128), latent=256
     ),
     "machinecurve2019": ModelSpec(
-        "MachineCurve 2019", MEHRPANAH, "mehrpanah2020:machinecurve", smallest=5, bounded=True
+        "MachineCurve 2019", MEHRPANAH, "mehrpanah2020:machinecurve", smallest=5, radius=5, bounded=True
     ),
-    "datacamp2018": ModelSpec("DataCamp 2018", MEHRPANAH, "mehrpanah2020:datacamp", multiple=4, bounded=True),
+    "datacamp2018": ModelSpec(
+        "DataCamp 2018", MEHRPANAH, "mehrpanah2020:datacamp", multiple=4, radius=17, bounded=True
+    ),
     "opengenus2019": _dense("OpenGenus", MEHRPANAH, "mehrpanah2020:opengenus"),
-    "venkataraman2022": ModelSpec("Venkataraman 2022", VENKATARAMAN, "venkataraman2022", multiple=4, bounded=True),
+    "venkataraman2022": ModelSpec(
+        "Venkataraman 2022", VENKATARAMAN, "venkataraman2022", multiple=4, radius=10, bounded=True
+    ),
     "venkataraman2022-dense": _dense("Venkataraman 2022, dense", VENKATARAMAN, "venkataraman2022:dense"),
     "venkataraman2022-dense-relu": _dense(
         "Venkataraman 2022, dense, ReLU at the end",
@@ -129,7 +138,7 @@ MODELS: dict[str, ModelSpec] = {
     "rednet10": _rednet(10),
     "rednet20": _rednet(20),
     "rednet30": _rednet(30),
-    "unet": ModelSpec("U-Net", "degrain", "unet", multiple=4),
+    "unet": ModelSpec("U-Net", "degrain", "unet", multiple=4, radius=23),
 }
 LATENT = re.compile(r"(?P<base>.+)-latent(?P<latent>[1-9]\d*)")
 ENLARGED = re.compile(r"(?P<base>.+)-x(?P<times>[2-8])")
@@ -163,6 +172,8 @@ def _enlarged(base: ModelSpec, times: int) -> ModelSpec:
         title=f"{base.title}, enlarged {times} times",
         multiple=base.multiple // math.gcd(base.multiple, times),
         smallest=-(-base.smallest // times),
+        # Half an enlarged pixel less than the base's, and one pixel more for enlarging bilinearly.
+        radius=-(-(2 * base.radius - 1 + times) // (2 * times)),
         times=times,
     )
 

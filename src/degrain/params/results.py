@@ -19,8 +19,15 @@ class EvaluateParams(Section):
     sharpen: bool = Field(
         False, description="Measure the best trial of each network once more with its outputs sharpened (Bernier 2021)."
     )
-    tile: int = Field(256, ge=16, description="Side of the tiles of a whole photograph, in pixels.")
-    overlap: int = Field(32, ge=0, description="Overlap of neighbouring tiles, in pixels.")
+    tile: int = Field(
+        256,
+        ge=16,
+        description="Largest side of the tiles of a whole photograph, in pixels; "
+        "networks that take one size only have tiles of that size.",
+    )
+    overlap: int = Field(
+        32, ge=0, description="Overlap of neighbouring tiles of networks that take one size only, in pixels."
+    )
     bootstrap: int = Field(2000, ge=100, description="Resamples behind each interval.")
     confidence: float = Field(0.95, gt=0, lt=1, description="Coverage of each interval.")
 

@@ -13,9 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from degrain.depth import to_unit
 from degrain.errors import DataError
-from degrain.evaluation import metrics
 from degrain.formats.containers import Containers
 from degrain.inference.denoiser import Denoiser
 
@@ -70,4 +68,4 @@ def opened(source: Path) -> Iterator[Blocks]:
 
 def denoised(denoiser: Denoiser, noisy: np.ndarray) -> np.ndarray:
     """Denoise one block, whole unless the network takes one size only: uint8 (H, W, 3) with H and W up to 256."""
-    return metrics.to_depth(denoiser.image(to_unit(noisy), tile=SIDE), noisy.dtype)
+    return denoiser.image(noisy, tile=SIDE)
