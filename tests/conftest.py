@@ -27,6 +27,7 @@ from degrain.formats.containers import Containers  # noqa: E402
 from degrain.images import preparation  # noqa: E402
 from degrain.images.store import PatchStore  # noqa: E402
 from degrain.params.study import Params  # noqa: E402
+from degrain.studies import gallery  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -80,8 +81,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def quickstart() -> dict[str, Any]:
-    """The study that the project ships, as plain data."""
-    return dict(yaml.safe_load((ROOT / "params.yaml").read_text()))
+    """The study that the project ships, as plain data; params.yaml may hold another one just now."""
+    return gallery.compose("quickstart", ROOT / "conf")
 
 
 @pytest.fixture(scope="session")
@@ -94,6 +95,12 @@ def tiny(quickstart: dict[str, Any]) -> dict[str, Any]:
 def make_params(tiny: dict[str, Any]) -> Callable[..., Params]:
     """Typed parameters of the tiny study, with changes: make_params(train={"epochs": 1})."""
     return lambda **change: Params.model_validate(merged(tiny, change))
+
+
+def committed(name: str) -> str:
+    """A text file as it is in the last commit, since the working folder may hold another study and its results."""
+    shown = subprocess.run(["git", "show", f"HEAD:{name}"], cwd=ROOT, capture_output=True, check=True, text=True)
+    return shown.stdout
 
 
 def picture(seed: int, height: int = 96, width: int = 128, channels: int = 3) -> np.ndarray:

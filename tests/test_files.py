@@ -13,6 +13,43 @@ from degrain import files
 from degrain.errors import DataError, OutputError
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("astronaut", "astronaut"),
+        ("motorcycle_left.1", "motorcycle_left.1"),
+        ("a b", "a-b"),
+        ("../up", "up"),
+        ("猫", "猫"),
+        ("हिन्दी", "हिन्दी"),
+        ("cafe\u0301", "caf\u00e9"),
+        ("<img onerror=x>", "img-onerror-x"),
+        ("???", "image"),
+        ("", "image"),
+        ("x" * 300, "x" * 150),
+        ("猫" * 100, "猫" * 50),
+    ],
+)
+def test_names_keep_the_letters_of_every_script(text: str, name: str) -> None:
+    assert files.portable_name(text, "image") == name
+
+
+def test_names_that_a_file_system_takes_for_one_are_told_apart() -> None:
+    taken: list[str] = []
+    for name in ("cat", "cat", "CAT", "cat-view2", "stra\u00dfe", "STRASSE", "caf\u00e9", "cafe\u0301"):
+        taken.append(files.told_apart(name, taken, "-view"))
+    assert taken == [
+        "cat",
+        "cat-view2",
+        "CAT-view3",
+        "cat-view2-view2",
+        "stra\u00dfe",
+        "STRASSE-view2",
+        "caf\u00e9",
+        "cafe\u0301-view2",
+    ]
+
+
 def test_a_folder_that_fails_leaves_what_stood_there(tmp_path: Path) -> None:
     target = tmp_path / "out"
     target.mkdir()

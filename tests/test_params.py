@@ -12,7 +12,7 @@ from degrain.errors import ParamsError
 from degrain.params.study import Params, load_params
 from degrain.studies import gallery
 from degrain.studies.reference import reference
-from tests.conftest import ROOT, merged
+from tests.conftest import ROOT, committed, merged
 
 
 def load(tmp_path: Path, study: dict[str, Any]) -> Any:
@@ -21,8 +21,8 @@ def load(tmp_path: Path, study: dict[str, Any]) -> Any:
     return load_params(path)
 
 
-def test_the_shipped_study_loads() -> None:
-    params = load_params(ROOT / "params.yaml")
+def test_the_shipped_study_loads(tmp_path: Path) -> None:
+    params = load(tmp_path, yaml.safe_load(committed("params.yaml")))
     assert params.study.name == "quickstart"
     assert params.train.optimizers[1].name == "adadelta"  # a name alone will do
 
@@ -66,6 +66,10 @@ def test_the_shipped_study_loads() -> None:
         ({"prepare": {"split": {"val": ["coffee"], "test": ["coffee"]}}}, "coffee cannot be in val and in test"),
         ({"prepare": {"split": {"val": 1.5}}}, "prepare.split.val is 1.5: should be less than 1"),
         ({"evaluate": {"overlap": 200}}, "overlap cannot be more than half of tile"),
+        (
+            {"train": {"losses": ["mse", {"name": "mae", "label": "MSE"}], "pairs": []}},
+            "the cells sinha2018-adam-mse and sinha2018-adam-MSE differ only in case",
+        ),
         ({"study": {"name": "Has Spaces"}}, "study.name is 'Has Spaces'"),
     ],
 )
@@ -103,7 +107,7 @@ def test_params_yaml_is_what_conf_composes(tmp_path: Path) -> None:
 
     composed = tmp_path / "params.yaml"
     compose_and_dump(composed, str(ROOT / "conf"), None, "config", None, [])
-    assert yaml.safe_load(composed.read_text()) == yaml.safe_load((ROOT / "params.yaml").read_text())
+    assert yaml.safe_load(composed.read_text()) == yaml.safe_load(committed("params.yaml"))
 
 
 def test_the_reference_page_is_up_to_date() -> None:

@@ -10,16 +10,14 @@ from pathlib import Path
 import pytest
 from scripts.readme_table import update
 
-from tests.conftest import BIN, ROOT
+from tests.conftest import BIN, ROOT, committed
 
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def test_the_table_of_results_is_that_of_the_metrics_in_git() -> None:
-    """Of the commit, not of the working folder, which may hold another study's results."""
-    shown = subprocess.run(["git", "show", "HEAD:results/metrics.json"], cwd=ROOT, capture_output=True, check=True)
-    assert update(README, json.loads(shown.stdout)) == README
+    assert update(README, json.loads(committed("results/metrics.json"))) == README
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -113,15 +113,26 @@ def prepare(params: ParamsOption = DEFAULT_PATH) -> None:
 @app.command(rich_help_panel=STAGES)
 def train(
     model: Annotated[str, typer.Option(help="Which model of the study to train.", metavar="NAME")],
+    trial: Annotated[
+        str, typer.Option(help="Train only this trial, and only enter it in the ledger.", metavar="NAME")
+    ] = "",
+    in_process: Annotated[
+        bool, typer.Option("--in-process", help="Train in this process, for a debugger; errors are not caught.")
+    ] = False,
     params: ParamsOption = DEFAULT_PATH,
 ) -> None:
     """Train one model with every optimizer, loss and seed of the study.
 
-    Example: `degrain train --model unet`
+    Examples:
+
+    - `degrain train --model unet`
+
+    - `degrain train --model unet --trial unet-adam-mse --in-process`: under a debugger, such as
+      `python -m pdb -m degrain train ...`
     """
     from degrain.stages import train as stage
 
-    stage.run(_load(params), model)
+    stage.run(_load(params), model, trial, in_process)
 
 
 @app.command(rich_help_panel=STAGES)

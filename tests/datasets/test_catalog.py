@@ -14,7 +14,7 @@ from degrain.datasets import catalog, overview
 from degrain.errors import ParamsError, ValidationFailed
 from degrain.params.study import Params
 from degrain.studies import check, gallery
-from tests.conftest import MIRROR, ROOT
+from tests.conftest import MIRROR, ROOT, committed
 
 GALLERY = sorted(path.stem for path in (ROOT / "conf" / "study").glob("*.yaml"))
 needs_mirror = pytest.mark.skipif(not MIRROR.is_dir(), reason=f"needs the mirror of data sets in {MIRROR}")
@@ -37,7 +37,7 @@ def test_every_data_set_has_a_study() -> None:
 
 
 def test_params_yaml_is_the_quickstart_study() -> None:
-    assert yaml.safe_load((ROOT / "params.yaml").read_text()) == composed("quickstart")
+    assert yaml.safe_load(committed("params.yaml")) == composed("quickstart")
 
 
 @pytest.mark.parametrize("name", catalog.DATASETS)

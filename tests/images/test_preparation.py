@@ -257,3 +257,28 @@ def test_so_many_whole_images_are_kept_as_the_study_wants(fill: Callable[..., Pa
         fill(split=split)
     assert fill("one", whole_images=1).photographs()[0].name == "c"
     assert fill("none", whole_images=0).photographs() == []
+
+
+def test_whole_images_have_names_of_their_own(tmp_path: Path, make_params: Callable[..., Params]) -> None:
+    names = [
+        "cat.png",
+        "cat.jpg",
+        "cat-view2.png",
+        "Cat.png",
+        "猫.png",
+        "犬.png",
+        "a b.png",
+        "a-b.png",
+        "train.png",
+        "val.png",
+    ]
+    for number, name in enumerate(names):
+        save(tmp_path / "raw" / name, picture(number))
+    test = sorted({Path(name).stem for name in names} - {"train", "val"})
+    params = make_params(
+        prepare={"patch_size": 32, "stride": 32, "whole_images": 20, "split": {"val": ["val"], "test": test}}
+    )
+    store = prepare(tmp_path / "prepared", tmp_path / "raw", manifest_of(tmp_path / "raw"), params)
+    found = {photograph.name: photograph.clean for photograph in store.photographs()}
+    assert set(found) == {"Cat", "cat-view2", "cat-view3", "cat-view4", "猫", "犬", "a-b", "a-b-view2"}
+    assert len({clean.tobytes() for clean in found.values()}) == len(found)

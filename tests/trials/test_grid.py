@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from degrain.errors import OutputError, ParamsError, Stopped
+from degrain.errors import OutputError, ParamsError, Stopped, TrainingError
 from degrain.images.store import PatchStore
 from degrain.params.study import Params
 from degrain.params.train import LossParams, OptimizerParams
-from degrain.training.trial import Place, Trial, expand
+from degrain.training.trial import Place, Trial, chosen, expand
 from degrain.trials import grid, listing
 from degrain.trials.ledger import Busy, Ledger
 from degrain.trials.records import read_trials
@@ -57,6 +57,38 @@ def test_training_gives_the_same_bits_alone_and_side_by_side(
         grid.run(trials, store, CPU, Ledger(tmp_path / name / "ledger"), tmp_path / name / "out")
     assert len(weights(tmp_path / "alone" / "out")) == 2
     assert weights(tmp_path / "alone" / "out") == weights(tmp_path / "together" / "out")
+
+
+def test_training_in_this_process_gives_the_same_bits(store: PatchStore, trials: list[Trial], tmp_path: Path) -> None:
+    here, apart = Ledger(tmp_path / "here"), Ledger(tmp_path / "apart")
+    grid.fill_here(trials[:1], store, CPU, here)
+    assert [path.name for path in here.folder.glob("*") if path.is_dir()] == [grid.key_of(trials[0], store, CPU)]
+    grid.run(trials, store, CPU, here, tmp_path / "out", in_process=True)
+    grid.run(trials, store, CPU, apart, tmp_path / "out apart")
+    assert len(weights(tmp_path / "out")) == 2
+    assert weights(tmp_path / "out") == weights(tmp_path / "out apart")
+
+
+def test_an_error_in_this_process_is_not_caught_and_counts_as_no_failure(
+    store: PatchStore, trials: list[Trial], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, key = Ledger(tmp_path / "ledger"), grid.key_of(trials[0], store, CPU)
+    with monkeypatch.context() as patch:
+        patch.setattr(grid.loop, "train", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            grid.fill_here(trials[:1], store, CPU, ledger)
+    assert ledger.failures(key) == []
+    with ledger.claimed(key), pytest.raises(TrainingError, match="another process is training unet-adam-mse"):
+        grid.fill_here(trials[:1], store, CPU, ledger)
+    grid.fill_here(trials[:1], store, CPU, ledger)
+    assert ledger.find(key)
+
+
+def test_one_trial_is_chosen_by_its_name(trials: list[Trial]) -> None:
+    assert chosen(trials, "") == trials
+    assert chosen(trials, trials[1].name) == trials[1:]
+    with pytest.raises(ParamsError, match="--trial: no trial 'unet-adm-mse' in this study; did you mean 'unet-adam-ms"):
+        chosen(trials, "unet-adm-mse")
 
 
 def test_done_trials_are_taken_from_the_ledger(store: PatchStore, trials: list[Trial], tmp_path: Path) -> None:

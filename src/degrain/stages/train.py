@@ -18,13 +18,20 @@ from degrain.trials import processes
 log = logging.getLogger(__name__)
 
 
-def run(params: Params, model: str) -> None:
-    """Train the study's grid for one model."""
-    trials = trial.expand(params.train, model)
+def run(params: Params, model: str, only: str = "", in_process: bool = False) -> None:
+    """Train the study's grid for one model.
+
+    Args:
+        params: The study.
+        model: Which.
+        only: Name of the one trial to train, which is then entered in the ledger and not laid out; all if empty.
+        in_process: Train one trial after another in this process.
+    """
+    trials = trial.chosen(trial.expand(params.train, model), only)
     store = PatchStore.open(PREPARED)
     store.check(params.prepare)
     alone = compute.world() == 1
-    if alone:
+    if alone and not in_process:
         processes.prepare()
     # NOTE: PyTorch is imported here while the workers' server imports it too.
     from degrain.training import distributed
@@ -32,8 +39,12 @@ def run(params: Params, model: str) -> None:
     from degrain.trials.ledger import Ledger
 
     device = compute.prepare_torch(params.train.device, params.train.threads, params.train.deterministic)
+    if only:
+        (grid.fill_here if in_process else grid.fill)(trials, store, device, Ledger())
+        log.info("%s is in the ledger, from which dvc repro train@%s takes it", only, model)
+        return
     if alone:
-        recorded = grid.run(trials, store, device, Ledger(), TRIALS / model)
+        recorded = grid.run(trials, store, device, Ledger(), TRIALS / model, in_process)
     else:
         with distributed.joined() as group:
             recorded = grid.run_together(trials, store, device, Ledger(), TRIALS / model, group)

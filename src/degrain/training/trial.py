@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from degrain import files
-from degrain.errors import ParamsError
+from degrain.errors import ParamsError, nearest
 from degrain.images.store import PatchStore
 from degrain.models import catalog
 from degrain.params.base import deciding
@@ -108,3 +108,15 @@ def expand(params: TrainParams, model: str) -> list[Trial]:
         raise ParamsError(f"{model!r} is not in train.models of this study: {', '.join(params.models)}")
     cells = itertools.product(params.cells, params.seeds)
     return [Trial(model, optimizer, loss, seed, params) for (optimizer, loss), seed in cells]
+
+
+def chosen(trials: list[Trial], name: str) -> list[Trial]:
+    """Return the trial of that name alone, or all trials if the name is empty.
+
+    Raises:
+        ParamsError: None has it; the message has the nearest.
+    """
+    found = [trial for trial in trials if name in ("", trial.name)]
+    if not found:
+        raise ParamsError(f"--trial: no trial {name!r} in this study{nearest(name, [trial.name for trial in trials])}")
+    return found

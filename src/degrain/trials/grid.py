@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from degrain import console, files
 from degrain.artifacts.trial import DIVERGED, DONE, FAILED, TRIAL
-from degrain.errors import Diverged, Stopped
+from degrain.errors import Diverged, Stopped, TrainingError
 from degrain.images.store import PatchStore
 from degrain.machine import compute, description
 from degrain.training import loop, precision
@@ -51,7 +51,12 @@ class Job:
 
 
 def run(
-    trials: Sequence[Trial], store: PatchStore, device: torch.device, ledger: Ledger, target: Path
+    trials: Sequence[Trial],
+    store: PatchStore,
+    device: torch.device,
+    ledger: Ledger,
+    target: Path,
+    in_process: bool = False,
 ) -> list[dict[str, Any]]:
     """Train what the ledger does not hold yet, then lay all trials out for the next stage.
 
@@ -64,6 +69,7 @@ def run(
         device: Where to compute.
         ledger: Where trials are remembered.
         target: Folder with one folder per trial: trial.json, history.csv and, if it is done, the weights.
+        in_process: Train one trial after another in this process, see `fill_here`.
 
     Returns:
         The trial.json of every trial.
@@ -71,6 +77,20 @@ def run(
     Raises:
         OutputError: The ledger or the target cannot be written.
         Stopped: It was asked to stop; what has ended and the checkpoints of what has not are in the ledger.
+    """
+    (fill_here if in_process else fill)(trials, store, device, ledger)
+    keys = {trial.name: key_of(trial, store, device) for trial in trials}
+    return lay_out(trials, keys, ledger, target)
+
+
+def fill(trials: Sequence[Trial], store: PatchStore, device: torch.device, ledger: Ledger) -> None:
+    """Train what the ledger does not hold yet, each trial in a process of its own.
+
+    Args:
+        trials, store, device, ledger: As for `run`.
+
+    Raises:
+        As `run`.
     """
     keys = {trial.name: key_of(trial, store, device) for trial in trials}
     waiting = [trial for trial in trials if not _reused(trial.name, keys[trial.name], ledger)]
@@ -102,13 +122,39 @@ def run(
         while left := {name: (job,) for name, job in jobs.items() if ledger.find(keys[name]) is None}:
             processes.run(train, left, _side_by_side(trials, device), board.show, failed, stop)
             stop.check()
-    return lay_out(trials, keys, ledger, target)
+
+
+def fill_here(trials: Sequence[Trial], store: PatchStore, device: torch.device, ledger: Ledger) -> None:
+    """Train trials one after another in this process, for a debugger or a profiler.
+
+    An error is not caught, and counts as no failure; a trial goes on from its checkpoint when it is asked for again.
+
+    Args:
+        trials, store, device, ledger: As for `run`.
+
+    Raises:
+        TrainingError: Another process is training one of them.
+        Stopped: It was asked to stop.
+        Exception: Whatever training raises.
+    """
+    with console.bars() as bars, processes.stoppable() as stop:
+        board = Board(bars, trials)
+        for trial in trials:
+            key = key_of(trial, store, device)
+            if not _reused(trial.name, key, ledger):
+                try:
+                    train(Job(trial, key, store, device, ledger), partial(board.show, trial.name), stop)
+                except Busy:
+                    raise TrainingError(f"another process is training {trial.name}") from None
+                except Stopped:
+                    stop.check()
+                    raise
 
 
 def run_together(
     trials: Sequence[Trial], store: PatchStore, device: torch.device, ledger: Ledger, target: Path, group: Group
 ) -> list[dict[str, Any]]:
-    """Do the same in the processes that `torchrun` started: one trial after another, each trained by all of them.
+    """Train the grid under torchrun: one trial after another, each by all of the processes that torchrun started.
 
     An error of one process ends them all; run the same command again to go on from the checkpoint.
 
