@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 # NOTE: these must be set before the libraries are imported: several call home while they are imported.
 OFF_SWITCHES: Mapping[str, str] = {
@@ -50,10 +51,16 @@ def switch_off_telemetry() -> None:
 
 
 def tracking_uri() -> str:
-    """Return the MLflow tracking server: MLFLOW_TRACKING_URI, or a SQLite file under `.degrain/`."""
-    return (
-        os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(home().resolve() / 'mlflow' / 'mlflow.db').as_posix()}"
-    )
+    """Return the MLflow tracking server: MLFLOW_TRACKING_URI, or the project's own SQLite file."""
+    if chosen := os.environ.get("MLFLOW_TRACKING_URI"):
+        return chosen
+    # NOTE: what would end or change the path in a URL; SQLAlchemy takes all other letters as they are.
+    return f"sqlite:///{tracking_database().as_posix().translate({ord(x): quote(x) for x in '%?#'})}"
+
+
+def tracking_database() -> Path:
+    """Return the SQLite file of the project's own MLflow store."""
+    return home().resolve() / "mlflow" / "mlflow.db"
 
 
 def artifact_root() -> Path:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from degrain.errors import RegistryError
 from degrain.machine import variables
@@ -27,9 +28,9 @@ def connect() -> Iterator[MlflowClient]:
     variables.switch_off_telemetry()
     uri = variables.tracking_uri()
     if uri.startswith("sqlite:///"):
-        database = Path(uri.removeprefix("sqlite:///"))
-        database.parent.mkdir(parents=True, exist_ok=True)
-        relocation.relocate(database, variables.artifact_root().resolve())
+        Path(unquote(uri.removeprefix("sqlite:///"))).parent.mkdir(parents=True, exist_ok=True)
+    # Only the project's own store: another one may belong to several projects, whose artifacts lie elsewhere.
+    relocation.relocate(variables.tracking_database(), variables.artifact_root().resolve())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NOTE: MLflow warns of its own dependencies' deprecations.
         from mlflow import MlflowClient
