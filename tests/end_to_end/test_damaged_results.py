@@ -53,7 +53,7 @@ READS = [
     ("register", "data/evaluated/ranking.json"),
     ("register", f"{TRIAL}/trial.json"),
     ("register", f"{TRIAL}/history.csv"),
-    ("register", f"{TRIAL}/weights.safetensors"),
+    ("register", "data/trials/unet/unet-adam-mse/weights.safetensors"),  # of the champion
 ]
 # Whose digest no record holds: a flipped bit in a text may leave it as valid as before.
 NO_DIGEST = ("store.json", "validation.json", "trial.json", "scores.json", "ranking.json")
