@@ -65,7 +65,7 @@ def test_the_shipped_study_loads(tmp_path: Path) -> None:
         ({"prepare": {"bits": 16, "noise": {"clip": False}}}, "noise that is not clipped needs bits: 8"),
         ({"prepare": {"split": {"val": ["coffee"], "test": ["coffee"]}}}, "coffee cannot be in val and in test"),
         ({"prepare": {"split": {"val": 1.5}}}, "prepare.split.val is 1.5: should be less than 1"),
-        ({"evaluate": {"overlap": 200}}, "overlap cannot be more than half of tile"),
+        ({"evaluate": {"tile": 15}}, "evaluate.tile is 15: should be greater than or equal to 16"),
         (
             {"train": {"losses": ["mse", {"name": "mae", "label": "MSE"}], "pairs": []}},
             "the cells sinha2018-adam-mse and sinha2018-adam-MSE differ only in case",

@@ -166,9 +166,12 @@ def denoise(
     model: ModelOption = "",
     tile: Annotated[
         int, typer.Option(min=16, help="Largest side of the tiles, in pixels: smaller ones take less memory.")
-    ] = 1024,
+    ] = 512,
     overlap: Annotated[
-        int, typer.Option(min=0, help="Overlap of the tiles of networks that take one size only, in pixels.")
+        int,
+        typer.Option(
+            min=0, help="Overlap of the tiles of networks that take one size only, in pixels; half a tile at most."
+        ),
     ] = 32,
     resize: Annotated[
         str,
@@ -197,8 +200,6 @@ def denoise(
     """
     from degrain.inference import denoise_files
 
-    if 2 * overlap > tile:
-        raise typer.BadParameter(f"{overlap} is more than half of --tile {tile}", param_hint="--overlap")
     frame = denoise_files.Frame.parse(resize, crop)
     pairs = denoise_files.plan(source, target)
     denoiser = options.denoiser(model, device, params)

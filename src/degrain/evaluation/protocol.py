@@ -18,7 +18,7 @@ def digest(model: str | None, data: str, settings: Mapping[str, int], machine: s
         model: The network, by its name in the catalog, whose other networks do not count; None for the noisy input
             and the classical denoisers.
         data: Digest of the patch store.
-        settings: How whole photographs are tiled.
+        settings: Parameters of the evaluation that decide scores.
         machine: Kind of processor or GPU, see `degrain.machine.description.kind`.
     """
     spec = catalog.spec(model) if model else None

@@ -78,7 +78,7 @@ class Denoiser:
             outputs[part] = metrics.to_depth(self.outputs(to_unit(noisy[part])), outputs.dtype)
         return outputs
 
-    def image(self, noisy: np.ndarray, tile: int = 1024, overlap: int = 32) -> np.ndarray:
+    def image(self, noisy: np.ndarray, tile: int = 512, overlap: int = 32) -> np.ndarray:
         """Denoise one image of any size; besides input and output, memory holds one tile.
 
         Args:
@@ -97,7 +97,7 @@ class Denoiser:
             output[rows, columns] = metrics.to_depth(pixels, output.dtype)
         return output
 
-    def tiles(self, noisy: np.ndarray, tile: int = 1024, overlap: int = 32) -> Iterator[tiling.Tile]:
+    def tiles(self, noisy: np.ndarray, tile: int = 512, overlap: int = 32) -> Iterator[tiling.Tile]:
         """Yield the parts of a denoised image as they are finished: float32 in units of white = 1, not clamped.
 
         Args:

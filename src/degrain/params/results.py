@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from degrain.params.base import Section
+from degrain.params.base import HOW, Section
 
 
 class EvaluateParams(Section):
@@ -20,21 +20,23 @@ class EvaluateParams(Section):
         False, description="Measure the best trial of each network once more with its outputs sharpened (Bernier 2021)."
     )
     tile: int = Field(
-        256,
+        512,
         ge=16,
-        description="Largest side of the tiles of a whole photograph, in pixels; "
-        "networks that take one size only have tiles of that size.",
+        description="Largest side of the tiles of a whole photograph, in pixels: it decides how much memory is needed, "
+        "and no result. Networks that take one size only have tiles of that size.",
+        json_schema_extra=HOW,
     )
     overlap: int = Field(
-        32, ge=0, description="Overlap of neighbouring tiles of networks that take one size only, in pixels."
+        32,
+        ge=0,
+        description="Overlap of neighbouring tiles of networks that take one size only, in pixels; at most half of a "
+        "tile is used.",
     )
     bootstrap: int = Field(2000, ge=100, description="Resamples behind each interval.")
     confidence: float = Field(0.95, gt=0, lt=1, description="Coverage of each interval.")
 
     @model_validator(mode="after")
     def _is_possible(self) -> EvaluateParams:
-        if 2 * self.overlap > self.tile:
-            raise ValueError("overlap cannot be more than half of tile")
         twice = sorted({name for name in self.baselines if self.baselines.count(name) > 1})
         if twice:
             raise ValueError(f"baselines: {', '.join(twice)} stands there twice")

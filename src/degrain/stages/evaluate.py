@@ -113,7 +113,7 @@ def _whose(
     device: torch.device,
 ) -> dict[str, Measured]:
     """Say of each method in the table what it was."""
-    tiling = {"tile": params.evaluate.tile, "overlap": params.evaluate.overlap}
+    tiling = {"overlap": params.evaluate.overlap}
 
     def protocol_of(model: str | None) -> str:
         return protocol.digest(model, store.sha256, tiling, description.kind(device))

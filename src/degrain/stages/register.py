@@ -131,7 +131,7 @@ def _champion(holder: ModelVersion, store: PatchStore, params: Params) -> promot
 
 def _protocol(model: str, params: Params, store: PatchStore) -> str:
     device = compute.prepare_torch(params.train.device, compute.threads())
-    settings = {"tile": params.evaluate.tile, "overlap": params.evaluate.overlap}
+    settings = {"overlap": params.evaluate.overlap}
     return protocol.digest(model, store.sha256, settings, description.kind(device))
 
 
