@@ -14,13 +14,13 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.common import table
-from degrain.datasets import listing, manifest
-from degrain.formats.containers import Containers
-from degrain.images import preparation
-from degrain.images.store import PatchStore
+from degrain.ingest.datasets import listing, manifest
+from degrain.ingest.formats.containers import Containers
 from degrain.machine import compute
 from degrain.params.noise import parse
 from degrain.params.study import Params, load_params
+from degrain.patches import preparation
+from degrain.patches.store import PatchStore
 from degrain.training.batches import Batches
 from degrain.training.trial import expand
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from degrain.datasets import manifest, photos
-from degrain.formats.containers import Containers
-from degrain.images import preparation
-from degrain.images.store import PatchStore
+from degrain.ingest.datasets import manifest, photos
+from degrain.ingest.formats.containers import Containers
 from degrain.params.study import Params, load_params
+from degrain.patches import preparation
+from degrain.patches.store import PatchStore
 
 
 @contextmanager

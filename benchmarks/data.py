@@ -26,11 +26,11 @@ from PIL import Image
 
 from benchmarks.common import table
 from degrain import parallel
-from degrain.datasets import listing, manifest
-from degrain.formats.containers import Containers
-from degrain.images import preparation
+from degrain.ingest.datasets import listing, manifest
+from degrain.ingest.formats.containers import Containers
 from degrain.machine import compute
 from degrain.params.prepare import PrepareParams
+from degrain.patches import preparation
 
 SMALL, LARGE = 20_000, 12
 LARGE_SIDE = 3000  # 9 million pixels; a SIDD photograph has 12 to 16

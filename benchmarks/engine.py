@@ -11,9 +11,9 @@ from typing import Any
 from unittest import mock
 
 from benchmarks import processes
-from degrain.images.store import PatchStore
 from degrain.machine import compute
 from degrain.params.train import TrainParams
+from degrain.patches.store import PatchStore
 
 
 def train(store: PatchStore, params: TrainParams) -> float:

@@ -20,11 +20,11 @@ import skimage.data
 import torch
 
 from benchmarks.common import table
-from degrain.formats import reading
 from degrain.inference import denoise_files
 from degrain.inference.denoiser import Denoiser
+from degrain.ingest.formats import reading
 from degrain.machine import compute
-from degrain.models import catalog
+from degrain.networks import catalog
 
 SIZE = (4000, 3000)
 TILE = 1000

@@ -9,11 +9,11 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.steps import Net
-from degrain.datasets import listing, manifest
-from degrain.formats.containers import Containers
-from degrain.images import preparation
-from degrain.images.store import PatchStore
+from degrain.ingest.datasets import listing, manifest
+from degrain.ingest.formats.containers import Containers
 from degrain.params.prepare import PrepareParams
+from degrain.patches import preparation
+from degrain.patches.store import PatchStore
 
 PER_SIDE = 8
 PER_IMAGE = PER_SIDE**2

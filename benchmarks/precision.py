@@ -8,9 +8,9 @@ import torch
 
 from benchmarks import common
 from benchmarks.common import table
-from degrain.images.store import PatchStore
 from degrain.machine import compute
 from degrain.params.train import TrainParams
+from degrain.patches.store import PatchStore
 from degrain.training import loop
 from degrain.training.trial import expand
 

@@ -12,7 +12,7 @@ import torch
 
 from benchmarks import processes
 from degrain.machine import compute
-from degrain.models import catalog
+from degrain.networks import catalog
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks import engine, pairs, processes, steps
 from benchmarks.common import table
 from benchmarks.steps import NETS, Net, Way
-from degrain.images.store import PatchStore
 from degrain.machine import compute
-from degrain.models import catalog
+from degrain.networks import catalog
+from degrain.patches.store import PatchStore
 from degrain.training.precision import has_bfloat16_units
 
 ENGINE, BARE = "degrain, whole", "degrain, bare loop"

@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.common import quickstart, table
 from degrain.machine import compute
-from degrain.models import catalog
+from degrain.networks import catalog
 from degrain.training import loop
 from degrain.training.trial import Trial
 

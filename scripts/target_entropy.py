@@ -9,9 +9,9 @@ import pandas as pd
 import typer
 from scipy.special import entr
 
-from degrain.depth import to_unit
 from degrain.evaluation import scoring
-from degrain.images.store import PatchStore
+from degrain.patches.store import PatchStore
+from degrain.pixels import to_unit
 from degrain.stages import MANIFEST, PREPARED
 
 if __name__ == "__main__":

@@ -22,11 +22,11 @@ from degrain.machine import variables
 # Before any test imports a library that calls home; a test that reaches out would be a bug.
 variables.switch_off_telemetry()
 
-from degrain.datasets import listing, manifest  # noqa: E402
-from degrain.formats.containers import Containers  # noqa: E402
-from degrain.images import preparation  # noqa: E402
-from degrain.images.store import PatchStore  # noqa: E402
+from degrain.ingest.datasets import listing, manifest  # noqa: E402
+from degrain.ingest.formats.containers import Containers  # noqa: E402
 from degrain.params.study import Params  # noqa: E402
+from degrain.patches import preparation  # noqa: E402
+from degrain.patches.store import PatchStore  # noqa: E402
 from degrain.studies import gallery  # noqa: E402
 
 ROOT = Path(__file__).parent.parent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,15 +28,50 @@ def test_the_library_knows_neither_dvc_nor_prefect(path: Path) -> None:
     assert not [name for name in imported(path) if name.split(".")[0] in ("dvc", "prefect", "pipelines")]
 
 
-def test_only_the_command_line_imports_stages() -> None:
-    allowed = {
-        "cli.py",
-        "commands.py",
-        "options.py",
-        *(path.name for path in (ROOT / "src/degrain/stages").glob("*.py")),
-    }
-    users = {path.name for path in LIBRARY if any(name.startswith("degrain.stages") for name in imported(path))}
-    assert users <= allowed
+# Rooms of the house, from the roof down: a module imports from its own floor or from a lower one.
+FLOORS: list[set[str]] = [
+    {"__main__"},
+    {"cli"},
+    {"stages"},
+    {"report", "registry", "reproductions", "sidd"},
+    {"studies"},
+    {"trials"},
+    {"training"},
+    {"evaluation"},
+    {"inference"},
+    {"patches"},
+    {"ingest"},
+    {"params", "networks", "noise", "losses", "optimizers", "metrics", "baselines"},
+    {"artifacts"},
+    {"provenance"},
+    {"parallel", "console"},
+    {"machine"},
+    {"files", "pixels", "randomness"},
+    {"errors"},
+]
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def room(name: str) -> str:
+    return name.split(".")[1]
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: path.relative_to(ROOT / "src/degrain").as_posix())
+def test_imports_point_down(path: Path) -> None:
+    own = path.relative_to(ROOT / "src/degrain").with_suffix("").parts[0]
+    used = {room(name) for name in imported(path) if name.startswith("degrain.")} & FLOOR.keys()
+    if own != "__init__":
+        assert not sorted(other for other in used if FLOOR[other] < FLOOR[own])
+
+
+def test_rooms_of_one_floor_make_no_knot() -> None:
+    arrows: dict[str, set[str]] = {}
+    for path in LIBRARY:
+        own = path.relative_to(ROOT / "src/degrain").with_suffix("").parts[0]
+        arrows.setdefault(own, set()).update(
+            room(name) for name in imported(path) if name.startswith("degrain.") and room(name) in FLOOR
+        )
+    graphlib.TopologicalSorter({own: others - {own} for own, others in arrows.items()}).prepare()
 
 
 def test_albumentations_is_behind_one_module() -> None:

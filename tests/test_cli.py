@@ -19,7 +19,7 @@ import pytest
 import torch
 import yaml
 
-from degrain.formats import reading
+from degrain.ingest.formats import reading
 from tests.conftest import BIN, merged, picture, save
 from tests.inference.test_denoiser import package
 
@@ -142,7 +142,7 @@ def test_a_full_disk_leaves_no_half_image(folder: Path) -> None:
     script = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000));"
-        "from degrain.cli import main; main(sys.argv[1:])"
+        "from degrain.cli.main import main; main(sys.argv[1:])"
     )
     command = [sys.executable, "-c", script, "denoise", "good.png", "out.png", "--model", "model"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

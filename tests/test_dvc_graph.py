@@ -24,8 +24,8 @@ def test_a_stage_depends_on_the_code_that_it_runs_and_on_no_other() -> None:
 def test_what_is_missing_or_superfluous_is_named_and_written(tmp_path: Path) -> None:
     path = tmp_path / "dvc.yaml"
     written = (ROOT / "dvc.yaml").read_text()
-    path.write_text(written.replace("      - src/degrain/depth.py\n", "      - src/degrain/doctor.py\n", 1))
-    expected = ["prepare lacks src/degrain/depth.py", "prepare does not run src/degrain/doctor.py"]
+    path.write_text(written.replace("      - src/degrain/pixels.py\n", "      - src/degrain/cli/doctor.py\n", 1))
+    expected = ["prepare lacks src/degrain/pixels.py", "prepare does not run src/degrain/cli/doctor.py"]
     assert dependencies.update(path) == expected
     assert path.read_text() == written
     assert dependencies.update(path) == []
@@ -47,12 +47,12 @@ def test_the_graph_is_the_seven_stages_in_order() -> None:
     [
         ("params/noise.py", "download"),
         ("files.py", "download"),
-        ("depth.py", "prepare"),
+        ("pixels.py", "prepare"),
         ("machine/compute.py", "validate"),
-        ("models/unet.py", "train@unet"),
+        ("networks/unet.py", "train@unet"),
         ("evaluation/sharpening.py", "evaluate"),
         ("console.py", None),
-        ("doctor.py", None),
+        ("cli/doctor.py", None),
     ],
 )
 def test_dvc_sees_a_changed_constant(reproduced: Project, tmp_path: Path, module: str, first: str | None) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from degrain.datasets import catalog
+from degrain.ingest.datasets import catalog
 from degrain.machine import variables
 from degrain.params.study import Params
 from tests.conftest import merged, picture, save

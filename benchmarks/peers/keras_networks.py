@@ -149,7 +149,7 @@ def unet(channels: int, size: int, width: int = 32) -> keras.Model:
 
 
 def _haar_and_opponent(channels: int) -> np.ndarray:
-    """The U-Net's fixed kernel (2, 2, channels, 4 * channels); degrain.models.unet explains it."""
+    """The U-Net's fixed kernel (2, 2, channels, 4 * channels); degrain.networks.unet explains it."""
     opponent = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float32) if channels == 3 else np.eye(channels)
     opponent /= np.linalg.norm(opponent, axis=1, keepdims=True)
     haar = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]], np.float32) / 2

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from degrain.models.keras_layers import HalfTurned, Unflatten
+from degrain.networks.keras_layers import HalfTurned, Unflatten
 
 
 @torch.no_grad()

@@ -1,10 +1,10 @@
-"""What Keras's networks make of known weights and images, for tests/models/test_networks.py to compare with.
+"""What Keras's networks make of known weights and images, for tests/networks/test_networks.py to compare with.
 
 Needs TensorFlow 2.21 with Keras 3, which degrain does not depend on; with an environment that has them:
 
     python -m benchmarks.peers.network_outputs
 
-It writes tests/models/keras_outputs.npz: for each network of the catalog its outputs, float32 (1, SIZE, SIZE, 3), and
+It writes tests/networks/keras_outputs.npz: for each network of the catalog its outputs, float32 (1, SIZE, SIZE, 3), and
 the shapes of its weights. Weights and images are not in it: `known` and `images` make them.
 """
 

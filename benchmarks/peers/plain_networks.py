@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 from torch.nn import functional as F
 
-from degrain.models import catalog, convolutions, keras_layers, unet
+from degrain.networks import catalog, convolutions, keras_layers, unet
 
 
 def _convolution(layer: Any) -> nn.Module:

@@ -11,7 +11,7 @@ from benchmarks.peers.keras_networks import NETWORKS
 from benchmarks.peers.keras_weights import adopt
 from benchmarks.peers.network_outputs import known_weights
 from benchmarks.peers.task import Task
-from degrain.models import catalog
+from degrain.networks import catalog
 
 
 def main() -> None:

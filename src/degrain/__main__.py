@@ -1,6 +1,6 @@
 """`python -m degrain` is `degrain`."""
 
-from degrain.cli import main
+from degrain.cli.main import main
 
 if __name__ == "__main__":
     main()

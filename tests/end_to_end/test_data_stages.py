@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from degrain.images.store import PatchStore
+from degrain.patches.store import PatchStore
 from tests.conftest import BIN, MIRROR, Project, merged
 
 # So many patches that preparing them takes seconds.

@@ -16,10 +16,10 @@ import pandas as pd
 import pytest
 from markupsafe import escape
 
-from degrain.datasets import catalog as datasets
-from degrain.images.store import PatchStore
-from degrain.models import catalog as models
+from degrain.ingest.datasets import catalog as datasets
+from degrain.networks import catalog as models
 from degrain.params.study import Params
+from degrain.patches.store import PatchStore
 from degrain.stages import (
     CHECKSUMS,
     METRICS,

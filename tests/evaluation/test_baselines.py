@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from degrain.evaluation import baselines, metrics
+from degrain.baselines import catalog as baselines
+from degrain.metrics import catalog as metrics
 from tests.conftest import picture
 
 SIGMA = 25.0

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from degrain.evaluation import examples, interpolation
-from degrain.images.store import PatchStore
 from degrain.inference.denoiser import Denoiser
-from degrain.models import catalog
+from degrain.networks import catalog
+from degrain.patches.store import PatchStore
 from tests.conftest import picture
 from tests.inference.test_denoiser import package
 

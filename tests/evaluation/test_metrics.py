@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from degrain.evaluation import metrics
+from degrain.metrics import catalog as metrics
+from degrain.pixels import depth, from_unit
 from tests.conftest import picture
 
 
@@ -25,7 +26,7 @@ def test_psnr_of_equal_images_is_the_best_there_is() -> None:
 
 
 def test_rounding_clamps_first() -> None:
-    levels = metrics.to_depth(np.array([-1.0, 0.0, 0.4 / 255, 0.6 / 255, 1.0, 7.0]), np.dtype(np.uint8))
+    levels = from_unit(np.array([-1.0, 0.0, 0.4 / 255, 0.6 / 255, 1.0, 7.0]), np.dtype(np.uint8))
     assert levels.tolist() == [0, 0, 0, 1, 255, 255]
 
 
@@ -63,5 +64,5 @@ def test_sixteen_bits_give_the_same_scores_as_eight() -> None:
     deep = [images.astype(np.uint16) * np.uint16(257) for images in (noisy, clean)]
     assert metrics.psnr(*deep) == pytest.approx(metrics.psnr(noisy, clean), abs=1e-4)
     assert metrics.ssim(*deep) == pytest.approx(metrics.ssim(noisy, clean), abs=1e-4)
-    assert metrics.depth(deep[0]) == np.uint16
-    assert metrics.to_depth(np.array([0.5, 2.0]), np.dtype(np.uint16)).tolist() == [32768, 65535]
+    assert depth(deep[0]) == np.uint16
+    assert from_unit(np.array([0.5, 2.0]), np.dtype(np.uint16)).tolist() == [32768, 65535]

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from degrain.depth import to_levels
-from degrain.evaluation import metrics, scoring
-from degrain.images.store import PatchStore
+from degrain.evaluation import scoring
+from degrain.metrics import catalog as metrics
+from degrain.patches.store import PatchStore
+from degrain.pixels import to_levels
 
 
 def test_patches_are_scored_in_parts(store: PatchStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from degrain.errors import ParamsError
-from degrain.formats import reading
 from degrain.inference import denoise_files
 from degrain.inference.denoise_files import Frame
 from degrain.inference.denoiser import Denoiser
+from degrain.ingest.formats import reading
 from tests.conftest import picture
 from tests.inference.test_denoiser import package
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from degrain import files
 from degrain.errors import DegrainError, ModelError
 from degrain.inference.denoiser import Denoiser
-from degrain.models import catalog
+from degrain.networks import catalog
 from tests.conftest import picture
 
 

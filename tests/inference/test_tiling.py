@@ -11,10 +11,10 @@ import skimage.data
 import torch
 from torch import nn
 
-from degrain.depth import to_unit
 from degrain.inference import tiling
 from degrain.inference.denoiser import Denoiser
-from degrain.models import catalog
+from degrain.networks import catalog
+from degrain.pixels import to_unit
 
 SHAPES = [(1, 1), (7, 300), (64, 64), (65, 63), (200, 131), (513, 40)]
 ANY_SIZE = [name for name, spec in catalog.MODELS.items() if not spec.fixed_size]

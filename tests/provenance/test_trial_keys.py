@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from degrain.evaluation import protocol
-from degrain.images.store import PatchStore
 from degrain.params.study import Params
+from degrain.patches.store import PatchStore
 from degrain.provenance import closure, digests
 from degrain.training import trial
 from degrain.training.trial import Place, Trial
@@ -66,10 +66,17 @@ def test_a_key_follows_each_module_of_its_closure_and_no_other(package: Path, ke
     inside = set(trial.code_of("unet").modules)
     seen = dict(changes(package, lambda: key_of("unet")))
     assert {name for name, changed in seen.items() if changed} == inside & set(seen)
-    decisive = {"depth", "files", "machine.compute", "models.convolutions", "models.unet", "noise.kinds"}
-    decisive |= {"evaluation.metrics", "training.losses", "training.muon", "params.train", "params.noise"}
+    decisive = {"pixels", "files", "machine.compute", "networks.convolutions", "networks.unet", "noise.kinds"}
+    decisive |= {"metrics.catalog", "losses.catalog", "optimizers.muon", "params.train", "params.noise"}
     assert {f"degrain.{name}" for name in decisive} <= inside
-    others = {"models.sinha2018", "models.catalog", "report.html", "registry.promotion", "console", "params.results"}
+    others = {
+        "networks.sinha2018",
+        "networks.catalog",
+        "report.html",
+        "registry.promotion",
+        "console",
+        "params.results",
+    }
     assert not {f"degrain.{name}" for name in others} & inside
 
 
@@ -79,8 +86,8 @@ def test_the_protocol_follows_each_module_of_its_closure_and_no_other(package: P
         return protocol.digest("unet", "data", {"tile": 256, "overlap": 32}, "a machine")
 
     followed = {name.removeprefix("degrain.") for name, changed in changes(package, digest) if changed}
-    assert {"depth", "evaluation.scoring", "evaluation.metrics", "inference.tiling", "models.unet"} <= followed
-    assert not {"models.sinha2018", "report.html", "training.loop", "trials.ledger", "console"} & followed
+    assert {"pixels", "evaluation.scoring", "metrics.catalog", "inference.tiling", "networks.unet"} <= followed
+    assert not {"networks.sinha2018", "report.html", "training.loop", "trials.ledger", "console"} & followed
 
 
 def test_a_new_module_beside_the_networks_changes_nothing(package: Path, key_of: Callable[[str], str]) -> None:
@@ -88,13 +95,13 @@ def test_a_new_module_beside_the_networks_changes_nothing(package: Path, key_of:
         return key_of("unet"), protocol.digest("unet", "data", {}, "")
 
     before = both()
-    (package / "models" / "unrelated.py").write_text("NEW = 1\n")
+    (package / "networks" / "unrelated.py").write_text("NEW = 1\n")
     assert both() == before
 
 
 def test_a_network_that_imports_from_another_ones_file_follows_it(package: Path, key_of: Callable[[str], str]) -> None:
-    unet, other = package / "models" / "unet.py", package / "models" / "rednet.py"
-    unet.write_text(unet.read_text() + "\nfrom degrain.models.rednet import build as borrowed\n")
+    unet, other = package / "networks" / "unet.py", package / "networks" / "rednet.py"
+    unet.write_text(unet.read_text() + "\nfrom degrain.networks.rednet import build as borrowed\n")
     before = key_of("unet")
     other.write_text(mutated(other.read_text()))
     assert key_of("unet") != before

@@ -13,7 +13,7 @@ import pytest
 
 from degrain import files
 from degrain.errors import RegistryError
-from degrain.evaluation import metrics
+from degrain.metrics import catalog as metrics
 from degrain.registry import loading, promotion, publishing, tracking
 
 

@@ -13,8 +13,8 @@ import pytest
 from degrain import files
 from degrain.artifacts.trial import HISTORY, WEIGHTS
 from degrain.errors import DataError, ParamsError
-from degrain.images.store import PatchStore
 from degrain.params.study import Params
+from degrain.patches.store import PatchStore
 from degrain.reproductions.claims import Claim, read
 from degrain.reproductions.page import TABLES, tables, write
 from degrain.reproductions.recording import record

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from degrain.depth import to_unit
-from degrain.images.store import PatchStore
 from degrain.noise import kinds
 from degrain.params.study import Params
+from degrain.patches.store import PatchStore
+from degrain.pixels import to_unit
 from degrain.randomness import generator
 from degrain.training.batches import Batches, Pair
 from degrain.training.device_batches import CopiedBatches, DeviceBatches, open_batches

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from degrain.errors import Stopped
-from degrain.images.store import PatchStore
 from degrain.machine import compute
 from degrain.params.study import Params
+from degrain.patches.store import PatchStore
 from degrain.training import loop
 from degrain.training.checkpoints import Checkpoints
 from degrain.training.state import State

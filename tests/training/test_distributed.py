@@ -17,8 +17,8 @@ import yaml
 from safetensors.numpy import load_file
 
 from degrain.errors import ParamsError
-from degrain.images.store import PatchStore
-from degrain.models import catalog
+from degrain.networks import catalog
+from degrain.patches.store import PatchStore
 from degrain.training.distributed import Group
 from tests.conftest import merged
 

@@ -12,13 +12,13 @@ import pytest
 import torch
 from torch import nn
 
-from degrain.depth import to_unit
 from degrain.errors import Diverged, Stopped
-from degrain.images.store import PatchStore
 from degrain.machine import compute
-from degrain.models import catalog
+from degrain.networks import catalog
 from degrain.params.study import Params
 from degrain.params.train import LossParams, OptimizerParams
+from degrain.patches.store import PatchStore
+from degrain.pixels import to_unit
 from degrain.training import gradients, loop
 from degrain.training.batches import Batches
 from degrain.training.checkpoints import Checkpoints
@@ -192,7 +192,7 @@ def test_weights_that_became_nan_are_never_called_done(
         optimizer.param_groups[0]["initial_lr"] = 0.1
         return optimizer
 
-    monkeypatch.setattr("degrain.training.optimizers.build", build)
+    monkeypatch.setattr("degrain.optimizers.catalog.build", build)
     with pytest.raises(Diverged, match="a weight became NaN"):
         loop.train(make_trial(patches_per_epoch=4), store, CPU)
 

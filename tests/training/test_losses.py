@@ -15,9 +15,10 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from degrain.errors import ParamsError
-from degrain.evaluation import metrics
+from degrain.losses import catalog as losses
+from degrain.losses import structural
+from degrain.metrics import catalog as metrics
 from degrain.params.train import LossParams
-from degrain.training import losses, structural
 
 REFERENCE = json.loads((Path(__file__).parent / "loss_values.json").read_text())["cases"]
 

@@ -16,9 +16,10 @@ from benchmarks.peers import optimizer_paths
 from torch import nn
 
 from degrain.errors import ParamsError
-from degrain.models import catalog
+from degrain.networks import catalog
+from degrain.optimizers import catalog as optimizers
+from degrain.optimizers import muon
 from degrain.params.train import OptimizerParams
-from degrain.training import muon, optimizers
 
 ALL = [(preset, name) for preset, rules in optimizers.RULES.items() for name in rules]
 KERAS = json.loads(optimizer_paths.PATHS.read_text())["cases"]

@@ -16,9 +16,9 @@ import pandas as pd
 import pytest
 
 from degrain.errors import OutputError, ParamsError, Stopped, TrainingError
-from degrain.images.store import PatchStore
 from degrain.params.study import Params
 from degrain.params.train import LossParams, OptimizerParams
+from degrain.patches.store import PatchStore
 from degrain.training.trial import Place, Trial, chosen, expand
 from degrain.trials import grid, listing
 from degrain.trials.ledger import Busy, Ledger

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 import torch
 
-from degrain.images.store import PatchStore
 from degrain.params.study import Params
+from degrain.patches.store import PatchStore
 from degrain.training.trial import Trial, expand
 from degrain.trials import grid, processes
 from degrain.trials.ledger import Ledger

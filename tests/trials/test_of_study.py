@@ -11,8 +11,8 @@ import pytest
 
 from degrain.artifacts.trial import WEIGHTS
 from degrain.errors import DataError
-from degrain.images.store import PatchStore
 from degrain.params.study import Params
+from degrain.patches.store import PatchStore
 from degrain.training.trial import expand
 from degrain.trials import of_study
 from degrain.trials.records import read_trials

@@ -11,7 +11,7 @@ class Expectation(Part):
     """What came of one expectation.
 
     Attributes:
-        name: See `degrain.datasets.expectations`.
+        name: See `degrain.ingest.datasets.expectations`.
         text: What is expected.
         success: Whether it holds.
         groups: Whether it is about groups of images, not about single ones.

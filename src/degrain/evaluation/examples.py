@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from degrain.depth import from_levels, to_8_bits, to_levels
 from degrain.evaluation import interpolation, scoring
-from degrain.formats import reading
-from degrain.images.store import PatchStore
 from degrain.inference.denoiser import Denoiser
+from degrain.ingest.formats import reading
+from degrain.patches.store import PatchStore
+from degrain.pixels import from_levels, to_8_bits, to_levels
 
 # Between two frames of an animation, in milliseconds.
 FRAME_TIME = 50

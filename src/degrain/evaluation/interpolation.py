@@ -8,11 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from degrain.depth import to_unit
-from degrain.evaluation import metrics
 from degrain.inference.denoiser import Denoiser, to_tensor
-from degrain.models import keras_layers
-from degrain.models.bernier2021 import ConvAutoencoder
+from degrain.networks import keras_layers
+from degrain.networks.bernier2021 import ConvAutoencoder
+from degrain.pixels import from_unit, to_unit
 
 # Where on the way, from 0 to 1, the codes A, B, C and A again stand.
 KNOTS = (0, 0.33, 0.66, 1)
@@ -63,4 +62,4 @@ def frames(denoiser: Denoiser, noisy: np.ndarray, count: int) -> np.ndarray:
     way = np.linspace(0, 1, count)
     codes = np.stack([np.interp(way, KNOTS, numbers) for numbers in corners.T], axis=1).astype(np.float32)
     images = decode(torch.from_numpy(codes).to(device))
-    return metrics.to_depth(images.permute(0, 2, 3, 1).cpu().numpy(), np.dtype(np.uint8))
+    return from_unit(images.permute(0, 2, 3, 1).cpu().numpy(), np.dtype(np.uint8))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from degrain import files
-from degrain.models import catalog
+from degrain.networks import catalog
 from degrain.provenance import digests
 from degrain.provenance.closure import closure
 
@@ -26,7 +26,7 @@ def digest(model: str | None, data: str, settings: Mapping[str, int], machine: s
         "degrain.evaluation.scoring",
         "degrain.evaluation.ranking",
         *(spec.modules if spec else ()),
-        without=frozenset({"degrain.models.catalog"}),
+        without=frozenset({"degrain.networks.catalog"}),
     )
     return files.digest(
         {

@@ -10,7 +10,7 @@ from degrain.artifacts import ranking, scores
 from degrain.artifacts.ranking import Ranking
 from degrain.artifacts.trial import TrialRecord
 from degrain.errors import DataError
-from degrain.images.store import PatchStore
+from degrain.patches.store import PatchStore
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from degrain.depth import to_levels, to_unit
-from degrain.evaluation import baselines, metrics
+from degrain.baselines import catalog as baselines
 from degrain.evaluation.sharpening import sharpen, sharpened_name
-from degrain.images.store import PatchStore, Photograph, Split
 from degrain.inference.denoiser import Denoiser
+from degrain.metrics import catalog as metrics
+from degrain.patches.store import PatchStore, Photograph, Split
+from degrain.pixels import depth, from_unit, to_levels, to_unit
 
 # Parameters of the classical denoisers are chosen on so many validation patches at most, evenly spaced.
 TUNING_PATCHES = 512
@@ -46,7 +47,7 @@ def identity() -> Method:
     """Return the method that leaves the noisy image as it is."""
 
     def clip(noisy: np.ndarray) -> np.ndarray:
-        return metrics.to_depth(to_unit(noisy), metrics.depth(noisy))
+        return from_unit(to_unit(noisy), depth(noisy))
 
     return Method("identity", "identity", clip, clip, {})
 
@@ -55,7 +56,7 @@ def baseline(name: str, val: Split, sigma: float) -> Method:
     """Return a classical denoiser with its parameters chosen on the validation split.
 
     Args:
-        name: Of `degrain.evaluation.baselines`.
+        name: Of `degrain.baselines.catalog`.
         val: The validation split.
         sigma: Its `noise_level`.
     """

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from degrain.errors import DataError, DegrainError, OutputError, ParamsError
-from degrain.formats import reading
-from degrain.images import loading
 from degrain.inference.denoiser import Denoiser
+from degrain.ingest.formats import reading
+from degrain.patches import loading
 
 log = logging.getLogger(__name__)
 

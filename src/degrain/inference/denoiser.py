@@ -14,11 +14,10 @@ from torch import nn
 
 from degrain import files
 from degrain.artifacts.trial import TRIAL, WEIGHTS
-from degrain.depth import to_unit
 from degrain.errors import ModelError
-from degrain.evaluation import metrics
 from degrain.inference import tiling
-from degrain.models import catalog
+from degrain.networks import catalog
+from degrain.pixels import depth, from_unit, to_unit
 
 # Patches that go through a network at once.
 BATCH = 64
@@ -72,10 +71,10 @@ class Denoiser:
         Returns:
             uint8, or uint16 for uint16 input (N, H, W, C), by the metric protocol.
         """
-        outputs = np.empty(noisy.shape, metrics.depth(noisy))
+        outputs = np.empty(noisy.shape, depth(noisy))
         for start in range(0, len(noisy), batch):
             part = np.s_[start : start + batch]
-            outputs[part] = metrics.to_depth(self.outputs(to_unit(noisy[part])), outputs.dtype)
+            outputs[part] = from_unit(self.outputs(to_unit(noisy[part])), outputs.dtype)
         return outputs
 
     def image(self, noisy: np.ndarray, tile: int = 512, overlap: int = 32) -> np.ndarray:
@@ -92,9 +91,9 @@ class Denoiser:
         Returns:
             uint8, or uint16 for uint16 input (H, W, C), by the metric protocol.
         """
-        output = np.empty(noisy.shape, metrics.depth(noisy))
+        output = np.empty(noisy.shape, depth(noisy))
         for rows, columns, pixels in self.tiles(noisy, tile, overlap):
-            output[rows, columns] = metrics.to_depth(pixels, output.dtype)
+            output[rows, columns] = from_unit(pixels, output.dtype)
         return output
 
     def tiles(self, noisy: np.ndarray, tile: int = 512, overlap: int = 32) -> Iterator[tiling.Tile]:

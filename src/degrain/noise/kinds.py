@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from degrain.depth import from_levels, to_levels
 from degrain.noise import augmentation, sensors
 from degrain.params import noise as spec
+from degrain.pixels import from_levels, to_levels
 from degrain.randomness import Draws, generators
 
 WHITE = np.float32(255)

@@ -1,8 +1,8 @@
 """The import closure: which modules of degrain a piece of code runs, and which libraries they import.
 
 It is read from the sources, so nothing is imported and no list is kept by hand. An import counts wherever it stands,
-also inside a function, except below `if TYPE_CHECKING`. So does a string such as `degrain.training.muon:Muon`, by which
-something is imported by name.
+also inside a function, except below `if TYPE_CHECKING`. So does a string such as `degrain.optimizers.muon:Muon`, by
+which something is imported by name.
 """
 
 from __future__ import annotations

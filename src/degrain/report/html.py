@@ -15,8 +15,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 from PIL import Image
 
-from degrain.evaluation import baselines, ranking
-from degrain.models import catalog
+from degrain.baselines import catalog as baselines
+from degrain.evaluation import ranking
+from degrain.networks import catalog
 from degrain.report import gallery, leaderboard
 from degrain.report.material import Material
 from degrain.studies.gallery import dotted

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from degrain.evaluation import ranking
-from degrain.models import catalog
+from degrain.networks import catalog
 from degrain.report.literature import SIDD, Row
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _network(cell: dict[str, Any]) -> Row:
 
 def _gmacs(model: str) -> float | None:
     """Count for a whole block; a network of one size cannot take it."""
-    from degrain.models import overview
+    from degrain.networks import overview
 
     spec = catalog.spec(model)
     if spec.fixed_size or spec.problem(SIDE):

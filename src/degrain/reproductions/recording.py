@@ -11,9 +11,9 @@ from typing import Any
 from degrain import files
 from degrain.artifacts.trial import DONE, WEIGHTS
 from degrain.errors import DataError
-from degrain.images.store import PatchStore
 from degrain.machine import description
 from degrain.params.study import Params
+from degrain.patches.store import PatchStore
 from degrain.reproductions import FIGURES
 from degrain.studies import gallery
 from degrain.trials import of_study

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from degrain.errors import DataError
-from degrain.formats.containers import Containers
 from degrain.inference.denoiser import Denoiser
+from degrain.ingest.formats.containers import Containers
 
 log = logging.getLogger(__name__)
 

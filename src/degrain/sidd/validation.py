@@ -1,6 +1,6 @@
 """`degrain sidd-validation`: a network on the 1,280 validation blocks by which the literature compares.
 
-Every number is a mean over blocks, in RGB, by `degrain.evaluation.metrics`: outputs are rounded to 8 bits first. HINet
+Every number is a mean over blocks, in RGB, by `degrain.metrics.catalog`: outputs are rounded to 8 bits first. HINet
 and NAFNet do not round, which is worth 0.06 dB on a block at 40 dB; papers have several implementations of SSIM.
 """
 
@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from degrain.datasets.sidd import SIDD_VALIDATION
 from degrain.errors import DataError
-from degrain.evaluation import metrics
 from degrain.inference.denoiser import Denoiser
+from degrain.ingest.datasets.sidd import SIDD_VALIDATION
+from degrain.metrics import catalog as metrics
 from degrain.sidd.blocks import Blocks, denoised, opened
 
 

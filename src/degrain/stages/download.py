@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 
 from degrain import files
-from degrain.datasets import catalog
-from degrain.fetching.fetch import fetch
+from degrain.ingest.datasets import catalog
+from degrain.ingest.fetching.fetch import fetch
 from degrain.machine import variables
 from degrain.params.study import Params
 from degrain.stages import CHECKSUMS, RAW

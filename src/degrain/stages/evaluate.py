@@ -15,12 +15,12 @@ from degrain.artifacts import scores as scores_of
 from degrain.artifacts.ranking import Ranking
 from degrain.artifacts.scores import Measured
 from degrain.artifacts.trial import DONE, WEIGHTS
-from degrain.datasets import manifest
 from degrain.evaluation import examples, protocol, ranking, scoring
-from degrain.images.store import PatchStore
 from degrain.inference.denoiser import Denoiser
+from degrain.ingest.datasets import manifest
 from degrain.machine import compute, description
 from degrain.params.study import Params
+from degrain.patches.store import PatchStore
 from degrain.stages import EVALUATED, METRICS, PLOTS, PREPARED, TRIALS, VALIDATED
 from degrain.trials import of_study
 from degrain.trials.records import read_histories

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 
 from degrain import console, files
-from degrain.datasets import manifest
-from degrain.formats.containers import Containers
-from degrain.images import preparation
+from degrain.ingest.datasets import manifest
+from degrain.ingest.formats.containers import Containers
 from degrain.params.study import Params
+from degrain.patches import preparation
 from degrain.stages import PREPARED, RAW, VALIDATED
 
 log = logging.getLogger(__name__)

@@ -12,10 +12,10 @@ from degrain import files
 from degrain.artifacts.trial import WEIGHTS
 from degrain.errors import ModelError
 from degrain.evaluation import protocol, ranking, results, scoring
-from degrain.images.store import PatchStore
 from degrain.inference.denoiser import Denoiser
 from degrain.machine import compute, description, variables
 from degrain.params.study import Params
+from degrain.patches.store import PatchStore
 from degrain.registry import loading, promotion, publishing, tracking
 from degrain.stages import EVALUATED, FIGURES, METRICS, PREPARED, REGISTRATION, REPORT, TRIALS
 from degrain.trials import of_study

@@ -10,12 +10,12 @@ from pathlib import Path
 import pandas as pd
 
 from degrain import files
-from degrain.datasets import manifest
 from degrain.errors import DataError
 from degrain.evaluation import results
-from degrain.images.store import IMAGES, STORE, PatchStore
+from degrain.ingest.datasets import manifest
 from degrain.machine import description, variables
 from degrain.params.study import Params
+from degrain.patches.store import IMAGES, STORE, PatchStore
 from degrain.report import gallery, html
 from degrain.report.material import Material
 from degrain.stages import DATA_DOCS, EVALUATED, FIGURES, PREPARED, REPORT, TRIALS, VALIDATED

@@ -8,9 +8,9 @@ from typing import Any
 
 from degrain.artifacts.trial import DONE, FAILED
 from degrain.errors import TrainingError
-from degrain.images.store import PatchStore
 from degrain.machine import compute
 from degrain.params.study import Params
+from degrain.patches.store import PatchStore
 from degrain.stages import PREPARED, TRIALS
 from degrain.training import trial
 from degrain.trials import processes

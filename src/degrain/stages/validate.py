@@ -9,9 +9,9 @@ import pandas as pd
 
 from degrain import console, files
 from degrain.artifacts.validation import Validation
-from degrain.datasets import catalog, expectations, listing, manifest
 from degrain.errors import DataError, ParamsError, ValidationFailed, nearest
-from degrain.formats.containers import Containers
+from degrain.ingest.datasets import catalog, expectations, listing, manifest
+from degrain.ingest.formats.containers import Containers
 from degrain.params.study import Params
 from degrain.stages import DATA_DOCS, RAW, VALIDATED
 

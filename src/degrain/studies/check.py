@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from degrain.datasets import catalog as datasets
+from degrain.baselines import catalog as baselines
 from degrain.errors import ModelError, ParamsError
-from degrain.evaluation import baselines
-from degrain.models import catalog as models
+from degrain.ingest.datasets import catalog as datasets
+from degrain.losses import catalog as losses
+from degrain.networks import catalog as models
+from degrain.optimizers import catalog as optimizers
 from degrain.params.study import Params
-from degrain.training import losses, optimizers
 
 
 def check(params: Params) -> None:

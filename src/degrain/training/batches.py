@@ -8,10 +8,10 @@ from itertools import islice
 import numpy as np
 import torch
 
-from degrain.depth import to_unit
-from degrain.images.store import PatchStore
 from degrain.inference.denoiser import to_tensor
 from degrain.noise import augmentation, kinds
+from degrain.patches.store import PatchStore
+from degrain.pixels import to_unit
 from degrain.randomness import Draws, generators, permutation_window
 from degrain.training.mixing import Mixing
 from degrain.training.trial import Trial

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from degrain.images.store import PatchStore
 from degrain.noise import augmentation, on_device
+from degrain.patches.store import PatchStore
 from degrain.randomness import generator
 from degrain.training.batches import Batches, Pair
 from degrain.training.trial import Trial

@@ -14,7 +14,7 @@ from degrain.training.distributed import Group
 from degrain.training.state import State
 
 if TYPE_CHECKING:
-    from degrain.training.losses import Loss
+    from degrain.losses.catalog import Loss
 
 log = logging.getLogger(__name__)
 

@@ -12,15 +12,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from degrain.depth import to_unit
 from degrain.errors import Diverged, Stopped
-from degrain.evaluation import metrics
-from degrain.images.store import PatchStore, Split
 from degrain.inference.denoiser import BATCH, Denoiser, to_tensor
+from degrain.losses import catalog as losses
 from degrain.machine import compute
-from degrain.models import catalog
+from degrain.metrics import catalog as metrics
+from degrain.networks import catalog
+from degrain.patches.store import PatchStore, Split
+from degrain.pixels import depth, from_unit, to_unit
 from degrain.randomness import generator
-from degrain.training import gradients, losses, precision, schedules
+from degrain.training import gradients, precision, schedules
 from degrain.training.checkpoints import Checkpoints
 from degrain.training.device_batches import open_batches
 from degrain.training.distributed import ALONE, Group
@@ -130,7 +131,7 @@ def validate(denoiser: Denoiser, held_out: Split, loss_of: losses.Loss) -> tuple
         noisy, clean = (side[start : start + BATCH] for side in (held_out.noisy, held_out.clean))
         outputs = denoiser.outputs(to_unit(noisy))
         total += float(loss_of(to_tensor(outputs), to_tensor(to_unit(clean)))) * len(clean)
-        ratios.append(metrics.psnr(metrics.to_depth(outputs, metrics.depth(noisy)), clean))
+        ratios.append(metrics.psnr(from_unit(outputs, depth(noisy)), clean))
     return total / len(held_out.clean), float(np.concatenate(ratios).mean())
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from degrain.training import optimizers
+from degrain.optimizers import catalog as optimizers
 from degrain.training.trial import Trial
 
 

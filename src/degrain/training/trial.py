@@ -8,13 +8,14 @@ from typing import Any
 
 from degrain import files
 from degrain.errors import ParamsError, nearest
-from degrain.images.store import PatchStore
-from degrain.models import catalog
+from degrain.losses import catalog as losses
+from degrain.networks import catalog
+from degrain.optimizers import catalog as optimizers
 from degrain.params.base import deciding
 from degrain.params.train import LossParams, OptimizerParams, TrainParams
+from degrain.patches.store import PatchStore
 from degrain.provenance import digests
 from degrain.provenance.closure import Closure, closure
-from degrain.training import losses, optimizers
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,9 @@ def code_of(model: str) -> Closure:
 
     The catalog is left out, since what it says of this network is in the key itself.
     """
-    return closure("degrain.training.loop", *catalog.spec(model).modules, without=frozenset({"degrain.models.catalog"}))
+    return closure(
+        "degrain.training.loop", *catalog.spec(model).modules, without=frozenset({"degrain.networks.catalog"})
+    )
 
 
 def expand(params: TrainParams, model: str) -> list[Trial]:

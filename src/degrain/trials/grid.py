@@ -17,8 +17,8 @@ from filelock import FileLock
 from degrain import console, files
 from degrain.artifacts.trial import DIVERGED, DONE, FAILED, TRIAL
 from degrain.errors import Diverged, Stopped, TrainingError
-from degrain.images.store import PatchStore
 from degrain.machine import compute, description
+from degrain.patches.store import PatchStore
 from degrain.training import loop, precision
 from degrain.training.checkpoints import Checkpoints
 from degrain.training.distributed import ALONE, Group

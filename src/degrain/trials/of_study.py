@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from degrain.errors import DataError
-from degrain.images.store import PatchStore
 from degrain.params.study import Params
+from degrain.patches.store import PatchStore
 from degrain.training.trial import expand
 from degrain.trials.records import read_trials
 

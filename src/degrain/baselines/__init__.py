@@ -1,0 +1,1 @@
+"""The classical denoisers that every network has to beat."""

@@ -1,0 +1,359 @@
+"""The `degrain` command: one subcommand per stage, and denoise, check, params, doctor."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import degrain
+from degrain import console
+from degrain.cli import options
+from degrain.cli.options import DeviceOption, ModelOption, ParamsOption
+from degrain.cli.sidd import app as sidd_commands
+from degrain.cli.trials import app as trials_commands
+from degrain.errors import DegrainError, ParamsError, Stopped
+from degrain.machine import variables
+from degrain.params.study import DEFAULT_PATH, Params, load_params
+
+log = logging.getLogger(__name__)
+
+GO_ON = "what is finished is kept, run the same command again to go on"
+
+
+class _Group(TyperGroup):
+    """The command group; Typer would end an interrupted command without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            typer.echo(f"degrain: interrupted; {GO_ON}", err=True)
+            raise typer.Exit(130) from None
+        except Stopped as stopped:
+            typer.echo(f"degrain: stopped; {GO_ON}", err=True)
+            raise typer.Exit(stopped.exit_code) from None
+
+
+app = typer.Typer(
+    cls=_Group,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="Train, compare and register image-denoising autoencoders, reproducibly.\n\n"
+    "`dvc repro` runs the stages in order; each is also a command here.\n\n"
+    "**Examples**\n\n"
+    "- `degrain check`: is params.yaml a study that can run?\n"
+    "- `degrain datasets`: which data sets there are, and which are here\n"
+    "- `degrain models`: which networks there are\n"
+    "- `degrain train --model unet`: train one model's grid\n"
+    "- `degrain trials`: what has been trained, what is half done, what failed\n"
+    "- `degrain denoise noisy.png clean.png`: denoise with the champion\n"
+    "- `degrain doctor`: what this machine has and what is missing",
+)
+
+STAGES = "Stages (what dvc.yaml calls)"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"degrain {degrain.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug messages.")] = False,
+    version: Annotated[  # noqa: ARG001
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    context.obj = debug
+    console.set_up_logging(debug)
+
+
+def _load(path: Path) -> Params:
+    """Load the study and refuse one that cannot work as a whole, whichever stage runs."""
+    from degrain.studies import check
+
+    params = load_params(path)
+    check.check(params)
+    return params
+
+
+@app.command(rich_help_panel=STAGES)
+def download(params: ParamsOption = DEFAULT_PATH) -> None:
+    """Fetch the study's data set into data/raw/."""
+    from degrain.stages import download as stage
+
+    stage.run(_load(params))
+
+
+@app.command(rich_help_panel=STAGES)
+def validate(params: ParamsOption = DEFAULT_PATH) -> None:
+    """Describe every image and hold the data against its expectations."""
+    from degrain.stages import validate as stage
+
+    stage.run(_load(params))
+
+
+@app.command(rich_help_panel=STAGES)
+def prepare(params: ParamsOption = DEFAULT_PATH) -> None:
+    """Cut patches, hold some out by source, add the fixed noise."""
+    from degrain.stages import prepare as stage
+
+    stage.run(_load(params))
+
+
+@app.command(rich_help_panel=STAGES)
+def train(
+    model: Annotated[str, typer.Option(help="Which model of the study to train.", metavar="NAME")],
+    trial: Annotated[
+        str, typer.Option(help="Train only this trial, and only enter it in the ledger.", metavar="NAME")
+    ] = "",
+    in_process: Annotated[
+        bool, typer.Option("--in-process", help="Train in this process, for a debugger; errors are not caught.")
+    ] = False,
+    params: ParamsOption = DEFAULT_PATH,
+) -> None:
+    """Train one model with every optimizer, loss and seed of the study.
+
+    Examples:
+
+    - `degrain train --model unet`
+
+    - `degrain train --model unet --trial unet-adam-mse --in-process`: under a debugger, such as
+      `python -m pdb -m degrain train ...`
+    """
+    from degrain.stages import train as stage
+
+    stage.run(_load(params), model, trial, in_process)
+
+
+@app.command(rich_help_panel=STAGES)
+def evaluate(params: ParamsOption = DEFAULT_PATH) -> None:
+    """Measure every trial, the classical baselines and the noisy input on the same held-out data."""
+    from degrain.stages import evaluate as stage
+
+    stage.run(_load(params))
+
+
+@app.command(rich_help_panel=STAGES)
+def report(params: ParamsOption = DEFAULT_PATH) -> None:
+    """Write results/report.html."""
+    from degrain.stages import report as stage
+
+    stage.run(_load(params))
+
+
+@app.command(rich_help_panel=STAGES)
+def register(params: ParamsOption = DEFAULT_PATH) -> None:
+    """Publish the trials to MLflow and promote the best one if it passes the gate."""
+    from degrain.stages import register as stage
+
+    stage.run(_load(params))
+
+
+@app.command()
+def denoise(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="An image (PNG, JPEG, TIFF), or a folder of images.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Where the result goes; a folder for a folder.")],
+    model: ModelOption = "",
+    tile: Annotated[
+        int, typer.Option(min=16, help="Largest side of the tiles, in pixels: smaller ones take less memory.")
+    ] = 512,
+    overlap: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Overlap of the tiles of networks that take one size only, in pixels; half a tile at most."
+        ),
+    ] = 32,
+    resize: Annotated[
+        str,
+        typer.Option(help="First resize to this, bilinearly; the aspect ratio is not kept.", metavar="WIDTHxHEIGHT"),
+    ] = "",
+    crop: Annotated[
+        str, typer.Option(help="Then keep only so many pixels from the top left.", metavar="WIDTHxHEIGHT")
+    ] = "",
+    device: DeviceOption = "auto",
+    params: ParamsOption = DEFAULT_PATH,
+) -> None:
+    """Denoise images of any size, gray or color, 8 or 16 bits.
+
+    Examples:
+
+    - `degrain denoise noisy.png clean.png`
+
+    - `degrain denoise photos/ denoised/ --model unet-adam-mse`
+
+    - `degrain denoise noisy.tif clean.tif --model models:/degrain-quickstart@champion`
+
+    - `degrain denoise noisy.png clean.png --resize 342x256 --crop 256x256`: whole images as Sinha 2018 describes it
+
+    - `degrain denoise noisy.png clean.png --resize 256x342 --crop 256x256`: as its code does it, which squeezes a
+      landscape and cuts its bottom quarter off
+    """
+    from degrain.inference import denoise_files
+
+    frame = denoise_files.Frame.parse(resize, crop)
+    pairs = denoise_files.plan(source, target)
+    denoiser = options.denoiser(model, device, params)
+    with console.progress("denoise", len(pairs)) as advance:
+        problems = denoise_files.run(denoiser, pairs, tile, overlap, frame, advance)
+    for problem in problems:
+        log.error("degrain: %s", problem)
+    if problems:
+        raise typer.Exit(2)
+
+
+app.add_typer(sidd_commands)
+
+
+@app.command()
+def check(params: ParamsOption = DEFAULT_PATH) -> None:
+    """Say whether params.yaml is a study that can run, without running anything."""
+    loaded = _load(params)
+    log.info(
+        "%s: %d models x %d pairs of optimizer and loss x %d seeds, %d epochs each",
+        loaded.study.name,
+        len(loaded.train.models),
+        len(loaded.train.cells),
+        len(loaded.train.seeds),
+        loaded.train.epochs,
+    )
+
+
+@app.command("datasets")
+def show_datasets(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Only this one, with everything known of it.")] = "",
+    markdown: Annotated[bool, typer.Option("--markdown", help="All of it as Markdown, as in docs/data.md.")] = False,
+) -> None:
+    """List the data sets: what each is, what it needs, what of it is already here.
+
+    Examples:
+
+    - `degrain datasets`
+
+    - `degrain datasets sidd-small`
+    """
+    from degrain.ingest.datasets import overview
+    from degrain.stages import RAW
+
+    if markdown:
+        typer.echo(overview.reference())
+    elif name:
+        typer.echo(overview.details(name))
+    else:
+        overview.show(RAW)
+
+
+@app.command("models")
+def show_models(
+    size: Annotated[int, typer.Option(help="Side of the images, in pixels.", min=1, max=512, metavar="PIXELS")] = 64,
+    channels: Annotated[int, typer.Option(help="Channels of the images.", min=1, max=4)] = 3,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown, as in docs/models.md.")] = False,
+) -> None:
+    """List the networks: parameters, multiplications for an image, and the paper each is from.
+
+    Examples:
+
+    - `degrain models`
+
+    - `degrain models --size 28 --channels 1`
+    """
+    from degrain.networks import overview
+
+    if markdown:
+        typer.echo(overview.markdown(channels, size))
+    else:
+        overview.show(channels, size)
+
+
+app.add_typer(trials_commands, name="trials")
+
+
+@app.command()
+def reproductions(
+    record: Annotated[bool, typer.Option("--record", help="First write down what the last run measured.")] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write it into the page beside the folder instead: docs/reproductions.md.")
+    ] = False,
+    blocks: Annotated[
+        list[Path] | None,
+        typer.Option(help="Record this of `degrain sidd-validation --json`, too; may be repeated.", metavar="FILE"),
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="Where claims and records lie.", metavar="FOLDER")] = Path(
+        "docs/reproductions"
+    ),
+    params: ParamsOption = DEFAULT_PATH,
+) -> None:
+    """Print what papers claim against what their studies measured, as Markdown.
+
+    Examples:
+
+    - `degrain reproductions`
+
+    - `degrain reproductions --record --write`: after `dvc exp run -S study=venkataraman2022`
+    """
+    from degrain.patches.store import PatchStore
+    from degrain.reproductions import page, recording
+    from degrain.stages import FIGURES, METRICS, PREPARED, TRIALS
+
+    if blocks and not record:
+        raise ParamsError("--blocks is only for --record")
+    if record:
+        of_study = load_params(params)
+        log.info(
+            "%s", recording.record(of_study, PatchStore.open(PREPARED), TRIALS, METRICS, FIGURES, folder, blocks or ())
+        )
+    if write:
+        log.info("%s", page.write(folder))
+    else:
+        typer.echo(page.tables(folder))
+
+
+@app.command("params")
+def params_reference() -> None:
+    """Print the reference of all parameters as Markdown."""
+    from degrain.studies.reference import reference
+
+    typer.echo(reference())
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine has and what is missing; exit code 1 when something needed is."""
+    from degrain.cli import doctor as examination
+
+    if not examination.run():
+        raise typer.Exit(1)
+
+
+@app.command("tracking-uri", hidden=True)
+def tracking_uri() -> None:
+    """Print the address of the MLflow store in use, ready to be opened."""
+    from degrain.registry import tracking
+
+    with tracking.connect():
+        pass
+    typer.echo(variables.tracking_uri())
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; a user's mistake is one line and exit code 2."""
+    variables.switch_off_telemetry()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    try:
+        app(arguments)
+    except DegrainError as error:
+        if debug:
+            raise
+        typer.echo(f"degrain: {error}", err=True)
+        raise SystemExit(2) from None

@@ -1,0 +1,109 @@
+"""`degrain sidd-submission` and `degrain sidd-validation`: a network on SIDD's blocks."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from degrain import console, files
+from degrain.artifacts.trial import WEIGHTS
+from degrain.cli.options import DeviceOption, ModelOption, ParamsOption, denoiser
+from degrain.params.study import DEFAULT_PATH
+from degrain.stages import RAW
+
+if TYPE_CHECKING:
+    from degrain.inference.denoiser import Denoiser
+    from degrain.sidd.validation import Result
+
+log = logging.getLogger(__name__)
+
+app = typer.Typer(rich_markup_mode="markdown")
+
+
+@app.command("sidd-submission")
+def submission(
+    blocks: Annotated[Path, typer.Argument(metavar="BLOCKS", help="BenchmarkNoisyBlocksSrgb.mat.")],
+    table: Annotated[Path, typer.Argument(metavar="OUT", help="The table to write, about 336 MB.")],
+    model: ModelOption = "",
+    device: DeviceOption = "auto",
+    competition: Annotated[
+        str, typer.Option("--submit", help="Hand it in to this Kaggle competition.", metavar="COMPETITION")
+    ] = "",
+    message: Annotated[str, typer.Option(help="What the list of submissions says of it.")] = "degrain",
+    params: ParamsOption = DEFAULT_PATH,
+) -> None:
+    """Denoise the blocks of the SIDD benchmark and write the table that Kaggle takes.
+
+    Examples:
+
+    - `degrain sidd-submission BenchmarkNoisyBlocksSrgb.mat submission.csv`
+
+    - `degrain sidd-submission BenchmarkNoisyBlocksSrgb.mat submission.csv --submit sidd-benchmark-srgb-psnr`
+    """
+    from degrain.ingest.fetching import kaggle_client
+    from degrain.sidd import submission as made
+    from degrain.sidd.blocks import opened
+
+    if competition:
+        kaggle_client.check_known(competition)
+    with opened(blocks) as noisy:
+        network = denoiser(model, device, params)
+        with console.progress("denoise", len(noisy)) as advance:
+            made.write(network, noisy, table, advance)
+        log.info("%s: %d blocks denoised by %s", table, len(noisy), _name(network))
+    if competition:
+        log.info("Kaggle: %s", kaggle_client.submit(table, competition, message))
+
+
+@app.command("sidd-validation")
+def validation(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="[FOLDER]", help="With ValidationNoisyBlocksSrgb.mat and ValidationGtBlocksSrgb.mat."),
+    ] = RAW / "sidd-validation",
+    model: ModelOption = "",
+    numbers: Annotated[Path | None, typer.Option("--json", help="Write the numbers there.", metavar="FILE")] = None,
+    device: DeviceOption = "auto",
+    params: ParamsOption = DEFAULT_PATH,
+) -> None:
+    """Measure a network on the SIDD validation blocks, by which the literature compares.
+
+    PSNR and SSIM of the network and of the noisy blocks, means over all blocks.
+
+    Examples:
+
+    - `degrain sidd-validation --model unet-adam-mse`
+
+    - `degrain sidd-validation blocks/ --model models:/degrain-sidd-medium@champion --json validation.json`
+    """
+    from degrain.sidd import validation as measured
+
+    with measured.pairs(folder) as (noisy, clean):
+        network = denoiser(model, device, params)
+        with console.progress("measure", len(noisy)) as advance:
+            result = measured.score(network, noisy, clean, advance)
+    _print(_name(network), result)
+    if numbers:
+        weights = network.trial.get("sha256", {}).get(WEIGHTS, "")
+        files.write_json(numbers, {"model": _name(network), "weights": weights, **asdict(result)})
+
+
+def _name(network: Denoiser) -> str:
+    return str(network.trial.get("name", network.model))
+
+
+def _print(name: str, result: Result) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column(f"{result.blocks:,} blocks", no_wrap=True)
+    for column in ("PSNR, dB", "SSIM"):
+        table.add_column(column, justify="right")
+    for title, score in ((name, result.denoised), ("noisy input", result.noisy)):
+        table.add_row(title, f"{score.psnr:.2f}", f"{score.ssim:.4f}")
+    console.output.print(table)
+    console.output.print("\n8 bits, RGB; SSIM: Gaussian 11x11, sigma 1.5; means over the blocks.")

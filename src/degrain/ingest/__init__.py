@@ -1,0 +1,1 @@
+"""From anywhere to images and a manifest: data sets, fetching, file formats."""

@@ -1,0 +1,245 @@
+"""The manifest: one row per image or pair, with everything that is checked before anything is computed from it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from degrain import files, parallel
+from degrain.artifacts.validation import Validation
+from degrain.errors import DataError
+from degrain.ingest.datasets import listing
+from degrain.ingest.formats import identity
+from degrain.ingest.formats.containers import Containers
+from degrain.ingest.formats.reading import Picture
+from degrain.machine import compute
+
+MANIFEST = "manifest.parquet"
+VALIDATION = "validation.json"
+
+COLUMNS = {
+    **dict.fromkeys(listing.COLUMNS, "string"),
+    "width": "Int64",
+    "height": "Int64",
+    "channels": "Int64",
+    "dtype": "string",
+    "iso": "float64",
+    "mean": "float64",
+    "std": "float64",
+    "saturated": "float64",
+    "sha256": "string",
+    "duplicate_of": "string",
+    "noisy_sha256": "string",
+    "same_size": "boolean",
+    "psnr": "float64",
+    "correlation": "float64",
+    "shared_with": "string",
+    "error": "string",
+}
+
+# At most so many images are handed to a thread at once; it holds one of the large ones (or one pair) in memory.
+GROUP = 64
+SMALL = 1 << 14  # values
+# Name and white of the types that pixels have.
+DEPTHS = {np.dtype(np.uint8): ("uint8", 255), np.dtype(np.uint16): ("uint16", 65535)}
+# Side of the small version by which two images are found to show the same scene, in pixels.
+LOW_SIDE = 16
+
+
+def build(
+    containers: Containers, listed: pd.DataFrame, progress: Callable[[int], None] = lambda _: None
+) -> pd.DataFrame:
+    """Decode every image once and describe it.
+
+    Args:
+        containers: The downloaded data set.
+        listed: Its listing, see `degrain.ingest.datasets.listing`.
+        progress: Called with how many more images are done.
+
+    Returns:
+        A frame with the columns of `COLUMNS`, in the listing's order. They speak of the image itself, of a pair's
+        clean one: mean and std in 8-bit levels (0 to 255) whatever the depth, saturated the share of values at 0 or at
+        the maximum, sha256 of the decoded pixels, duplicate_of the first image (of a pair: noisy image) with the same
+        pixels. Of a pair: same_size, psnr in dB, correlation of the two at low resolution (NA where both are flat),
+        shared_with another instance that has the same clean image and fits it better. Of a camera raw file: camera and
+        iso. An image that cannot be decoded
+        has its reason under error and no statistics.
+    """
+
+    def describe(group: Sequence[Any]) -> list[dict[str, Any]]:
+        return _describe(containers, group)
+
+    rows: list[dict[str, Any]] = []
+    listed_rows = listed.astype("object").itertuples(index=False)
+    size = max(1, min(GROUP, len(listed) // GROUP))
+    groups = iter(lambda: list(itertools.islice(listed_rows, size)), [])
+    for described in parallel.ordered(describe, groups, _threads(containers, listed)):
+        rows += described
+        progress(len(described))
+    found = pd.DataFrame(rows, columns=["camera", *(name for name in COLUMNS if name not in listing.COLUMNS)])
+    table = listed.reset_index(drop=True).join(found.drop(columns="camera")).astype(COLUMNS)
+    table["camera"] = table["camera"].fillna(found["camera"].astype("string"))
+    table = table[list(COLUMNS)]
+    table["duplicate_of"] = _duplicates(table)
+    table["shared_with"] = _shared(table)
+    return table
+
+
+def _threads(containers: Containers, listed: pd.DataFrame) -> int:
+    """How many threads are fastest, judged by the first image."""
+    try:
+        height, width = containers.read(listed["path"].iloc[0]).pixels.shape[:2]
+    except (DataError, IndexError):
+        return compute.threads()
+    return parallel.threads_for(height * width)
+
+
+def _describe(containers: Containers, group: Sequence[Any]) -> list[dict[str, Any]]:
+    described: list[dict[str, Any]] = [{} for _ in group]
+    # NOTE: small images are described as a stack: calls for each one would cost more than decoding it.
+    small: dict[tuple[tuple[int, ...], np.dtype[Any]], list[tuple[int, np.ndarray]]] = {}
+    for i, row in enumerate(group):
+        try:
+            picture = containers.read(row.path)
+            clean = picture.pixels
+            if pd.isna(row.noisy) and clean.size <= SMALL:
+                small.setdefault((clean.shape, clean.dtype), []).append((i, clean))
+                continue
+            described[i] = _statistics(clean) | _shooting(picture)
+            if not pd.isna(row.noisy):
+                described[i] |= _compare(clean, containers.read(row.noisy).pixels)
+        except DataError as error:
+            # NOTE: without the folder, so that the same data gives the same manifest in every place.
+            described[i] = {"error": str(error).replace(f"{containers.folder}/", "")}
+    for images in small.values():
+        for (i, _), statistics in zip(images, _stack_statistics(np.stack([p for _, p in images])), strict=True):
+            described[i] = statistics
+    return described
+
+
+def _shooting(picture: Picture) -> dict[str, Any]:
+    """What a camera raw file says of how it was taken."""
+    raw = picture.extras.get("raw")
+    if not raw:
+        return {}
+    return {"camera": " ".join(filter(None, (raw["make"], raw["model"]))) or None, "iso": raw["iso"]}
+
+
+def _statistics(pixels: np.ndarray) -> dict[str, Any]:
+    """Describe one image, without copies of its size."""
+    channels = pixels.shape[2]
+    white = DEPTHS[pixels.dtype][1]
+    means, stds = (values.ravel() for values in cv2.meanStdDev(pixels))
+    mean = means.mean()
+    flat = pixels.reshape(len(pixels), -1)
+    extremes = flat.size - cv2.countNonZero(flat) + np.count_nonzero(flat == white)
+    deviation = np.sqrt(np.sum(stds**2 + (means - mean) ** 2) / channels)
+    return _row(pixels, float(mean), float(deviation), extremes / flat.size)
+
+
+def _stack_statistics(stack: np.ndarray) -> list[dict[str, Any]]:
+    """Describe images of one shape: (images, height, width, channels)."""
+    flat = stack.reshape(len(stack), -1)
+    white = DEPTHS[stack.dtype][1]
+    means = flat.mean(axis=1, dtype=np.float64)
+    squares = np.einsum("ij,ij->i", flat, flat, dtype=np.uint64, casting="unsafe") / flat.shape[1]
+    deviations = np.sqrt(np.maximum(squares - means**2, 0))
+    extremes = ((flat == 0) | (flat == white)).mean(axis=1)
+    columns = zip(means.tolist(), deviations.tolist(), extremes.tolist(), strict=True)
+    return [_row(pixels, *values) for pixels, values in zip(stack, columns, strict=True)]
+
+
+def _row(pixels: np.ndarray, mean: float, deviation: float, saturated: float) -> dict[str, Any]:
+    height, width, channels = pixels.shape
+    dtype, white = DEPTHS[pixels.dtype]
+    return {
+        "width": width,
+        "height": height,
+        "channels": channels,
+        "dtype": dtype,
+        "mean": mean * 255 / white,
+        "std": deviation * 255 / white,
+        "saturated": saturated,
+        "sha256": identity.digest(pixels),
+    }
+
+
+def _compare(clean: np.ndarray, noisy: np.ndarray) -> dict[str, Any]:
+    described: dict[str, Any] = {"noisy_sha256": identity.digest(noisy), "same_size": clean.shape == noisy.shape}
+    if not described["same_size"] or clean.dtype != noisy.dtype:
+        return described | {"same_size": False}
+    error = cv2.norm(clean, noisy, cv2.NORM_L2SQR) / clean.size
+    white = DEPTHS[clean.dtype][1]
+    return described | {
+        "psnr": float(10 * np.log10(white**2 / error)) if error else float("inf"),
+        "correlation": correlation(clean, noisy),
+    }
+
+
+def correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the correlation of two images at low resolution, where noise has averaged out.
+
+    Args:
+        first: uint8 or uint16 (height, width, channels).
+        second: The same shape and type.
+
+    Returns:
+        Pearson's coefficient of their luminance at 16x16 pixels; NaN when both are flat there, 0 when one is.
+    """
+    small = [
+        cv2.resize(image, (LOW_SIDE, LOW_SIDE), interpolation=cv2.INTER_AREA)
+        .reshape(LOW_SIDE * LOW_SIDE, -1)
+        .mean(axis=1)
+        for image in (first, second)
+    ]
+    flat = [bool(np.ptp(values) == 0) for values in small]
+    if any(flat):
+        return float("nan") if all(flat) else 0.0
+    return float(np.corrcoef(*small)[0, 1])
+
+
+def _duplicates(table: pd.DataFrame) -> pd.Series[Any]:
+    """For each image with the pixels of another, the one that stays: the first, or of pairs the best fitting one.
+
+    Of pairs the noisy images count: frames of one scene may share a clean one.
+    """
+    digest = table["noisy_sha256"].fillna(table["sha256"])
+    best = table.sort_values("correlation", ascending=False, kind="stable", na_position="last")
+    first = best.groupby(digest)["path"].transform("first").reindex(table.index)
+    return first.where(digest.notna() & (first != table["path"]))
+
+
+def _shared(table: pd.DataFrame) -> pd.Series[Any]:
+    """For each pair whose clean image belongs to another instance, that instance: the one that fits it better."""
+    result = pd.Series(pd.NA, index=table.index, dtype="string")
+    pairs = table[table["noisy_sha256"].notna() & table["instance"].notna() & table["sha256"].notna()]
+    several = pairs.groupby("sha256")["instance"].transform("nunique") > 1
+    for _, group in pairs[several].groupby("sha256"):
+        fit = group.groupby("instance")["correlation"].mean().fillna(-1.0)
+        owner = str(fit.idxmax())
+        result.loc[group.index[group["instance"] != owner]] = owner
+    return result
+
+
+def read(folder: Path) -> tuple[pd.DataFrame, Validation]:
+    """Read the manifest that the validate stage wrote, and what came of its validation.
+
+    Args:
+        folder: With both files.
+
+    Raises:
+        DataError: One is missing or damaged, or they do not belong together.
+    """
+    record = Validation.read(folder / VALIDATION)
+    path = folder / MANIFEST
+    if not path.exists():
+        raise DataError(f"{path} is missing; run: dvc repro validate")
+    if files.sha256(path) != record.manifest_sha256:
+        raise DataError(f"{path} is damaged or not the one that was validated; run: dvc repro -f validate")
+    return pd.read_parquet(path), record

@@ -1,0 +1,228 @@
+"""Camera raw files: DNG and whatever else LibRaw reads (CR2, CR3, NEF, ARW, ORF, RW2, RAF, PEF, ...).
+
+LibRaw decodes in C, in this process. Damage that it notices is an error here; what a hostile file could do to it is not
+contained. A headerless dump of sensor values (as some .raw files are) cannot be read: nothing in it says its shape.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from degrain.errors import DataError
+from degrain.ingest.formats import archives, reading, tiff_tags
+from degrain.ingest.formats.bayer import PATTERNS, pack_bayer, positions
+
+if TYPE_CHECKING:
+    from rawpy import RawPy
+
+__all__ = ["SUFFIXES", "Mode", "metadata", "pack_bayer", "read"]
+
+Mode = Literal["srgb", "linear", "bayer"]
+
+SUFFIXES = tuple(
+    f".{name}"
+    for name in (
+        *("3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "iiq", "kdc", "mef", "mos", "mrw", "nef", "nrw"),
+        *("orf", "pef", "raf", "raw", "rw2", "rwl", "sr2", "srf", "srw", "x3f"),
+    )
+)
+
+# NOTE: without these LibRaw takes a headerless dump for some camera's whose files have as many bytes, and shows noise.
+_SIGNATURES = (
+    *(b"II*\0", b"MM\0*"),  # DNG and whatever else is built like a TIFF
+    *(b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"II\x1a\0", b"IIII", b"MMMM"),  # Olympus, Panasonic, Canon CRW, Phase One
+    *(b"FUJIFILM", b"\0MRM", b"FOVb"),  # Fuji, Minolta, Sigma
+)
+_UNKNOWN = "is no camera raw file that LibRaw can read; a headerless dump of sensor values is not supported"
+_WHITE = 65535
+_ORIENTATIONS = {0: 1, 3: 3, 5: 8, 6: 6}  # LibRaw's flip -> Exif
+_EXIF_ORIENTATION = 0x0112
+_MAKE, _MODEL, _ISO, _DNG_VERSION = 271, 272, 34855, 50706
+_SRGB_GAMMA = (2.4, 12.92)
+_LINEAR_GAMMA = (1.0, 1.0)
+
+
+def read(source: Path | bytes, mode: Mode = "srgb", name: str = "") -> reading.Picture:
+    """Decode a camera raw file, cropped to the visible area.
+
+    The pixels stay as the sensor lies, in every mode, so that all modes of a file and all frames of a burst fit on each
+    other; how to turn the picture is in extras["raw"]["orientation"] and, where colors are rendered, in extras["exif"].
+
+    Args:
+        source: A file, or its bytes.
+        mode: "srgb" renders as a camera does: demosaiced (AHD), the camera's white balance, sRGB colors and curve,
+            uint8. Brightness is not fitted to the picture, so that noisy and clean frames keep fitting together.
+            "linear" does the same in linear light, uint16: 65535 is the white level of the color that the
+            balance raises least, usually green, and others are clipped there.
+            "bayer" does not demosaic: the mosaic, black level 0 and white level 65535, clipped, as
+            uint16 (height / 2, width / 2, 4) in the order R, G1, G2, B; see `bayer.pack_bayer`.
+        name: What messages call it; by default the path.
+
+    Returns:
+        The picture, with `metadata` in extras["raw"].
+
+    Raises:
+        DataError: The file is missing, damaged, truncated, no camera raw file, too large, or, in mode "bayer", not
+            from a sensor with a Bayer mosaic.
+    """
+    name = name or (str(source) if isinstance(source, Path) else "the camera raw file")
+    data = _bytes(source)
+    with _decoded(data, name) as raw:
+        extras: dict[str, Any] = {"raw": _metadata(raw, data)}
+        if mode == "bayer":
+            return reading.Picture(_bayer(raw, name), None, extras)
+        extras["exif"] = _exif(extras["raw"]["orientation"])
+        return reading.Picture(_rendered(raw, mode), None, extras)
+
+
+def metadata(source: Path | bytes, name: str = "") -> dict[str, Any]:
+    """Read what a camera raw file says beside pixels.
+
+    Returns:
+        make and model (of files built like a TIFF), iso, exposure (seconds), black_levels of R, G1, G2
+        and B, white_level (both in sensor values), cfa (as "rggb"; None if no Bayer mosaic), white_balance (factors of
+        R, G1, G2 and B, G1 = 1), orientation (Exif's number), width and height of the visible area. None where unknown.
+
+    Raises:
+        DataError: As of `read`.
+    """
+    name = name or (str(source) if isinstance(source, Path) else "the camera raw file")
+    data = _bytes(source)
+    with _decoded(data, name) as raw:
+        return _metadata(raw, data)
+
+
+def _bytes(source: Path | bytes) -> bytes:
+    return source if isinstance(source, bytes) else archives.contents(source)
+
+
+@contextmanager
+def _decoded(data: bytes, name: str) -> Iterator[RawPy]:
+    """Open and unpack; turn LibRaw's errors into one line."""
+    import rawpy
+
+    if not (data.startswith(_SIGNATURES) or data[4:8] == b"ftyp"):
+        raise DataError(f"{name} {_UNKNOWN}")
+    _check_whole(data, name)
+    try:
+        with rawpy.imread(io.BytesIO(data)) as raw:
+            reading.check_size(raw.sizes.raw_width, raw.sizes.raw_height, name)
+            raw.unpack()
+            yield raw
+    except rawpy.LibRawFileUnsupportedError:
+        raise DataError(f"{name} {_UNKNOWN}") from None
+    except (rawpy.LibRawError, rawpy.NotSupportedError, NotImplementedError, RuntimeError, OSError) as error:
+        raise DataError(f"{name} is damaged: {_line(error)}") from error
+
+
+def _check_whole(data: bytes, name: str) -> None:
+    """Refuse a DNG that is cut off; LibRaw does not miss a single last byte. Other formats are less truthful."""
+    parts = tiff_tags.directories(data)
+    if parts and _DNG_VERSION in parts[0] and max(map(tiff_tags.extent, parts)) > len(data):
+        raise DataError(f"{name} is truncated")
+
+
+def _line(error: Exception) -> str:
+    text = error.args[0].decode("utf-8", "replace") if error.args and isinstance(error.args[0], bytes) else str(error)
+    return " ".join(text.split())
+
+
+def _rendered(raw: RawPy, mode: Mode) -> np.ndarray:
+    import rawpy
+
+    linear = mode == "linear"
+    return np.array(
+        raw.postprocess(
+            # NOTE: a camera that did not record its balance must not get one fitted to the picture.
+            use_camera_wb=raw.camera_whitebalance[0] > 0,
+            output_color=rawpy.ColorSpace.sRGB,
+            output_bps=16 if linear else 8,
+            gamma=_LINEAR_GAMMA if linear else _SRGB_GAMMA,
+            no_auto_bright=True,
+            adjust_maximum_thr=0.0,
+            user_flip=0,
+        )
+    )
+
+
+def _bayer(raw: RawPy, name: str) -> np.ndarray:
+    pattern = _pattern(raw)
+    if pattern is None:
+        raise DataError(f"{name} has no Bayer mosaic (its sensor is {_sensor(raw)}); read it with raw: linear or srgb")
+    packed = pack_bayer(raw.raw_image_visible, pattern)
+    levels = _black_levels(raw, pattern)
+    return np.stack([_scale(black, raw.white_level)[packed[..., i]] for i, black in enumerate(levels)], axis=-1)
+
+
+def _scale(black: float, white: float) -> np.ndarray:
+    """Return the table from sensor values to 0..65535: uint16 (65536,)."""
+    values = (np.arange(_WHITE + 1) - black) * (_WHITE / max(white - black, 1))
+    table: np.ndarray = np.rint(np.clip(values, 0, _WHITE)).astype(np.uint16)
+    return table
+
+
+def _cell(raw: RawPy) -> np.ndarray | None:
+    """Return LibRaw's numbers of the colors of the visible area's repeating cell, or None if it has no mosaic."""
+    pattern = raw.raw_pattern
+    return None if pattern is None else np.roll(pattern, (-raw.sizes.top_margin, -raw.sizes.left_margin), (0, 1))
+
+
+def _pattern(raw: RawPy) -> str | None:
+    cell = _cell(raw)
+    if cell is None or cell.shape != (2, 2):
+        return None
+    letters = "".join(chr(raw.color_desc[number]) for number in cell.flat).lower()
+    return letters if letters in PATTERNS else None
+
+
+def _sensor(raw: RawPy) -> str:
+    cell = _cell(raw)
+    if cell is None:
+        return "layered, or its picture already demosaiced"
+    known = {(1, 1): "monochrome", (6, 6): "an X-Trans"}
+    return known.get(cell.shape, f"a mosaic of {raw.color_desc.decode('ascii', 'replace')}")
+
+
+def _black_levels(raw: RawPy, pattern: str) -> list[float]:
+    """Black levels of R, G1, G2 and B, which LibRaw keeps under its own numbers of the colors."""
+    cell = _cell(raw)
+    assert cell is not None  # noqa: S101  (there is a pattern)
+    levels = raw.black_level_per_channel
+    return [float(levels[cell.flat[place]]) for place in positions(pattern)]
+
+
+def _metadata(raw: RawPy, data: bytes) -> dict[str, Any]:
+    pattern = _pattern(raw)
+    levels = raw.black_level_per_channel
+    red, green, blue, second = raw.camera_whitebalance
+    first = next(iter(tiff_tags.directories(data)), {})
+    iso = first.get(_ISO, ())
+    return {
+        "make": first.get(_MAKE) or None,
+        "model": first.get(_MODEL) or None,
+        # NOTE: LibRaw looks for ISO in the Exif part only; Android's DNG files have it in the first directory.
+        "iso": round(raw.other.iso_speed) or (iso[0] if iso else None),
+        "exposure": float(raw.other.shutter_speed) or None,
+        "black_levels": _black_levels(raw, pattern) if pattern else [float(levels[i]) for i in (0, 1, 3, 2)],
+        "white_level": int(raw.white_level),
+        "cfa": pattern,
+        "white_balance": [value / green for value in (red, green, second or green, blue)]
+        if min(red, green, blue) > 0
+        else None,
+        "orientation": _ORIENTATIONS.get(raw.sizes.flip, 1),
+        "width": int(raw.sizes.width),
+        "height": int(raw.sizes.height),
+    }
+
+
+def _exif(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[_EXIF_ORIENTATION] = orientation
+    return exif.tobytes()

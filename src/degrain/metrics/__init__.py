@@ -1,0 +1,1 @@
+"""Metrics of denoised images."""

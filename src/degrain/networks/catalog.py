@@ -1,0 +1,195 @@
+"""Every network by name, and what images each can take."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from degrain.errors import ModelError, nearest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What is known about a network without building it.
+
+    Attributes:
+        title: For tables.
+        source: Paper, or "degrain".
+        maker: What builds it from (channels, size): a module of this package, and its function if it is not `build`.
+        options: Further arguments of that function.
+        multiple: Height and width must be multiples of this.
+        smallest: Height and width must be at least this.
+        radius: Receptive radius in pixels: no output depends on pixels farther away, along rows or columns. A test
+            measures it by gradients. 0 for networks of fixed size, where every output may depend on every pixel.
+        fixed_size: Whether it takes only the size it was built for.
+        bounded: Whether its output lies in [0, 1] by construction.
+        times: How many times images are enlarged per side before it sees them; see `degrain.networks.enlarged`.
+    """
+
+    title: str
+    source: str
+    maker: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    multiple: int = 1
+    smallest: int = 1
+    radius: int = 0
+    fixed_size: bool = False
+    bounded: bool = False
+    times: int = 1
+
+    @property
+    def module(self) -> str:
+        """The module of this package that builds it."""
+        return self.maker.partition(":")[0]
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The full names of the modules that build it; what they import is part of it, too."""
+        own = f"degrain.networks.{self.module}"
+        return (own,) if self.times == 1 else (own, "degrain.networks.enlarged")
+
+    def build(self, channels: int, size: int) -> nn.Module:
+        """Build it with fresh weights from PyTorch's global generator."""
+        module = importlib.import_module(f"degrain.networks.{self.module}")
+        make = getattr(module, self.maker.partition(":")[2] or "build")
+        network: nn.Module = make(channels, size * self.times, **self.options)
+        if self.times == 1:
+            return network
+        from degrain.networks.enlarged import enlarge
+
+        return enlarge(network, self.times)
+
+    def problem(self, size: int) -> str | None:
+        """Say why images of one size cannot be taken, or None when they can."""
+        if size % self.multiple:
+            return f"needs a size that is a multiple of {self.multiple}, not {size}"
+        if size < self.smallest:
+            return f"needs a size of at least {self.smallest}, not {size}"
+        return None
+
+
+SINHA = "Sinha and Sharma, IIT CS512, 2018"
+BERNIER = "Bernier and Lucio, Concordia COMP 478, 2021"
+MEHRPANAH = "Mehrpanah, 2020"
+VENKATARAMAN = "Venkataraman, VIT, 2022"
+YILMAZ = "Yilmaz, Ozyegin CS402, 2020"
+REDNET = "Mao, Shen and Yang, NIPS 2016"
+
+
+def _conv_autoencoder(title: str, source: str, **options: Any) -> ModelSpec:
+    multiple = 2 ** len(options.get("filters", (32, 64)))
+    return ModelSpec(title, source, "bernier2021", options, multiple, fixed_size=True, bounded=True)
+
+
+def _dense(title: str, source: str, maker: str, bounded: bool = True, **options: Any) -> ModelSpec:
+    return ModelSpec(title, source, maker, options, fixed_size=True, bounded=bounded)
+
+
+def _rednet(depth: int) -> ModelSpec:
+    return ModelSpec(f"RED-Net {depth}", REDNET, "rednet", {"depth": depth}, radius=depth)
+
+
+def _yilmaz(title: str, **options: Any) -> ModelSpec:
+    return ModelSpec(title, YILMAZ, "yilmaz2020", options, radius=2 * options.get("depth", 8), bounded=True)
+
+
+MODELS: dict[str, ModelSpec] = {
+    "sinha2018": ModelSpec("Sinha 2018", SINHA, "sinha2018", multiple=8, radius=29),
+    "sinha2018-3-3": ModelSpec(
+        "Sinha 2018, 3 + 3 as described", SINHA, "sinha2018", {"bottom": False}, multiple=8, radius=21
+    ),
+    "bernier2021": _conv_autoencoder("Bernier 2021", BERNIER),
+    "bernier2021-relu": _conv_autoencoder("Bernier 2021, ReLU", BERNIER, slope=0.0),
+    "pyimagesearch2020": _conv_autoencoder("PyImageSearch 2020, LeakyReLU 0.2", MEHRPANAH, slope=0.2),
+    "pyimagesearch2020-wide": _conv_autoencoder(
+        "PyImageSearch 2020, 64 and 128 filters", MEHRPANAH, slope=0.2, filters=(64, 128), latent=128
+    ),
+    "pyimagesearch2020-deep": _conv_autoencoder(
+        "PyImageSearch 2020, 32, 64 and 128 filters", MEHRPANAH, slope=0.2, filters=(32, 64, 128), latent=256
+    ),
+    "machinecurve2019": ModelSpec(
+        "MachineCurve 2019", MEHRPANAH, "mehrpanah2020:machinecurve", smallest=5, radius=5, bounded=True
+    ),
+    "datacamp2018": ModelSpec(
+        "DataCamp 2018", MEHRPANAH, "mehrpanah2020:datacamp", multiple=4, radius=17, bounded=True
+    ),
+    "opengenus2019": _dense("OpenGenus", MEHRPANAH, "mehrpanah2020:opengenus"),
+    "venkataraman2022": ModelSpec(
+        "Venkataraman 2022", VENKATARAMAN, "venkataraman2022", multiple=4, radius=10, bounded=True
+    ),
+    "venkataraman2022-dense": _dense("Venkataraman 2022, dense", VENKATARAMAN, "venkataraman2022:dense"),
+    "venkataraman2022-dense-relu": _dense(
+        "Venkataraman 2022, dense, ReLU at the end",
+        VENKATARAMAN,
+        "venkataraman2022:dense",
+        bounded=False,
+        sigmoid=False,
+    ),
+    "yilmaz2020": _yilmaz("Yilmaz 2020, AEv2_0"),
+    "yilmaz2020-no-skips": _yilmaz("Yilmaz 2020, no skips", skips=False),
+    "yilmaz2020-shallow": _yilmaz("Yilmaz 2020, half as deep, no skips", depth=4, skips=False),
+    "rednet10": _rednet(10),
+    "rednet20": _rednet(20),
+    "rednet30": _rednet(30),
+    "unet": ModelSpec("U-Net", "degrain", "unet", multiple=4, radius=23),
+}
+LATENT = re.compile(r"(?P<base>.+)-latent(?P<latent>[1-9]\d*)")
+ENLARGED = re.compile(r"(?P<base>.+)-x(?P<times>[2-8])")
+
+
+def spec(name: str) -> ModelSpec:
+    """Look a network up.
+
+    Args:
+        name: One of the catalog; networks with a dense code of any length also as `<name>-latent<numbers>`, those that
+            take images of any size also as `<name>-x<2 to 8>`, which enlarges images so many times per side.
+
+    Raises:
+        ModelError: There is none of that name; the message has the nearest.
+    """
+    if name in MODELS:
+        return MODELS[name]
+    found = LATENT.fullmatch(name)
+    if found and (base := MODELS.get(found["base"])) and base.module == "bernier2021":
+        latent = int(found["latent"])
+        return replace(base, title=f"{base.title}, code of {latent}", options={**base.options, "latent": latent})
+    found = ENLARGED.fullmatch(name)
+    if found and (base := MODELS.get(found["base"])) and not base.fixed_size:
+        return _enlarged(base, int(found["times"]))
+    raise ModelError(f"unknown model {name!r}{nearest(name, MODELS)}")
+
+
+def _enlarged(base: ModelSpec, times: int) -> ModelSpec:
+    return replace(
+        base,
+        title=f"{base.title}, enlarged {times} times",
+        multiple=base.multiple // math.gcd(base.multiple, times),
+        smallest=-(-base.smallest // times),
+        # Half an enlarged pixel less than the base's, and one pixel more for enlarging bilinearly.
+        radius=-(-(2 * base.radius - 1 + times) // (2 * times)),
+        times=times,
+    )
+
+
+def build(name: str, channels: int, size: int) -> nn.Module:
+    """Build a network with fresh weights from PyTorch's global generator.
+
+    Args:
+        name: A name of the catalog.
+        channels: 1, 3 or 4.
+        size: Side of the training patches, in pixels.
+
+    Raises:
+        ModelError: Unknown name, or a size it cannot take.
+    """
+    found = spec(name)
+    if problem := found.problem(size):
+        raise ModelError(f"{name} {problem}")
+    return found.build(channels, size)

@@ -1,0 +1,164 @@
+"""From an image to its samples on each side: places, patches, and the noise that is fixed once and for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+
+from degrain.errors import DataError
+from degrain.ingest.formats.containers import Containers
+from degrain.noise import kinds
+from degrain.params.prepare import PrepareParams
+from degrain.patches import loading
+from degrain.patches.grid import grid
+from degrain.patches.loading import Loaded
+from degrain.pixels import to_levels
+from degrain.randomness import generator
+
+# A whole test image is cut to its middle where a side is longer.
+WHOLE_SIDE = 1024
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be made of one image.
+
+    Attributes:
+        row: Of the manifest.
+        copies: For each of its sides, the numbers of its noisy copies.
+        whole: Its name if it is kept whole, too.
+    """
+
+    row: Any
+    copies: dict[str, np.ndarray]
+    whole: str | None
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The samples of one image on one side.
+
+    Attributes:
+        split: The side.
+        path, source: Of the image.
+        clean: (patches, size, size, channels).
+        noisy: The same shape, or None where noise is drawn while training.
+        top, left: (samples,), in pixels.
+        patch: (samples,): row of the arrays.
+        place: (samples,): number of the patch in its image; with path and copy it is the address of its noise.
+        copy: (samples,): which of the patch's noisy copies.
+    """
+
+    split: str
+    path: str
+    source: str
+    clean: np.ndarray
+    noisy: np.ndarray | None
+    top: np.ndarray
+    left: np.ndarray
+    patch: np.ndarray
+    place: np.ndarray
+    copy: np.ndarray
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole test image, clean and noisy."""
+
+    name: str
+    clean: np.ndarray
+    noisy: np.ndarray
+
+
+def cut(containers: Containers, tasks: Sequence[Task], params: PrepareParams) -> tuple[list[Cut], list[Whole]]:
+    """Read images and cut them.
+
+    Args:
+        containers: The downloaded data set.
+        tasks: Which images, for which sides.
+        params: Patch size, crops and noise.
+
+    Raises:
+        DataError: An image has changed since it was validated.
+    """
+    cuts, wholes = [], []
+    images = loading.load(containers, [task.row for task in tasks], params)
+    for task, image in zip(tasks, images, strict=True):
+        if image.noisy is not None and image.noisy.shape != image.clean.shape:
+            raise DataError(f"{image.path} is {image.clean.shape}, its noisy partner {image.noisy.shape}")
+        places = _places(image, params)
+        cuts += [_side(image, places, split, copies, params) for split, copies in task.copies.items()]
+        if task.whole:
+            wholes.append(_whole(task.whole, image, params))
+    return cuts, wholes
+
+
+def _places(image: Loaded, params: PrepareParams) -> np.ndarray:
+    """Top and left of each patch: int64 (patches, 2)."""
+    height, width = image.clean.shape[:2]
+    size = params.patch_size
+    if min(height, width) < size:
+        return np.empty((0, 2), np.int64)
+    if not params.crops:
+        return np.array(list(grid((height, width), size, params.stride)), np.int64)
+    draw = generator(params.seed, f"crops of {image.path}")
+    return draw.integers(0, (height - size + 1, width - size + 1), (params.crops, 2))
+
+
+def _side(image: Loaded, places: np.ndarray, split: str, copies: np.ndarray, params: PrepareParams) -> Cut:
+    clean = _stack(image.clean, places, params.patch_size)
+    numbers = np.arange(len(places))
+    if split == "train" and params.min_std:
+        kept = to_levels(clean).std(axis=(1, 2, 3)) >= params.min_std
+        clean, numbers = clean[kept], numbers[kept]
+    # NOTE: copies of a training patch share its row, and their noise is drawn when it is needed; a held-out sample has
+    # a row and noisy pixels of its own.
+    virtual = split == "train" and image.noisy is None
+    row = np.repeat(np.arange(len(numbers)), len(copies))
+    copy = np.tile(copies, len(numbers))
+    noisy = None
+    if image.noisy is not None:
+        noisy = _stack(image.noisy, places[numbers], params.patch_size)
+    elif not virtual:
+        clean = clean[row]
+        noisy = _noisy(image, clean, numbers[row], copy, params)
+    return Cut(
+        split,
+        image.path,
+        image.source,
+        clean,
+        noisy,
+        places[numbers[row], 0],
+        places[numbers[row], 1],
+        row if virtual or image.noisy is not None else np.arange(len(row)),
+        numbers[row],
+        copy,
+    )
+
+
+def _stack(pixels: np.ndarray, places: np.ndarray, size: int) -> np.ndarray:
+    stacked = np.empty((len(places), size, size, pixels.shape[2]), pixels.dtype)
+    for patch, (top, left) in zip(stacked, places, strict=True):
+        patch[:] = pixels[top : top + size, left : left + size]
+    return stacked
+
+
+def _noisy(
+    image: Loaded, clean: np.ndarray, numbers: np.ndarray, copies: np.ndarray, params: PrepareParams
+) -> np.ndarray:
+    draws = kinds.fixed(params.seed, repeat(image.path, len(clean)), numbers.tolist(), copies.tolist())
+    return kinds.add_each(params.noise, clean, draws)
+
+
+def _whole(name: str, image: Loaded, params: PrepareParams) -> Whole:
+    height, width = image.clean.shape[:2]
+    top, left = max(0, height - WHOLE_SIDE) // 2, max(0, width - WHOLE_SIDE) // 2
+    window = np.s_[top : top + WHOLE_SIDE, left : left + WHOLE_SIDE]
+    clean = image.clean[window]
+    if image.noisy is not None:
+        return Whole(name, clean, image.noisy[window])
+    return Whole(name, clean, kinds.add(params.noise, clean, generator(params.seed, f"whole noise of {image.path}")))

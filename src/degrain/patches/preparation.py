@@ -1,0 +1,236 @@
+"""Filling the patch store: who is on which side, and everything written in the manifest's order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from degrain import files, parallel
+from degrain.errors import DataError
+from degrain.ingest.formats.containers import Containers
+from degrain.noise import kinds
+from degrain.params.prepare import PrepareParams
+from degrain.patches import cutting, splits, store
+from degrain.patches.cutting import Cut, Task, Whole
+
+log = logging.getLogger(__name__)
+
+# About so many pixels are worked on at once, so that tiny images do not cost a call each.
+GROUP_PIXELS = 1 << 18
+INDEX = ("top", "left", "patch", "place", "copy")
+
+
+def fill(
+    folder: Path,
+    containers: Containers,
+    manifest: pd.DataFrame,
+    params: PrepareParams,
+    progress: Callable[[int], None] = lambda _: None,
+) -> dict[str, int]:
+    """Write a store.
+
+    Args:
+        folder: An empty folder.
+        containers: The downloaded data set.
+        manifest: One row per image that may be used, see `degrain.ingest.datasets.manifest`.
+        params: Patch size, crops, split and noise.
+        progress: Called with how many more images are done.
+
+    Returns:
+        The number of samples of each split.
+
+    Raises:
+        DataError: A split has no patch, or the images lack the channels or partners that the study needs.
+        ParamsError: The split names something that is not there.
+    """
+    channels = _channels(manifest, params)
+    tasks, sides, leaks = _plan(manifest, params)
+
+    def work(group: Sequence[Task]) -> tuple[list[Cut], list[Whole], int]:
+        return *cutting.cut(containers, group, params), len(group)
+
+    without: list[str] = []
+    with ExitStack() as stack:
+        writers = {
+            split: stack.enter_context(SplitWriter(folder / split, split, channels, params)) for split in splits.SPLITS
+        }
+        pixels = int((manifest["width"] * manifest["height"]).median())
+        for cuts, wholes, images in parallel.ordered(work, _groups(tasks), parallel.threads_for(pixels)):
+            without += [cut.path for cut in cuts if not len(cut.copy)]
+            for split, writer in writers.items():
+                writer.add([cut for cut in cuts if cut.split == split])
+            for whole in wholes:
+                _keep_whole(folder / "photographs" / whole.name, whole)
+            progress(images)
+    counts = {split: writer.samples for split, writer in writers.items()}
+    _refuse_empty(counts, params)
+    if without:
+        log.warning(
+            "%d images have no patch, being smaller than %d pixels or flatter than prepare.min_std: %s%s",
+            len(without),
+            params.patch_size,
+            ", ".join(without[:3]),
+            ", ..." if len(without) > 3 else "",
+        )
+    plan = pd.DataFrame({"path": manifest["path"], "source": manifest["source"], "side": sides})
+    plan.to_parquet(folder / store.IMAGES, index=False)
+    kept = {"patch_size", "bits", "noise", "copies", "seed"}
+    described = params.model_dump(mode="json", include=kept, exclude_none=True)
+    files.write_json(
+        folder / store.STORE,
+        described
+        | {"channels": channels, "counts": counts, "leaks": leaks, "sha256": store.content_digest(folder)}
+        | {"params": params.model_dump(mode="json")},
+    )
+    return counts
+
+
+def _channels(manifest: pd.DataFrame, params: PrepareParams) -> int:
+    if params.noise.kind == "real" and manifest["noisy"].isna().any():
+        raise DataError("prepare.noise.kind is real, but this data set has no noisy partners: choose a synthetic kind")
+    found = {{"keep": int(channels), "gray": 1, "rgb": 3}[params.color] for channels in set(manifest["channels"])}
+    if len(found) != 1:
+        raise DataError(
+            f"all images of a study must have the same number of channels, not {sorted(found)}; "
+            "set prepare.color to gray or rgb"
+        )
+    channels = found.pop()
+    if params.noise.kind in ("iso", "jpeg") and channels != 3 and (params.noise.kind, channels) != ("jpeg", 1):
+        raise DataError(f"{params.noise.kind} noise cannot be added to images of {channels} channels")
+    return channels
+
+
+def _plan(manifest: pd.DataFrame, params: PrepareParams) -> tuple[list[Task], np.ndarray, dict[str, int]]:
+    """Say for each image on which side it is, with which copies; the side of each row, and what leaks."""
+    columns = ["path", "source", "sha256", "noisy", "noisy_sha256", "width", "height"]
+    rows = list(manifest[columns].astype("object").itertuples(index=False))
+    if params.split.by == "copy":
+        of = splits.assign_copies(len(rows), params.copies, params.split, params.seed)
+        copies = [{side: np.flatnonzero(mine == side) for side in splits.SPLITS if side in mine} for mine in of]
+        leaking = sum(len(sides) > 1 for sides in copies)
+        tasks = [Task(row, mine, None) for row, mine in zip(rows, copies, strict=True)]
+        return tasks, np.full(len(rows), "all"), {"source": leaking}
+    assigned = splits.assign(manifest, params.split, params.seed)
+    wholes = _wholes(manifest, assigned.of, params)
+    numbers = {"train": np.arange(max(1, params.copies)), "val": np.arange(1), "test": np.arange(1)}
+    tasks = [
+        Task(row, {side: numbers[side]}, wholes.get(str(row.path)))
+        for row, side in zip(rows, assigned.of, strict=True)
+        if side != splits.DROPPED
+    ]
+    return tasks, assigned.of, assigned.leaks
+
+
+def _wholes(manifest: pd.DataFrame, sides: np.ndarray, params: PrepareParams) -> dict[str, str]:
+    """Choose test images that are kept whole, evenly over the manifest: path to name."""
+    width, height = params.resize.size if params.resize else (manifest["width"], manifest["height"])
+    larger = (np.maximum(width, height) > params.patch_size) & (np.minimum(width, height) >= params.patch_size)
+    candidates = manifest[(sides == "test") & larger]
+    chosen = np.linspace(0, len(candidates) - 1, min(params.whole_images, len(candidates))).astype(int)
+    names: dict[str, str] = {}
+    for row in candidates.iloc[chosen].itertuples(index=False):
+        name = files.portable_name(str(row.source), "image")
+        names[str(row.path)] = files.told_apart(name, names.values(), "-view")
+    return names
+
+
+def _groups(tasks: Sequence[Task]) -> Iterator[list[Task]]:
+    group: list[Task] = []
+    pixels = 0
+    for task in tasks:
+        group.append(task)
+        pixels += int(task.row.width * task.row.height)
+        if pixels >= GROUP_PIXELS:
+            yield group
+            group, pixels = [], 0
+    if group:
+        yield group
+
+
+class SplitWriter:
+    """Writes one side of a store.
+
+    Args:
+        folder: Where it goes; is made.
+        split: Which side.
+        channels: Of the patches.
+        params: Patch size, bits and noise.
+    """
+
+    def __init__(self, folder: Path, split: str, channels: int, params: PrepareParams) -> None:
+        folder.mkdir()
+        shape = (params.patch_size, params.patch_size, channels)
+        dtype = np.dtype(np.uint8 if params.bits == 8 else np.uint16)
+        self._folder = folder
+        self._arrays = {"clean": store.PatchWriter(folder / "clean.npy", shape, dtype)}
+        if split != "train" or params.noise.kind == "real":
+            noisy = kinds.noisy_dtype(params.noise, dtype)
+            self._arrays["noisy"] = store.PatchWriter(folder / "noisy.npy", shape, noisy)
+        self._images: list[tuple[str, str]] = []
+        self._index: list[np.ndarray] = []
+        self.samples = 0
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            for array in self._arrays.values():
+                stack.enter_context(array)
+            self._open = stack.pop_all()
+        return self
+
+    def add(self, cuts: Sequence[Cut]) -> None:
+        """Append the samples of some images."""
+        if not cuts:
+            return
+        first_rows = self._arrays["clean"].rows + np.cumsum([0, *(len(cut.clean) for cut in cuts[:-1])])
+        for name, array in self._arrays.items():
+            array.extend(np.concatenate([getattr(cut, name) for cut in cuts]))
+        samples = [len(cut.copy) for cut in cuts]
+        columns = {name: np.concatenate([getattr(cut, name) for cut in cuts]) for name in INDEX}
+        columns["patch"] = columns["patch"] + np.repeat(first_rows, samples)
+        numbers = np.repeat(np.arange(len(self._images), len(self._images) + len(cuts)), samples)
+        self._index.append(np.stack([numbers, *columns.values()], axis=1).astype(np.int32))
+        self._images += [(cut.path, cut.source) for cut in cuts]
+        self.samples += len(numbers)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
+        if kind is None:
+            self._write_index()
+
+    def _write_index(self) -> None:
+        columns: Any = np.concatenate(self._index) if self._index else np.empty((0, 6), np.int32)
+        image = columns[:, 0]
+        paths, sources = ([pair[i] for pair in self._images] for i in (0, 1))
+        names, of_image = np.unique(np.array(sources, dtype=object), return_inverse=True)
+        frame = pd.DataFrame(
+            {
+                "image": pd.Categorical.from_codes(image, pd.Index(paths, dtype="object")),
+                "source": pd.Categorical.from_codes(of_image.reshape(-1)[image], pd.Index(names, dtype="object")),
+            }
+            | {name: columns[:, i + 1] for i, name in enumerate(INDEX)}
+        )
+        frame.to_parquet(self._folder / "index.parquet", index=False)
+
+
+def _keep_whole(folder: Path, whole: Whole) -> None:
+    folder.mkdir(parents=True)
+    np.save(folder / "clean.npy", whole.clean)
+    np.save(folder / "noisy.npy", whole.noisy)
+
+
+def _refuse_empty(counts: dict[str, int], params: PrepareParams) -> None:
+    for split, count in counts.items():
+        if not count:
+            raise DataError(
+                f"the {split} split has no patch of {params.patch_size} pixels: its images are smaller, "
+                "or prepare.min_std is too high"
+            )

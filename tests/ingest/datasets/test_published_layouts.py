@@ -1,0 +1,251 @@
+"""Data sets that no mirror holds, in the layouts in which they are published, from raw files to the patch store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from tests.conftest import Whole, merged, picture, save
+from tests.datasets.test_catalog import composed
+from tests.formats import fixtures
+
+from degrain.errors import DataError, ParamsError, ValidationFailed
+from degrain.ingest.datasets import cifar
+from degrain.params.study import Params
+from degrain.patches.store import PatchStore
+
+Run = Callable[..., Params]
+
+
+def scene(seed: int, side: int = 160, channels: int = 3) -> np.ndarray:
+    """A smooth picture whose content differs from the next one's: float in [0, 1]."""
+    return cv2.GaussianBlur(picture(seed, side, side, channels), (0, 0), 2).reshape(side, side, channels) / 255
+
+
+def noisy(clean: np.ndarray, seed: int, sigma: float = 0.03) -> np.ndarray:
+    return np.clip(clean + sigma * np.random.default_rng(seed).standard_normal(clean.shape), 0, 1)
+
+
+def eight(unit: np.ndarray) -> np.ndarray:
+    return np.rint(unit * 255).astype(np.uint8)
+
+
+def study(name: str, **change: Any) -> dict[str, Any]:
+    return merged(composed(name), change)
+
+
+def opened() -> PatchStore:
+    return PatchStore.open(Path("data/prepared"))
+
+
+# Three public instances of different scenes, and two phones; held out by scene.
+INSTANCES = (
+    "0003_001_S6_00100_00060_3200_H",
+    "0033_001_IP_00100_00160_3200_N",
+    "0054_003_N6_00100_00160_5500_N",
+    "0192_009_IP_00100_00200_3200_N",
+)
+SPLIT = {"by": "scene", "val": ["009"], "test": ["003"]}
+
+
+def test_sidd_medium_with_two_frames_of_each_instance(run_stages: Run) -> None:
+    members = {}
+    for seed, name in enumerate(INSTANCES):
+        for frame in ("010", "011"):
+            clean = scene(seed)
+            members[f"Data/{name}/{name[:4]}_GT_SRGB_{frame}.PNG"] = fixtures.encoded(eight(clean))
+            grain = fixtures.encoded(eight(noisy(clean, 10 * seed + int(frame))))
+            members[f"Data/{name}/{name[:4]}_NOISY_SRGB_{frame}.PNG"] = grain
+    fixtures.write(Path("data/raw/sidd-medium/SIDD_Medium_Srgb.zip"), fixtures.zipped(members))
+    change = {"validate": {"partial": True, "min_side": 64}, "prepare": {"split": SPLIT, "crops": 4}}
+    run_stages(study("sidd-medium", **change), "validate", "prepare")
+    store = opened()
+    assert store.counts == {"train": 16, "val": 8, "test": 8}
+    assert set(store.split("train").index["source"]) == {INSTANCES[0], INSTANCES[1]}
+    assert len(store.photographs()) == 2
+
+
+def test_sidd_raw_mosaics_become_four_channels_of_sixteen_bits(run_stages: Run) -> None:
+    """Values are written by hand: the packed channels must be R, G, G, B whatever the phone's pattern."""
+    members, light = {}, {}
+    for seed, name in enumerate(INSTANCES):
+        pattern = {"S6": "grbg", "IP": "rggb", "N6": "bggr"}[name[9:11]]
+        image = scene(seed, side=128)
+        mosaic = np.empty((256, 256), np.float32)
+        for place, color in enumerate(pattern):
+            mosaic[place // 2 :: 2, place % 2 :: 2] = image[..., "rgb".index(color)] * 0.5
+        light[name] = image * 0.5
+        for kind, values in (("GT", mosaic), ("NOISY", noisy(mosaic, seed, 0.01).astype(np.float32))):
+            data = fixtures.mat_v73({"x": values})
+            members[f"SIDD_Small_Raw_Only/Data/{name}/{kind}_RAW_010.MAT"] = data
+    fixtures.write(Path("data/raw/sidd-small-raw/SIDD_Small_Raw_Only.zip"), fixtures.zipped(members))
+    change = {"validate": {"partial": True, "min_side": 64}, "prepare": {"split": SPLIT, "crops": 0, "stride": 64}}
+    run_stages(study("sidd-small-raw", **change), "validate", "prepare")
+    store = opened()
+    assert (store.channels, store.bits, store.counts) == (4, 16, {"train": 8, "val": 4, "test": 4})
+    side = store.split("test")
+    expected = light[INSTANCES[2]][:64, :64][..., [0, 1, 1, 2]]
+    assert np.abs(side.clean[0] / 65535 - expected).max() < 1e-4
+    assert side.noisy is not None
+    assert (side.noisy[0] / 65535 - expected).std() == pytest.approx(0.01, rel=0.1)
+
+
+def test_sidd_validation_blocks_are_split_by_image(run_stages: Run) -> None:
+    clean = np.stack([np.stack([eight(scene(i + 20 * j, 64)) for j in range(2)]) for i in range(10)])
+    grain = np.stack([np.stack([eight(noisy(block / 255, i)) for block in row]) for i, row in enumerate(clean)])
+    for kind, blocks in (("Gt", clean), ("Noisy", grain)):
+        name = f"Validation{kind}BlocksSrgb"
+        fixtures.write(Path(f"data/raw/sidd-validation/{name}.mat"), fixtures.mat_v5(**{name: blocks}))
+    change = {"validate": {"min_side": 64, "max_side": 64}, "prepare": {"crops": 0}}
+    run_stages(study("sidd-validation", **change), "validate", "prepare")
+    store = opened()
+    assert sum(store.counts.values()) == 20
+    index = store.split("test").index
+    assert index.groupby("source", observed=True).size().tolist() == [2] * index["source"].nunique()
+    for patch, row in zip(store.split("test").clean, index.itertuples(), strict=True):
+        i, j = map(int, row.image.split("::")[1].split("/"))
+        assert np.array_equal(patch, clean[i, j])
+
+
+def test_cifar_in_its_binary_version(run_stages: Run) -> None:
+    members = {}
+    for seed, batch in enumerate(cifar.BATCHES):
+        members[f"cifar-10-batches-bin/{batch}"] = fixtures.cifar_batch(20, seed)[0]
+    fixtures.write(Path("data/raw/cifar10") / cifar.ARCHIVE, fixtures.tarred(members))
+    run_stages(study("cifar10", data={"limit": 0}, validate={"partial": True}), "validate", "prepare")
+    store = opened()
+    assert store.counts["test"] == 20
+    assert store.counts["train"] + store.counts["val"] == 100
+    table = pd.read_parquet("data/validated/manifest.parquet")
+    assert set(table["label"]) <= set(cifar.CLASSES)
+
+
+def test_the_whole_of_a_published_set_is_asked_for_unless_a_part_will_do(run_stages: Run) -> None:
+    members = {f"cifar-10-batches-bin/{batch}": fixtures.cifar_batch(20, i)[0] for i, batch in enumerate(cifar.BATCHES)}
+    fixtures.write(Path("data/raw/cifar10") / cifar.ARCHIVE, fixtures.tarred(members))
+    with pytest.raises(ValidationFailed, match=r"test has 20, train has 100.*validate\.partial: true"):
+        run_stages(study("cifar10"), "validate")
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A folder of one's own images, with subfolders and odd names."""
+    folder = tmp_path / "my images"
+    for seed, name in enumerate(("a.png", "Ünïcode b.PNG", "walk/1.jpg", "walk/2.jpg", "c.tif", "d.png", "e.png")):
+        save(folder / name, picture(seed))
+    save(folder / "gray.png", picture(9, channels=1))
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+def test_a_folder_of_ones_own_images(run_stages: Run, own: Path) -> None:
+    run_stages(study("folder", data={"path": str(own)}), "download", "validate", "prepare")
+    table = pd.read_parquet("data/validated/manifest.parquet")
+    assert len(table) == 8
+    assert table.set_index("path")["source"]["walk/1.jpg"] == table.set_index("path")["source"]["walk/2.jpg"]
+    store = opened()
+    assert store.channels == 3
+    assert sum(store.counts.values()) == 8 * 64
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "words"),
+    [
+        ("", ParamsError, "data.path is empty"),
+        ("nowhere", DataError, "nowhere is no folder"),
+        ("empty", DataError, "empty holds no image"),
+    ],
+)
+def test_a_folder_that_is_none_is_refused(
+    run_stages: Run, tmp_path: Path, path: str, error: type[Exception], words: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(error, match=words):
+        run_stages(study("folder", data={"path": path}), "download")
+    assert not Path("data/raw/folder").exists()
+
+
+@pytest.mark.parametrize(("name", "reason"), [(b"ab::c.png", "holds '::'"), (b"\xe9t\xe9.png", "is not UTF-8")])
+def test_names_that_cannot_be_written_down_are_refused(
+    run_stages: Run, tmp_path: Path, name: bytes, reason: str
+) -> None:
+    save(tmp_path / "images" / "good.png", picture(0))
+    (tmp_path / "images" / "good.png").rename(tmp_path / "images" / os.fsdecode(name))
+    with pytest.raises(DataError, match=reason):
+        run_stages(study("folder", data={"path": str(tmp_path / "images")}), "download")
+
+
+def test_ones_own_pairs(run_stages: Run, tmp_path: Path) -> None:
+    for seed in range(8):
+        clean = scene(seed)
+        save(tmp_path / "pairs" / "clean" / f"{seed}.png", eight(clean))
+        save(tmp_path / "pairs" / "noisy" / f"{seed}.jpg", eight(noisy(clean, seed)))
+    made = study("pairs", data={"path": str(tmp_path / "pairs")}, prepare={"crops": 3})
+    run_stages(made, "download", "validate", "prepare")
+    assert sum(opened().counts.values()) == 24
+    (Path("data/raw/pairs/noisy") / "3.jpg").unlink()
+    with pytest.raises(ValidationFailed, match=r"every image has its partner, by name, not so in clean/3\.png"):
+        run_stages(made, "validate")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("decodes", "without 'decodes' nothing can be prepared"), ("flatt", "did you mean 'flat'")]
+)
+def test_what_no_study_can_do_without_cannot_be_allowed(run_stages: Run, own: Path, name: str, words: str) -> None:
+    (own / "broken.png").write_bytes(b"")
+    made = study("folder", data={"path": str(own)}, validate={"allow": [name]})
+    with pytest.raises(ParamsError, match=words):
+        run_stages(made, "download", "validate")
+
+
+def test_a_weak_expectation_can_be_allowed_and_is_still_reported(
+    run_stages: Run, own: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    save(own / "gray wall.png", np.full((96, 96, 3), 90, np.uint8))
+    with caplog.at_level("WARNING", "degrain"):
+        run_stages(study("folder", data={"path": str(own)}, validate={"allow": ["flat"]}), "download", "validate")
+    table = pd.read_parquet("data/validated/manifest.parquet")
+    assert not table["quarantined"].any()
+    assert "allowed: expected standard deviation of at least 2 levels, not so in gray wall.png" in caplog.text
+
+
+def test_the_frames_of_a_burst_may_share_one_clean_picture(run_stages: Run, tmp_path: Path) -> None:
+    for seed in range(6):
+        clean = scene(seed)
+        for frame in range(3):
+            save(tmp_path / "pairs" / "clean" / f"s{seed}" / f"{frame}.png", eight(clean))
+            save(tmp_path / "pairs" / "noisy" / f"s{seed}" / f"{frame}.png", eight(noisy(clean, 10 * seed + frame)))
+    made = study("pairs", data={"path": str(tmp_path / "pairs")}, prepare={"crops": 3})
+    run_stages(made, "download", "validate", "prepare")
+    store = opened()
+    assert sum(store.counts.values()) == 6 * 3 * 3
+    assert store.split("test").index.groupby("source", observed=True).size().tolist() == [9]
+
+
+def test_camera_raw_files_become_linear_light(run_stages: Run, tmp_path: Path) -> None:
+    for seed in range(6):
+        values = np.repeat(np.repeat(scene(seed, 96, 1)[..., 0], 2, 0), 2, 1)
+        mosaic = np.rint(512 + values * (15000 - 512)).astype(np.uint16)
+        fixtures.write(tmp_path / "raw" / f"{seed}.dng", fixtures.dng(mosaic, black=(512,), white=15000))
+    for mode, channels, side in (("linear", 3, 192), ("bayer", 4, 96)):
+        change = {"data": {"path": str(tmp_path / "raw"), "raw": mode}, "prepare": {"crops": 5}}
+        run_stages(study("camera-raw", **change), "download", "validate", "prepare")
+        store = opened()
+        assert (store.channels, store.bits) == (channels, 16)
+        table = pd.read_parquet("data/validated/manifest.parquet")
+        assert table["height"].between(side - 16, side).all()
+        assert set(table["camera"]) == {"Degrain Test camera"}
+        assert set(table["iso"]) == {800}
+        assert sum(store.counts.values()) == 30
+
+
+def test_noise_can_be_left_to_the_pairs_only_where_there_are_some(run_stages: Run, own: Path) -> None:
+    made = study("folder", data={"path": str(own)}, prepare={"noise": Whole({"kind": "real"})})
+    with pytest.raises(DataError, match="has no noisy partners"):
+        run_stages(made, "download", "validate", "prepare")
