@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from tests.conftest import MIRROR, save
-from tests.formats import fixtures
+from tests.ingest.formats import fixtures
 
 # Black and white of the camera that took the mirror's mosaic.
 BLACK, WHITE = 616, 16383

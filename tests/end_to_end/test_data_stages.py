@@ -110,7 +110,7 @@ def test_changed_raw_data_is_noticed_by_preparation(validated: Path) -> None:
 @pytest.mark.slow
 def test_an_experiment_on_small_gray_images_with_fixed_copies_runs_and_reports_its_leak(tmp_path: Path) -> None:
     from tests.conftest import clone
-    from tests.datasets.test_catalog import composed
+    from tests.ingest.datasets.test_catalog import composed
 
     project = clone(tmp_path / "project", composed("quickstart"))
     command = ["dvc", "exp", "run", "-S", "study=fer2013-leaky", "-S", "data.limit=40", "-S", "prepare.copies=10"]

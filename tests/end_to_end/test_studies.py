@@ -37,8 +37,8 @@ from degrain.stages import (
 from degrain.studies import check
 from degrain.trials.records import read_histories, read_trials
 from tests.conftest import MIRROR, merged
-from tests.datasets.test_catalog import GALLERY, composed, needs_mirror
 from tests.end_to_end import real_images
+from tests.ingest.datasets.test_catalog import GALLERY, composed, needs_mirror
 
 pytestmark = [pytest.mark.slow, needs_mirror]
 

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pytest
 
+from degrain.artifacts.trial import TrialRecord
 from degrain.errors import DataError
-from degrain.evaluation import ranking
+from degrain.evaluation import ranking, summary
 
 
-def trial(name: str, model: str, loss: str, seed: int = 0) -> dict[str, Any]:
-    return {
-        "name": name,
-        "model": model,
-        "optimizer": "adam",
-        "loss": loss,
-        "seed": seed,
-        "parameters": 9,
-        "seconds": 1.0,
-    }
+def trial(name: str, model: str, loss: str, seed: int = 0) -> TrialRecord:
+    return TrialRecord.model_construct(
+        name=name, model=model, optimizer="adam", loss=loss, seed=seed, parameters=9, seconds=1.0
+    )
 
 
 def scores(**val: list[float]) -> pd.DataFrame:
     rows = [
-        {"method": name, "split": split, "item": item, "psnr": value + shift, "ssim": 0.5}
+        {"method": name, "split": split, "item": item, "metric": metric, "value": value + shift}
         for name, values in val.items()
         for value in values
-        for split, item, shift in (("val", "patch", 0), ("test", "patch", 1), ("test", "photograph", 2))
+        for split, item, shift, metric in (
+            ("val", "patch", 0, "psnr"),
+            ("test", "patch", 1, "psnr"),
+            ("test", "patch", 2, "ssim"),
+            ("test", "photograph", 2, "psnr"),
+        )
     ]
     return pd.DataFrame(rows)
 
@@ -37,10 +35,10 @@ def scores(**val: list[float]) -> pd.DataFrame:
 def test_cells_are_ranked_by_validation_psnr_whatever_their_loss() -> None:
     trials = [trial("a", "m", "mse"), trial("b", "m", "mae"), trial("c", "n", "mse")]
     ranked = ranking.rank(trials, scores(a=[20, 22], b=[30, 32], c=[25, 25]), 200, 0.95)
-    assert [cell["best_trial"] for cell in ranked] == ["b", "c", "a"]
-    assert ranked[0]["val_psnr"] == pytest.approx(31)
-    assert ranked[0]["test_psnr"] == pytest.approx(32)
-    assert ranked[0]["photograph_psnr"] == pytest.approx(33)
+    assert [cell.best_trial for cell in ranked] == ["b", "c", "a"]
+    assert ranked[0].validation.mean == pytest.approx(31)
+    assert ranked[0].scores["test_psnr"] == pytest.approx(32)
+    assert ranked[0].scores["photograph_psnr"] == pytest.approx(33)
 
 
 def test_seeds_of_a_cell_are_averaged() -> None:
@@ -51,22 +49,22 @@ def test_seeds_of_a_cell_are_averaged() -> None:
         trial("b1", "m", "mae", 1),
     ]
     ranked = ranking.rank(trials, scores(a0=[30, 30], a1=[20, 20], b0=[26, 26], b1=[26, 26]), 200, 0.95)
-    assert [(cell["loss"], cell["seeds"]) for cell in ranked] == [("mae", 2), ("mse", 2)]
-    assert ranked[1]["val_psnr"] == pytest.approx(25)
-    assert ranked[1]["best_trial"] == "a0"
-    assert ranked[1]["val_psnr_seed_std"] == pytest.approx(np.std([30, 20], ddof=1))
+    assert [(cell.loss, len(cell.trials)) for cell in ranked] == [("mae", 2), ("mse", 2)]
+    assert ranked[1].validation.mean == pytest.approx(25)
+    assert ranked[1].best_trial == "a0"
+    assert ranked[1].validation.seed_std == pytest.approx(np.std([30, 20], ddof=1))
 
 
 def test_each_camera_has_its_own_mean() -> None:
     table = scores(identity=[20.0, 30.0, 32.0], net=[25.0, 31.0, 35.0])
-    table["image"] = [f"{number}.png" for _ in range(2) for number in range(3) for _ in range(3)]
+    table["image"] = [f"{number}.png" for _ in range(2) for number in range(3) for _ in range(4)]
     manifest = pd.DataFrame({"path": ["0.png", "1.png", "2.png", "unused.png"], "camera": ["S6", "G4", "G4", "IP"]})
-    assert ranking.by_camera(table, manifest) == {
+    assert summary.by_camera(table, manifest) == {
         "G4": {"identity": 32.0, "net": 34.0},
         "S6": {"identity": 21.0, "net": 26.0},
     }
-    assert ranking.by_camera(table, manifest.assign(camera="S6")) == {}
-    assert ranking.by_camera(table, manifest.assign(camera=None)) == {}
+    assert summary.by_camera(table, manifest.assign(camera="S6")) == {}
+    assert summary.by_camera(table, manifest.assign(camera=None)) == {}
 
 
 def test_the_interval_is_that_of_a_mean() -> None:

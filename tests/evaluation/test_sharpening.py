@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from degrain.evaluation import scoring
+from degrain.evaluation import methods
 from degrain.evaluation.sharpening import KERNEL, sharpen
 from tests.conftest import picture
 
@@ -29,8 +29,8 @@ def test_a_flat_image_stays_as_it_is() -> None:
 
 
 def test_a_method_is_sharpened_behind_its_output() -> None:
-    method = scoring.sharpened(scoring.identity())
+    method = methods.sharpened(methods.identity())
     noisy = picture(0, 24, 24)
-    assert (method.name, method.kind) == ("identity-sharpened", "sharpened")
+    assert (method.name, method.kind) == ("identity+sharpened", "sharpened")
     assert np.array_equal(method.patches(noisy[None]), sharpen(noisy[None]))
     assert np.array_equal(method.photograph(noisy), sharpen(noisy[None])[0])

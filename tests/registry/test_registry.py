@@ -13,7 +13,7 @@ import pytest
 
 from degrain import files
 from degrain.errors import RegistryError
-from degrain.metrics import catalog as metrics
+from degrain.metrics.psnr import BEST
 from degrain.registry import loading, promotion, publishing, tracking
 
 
@@ -123,8 +123,8 @@ def test_a_candidate_must_beat_every_rival_on_both_measures() -> None:
 
 
 def test_nothing_beats_a_noisy_input_without_noise() -> None:
-    identity = promotion.Rival("the noisy input", {"test_psnr": metrics.BEST}, 0.0)
-    verdicts = promotion.judge({"test_psnr": metrics.BEST}, [identity])
+    identity = promotion.Rival("the noisy input", {"test_psnr": BEST}, 0.0)
+    verdicts = promotion.judge({"test_psnr": BEST}, [identity])
     assert promotion.refusals(verdicts) == ["100.00 dB on test patches does not beat the noisy input (100.00 dB)"]
 
 

@@ -22,7 +22,7 @@ from degrain.params.study import Params
 from degrain.report import figures, html
 from degrain.stages import report
 from tests.conftest import MIRROR, Project, picture
-from tests.datasets.test_catalog import composed, needs_mirror
+from tests.ingest.datasets.test_catalog import composed, needs_mirror
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")

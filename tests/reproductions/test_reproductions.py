@@ -19,7 +19,7 @@ from degrain.reproductions.claims import Claim, read
 from degrain.reproductions.page import TABLES, tables, write
 from degrain.reproductions.recording import record
 from tests.conftest import ROOT
-from tests.datasets.test_catalog import composed
+from tests.ingest.datasets.test_catalog import composed
 from tests.trials.test_of_study import lay_out
 
 FOLDER = ROOT / "docs" / "reproductions"

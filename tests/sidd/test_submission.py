@@ -14,7 +14,7 @@ from degrain.errors import DataError
 from degrain.inference.denoiser import Denoiser
 from degrain.sidd import submission
 from degrain.sidd.blocks import opened
-from tests.formats.fixtures import mat_v5
+from tests.ingest.formats.fixtures import mat_v5
 from tests.sidd.conftest import BLOCKS, IMAGES, SIDE
 
 

@@ -13,9 +13,9 @@ from degrain import files
 from degrain.errors import DataError
 from degrain.inference.denoiser import Denoiser
 from degrain.sidd import validation
-from tests.evaluation.test_metrics import reference_ssim
-from tests.formats.fixtures import mat_v5
 from tests.inference.test_denoiser import package
+from tests.ingest.formats.fixtures import mat_v5
+from tests.metrics.test_metrics import reference_ssim
 from tests.sidd.conftest import BLOCKS, IMAGES, SIDE
 from tests.test_cli import assert_one_line, degrain
 
@@ -51,9 +51,9 @@ def test_scores_are_means_over_the_blocks(tmp_path: Path, blocks: np.ndarray, de
     outputs = [denoiser.outputs(block[None].astype(np.float32) / 255) for block in noisy.reshape(-1, SIDE, SIDE, 3)]
     rounded = np.rint(np.clip(np.concatenate(outputs), 0, 1) * 255).astype(np.uint8)
     assert result.blocks == len(done) == IMAGES * BLOCKS
-    assert (result.noisy.psnr, result.noisy.ssim) == pytest.approx(expected(noisy, blocks), abs=1e-5)
-    assert (result.denoised.psnr, result.denoised.ssim) == pytest.approx(expected(rounded, blocks), abs=1e-4)
-    assert abs(result.denoised.psnr - result.noisy.psnr) > 1
+    assert tuple(result.noisy.values()) == pytest.approx(expected(noisy, blocks), abs=1e-5)
+    assert tuple(result.denoised.values()) == pytest.approx(expected(rounded, blocks), abs=1e-4)
+    assert abs(result.denoised["psnr"] - result.noisy["psnr"]) > 1
 
 
 @pytest.mark.parametrize(("model", "side"), [("unet", 256), ("machinecurve2019", 256), ("machinecurve2019-x2", 512)])
@@ -93,7 +93,7 @@ def test_blocks_smaller_than_the_window_of_ssim_are_refused(
     few = blocks[..., :8, :8, :]
     folder = written(tmp_path / "blocks", few, few)
     with (
-        pytest.raises(DataError, match=r"holds blocks \(8, 8, 3\), too small for SSIM's 11x11 window"),
+        pytest.raises(DataError, match=r"holds blocks \(8, 8, 3\), too small for SSIM, which needs 11 pixels"),
         validation.pairs(folder) as (noisy_blocks, clean_blocks),
     ):
         validation.score(denoiser, noisy_blocks, clean_blocks)

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from degrain.artifacts.base import Part, Record
 
 FILE = "ranking.json"
 
 
+class Validation(Part):
+    """What a cell reaches on the validation patches, by the metric that ranks.
+
+    Attributes:
+        mean, low, high: Mean over seeds and patches, and its interval, in the metric's unit.
+        seed_std: Standard deviation over seeds; None of a single one.
+    """
+
+    mean: float
+    low: float
+    high: float
+    seed_std: float | None
+
+
 class Cell(Part):
     """One cell of the grid: a model, an optimizer and a loss, over all random seeds.
 
     Attributes:
-        trials: Names of its trials.
-        best_trial: The one with the best mean validation PSNR.
-        seeds: How many trials.
-        val_psnr, val_psnr_low, val_psnr_high: Mean over seeds and patches, and its interval, in dB.
-        val_psnr_seed_std: Standard deviation over seeds, in dB; None of a single one.
+        trials: Names of its trials, one for each seed.
+        best_trial: The one that is best on the validation patches.
+        validation: What ranks it.
         parameters: Of the network.
         seconds: Mean training time.
-        test_psnr, test_ssim, photograph_psnr, photograph_ssim: Of the best trial; None without whole photographs.
+        scores: Means of the best trial, by names such as `test_psnr`, see `degrain.evaluation.summary`.
     """
 
     model: str
@@ -28,17 +40,17 @@ class Cell(Part):
     loss: str
     trials: list[str]
     best_trial: str
-    seeds: int
-    val_psnr: float
-    val_psnr_low: float
-    val_psnr_high: float
-    val_psnr_seed_std: float | None
+    validation: Validation
     parameters: int
     seconds: float
-    test_psnr: float
-    test_ssim: float
-    photograph_psnr: float | None = None
-    photograph_ssim: float | None = None
+    scores: dict[str, float]
+
+
+class Baseline(Part):
+    """A classical denoiser: the parameters that were chosen for it, and its means."""
+
+    settings: dict[str, float]
+    scores: dict[str, float]
 
 
 class Unranked(Part):
@@ -55,24 +67,29 @@ class Ranking(Record):
     Attributes:
         champion: Name of the best trial.
         cells: The grid, best first.
-        identity: Scores of the noisy input.
-        baselines: For each classical denoiser its settings and scores.
-        sharpened: Scores of sharpened outputs, by the trial's name.
-        cameras: For each camera the PSNR of each method.
+        identity: Means of the noisy input.
+        baselines: The classical denoisers.
+        sharpened: Means of sharpened outputs, by the trial's name.
+        cameras: For each camera the mean of each method, by the metric that ranks.
         unranked: Trials that are not done.
         data_sha256: Digest of the patch store.
         table_sha256: SHA-256 of the table of scores that was ranked.
     """
 
     STAGE: ClassVar[str] = "evaluate"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     champion: str
     cells: list[Cell]
     identity: dict[str, float]
-    baselines: dict[str, dict[str, Any]]
+    baselines: dict[str, Baseline]
     sharpened: dict[str, dict[str, float]]
     cameras: dict[str, dict[str, float]]
     unranked: list[Unranked]
     data_sha256: str
     table_sha256: str
+
+    @property
+    def best(self) -> Cell:
+        """The champion's cell."""
+        return self.cells[0]

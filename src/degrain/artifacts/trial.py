@@ -49,6 +49,8 @@ class TrialRecord(BaseModel):
     optimizer_settings: dict[str, Any]
     loss_settings: dict[str, Any]
     noise: dict[str, Any]
+    parameters: int
+    seconds: float
 
     @property
     def is_done(self) -> bool:

@@ -99,11 +99,14 @@ def _name(network: Denoiser) -> str:
 def _print(name: str, result: Result) -> None:
     from rich.table import Table
 
+    from degrain.metrics.catalog import METRICS
+
     table = Table(box=None, pad_edge=False)
     table.add_column(f"{result.blocks:,} blocks", no_wrap=True)
-    for column in ("PSNR, dB", "SSIM"):
-        table.add_column(column, justify="right")
-    for title, score in ((name, result.denoised), ("noisy input", result.noisy)):
-        table.add_row(title, f"{score.psnr:.2f}", f"{score.ssim:.4f}")
+    for metric in METRICS.values():
+        table.add_column(metric.heading, justify="right")
+    for title, means in ((name, result.denoised), ("noisy input", result.noisy)):
+        # One decimal more than for a study's few images: papers compare these.
+        table.add_row(title, *(f"{means[name]:.{metric.digits + 1}f}" for name, metric in METRICS.items()))
     console.output.print(table)
     console.output.print("\n8 bits, RGB; SSIM: Gaussian 11x11, sigma 1.5; means over the blocks.")

@@ -1,1 +1,1 @@
-"""The metric protocol, the classical baselines and the ranking."""
+"""Measuring every method on the same held-out data, and the ranking."""

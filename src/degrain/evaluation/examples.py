@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from degrain.evaluation import interpolation, scoring
+from degrain.evaluation import held_out, interpolation, methods
+from degrain.evaluation.measurement import Measurement
 from degrain.inference.denoiser import Denoiser
 from degrain.ingest.formats import reading
 from degrain.patches.store import PatchStore
@@ -18,23 +19,21 @@ from degrain.pixels import from_levels, to_8_bits, to_levels
 FRAME_TIME = 50
 
 
-def write(
-    folder: Path, store: PatchStore, shown: Mapping[str, scoring.Method], champion: scoring.Method, count: int
-) -> None:
+def write(folder: Path, store: PatchStore, measured: Measurement, count: int) -> None:
     """Write examples as PNG files.
 
     Args:
         folder: Gets patches/<nn>/{clean,noisy,<method>}.png and photographs/<name>/{clean,noisy,denoised}.png.
         store: Where the test patches and the whole test images come from.
-        shown: The methods whose patches are shown, by name.
-        champion: The method that denoises the photographs.
+        measured: Has the methods whose patches are shown, and the champion, which denoises the photographs.
         count: How many patches.
     """
-    noisy, clean = scoring.held_out(store.split("test"))
-    visible = scoring.identity().patches
+    noisy, clean = held_out.pairs(store.split("test"))
+    visible = methods.identity().patches
     chosen = _detailed(clean, count)
     columns = {"clean": clean[chosen], "noisy": visible(noisy[chosen])}
-    columns |= {name: method.patches(noisy[chosen]) for name, method in shown.items()}
+    for method in (*measured.shown.values(), *measured.sharpened.values()):
+        columns[method.name] = method.patches(noisy[chosen])
     for name, patches in columns.items():
         for place, patch in enumerate(patches):
             _save(folder / "patches" / f"{place:02}" / f"{name}.png", patch)
@@ -42,7 +41,7 @@ def write(
         place_of = folder / "photographs" / photograph.name
         _save(place_of / "clean.png", photograph.clean)
         _save(place_of / "noisy.png", visible(photograph.noisy[None])[0])
-        _save(place_of / "denoised.png", champion.photograph(photograph.noisy))
+        _save(place_of / "denoised.png", measured.champion.photograph(photograph.noisy))
 
 
 def write_animations(folder: Path, store: PatchStore, denoisers: Mapping[str, Denoiser], count: int) -> None:
@@ -55,7 +54,7 @@ def write_animations(folder: Path, store: PatchStore, denoisers: Mapping[str, De
         count: How many frames; 0 is no animation.
     """
     coded = {name: denoiser for name, denoiser in denoisers.items() if interpolation.coder(denoiser.network)}
-    noisy, clean = scoring.held_out(store.split("test"))
+    noisy, clean = held_out.pairs(store.split("test"))
     if not coded or not count or len(clean) < 3:
         return
     chosen = _detailed(clean, 3)

@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from degrain import files
+from degrain.machine import description
 from degrain.networks import catalog
+from degrain.params.results import EvaluateParams
 from degrain.provenance import digests
 from degrain.provenance.closure import closure
 
+if TYPE_CHECKING:
+    import torch
 
-def digest(model: str | None, data: str, settings: Mapping[str, int], machine: str) -> str:
+
+def digest(model: str | None, data: str, params: EvaluateParams, device: torch.device) -> str:
     """Return the hash of everything that the scores of a method depend on beside a network's weights.
 
     Args:
         model: The network, by its name in the catalog, whose other networks do not count; None for the noisy input
             and the classical denoisers.
         data: Digest of the patch store.
-        settings: Parameters of the evaluation that decide scores.
-        machine: Kind of processor or GPU, see `degrain.machine.description.kind`.
+        params: Of the evaluation; the parameters that decide a score of this method count.
+        device: Where it is measured; its kind counts.
     """
     spec = catalog.spec(model) if model else None
     found = closure(
         "degrain.evaluation.scoring",
-        "degrain.evaluation.ranking",
-        *(spec.modules if spec else ()),
+        "degrain.evaluation.summary",
+        *(spec.modules if spec else ["degrain.baselines.catalog"]),
         without=frozenset({"degrain.networks.catalog"}),
     )
     return files.digest(
         {
             "network": asdict(spec) if spec else None,
             "data": data,
-            "settings": dict(settings),
-            "machine": machine,
+            "settings": {"overlap": params.overlap},
+            "machine": description.kind(device),
             "code": digests.code(found),
             "versions": digests.versions(found),
         }

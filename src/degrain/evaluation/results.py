@@ -1,27 +1,65 @@
-"""Reading what evaluate has left, together with the proof that it belongs to these trials and this data."""
+"""Writing what evaluate found, and reading it with the proof that it belongs to these trials and this data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from degrain.artifacts import ranking, scores
-from degrain.artifacts.ranking import Ranking
+from degrain.artifacts.ranking import Baseline, Ranking, Unranked
 from degrain.artifacts.trial import TrialRecord
 from degrain.errors import DataError
+from degrain.evaluation import summary
+from degrain.evaluation.measurement import Measurement
 from degrain.patches.store import PatchStore
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def read(folder: Path, trials: Mapping[str, dict[str, Any]], store: PatchStore) -> tuple[pd.DataFrame, dict[str, Any]]:
+def write(
+    folder: Path, measured: Measurement, trials: Sequence[TrialRecord], manifest: pd.DataFrame, store: PatchStore
+) -> Ranking:
+    """Write scores and ranking.
+
+    Args:
+        folder: Gets scores.parquet, scores.json and ranking.json.
+        measured: What was measured.
+        trials: All of the study.
+        manifest: One row per image, with the columns path and camera.
+        store: The data.
+    """
+    scored = scores.write(folder, measured.table, measured.whose, store.sha256)
+    means = measured.means
+    ranked = Ranking(
+        schema_version=Ranking.VERSION,
+        champion=measured.champion.name,
+        cells=measured.cells,
+        identity=means["identity"],
+        baselines={
+            name: Baseline(settings=settings, scores=means[name])
+            for name, settings in measured.settings.items()
+            if name != "identity" and measured.whose[name].trial_key is None
+        },
+        sharpened={name: means[method.name] for name, method in measured.sharpened.items()},
+        cameras=summary.by_camera(measured.table, manifest),
+        unranked=[
+            Unranked(name=trial.name, state=trial.state, reason=trial.reason) for trial in trials if not trial.is_done
+        ],
+        data_sha256=store.sha256,
+        table_sha256=scored.table_sha256,
+    )
+    ranked.write(folder / ranking.FILE)
+    return ranked
+
+
+def read(folder: Path, trials: Mapping[str, TrialRecord], store: PatchStore) -> tuple[pd.DataFrame, Ranking]:
     """Read scores and ranking.
 
     Args:
         folder: Where evaluate left them.
-        trials: The trial.json of all trials of the study, by name.
+        trials: All trials of the study, by name.
         store: The data that they were measured on.
 
     Returns:
@@ -30,9 +68,8 @@ def read(folder: Path, trials: Mapping[str, dict[str, Any]], store: PatchStore) 
     Raises:
         DataError: They are missing, damaged, or belong to other trials, weights or data; the text names the stage.
     """
-    records = {name: TrialRecord.model_validate(trial) for name, trial in trials.items()}
-    table, record = scores.read(folder, records, store.sha256)
+    table, record = scores.read(folder, trials, store.sha256)
     ranked = Ranking.read(folder / ranking.FILE)
     if ranked.table_sha256 != record.table_sha256:
         raise DataError(f"{folder / ranking.FILE} ranks other scores than {scores.TABLE} holds; {scores.AGAIN}")
-    return table, ranked.model_dump(exclude_unset=True)
+    return table, ranked

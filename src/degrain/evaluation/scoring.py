@@ -1,93 +1,21 @@
-"""Scoring every method on the same held-out patches and photographs."""
+"""The table of scores: every method, measured on the same held-out patches and photographs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
-from degrain.baselines import catalog as baselines
-from degrain.evaluation.sharpening import sharpen, sharpened_name
-from degrain.inference.denoiser import Denoiser
-from degrain.metrics import catalog as metrics
-from degrain.patches.store import PatchStore, Photograph, Split
-from degrain.pixels import depth, from_unit, to_levels, to_unit
+from degrain.evaluation import held_out
+from degrain.evaluation.methods import Method
+from degrain.metrics.base import Metric
+from degrain.metrics.catalog import METRICS
+from degrain.patches.store import PatchStore, Photograph
 
-# Parameters of the classical denoisers are chosen on so many validation patches at most, evenly spaced.
-TUNING_PATCHES = 512
-# Patches are scored so many numbers at a time: what they become on the way takes about ten times their memory.
-PART = 20_000_000
-
-COLUMNS = ["method", "kind", "split", "item", "image", "psnr", "ssim"]
-
-
-@dataclass(frozen=True)
-class Method:
-    """Something that denoises.
-
-    Attributes:
-        name: In tables and files.
-        kind: "identity", "baseline", "trial" or "sharpened".
-        patches: From noisy (N, H, W, C), uint8, uint16 or float in 8-bit levels, to uint8 (uint16 for uint16).
-        photograph: The same for one image (H, W, C).
-        settings: What was chosen for it.
-    """
-
-    name: str
-    kind: str
-    patches: Callable[[np.ndarray], np.ndarray]
-    photograph: Callable[[np.ndarray], np.ndarray]
-    settings: dict[str, Any]
-
-
-def identity() -> Method:
-    """Return the method that leaves the noisy image as it is."""
-
-    def clip(noisy: np.ndarray) -> np.ndarray:
-        return from_unit(to_unit(noisy), depth(noisy))
-
-    return Method("identity", "identity", clip, clip, {})
-
-
-def baseline(name: str, val: Split, sigma: float) -> Method:
-    """Return a classical denoiser with its parameters chosen on the validation split.
-
-    Args:
-        name: Of `degrain.baselines.catalog`.
-        val: The validation split.
-        sigma: Its `noise_level`.
-    """
-    noisy, clean = held_out(val)
-    few = np.linspace(0, len(clean) - 1, min(len(clean), TUNING_PATCHES)).astype(int)
-    chosen = baselines.choose(name, noisy[few], clean[few], sigma)
-    return Method(
-        name,
-        "baseline",
-        lambda images: baselines.apply(name, images, sigma, chosen),
-        lambda image: baselines.apply(name, image[None], sigma, chosen)[0],
-        chosen,
-    )
-
-
-def model(name: str, denoiser: Denoiser, tile: int, overlap: int) -> Method:
-    """Return a trained network as a method."""
-    return Method(name, "trial", denoiser.patches, lambda noisy: denoiser.image(noisy, tile, overlap), {})
-
-
-def sharpened(method: Method) -> Method:
-    """Return a method whose outputs are sharpened afterwards."""
-
-    def patches(noisy: np.ndarray) -> np.ndarray:
-        return sharpen(method.patches(noisy))
-
-    def photograph(noisy: np.ndarray) -> np.ndarray:
-        sharp: np.ndarray = sharpen(method.photograph(noisy)[None])[0]
-        return sharp
-
-    return Method(sharpened_name(method.name), "sharpened", patches, photograph, {})
+COLUMNS = ["method", "kind", "split", "item", "image", "metric", "value"]
+# The metric that ranks the networks, that the gate asks for, and that alone is measured on validation patches.
+DECISIVE = METRICS["psnr"]
 
 
 def score(method: Method, store: PatchStore, photographs: Sequence[Photograph]) -> pd.DataFrame:
@@ -99,74 +27,27 @@ def score(method: Method, store: PatchStore, photographs: Sequence[Photograph]) 
         photographs: Whole test images; may be none.
 
     Returns:
-        One row per val patch, test patch and photograph, with the columns of `COLUMNS`: psnr in dB, ssim at most 1
-        (not measured on val, where only PSNR ranks).
+        One row per item and metric, with the columns of `COLUMNS`: every val patch by `DECISIVE`, every test patch and
+        photograph by every metric of `METRICS`.
     """
     frames = []
-    for split in ("val", "test"):
+    for split, metrics in (("val", [DECISIVE]), ("test", list(METRICS.values()))):
         side = store.split(split)
         images = side.index["image"]
-        for part, noisy, clean in _parts(side):
-            outputs = method.patches(noisy)
-            ssim = metrics.ssim(outputs, clean) if split == "test" else np.full(len(clean), np.nan)
-            frames.append(_frame(method, split, "patch", images[part].tolist(), metrics.psnr(outputs, clean), ssim))
+        for part, noisy, clean in held_out.parts(side):
+            measured = _measured(metrics, method.patches(noisy), clean)
+            frames.append(_frame(method, split, "patch", images[part].tolist(), measured))
     for image in photographs:
-        output, clean = method.photograph(image.noisy)[None], np.asarray(image.clean)[None]
-        frames.append(
-            _frame(
-                method,
-                "test",
-                "photograph",
-                [image.name],
-                metrics.psnr(output, clean),
-                metrics.ssim(output, clean),
-            )
-        )
+        measured = _measured(METRICS.values(), method.photograph(image.noisy)[None], np.asarray(image.clean)[None])
+        frames.append(_frame(method, "test", "photograph", [image.name], measured))
     return pd.concat(frames, ignore_index=True)
 
 
-def _parts(side: Split) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Yield a held-out split in parts that memory can hold several times over: which patches, noisy, clean."""
-    noisy, clean = held_out(side)
-    step = max(1, PART // np.prod(clean.shape[1:], dtype=int))
-    for start in range(0, len(clean), step):
-        part = slice(start, start + step)
-        yield part, noisy[part], clean[part]
+def _measured(metrics: Iterable[Metric], images: np.ndarray, clean: np.ndarray) -> dict[str, np.ndarray]:
+    return {metric.name: metric.measure(images, clean) for metric in metrics}
 
 
-def _frame(
-    method: Method, split: str, item: str, images: list[str], psnr: np.ndarray, ssim: np.ndarray
-) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "method": method.name,
-            "kind": method.kind,
-            "split": split,
-            "item": item,
-            "image": images,
-            "psnr": psnr,
-            "ssim": ssim,
-        },
-        columns=COLUMNS,
-    )
-
-
-def held_out(side: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Return (noisy, clean) of a held-out split.
-
-    Raises:
-        ValueError: The split has no fixed noise, as train has none.
-    """
-    if side.noisy is None:
-        raise ValueError("this split has no fixed noise")
-    return side.noisy, side.clean
-
-
-def noise_level(side: Split) -> float:
-    """Return the standard deviation of noisy minus clean over a held-out split, in 8-bit levels."""
-    sums = np.zeros(3)
-    for _, noisy, clean in _parts(side):
-        difference = to_levels(noisy) - to_levels(clean)
-        sums += difference.size, difference.sum(dtype=np.float64), np.square(difference).sum(dtype=np.float64)
-    count, total, squares = sums
-    return float(np.sqrt(max(0.0, squares / count - (total / count) ** 2)))
+def _frame(method: Method, split: str, item: str, images: list[str], measured: dict[str, np.ndarray]) -> pd.DataFrame:
+    wide = pd.DataFrame({"method": method.name, "kind": method.kind, "split": split, "item": item, "image": images})
+    long = [wide.assign(metric=metric, value=values) for metric, values in measured.items()]
+    return pd.concat(long, ignore_index=True)[COLUMNS]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from degrain.errors import OutputError
-from degrain.evaluation.ranking import MEASURES
+from degrain.evaluation.summary import MEASURES
 from degrain.machine import variables
 
 if TYPE_CHECKING:

@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
+from degrain.artifacts.ranking import Cell
+
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "degrain",
@@ -90,11 +92,11 @@ def _axes(trials: Iterable[dict[str, Any]]) -> tuple[list[str], list[str]]:
     return optimizers, losses
 
 
-def heat_map(cells: list[dict[str, Any]], trials: list[dict[str, Any]]) -> str:
+def heat_map(cells: Sequence[Cell], trials: list[dict[str, Any]]) -> str:
     """Draw validation PSNR of one model over optimizer x loss; cells without a result say why.
 
     Args:
-        cells: Ranked cells of one model: optimizer, loss, val_psnr.
+        cells: Ranked cells of one model.
         trials: The trial.json of all its trials: optimizer, loss, state.
 
     Returns:
@@ -108,7 +110,7 @@ def heat_map(cells: list[dict[str, Any]], trials: list[dict[str, Any]]) -> str:
     for trial in trials:
         words[optimizers.index(trial["optimizer"]), losses.index(trial["loss"])] = trial["state"]
     for cell in cells:
-        values[optimizers.index(cell["optimizer"]), losses.index(cell["loss"])] = cell["val_psnr"]
+        values[optimizers.index(cell.optimizer), losses.index(cell.loss)] = cell.validation.mean
     with mpl.rc_context(STYLE | {"axes.grid": False}):
         figure = Figure(figsize=(1.2 + 1.1 * len(losses), 0.9 + 0.55 * len(optimizers)), layout="constrained")
         panel = figure.subplots()

@@ -25,7 +25,7 @@ def draw(material: Material) -> dict[str, bytes]:
 
 
 def _figures(material: Material) -> Iterator[tuple[str, bytes]]:
-    cells = material.ranking["cells"]
+    cells = material.ranking.cells
     for model in dict.fromkeys(trial["model"] for trial in material.trials.values()):
         trials = {name: trial for name, trial in material.trials.items() if trial["model"] == model}
         labels = {name: name.removeprefix(f"{model}-") for name in trials}
@@ -36,15 +36,15 @@ def _figures(material: Material) -> Iterator[tuple[str, bytes]]:
             material.published,
         )
         yield f"{model}-learning_curves.svg", curves.encode()
-        own = [cell for cell in cells if cell["model"] == model]
+        own = [cell for cell in cells if cell.model == model]
         if own and len({(trial["optimizer"], trial["loss"]) for trial in trials.values()}) > 1:
             yield f"{model}-heat_map.svg", figures.heat_map(own, list(trials.values())).encode()
     best = ranking.best_of_models(cells)
-    yield "patches.png", _strips(material, [cell["best_trial"] for cell in best])
+    yield "patches.png", _strips(material, [cell.best_trial for cell in best])
     for cell in best:
-        animation = material.examples / "animations" / f"{cell['best_trial']}.gif"
+        animation = material.examples / "animations" / f"{cell.best_trial}.gif"
         if animation.is_file():
-            yield f"{cell['model']}-interpolation.gif", animation.read_bytes()
+            yield f"{cell.model}-interpolation.gif", animation.read_bytes()
     for place in sorted((material.examples / "photographs").glob("*")):
         pictures = [np.asarray(Image.open(place / f"{name}.png")) for name in ("noisy", "denoised", "clean")]
         yield f"photograph-{place.name}.png", figures.side_by_side(pictures)
@@ -52,7 +52,7 @@ def _figures(material: Material) -> Iterator[tuple[str, bytes]]:
 
 def strip_names(material: Material, trials: list[str]) -> list[str]:
     """Return the names of the pictures that are shown of each test patch, in order: noisy, clean, what came out."""
-    sharp = material.ranking["sharpened"]
+    sharp = material.ranking.sharpened
     outputs = [name for trial in trials for name in (trial, sharpened_name(trial)) if name == trial or trial in sharp]
     return ["noisy", "clean", *outputs]
 

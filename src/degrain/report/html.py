@@ -15,8 +15,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 from PIL import Image
 
+from degrain.artifacts.ranking import Ranking
 from degrain.baselines import catalog as baselines
-from degrain.evaluation import ranking
+from degrain.evaluation import ranking, scoring, summary
+from degrain.metrics.base import Metric
+from degrain.metrics.catalog import METRICS
 from degrain.networks import catalog
 from degrain.report import gallery, leaderboard
 from degrain.report.material import Material
@@ -43,81 +46,89 @@ def render(material: Material, drawn: Mapping[str, bytes]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["decibel"] = lambda value: f"{value:.2f}"
-    cells = material.ranking["cells"]
-    best_baseline = _best_baseline(material.ranking)
-    score = ranking.headline(material.ranking["identity"])
+    environment.filters["score"] = summary.text
+    ranked = material.ranking
+    best_baseline = ranking.best_baseline(ranked)
+    score = summary.headline(ranked.identity)
     models = dict.fromkeys(trial["model"] for trial in material.trials.values())
     titles = {name: catalog.spec(name).title for name in models}
     return environment.get_template("template.html").render(
         material=material,
-        champion=next(cell for cell in cells if cell["best_trial"] == material.ranking["champion"]),
-        networks=cells,
+        champion=ranked.best,
+        networks=ranked.cells,
+        columns=_columns(ranked),
+        decisive=scoring.DECISIVE,
         headline=score,
-        headline_words=ranking.MEASURES[score],
+        headline_words=summary.MEASURES[score],
         noise=_options(material.store["noise"]),
         images=_images(material),
-        references=_references(material.ranking, titles),
-        cameras=_cameras(material.ranking, titles),
+        references=_references(ranked, titles),
+        cameras=_cameras(ranked, titles),
         titles=titles,
-        best_baseline=best_baseline,
-        leaderboard=leaderboard.sidd(material, best_baseline),
+        best_baseline=baselines.BASELINES[best_baseline].title if best_baseline else None,
+        best_baseline_scores=ranked.baselines[best_baseline].scores if best_baseline else {},
+        leaderboard=leaderboard.sidd(material),
         models=[_model(material, name, drawn) for name in models],
         photographs=_photographs(material.examples / "photographs"),
-        patches=_patches(material, [cell["best_trial"] for cell in ranking.best_of_models(cells)]),
+        patches=_patches(material, [cell.best_trial for cell in ranking.best_of_models(ranked.cells)]),
         settings=[line for name, value in dotted(material.params) for line in _lines(name, value)],
         error_gain=ERROR_GAIN,
     )
 
 
-def _references(ranked: dict[str, Any], titles: dict[str, str]) -> list[dict[str, Any]]:
+def _references(ranked: Ranking, titles: dict[str, str]) -> list[dict[str, Any]]:
     """What stands beside the networks, best on the held-out data first."""
     rows = [
         {
             "name": baselines.BASELINES[name].title,
-            "detail": ", ".join(f"{key} {value}" for key, value in values["settings"].items()),
-            **values,
+            "detail": ", ".join(f"{key} {value}" for key, value in baseline.settings.items()),
+            "scores": baseline.scores,
         }
-        for name, values in ranked["baselines"].items()
+        for name, baseline in ranked.baselines.items()
     ]
-    models = {cell["best_trial"]: cell["model"] for cell in ranked["cells"]}
-    for trial, values in ranked["sharpened"].items():
-        rows.append({"name": f"{titles[models[trial]]}, sharpened", "detail": trial, **values})
-    rows.append({"name": "Noisy input", "detail": "", **ranked["identity"]})
-    return sorted(rows, key=lambda row: -float(row[ranking.headline(row)]))
+    models = {cell.best_trial: cell.model for cell in ranked.cells}
+    for trial, scores in ranked.sharpened.items():
+        rows.append({"name": f"{titles[models[trial]]}, sharpened", "detail": trial, "scores": scores})
+    rows.append({"name": "Noisy input", "detail": "", "scores": ranked.identity})
+    return sorted(rows, key=lambda row: -float(row["scores"][summary.headline(row["scores"])]))
 
 
-def _cameras(ranked: dict[str, Any], titles: dict[str, str]) -> list[dict[str, Any]]:
+def _columns(ranked: Ranking) -> dict[str, dict[str, Metric]]:
+    """The columns of the ranking table: for each group of held-out images the metrics that were measured, by mean."""
+    columns = {
+        summary.GROUPS[group]: {
+            name: metric for metric in METRICS.values() if (name := summary.name(group, metric.name)) in ranked.identity
+        }
+        for group in ("test", "photograph")
+    }
+    return {title: metrics for title, metrics in columns.items() if metrics}
+
+
+def _cameras(ranked: Ranking, titles: dict[str, str]) -> list[dict[str, Any]]:
     """What all but the sharpened outputs reach on each camera, the mean over seeds; empty for a single camera."""
-    if not ranked["cameras"]:
+    if not ranked.cameras:
         return []
     rows = [("Noisy input", "", ["identity"])]
-    rows += [(baselines.BASELINES[name].title, "", [name]) for name in ranked["baselines"]]
-    rows += [
-        (titles[cell["model"]], f"{cell['optimizer']}, {cell['loss']}", cell["trials"]) for cell in ranked["cells"]
-    ]
+    rows += [(baselines.BASELINES[name].title, "", [name]) for name in ranked.baselines]
+    rows += [(titles[cell.model], f"{cell.optimizer}, {cell.loss}", cell.trials) for cell in ranked.cells]
     return [
         {
             "name": name,
             "detail": detail,
-            "psnr": [mean(of[trial] for trial in trials) for of in ranked["cameras"].values()],
+            "values": [mean(of[trial] for trial in trials) for of in ranked.cameras.values()],
         }
         for name, detail, trials in rows
     ]
 
 
-def _best_baseline(ranked: dict[str, Any]) -> dict[str, Any] | None:
-    name = ranking.best_baseline(ranked["baselines"])
-    return {"title": baselines.BASELINES[name].title, **ranked["baselines"][name]} if name else None
-
-
 def _model(material: Material, name: str, drawn: Mapping[str, bytes]) -> dict[str, Any]:
-    cells = [cell for cell in material.ranking["cells"] if cell["model"] == name]
+    cells = [cell for cell in material.ranking.cells if cell.model == name]
     spec = catalog.spec(name)
     heat_map, animation = drawn.get(f"{name}-heat_map.svg"), drawn.get(f"{name}-interpolation.gif")
     return {
         "title": spec.title,
         "source": spec.source,
-        "parameters": cells[0]["parameters"] if cells else None,
+        "parameters": cells[0].parameters if cells else None,
         "heat_map": Markup(heat_map.decode()) if heat_map else None,  # noqa: S704  (matplotlib escapes text)
         "curves": Markup(drawn[f"{name}-learning_curves.svg"].decode()),  # noqa: S704
         "animation": _embed(animation, "gif") if animation else None,

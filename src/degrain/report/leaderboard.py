@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from degrain.artifacts.ranking import Cell
+from degrain.baselines.catalog import BASELINES
 from degrain.evaluation import ranking
 from degrain.networks import catalog
 from degrain.report.literature import SIDD, Row
@@ -29,38 +31,38 @@ class Leaderboard:
     literature: tuple[Row, ...] = SIDD
 
 
-def sidd(material: Material, best_baseline: dict[str, Any] | None) -> Leaderboard | None:
+def sidd(material: Material) -> Leaderboard | None:
     """Make the section of a study of SIDD's own noise in sRGB; None for other studies.
 
     Args:
         material: Of the report.
-        best_baseline: Title and scores of the best classical denoiser, if there is any.
     """
     store = material.store
     if not material.params["data"]["dataset"].startswith("sidd-"):
         return None
     if store["channels"] != 3 or store["noise"]["kind"] != "real":
         return None
-    ours = [_network(cell) for cell in ranking.best_of_models(material.ranking["cells"])]
-    if best_baseline:
-        ours.append(_measured(best_baseline["title"], best_baseline, "best classical denoiser"))
-    ours.append(_measured("Noisy input", material.ranking["identity"], ""))
+    ours = [_network(cell) for cell in ranking.best_of_models(material.ranking.cells)]
+    if best := ranking.best_baseline(material.ranking):
+        scores = material.ranking.baselines[best].scores
+        ours.append(_measured(BASELINES[best].title, scores, "best classical denoiser"))
+    ours.append(_measured("Noisy input", material.ranking.identity, ""))
     return Leaderboard(ours)
 
 
-def _measured(method: str, scores: dict[str, Any], source: str) -> Row:
+def _measured(method: str, scores: dict[str, float], source: str) -> Row:
     return Row(method, scores["test_psnr"], scores["test_ssim"], source)
 
 
-def _network(cell: dict[str, Any]) -> Row:
-    spec = catalog.spec(cell["model"])
+def _network(cell: Cell) -> Row:
+    spec = catalog.spec(cell.model)
     return Row(
         spec.title,
-        cell["test_psnr"],
-        cell["test_ssim"],
-        f"{cell['best_trial']}; network: {spec.source}",
-        parameters=cell["parameters"] / 1e6,
-        gmacs=_gmacs(cell["model"]),
+        cell.scores["test_psnr"],
+        cell.scores["test_ssim"],
+        f"{cell.best_trial}; network: {spec.source}",
+        parameters=cell.parameters / 1e6,
+        gmacs=_gmacs(cell.model),
     )
 
 

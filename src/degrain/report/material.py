@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from degrain.artifacts.ranking import Ranking
+
 
 @dataclass(frozen=True)
 class Material:
@@ -16,7 +18,7 @@ class Material:
     Attributes:
         title: Of the study.
         params: The study as loaded, for the table of settings.
-        ranking: What evaluate wrote: champion, cells, identity, baselines, sharpened, cameras, unranked.
+        ranking: What evaluate wrote.
         histories: For each trial, its history.
         trials: For each trial, its trial.json.
         manifest: One row per image.
@@ -32,7 +34,7 @@ class Material:
 
     title: str
     params: dict[str, Any]
-    ranking: dict[str, Any]
+    ranking: Ranking
     histories: dict[str, pd.DataFrame]
     trials: dict[str, dict[str, Any]]
     manifest: pd.DataFrame

@@ -16,16 +16,8 @@ import numpy as np
 from degrain.errors import DataError
 from degrain.inference.denoiser import Denoiser
 from degrain.ingest.datasets.sidd import SIDD_VALIDATION
-from degrain.metrics import catalog as metrics
+from degrain.metrics.catalog import METRICS
 from degrain.sidd.blocks import Blocks, denoised, opened
-
-
-@dataclass(frozen=True)
-class Score:
-    """Means over blocks: `psnr` in dB, `ssim` at most 1."""
-
-    psnr: float
-    ssim: float
 
 
 @dataclass(frozen=True)
@@ -34,13 +26,13 @@ class Result:
 
     Attributes:
         blocks: How many there are.
-        noisy: Of the blocks as they are.
-        denoised: Of what the network makes of them.
+        noisy: Mean over the blocks as they are, by each metric of `degrain.metrics.catalog`.
+        denoised: The same over what the network makes of them.
     """
 
     blocks: int
-    noisy: Score
-    denoised: Score
+    noisy: dict[str, float]
+    denoised: dict[str, float]
 
 
 @contextmanager
@@ -84,10 +76,16 @@ def score(
     for noisy, clean in zip(noisy_blocks, clean_blocks, strict=True):
         if noisy.shape != clean.shape:
             raise DataError(f"{noisy_blocks.source} holds blocks {noisy.shape}, {clean_blocks.source} {clean.shape}")
-        if min(noisy.shape[:2]) < metrics.SSIM_SIDE:
-            raise DataError(f"{noisy_blocks.source} holds blocks {noisy.shape}, too small for SSIM's 11x11 window")
+        if too_small := [metric for metric in METRICS.values() if min(noisy.shape[:2]) < metric.smallest]:
+            metric = too_small[0]
+            raise DataError(
+                f"{noisy_blocks.source} holds blocks {noisy.shape}, too small for {metric.title}, which needs "
+                f"{metric.smallest} pixels"
+            )
         both, twice = np.stack([noisy, denoised(denoiser, noisy)]), np.stack([clean, clean])
-        rows.append((metrics.psnr(both, twice), metrics.ssim(both, twice)))
+        rows.append([metric.measure(both, twice) for metric in METRICS.values()])
         progress()
-    (noisy_psnr, psnr), (noisy_ssim, ssim) = np.mean(rows, axis=0)
-    return Result(len(rows), Score(float(noisy_psnr), float(noisy_ssim)), Score(float(psnr), float(ssim)))
+    noisy_means, denoised_means = (
+        {name: float(value) for name, value in zip(METRICS, means, strict=True)} for means in np.mean(rows, axis=0).T
+    )
+    return Result(len(rows), noisy_means, denoised_means)

@@ -16,7 +16,7 @@ from degrain.errors import Diverged, Stopped
 from degrain.inference.denoiser import BATCH, Denoiser, to_tensor
 from degrain.losses import catalog as losses
 from degrain.machine import compute
-from degrain.metrics import catalog as metrics
+from degrain.metrics.psnr import psnr
 from degrain.networks import catalog
 from degrain.patches.store import PatchStore, Split
 from degrain.pixels import depth, from_unit, to_unit
@@ -131,7 +131,7 @@ def validate(denoiser: Denoiser, held_out: Split, loss_of: losses.Loss) -> tuple
         noisy, clean = (side[start : start + BATCH] for side in (held_out.noisy, held_out.clean))
         outputs = denoiser.outputs(to_unit(noisy))
         total += float(loss_of(to_tensor(outputs), to_tensor(to_unit(clean)))) * len(clean)
-        ratios.append(metrics.psnr(from_unit(outputs, depth(noisy)), clean))
+        ratios.append(psnr(from_unit(outputs, depth(noisy)), clean))
     return total / len(held_out.clean), float(np.concatenate(ratios).mean())
 
 

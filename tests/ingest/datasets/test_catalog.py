@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from tests.conftest import MIRROR, ROOT, committed
 
 from degrain.errors import ParamsError, ValidationFailed
 from degrain.ingest.datasets import catalog, overview
 from degrain.params.study import Params
 from degrain.studies import check, gallery
+from tests.conftest import MIRROR, ROOT, committed
 
 GALLERY = sorted(path.stem for path in (ROOT / "conf" / "study").glob("*.yaml"))
 needs_mirror = pytest.mark.skipif(not MIRROR.is_dir(), reason=f"needs the mirror of data sets in {MIRROR}")

@@ -11,14 +11,14 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from tests.conftest import Whole, merged, picture, save
-from tests.datasets.test_catalog import composed
-from tests.formats import fixtures
 
 from degrain.errors import DataError, ParamsError, ValidationFailed
 from degrain.ingest.datasets import cifar
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
+from tests.conftest import Whole, merged, picture, save
+from tests.ingest.datasets.test_catalog import composed
+from tests.ingest.formats import fixtures
 
 Run = Callable[..., Params]
 

@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from tests.conftest import picture, save
 
 from degrain.ingest.datasets import expectations, listing, manifest
 from degrain.ingest.datasets.spec import DatasetSpec, Expected
 from degrain.ingest.formats.containers import Containers
 from degrain.params.study import Params
+from tests.conftest import picture, save
 
 GOOD = ["one.png", "two.jpg"]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fetching.site import Answer, Site
 
 from degrain.ingest.fetching.fetch import fetch
 from degrain.ingest.fetching.remote import RemoteFile
 from degrain.ingest.fetching.retries import Policy
+from tests.ingest.fetching.site import Answer, Site
 
 HURRIED = Policy(attempts=3, first_wait=0.01, longest_wait=0.05, connect_timeout=5, read_timeout=5)
 

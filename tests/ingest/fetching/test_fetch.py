@@ -14,11 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.fetching.conftest import DATA, HURRIED, OTHER, Place, digest, remote, unpublished
-from tests.fetching.site import Answer, Site
 
 from degrain.errors import DataError, DownloadError, OutputError
 from degrain.ingest.fetching.remote import RemoteFile
+from tests.ingest.fetching.conftest import DATA, HURRIED, OTHER, Place, digest, remote, unpublished
+from tests.ingest.fetching.site import Answer, Site
 
 HALF = len(DATA) // 2
 

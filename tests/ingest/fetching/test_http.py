@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from tests.fetching.conftest import DATA, HURRIED, OTHER, Place, remote, unpublished
-from tests.fetching.site import OLD, Answer, Site
 
 from degrain.errors import DownloadError, OutputError
 from degrain.ingest.fetching.retries import pause
+from tests.ingest.fetching.conftest import DATA, HURRIED, OTHER, Place, remote, unpublished
+from tests.ingest.fetching.site import OLD, Answer, Site
 
 HALF = len(DATA) // 2
 

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.fetching.conftest import HURRIED, Place
-from tests.fetching.site import Answer, Site
-from tests.formats.fixtures import mat_v5
-from tests.inference.test_denoiser import package
 
 from degrain.errors import DownloadError
 from degrain.ingest.fetching.remote import RemoteFile
 from degrain.machine.variables import kaggle_credentials
+from tests.inference.test_denoiser import package
+from tests.ingest.fetching.conftest import HURRIED, Place
+from tests.ingest.fetching.site import Answer, Site
+from tests.ingest.formats.fixtures import mat_v5
 
 ASK = "/api/v1/datasets.DatasetApiService/DownloadDataset"
 LOG_IN = "/api/v1/security.OAuthService/IntrospectToken"

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.formats import fixtures
 
 from degrain.errors import DataError
 from degrain.ingest.formats import archives
 from degrain.ingest.formats.archives import Limits
 from degrain.ingest.formats.zips import Zip
+from tests.ingest.formats import fixtures
 
 MEMBERS = {"a/x.png": b"one" * 500, "a/y.png": fixtures.noise((900,)).tobytes(), "b/empty.txt": b"", "z.png": b"z"}
 BOMB = bytes(3 << 20)

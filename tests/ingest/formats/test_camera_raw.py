@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.conftest import MIRROR
-from tests.formats import fixtures
 
 from degrain.errors import DataError
 from degrain.ingest.formats import camera_raw, reading
 from degrain.ingest.formats.bayer import by_channel, pack_bayer, positions
+from tests.conftest import MIRROR
+from tests.ingest.formats import fixtures
 
 COLORCHART = MIRROR / "raw" / "colorchart.dng"
 HEADERLESS = MIRROR / "raw" / "DSC_1339_768x512_rggb.raw"

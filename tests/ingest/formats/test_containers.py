@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import MIRROR
-from tests.formats import fixtures
 
 from degrain.errors import DataError
 from degrain.ingest.formats import camera_raw
 from degrain.ingest.formats.containers import Containers
 from degrain.ingest.formats.reading import Picture
 from degrain.ingest.formats.stacks import idx_labels
+from tests.conftest import MIRROR
+from tests.ingest.formats import fixtures
 
 MNIST = MIRROR / "mnist"
 FER = MIRROR / "kaggle" / "msambare"

@@ -14,11 +14,11 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from tests.conftest import MIRROR
-from tests.formats import fixtures
 
 from degrain.errors import DataError
 from degrain.ingest.formats import mat
+from tests.conftest import MIRROR
+from tests.ingest.formats import fixtures
 
 METADATA = MIRROR / "sidd" / "metadata" / "0001_METADATA_RAW_010.MAT"
 MOSAIC = (fixtures.noise((40, 30), dtype=np.uint16, high=1024) / 1023).astype(np.float32)

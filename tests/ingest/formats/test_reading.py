@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from tests.conftest import picture, save
-from tests.formats import fixtures
 
 from degrain.errors import DataError, OutputError
 from degrain.ingest.formats import reading
+from tests.conftest import picture, save
+from tests.ingest.formats import fixtures
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".tiff"])

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from degrain.metrics import catalog as metrics
+from degrain.metrics.base import Metric
+from degrain.metrics.catalog import METRICS
+from degrain.metrics.psnr import BEST, psnr
+from degrain.metrics.ssim import ssim
 from degrain.pixels import depth, from_unit
 from tests.conftest import picture
 
@@ -17,12 +22,12 @@ def test_psnr_of_a_known_error() -> None:
     images[0] += 5
     images[1, :8] += 10
     expected = [10 * np.log10(255**2 / 25), 10 * np.log10(255**2 / 50)]
-    assert metrics.psnr(images, clean) == pytest.approx(expected)
+    assert psnr(images, clean) == pytest.approx(expected)
 
 
 def test_psnr_of_equal_images_is_the_best_there_is() -> None:
     clean = picture(0)[None]
-    assert metrics.psnr(clean, clean) == pytest.approx(metrics.BEST)
+    assert psnr(clean, clean) == pytest.approx(BEST)
 
 
 def test_rounding_clamps_first() -> None:
@@ -54,15 +59,37 @@ def test_ssim_is_wangs(channels: int) -> None:
         np.mean([reference_ssim(n[..., c], k[..., c]) for c in range(channels)])
         for n, k in zip(noisy, clean, strict=True)
     ]
-    assert metrics.ssim(noisy, clean) == pytest.approx(expected, abs=1e-6)
-    assert metrics.ssim(clean, clean) == pytest.approx([1, 1, 1])
+    assert ssim(noisy, clean) == pytest.approx(expected, abs=1e-6)
+    assert ssim(clean, clean) == pytest.approx([1, 1, 1])
 
 
 def test_sixteen_bits_give_the_same_scores_as_eight() -> None:
     draw = np.random.default_rng(0)
     clean, noisy = draw.integers(0, 256, (2, 3, 32, 32, 1), dtype=np.uint8)
     deep = [images.astype(np.uint16) * np.uint16(257) for images in (noisy, clean)]
-    assert metrics.psnr(*deep) == pytest.approx(metrics.psnr(noisy, clean), abs=1e-4)
-    assert metrics.ssim(*deep) == pytest.approx(metrics.ssim(noisy, clean), abs=1e-4)
+    assert psnr(*deep) == pytest.approx(psnr(noisy, clean), abs=1e-4)
+    assert ssim(*deep) == pytest.approx(ssim(noisy, clean), abs=1e-4)
     assert depth(deep[0]) == np.uint16
     assert from_unit(np.array([0.5, 2.0]), np.dtype(np.uint16)).tolist() == [32768, 65535]
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_every_metric_holds_what_it_declares(metric: Metric, dtype: type, channels: int) -> None:
+    side = max(metric.smallest, 16)
+    scale = np.iinfo(dtype).max // 255
+    clean = np.stack([picture(i, side, side, channels) for i in range(3)]).astype(dtype) * dtype(scale)
+    draw = np.random.default_rng(0)
+    values = []
+    for sigma in (0, 5, 40):
+        noisy = clean + draw.normal(0, sigma * scale, clean.shape)
+        values.append(metric.measure(np.clip(noisy, 0, np.iinfo(dtype).max).astype(dtype), clean))
+    assert all(value.shape == (3,) and value.dtype == np.float64 and np.isfinite(value).all() for value in values)
+    means = [float(value.mean()) for value in values]
+    assert means == sorted(means, reverse=metric.higher_is_better)
+    assert re.fullmatch(r"[a-z][a-z0-9-]*", metric.name)
+    assert metric.title in metric.heading
+    assert metric.source
+    smallest = clean[:, : metric.smallest, : metric.smallest]
+    assert np.isfinite(metric.measure(smallest, smallest)).all()

@@ -1,0 +1,35 @@
+"""What a classical denoiser says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+# From (noisy float32 (H, W, C) in [0, 1], sigma of the noise in the same units, parameters) to the denoised image.
+Filter = Callable[[np.ndarray, float, Mapping[str, Any]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A classical denoiser, whose parameters are chosen on the validation split.
+
+    To add one, write a file beside this one that ends in `BASELINE = Baseline(...)`, and name it in `catalog`. See
+    docs/extending.md.
+
+    Attributes:
+        name: In params.yaml and in files.
+        title: In tables.
+        source: Paper.
+        candidates: Values tried for each parameter. Strengths are multiples of the noise's standard deviation.
+        denoise: From a noisy image, float32 (H, W, C) in [0, 1] with 1, 3 or 4 channels, the standard deviation of its
+            noise in the same units and a value for each parameter to the denoised image.
+    """
+
+    name: str
+    title: str
+    source: str
+    candidates: Mapping[str, tuple[Any, ...]]
+    denoise: Filter

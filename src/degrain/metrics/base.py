@@ -1,0 +1,50 @@
+"""What a metric says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How close denoised images come to the clean ones.
+
+    To add one, write a file beside this one that ends in `METRIC = Metric(...)`, and name it in `catalog`: evaluate
+    measures it, and the metrics file, the plots, the report and MLflow show it. See docs/extending.md.
+
+    Attributes:
+        name: In files, as in `test_psnr`.
+        title: In tables.
+        unit: Such as "dB"; empty for a ratio.
+        digits: Decimals in tables.
+        higher_is_better: Its direction.
+        smallest: Least side of an image, in pixels.
+        source: Paper.
+        measure: From images and clean ones, both uint8 or uint16 (N, H, W, C), to float64 (N,).
+    """
+
+    name: str
+    title: str
+    unit: str
+    digits: int
+    higher_is_better: bool
+    smallest: int
+    source: str
+    measure: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+    @property
+    def heading(self) -> str:
+        """Title and unit, for the head of a column."""
+        return f"{self.title}, {self.unit}" if self.unit else self.title
+
+    def text(self, value: float) -> str:
+        """Return a value for a table that has the unit in its head.
+
+        >>> from degrain.metrics.psnr import METRIC
+        >>> METRIC.text(30.4342), METRIC.heading
+        ('30.43', 'PSNR, dB')
+        """
+        return f"{value:.{self.digits}f}"

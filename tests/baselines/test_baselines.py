@@ -1,0 +1,56 @@
+"""The classical denoisers: each denoises, and its parameters are really chosen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from degrain.baselines import tuning
+from degrain.baselines.base import Baseline
+from degrain.baselines.catalog import BASELINES
+from degrain.metrics.psnr import BEST, psnr
+from tests.conftest import picture
+
+SIGMA = 25.0
+
+
+@pytest.fixture(scope="module")
+def pair() -> tuple[np.ndarray, np.ndarray]:
+    clean = np.stack([picture(i, 64, 64) for i in range(4)])
+    noise = np.random.default_rng(0).normal(0, SIGMA, clean.shape)
+    return np.clip(np.rint(clean + noise), 0, 255).astype(np.uint8), clean
+
+
+@pytest.mark.parametrize("baseline", BASELINES.values(), ids=BASELINES)
+def test_it_denoises_with_the_best_of_its_candidates(baseline: Baseline, pair: tuple[np.ndarray, np.ndarray]) -> None:
+    noisy, clean = pair
+    chosen = tuning.choose(baseline, noisy, clean, SIGMA)
+    best = psnr(tuning.apply(baseline, noisy, SIGMA, chosen), clean).mean()
+    assert best > psnr(noisy, clean).mean() + 3
+    for parameter, values in baseline.candidates.items():
+        for value in values:
+            other = tuning.apply(baseline, noisy, SIGMA, chosen | {parameter: value})
+            assert psnr(other, clean).mean() <= best
+
+
+@pytest.mark.parametrize("baseline", BASELINES.values(), ids=BASELINES)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_what_follows_the_strength_of_the_noise_changes_nothing_without_any(
+    baseline: Baseline, channels: int, dtype: type
+) -> None:
+    levels = np.iinfo(dtype).max // 255
+    clean = np.stack([picture(i, 48, 48, channels) for i in range(2)]).astype(dtype) * dtype(levels)
+    chosen = tuning.choose(baseline, clean, clean, 0.0)
+    ratios = psnr(tuning.apply(baseline, clean, 0.0, chosen), clean)
+    follows = baseline.name not in ("gaussian", "median")
+    assert ((ratios == BEST) if follows else (ratios > 30) & (ratios < BEST)).all()
+
+
+@pytest.mark.parametrize("baseline", BASELINES.values(), ids=BASELINES)
+def test_it_takes_gray_images(baseline: Baseline) -> None:
+    clean = picture(0, 48, 64, 1)[None]
+    first = {parameter: values[0] for parameter, values in baseline.candidates.items()}
+    output = tuning.apply(baseline, clean, SIGMA, first)
+    assert output.shape == clean.shape
+    assert output.dtype == np.uint8
