@@ -31,6 +31,6 @@ def test_a_flat_image_stays_as_it_is() -> None:
 def test_a_method_is_sharpened_behind_its_output() -> None:
     method = scoring.sharpened(scoring.identity())
     noisy = picture(0, 24, 24)
-    assert (method.name, method.kind) == ("identity-sharpened", "sharpened")
+    assert (method.name, method.kind) == ("identity+sharpened", "sharpened")
     assert np.array_equal(method.patches(noisy[None]), sharpen(noisy[None]))
     assert np.array_equal(method.photograph(noisy), sharpen(noisy[None])[0])
