@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pytest
 
+from degrain.artifacts.trial import TrialRecord
 from degrain.errors import DataError
 from degrain.evaluation import ranking
+from tests.artifacts import records
 
 
-def trial(name: str, model: str, loss: str, seed: int = 0) -> dict[str, Any]:
-    return {
-        "name": name,
-        "model": model,
-        "optimizer": "adam",
-        "loss": loss,
-        "seed": seed,
-        "parameters": 9,
-        "seconds": 1.0,
-    }
+def trial(name: str, model: str, loss: str, seed: int = 0) -> TrialRecord:
+    return records.trial(name=name, model=model, loss=loss, seed=seed)
 
 
 def scores(**val: list[float]) -> pd.DataFrame:

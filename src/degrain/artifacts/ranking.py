@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar
 
+from degrain import files
 from degrain.artifacts.base import Part, Record
 
 FILE = "ranking.json"
@@ -76,3 +78,7 @@ class Ranking(Record):
     unranked: list[Unranked]
     data_sha256: str
     table_sha256: str
+
+    def write(self, path: Path) -> None:
+        """Write the record, atomically, without the scores of photographs where there are none."""
+        files.write_json(path, self.model_dump(mode="json", exclude_unset=True))

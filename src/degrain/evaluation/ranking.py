@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from degrain.artifacts.trial import TrialRecord
 from degrain.errors import DataError
 from degrain.randomness import generator
 
@@ -38,12 +39,12 @@ def interval(values: np.ndarray, resamples: int, confidence: float) -> tuple[flo
 
 
 def rank(
-    trials: Sequence[dict[str, Any]], scores: pd.DataFrame, resamples: int, confidence: float
+    trials: Sequence[TrialRecord], scores: pd.DataFrame, resamples: int, confidence: float
 ) -> list[dict[str, Any]]:
     """Rank the cells of the grid.
 
     Args:
-        trials: The trial.json of every trial that is done.
+        trials: Those that are done.
         scores: One row per item, see `degrain.evaluation.scoring`; method is the trial's name.
         resamples: Of the bootstrap.
         confidence: Of the intervals.
@@ -59,7 +60,8 @@ def rank(
         raise DataError("no trial of the study is done: all diverged or failed; see degrain trials")
     summary = summarize(scores)
     cells = []
-    for names, group in pd.DataFrame(list(trials)).groupby(CELL, sort=True):
+    table = pd.DataFrame([trial.model_dump(include={*CELL, "name", "parameters", "seconds"}) for trial in trials])
+    for names, group in table.groupby(CELL, sort=True):
         per_seed = [scores.query("method == @name and split == 'val'")["psnr"].to_numpy() for name in group["name"]]
         over_seeds = np.mean(per_seed, axis=0)
         means = [float(values.mean()) for values in per_seed]

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def read(folder: Path, trials: Mapping[str, dict[str, Any]], store: PatchStore) -> tuple[pd.DataFrame, dict[str, Any]]:
+def read(folder: Path, trials: Mapping[str, TrialRecord], store: PatchStore) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Read scores and ranking.
 
     Args:
         folder: Where evaluate left them.
-        trials: The trial.json of all trials of the study, by name.
+        trials: All trials of the study, by name.
         store: The data that they were measured on.
 
     Returns:
@@ -30,8 +30,7 @@ def read(folder: Path, trials: Mapping[str, dict[str, Any]], store: PatchStore) 
     Raises:
         DataError: They are missing, damaged, or belong to other trials, weights or data; the text names the stage.
     """
-    records = {name: TrialRecord.model_validate(trial) for name, trial in trials.items()}
-    table, record = scores.read(folder, records, store.sha256)
+    table, record = scores.read(folder, trials, store.sha256)
     ranked = Ranking.read(folder / ranking.FILE)
     if ranked.table_sha256 != record.table_sha256:
         raise DataError(f"{folder / ranking.FILE} ranks other scores than {scores.TABLE} holds; {scores.AGAIN}")

@@ -18,6 +18,8 @@ from PIL import Image
 from degrain.baselines import catalog as baselines
 from degrain.evaluation import ranking
 from degrain.networks import catalog
+from degrain.params.noise import NoiseParams
+from degrain.params.study import Params
 from degrain.report import gallery, leaderboard
 from degrain.report.material import Material
 from degrain.studies.gallery import dotted
@@ -46,7 +48,7 @@ def render(material: Material, drawn: Mapping[str, bytes]) -> str:
     cells = material.ranking["cells"]
     best_baseline = _best_baseline(material.ranking)
     score = ranking.headline(material.ranking["identity"])
-    models = dict.fromkeys(trial["model"] for trial in material.trials.values())
+    models = dict.fromkeys(trial.model for trial in material.trials.values())
     titles = {name: catalog.spec(name).title for name in models}
     return environment.get_template("template.html").render(
         material=material,
@@ -54,7 +56,7 @@ def render(material: Material, drawn: Mapping[str, bytes]) -> str:
         networks=cells,
         headline=score,
         headline_words=ranking.MEASURES[score],
-        noise=_options(material.store["noise"]),
+        noise=_options(material.store.noise),
         images=_images(material),
         references=_references(material.ranking, titles),
         cameras=_cameras(material.ranking, titles),
@@ -64,7 +66,7 @@ def render(material: Material, drawn: Mapping[str, bytes]) -> str:
         models=[_model(material, name, drawn) for name in models],
         photographs=_photographs(material.examples / "photographs"),
         patches=_patches(material, [cell["best_trial"] for cell in ranking.best_of_models(cells)]),
-        settings=[line for name, value in dotted(material.params) for line in _lines(name, value)],
+        settings=_settings(material.params),
         error_gain=ERROR_GAIN,
     )
 
@@ -162,18 +164,23 @@ def _images(material: Material) -> list[dict[str, Any]]:
     ]
 
 
-def _options(described: dict[str, Any]) -> str:
-    """A mapping with a kind as words: `gaussian, sigma 25`."""
-    rest = {key: value for key, value in described.items() if key != "kind" and value is not None and value is not True}
-    return ", ".join([described["kind"], *(f"{key} {_words(value)}" for key, value in rest.items())])
+def _options(noise: NoiseParams) -> str:
+    """Noise as words: `gaussian, sigma 25`."""
+    rest = {key: value for key, value in noise if key != "kind" and value is not None and value is not True}
+    return ", ".join([noise.kind, *(f"{key} {_words(value)}" for key, value in rest.items())])
 
 
 def _words(value: Any) -> str:
-    return " to ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return " to ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _embed(picture: bytes, kind: str = "png") -> str:
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
+
+
+def _settings(params: Params) -> list[tuple[str, Any]]:
+    plain = params.model_dump(mode="json", by_alias=True)
+    return [line for name, value in dotted(plain) for line in _lines(name, value)]
 
 
 def _lines(name: str, value: Any) -> list[tuple[str, Any]]:

@@ -37,9 +37,9 @@ def sidd(material: Material, best_baseline: dict[str, Any] | None) -> Leaderboar
         best_baseline: Title and scores of the best classical denoiser, if there is any.
     """
     store = material.store
-    if not material.params["data"]["dataset"].startswith("sidd-"):
+    if not material.params.data.dataset.startswith("sidd-"):
         return None
-    if store["channels"] != 3 or store["noise"]["kind"] != "real":
+    if store.channels != 3 or store.noise.kind != "real":
         return None
     ours = [_network(cell) for cell in ranking.best_of_models(material.ranking["cells"])]
     if best_baseline:

@@ -14,7 +14,7 @@ from degrain.artifacts import ranking as ranking_of
 from degrain.artifacts import scores as scores_of
 from degrain.artifacts.ranking import Ranking
 from degrain.artifacts.scores import Measured
-from degrain.artifacts.trial import DONE, WEIGHTS
+from degrain.artifacts.trial import TrialRecord
 from degrain.evaluation import examples, protocol, ranking, scoring
 from degrain.inference.denoiser import Denoiser
 from degrain.ingest.datasets import manifest
@@ -23,7 +23,6 @@ from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.stages import EVALUATED, METRICS, PLOTS, PREPARED, TRIALS, VALIDATED
 from degrain.trials import of_study
-from degrain.trials.records import read_histories
 
 if TYPE_CHECKING:
     import torch
@@ -35,10 +34,11 @@ def run(params: Params) -> None:
     """Measure everything on the same data and rank the grid."""
     store = PatchStore.open(PREPARED)
     store.check(params.prepare)
-    known, _ = manifest.read(VALIDATED)
+    known, validation = manifest.read(VALIDATED)
+    store.check_manifest(validation.manifest_sha256)
     device = compute.prepare_torch(params.train.device, compute.threads())
     trials = of_study.read(TRIALS, params, store)
-    done = [trial for trial in trials if trial["state"] == DONE]
+    done = [trial for trial in trials if trial.is_done]
     photographs = store.photographs()
     sigma = scoring.noise_level(store.split("val"))
 
@@ -59,7 +59,7 @@ def run(params: Params) -> None:
     )
     champion = ranked[0]["best_trial"]
     best_trials = [cell["best_trial"] for cell in ranking.best_of_models(ranked)]
-    denoisers = {trial["name"]: _denoiser(trial, device) for trial in done if trial["name"] in best_trials}
+    denoisers = {trial.name: _denoiser(trial, device) for trial in done if trial.name in best_trials}
     shown = {name: _method(name, denoisers[name], params) for name in best_trials}
     sharp = {name: scoring.sharpened(method) for name, method in shown.items()} if params.evaluate.sharpen else {}
     scores += [scoring.score(method, store, photographs) for method in sharp.values()]
@@ -80,9 +80,7 @@ def run(params: Params) -> None:
                 },
                 "sharpened": {name: summary[method.name] for name, method in sharp.items()},
                 "cameras": cameras,
-                "unranked": [
-                    {key: t[key] for key in ("name", "state", "reason")} for t in trials if t["state"] != DONE
-                ],
+                "unranked": [t.model_dump(include={"name", "state", "reason"}) for t in trials if not t.is_done],
                 "data_sha256": store.sha256,
                 "table_sha256": scored.table_sha256,
             }
@@ -106,7 +104,7 @@ def run(params: Params) -> None:
 
 
 def _whose(
-    trials: list[dict[str, Any]],
+    trials: list[TrialRecord],
     sharp: dict[str, scoring.Method],
     params: Params,
     store: PatchStore,
@@ -121,24 +119,24 @@ def _whose(
     classical = Measured(protocol=protocol_of(None))
     whose = dict.fromkeys(["identity", *params.evaluate.baselines], classical)
     for trial in trials:
-        if trial["state"] == DONE:
-            name, weights = trial["name"], trial["sha256"][WEIGHTS]
-            whose[name] = Measured(trial_key=trial["key"], weights_sha256=weights, protocol=protocol_of(trial["model"]))
+        if trial.is_done:
+            name, measured_by = trial.name, protocol_of(trial.model)
+            whose[name] = Measured(trial_key=trial.key, weights_sha256=trial.weights_sha256, protocol=measured_by)
             if name in sharp:
-                whose[sharp[name].name] = Measured(protocol=protocol_of(trial["model"]))
+                whose[sharp[name].name] = Measured(protocol=measured_by)
     return whose
 
 
-def _loaded(trial: dict[str, Any], params: Params, device: torch.device) -> scoring.Method:
-    return _method(trial["name"], _denoiser(trial, device), params)
+def _loaded(trial: TrialRecord, params: Params, device: torch.device) -> scoring.Method:
+    return _method(trial.name, _denoiser(trial, device), params)
 
 
 def _method(name: str, denoiser: Denoiser, params: Params) -> scoring.Method:
     return scoring.model(name, denoiser, params.evaluate.tile, params.evaluate.overlap)
 
 
-def _denoiser(trial: dict[str, Any], device: torch.device) -> Denoiser:
-    return Denoiser.load(TRIALS / trial["model"] / trial["name"], device)
+def _denoiser(trial: TrialRecord, device: torch.device) -> Denoiser:
+    return Denoiser.load(trial.folder(TRIALS), device)
 
 
 def _metrics(
@@ -165,14 +163,14 @@ def _metrics(
 
 
 def _write_plots(
-    trials: list[dict[str, Any]],
+    trials: list[TrialRecord],
     ranked: list[dict[str, Any]],
     summary: dict[str, dict[str, float]],
     params: Params,
 ) -> None:
     """Write the tables behind `dvc plots show`."""
     with files.new_folder(PLOTS) as folder:
-        histories = read_histories(TRIALS, trials)
+        histories = of_study.histories(TRIALS, trials)
         curves = pd.concat([history.assign(trial=name) for name, history in histories.items()])
         columns = ["trial", "epoch", "train_loss", "val_loss", "val_psnr"]
         curves[columns].to_csv(folder / "learning_curves.csv", index=False)
