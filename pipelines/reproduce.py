@@ -22,6 +22,7 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from degrain import files
+from degrain.artifacts.registration import Registration
 from degrain.errors import DegrainError
 from degrain.stages import METRICS, REGISTRATION, REPORT
 from pipelines import graph
@@ -87,14 +88,14 @@ def reproduce(folder: Path = Path(), jobs: int = 1) -> list[Outcome]:
 def _publish(folder: Path, outcomes: list[Outcome]) -> None:
     """Leave artifacts in the Prefect UI: what was done, and how the methods compare."""
     metrics = files.read_json(folder / METRICS)
-    registration = files.read_json(folder / REGISTRATION)
+    registration = Registration.read(folder / REGISTRATION)
     champion = metrics["champion"]
     lines = [
         f"Best: **{champion['trial']}**, {champion['photograph_psnr']:.2f} dB on the held-out photographs "
         f"(noisy input {metrics['identity']['photograph_psnr']:.2f} dB).",
         "",
-        f"Registry: {registration['model']}, "
-        + (f"version {registration['version']}" if registration["champion"] else "; ".join(registration["refused"])),
+        f"Registry: {registration.model}, "
+        + (f"version {registration.version}" if registration.champion else "; ".join(registration.refused)),
         f"Report: `{(folder / REPORT).resolve()}`",
         "",
         "| stage | | seconds |",

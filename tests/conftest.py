@@ -132,7 +132,7 @@ def prepare(folder: Path, raw: Path, table: pd.DataFrame, params: Params) -> Pat
     """A store in a new folder."""
     folder.mkdir()
     with Containers(raw, "linear") as containers:
-        preparation.fill(folder, containers, table, params.prepare)
+        preparation.fill(folder, containers, table, params.prepare, "0" * 64)
     return PatchStore.open(folder)
 
 

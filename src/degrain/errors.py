@@ -4,6 +4,7 @@ DegrainError                  a message for the user: one line, exit code 2
  +-- ParamsError              params.yaml asks for something that does not exist or cannot be
  +-- DataError                an image, a store or a data set is missing or broken
  |    +-- ValidationFailed    an expectation about the data does not hold
+ |    +-- VersionMismatch     a record was written in another schema version
  +-- DownloadError            no source gives a data set's file
  +-- ModelError               an unknown model, or one that cannot take this input
  +-- TrainingError            trials failed, and the study asks to stop then
@@ -33,6 +34,10 @@ class DataError(DegrainError):
 
 class ValidationFailed(DataError):  # noqa: N818  (reads as what happened)
     """The data does not meet an expectation and the study does not allow that."""
+
+
+class VersionMismatch(DataError):  # noqa: N818  (reads as what happened)
+    """A record was written in another schema version than this code reads."""
 
 
 class DownloadError(DegrainError):

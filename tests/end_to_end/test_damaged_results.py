@@ -151,3 +151,21 @@ def test_a_record_of_another_schema_version_is_refused_by_name(workspace: Path, 
     said = refused("report")
     assert "ranking.json has " in said
     assert "schema version" in said
+
+
+@pytest.mark.parametrize("name", ["data/prepared/store.json", "data/trials/unet/unet-adam-mse/trial.json"])
+def test_a_store_or_a_trial_of_another_schema_version_is_refused_by_name(workspace: Path, name: str) -> None:
+    content = json.loads((workspace / name).read_text()) | {"schema_version": 0}
+    (workspace / name).unlink()
+    (workspace / name).write_text(json.dumps(content))
+    for stage in ("evaluate", "report", "register"):
+        assert f"{name} has schema version 0, and 1 is needed; run: dvc repro -f " in refused(stage)
+
+
+def test_a_store_of_another_manifest_is_refused(workspace: Path) -> None:
+    path = workspace / "data" / "prepared" / "store.json"
+    content = json.loads(path.read_text()) | {"manifest_sha256": "0" * 64}
+    path.unlink()
+    path.write_text(json.dumps(content))
+    for stage in ("evaluate", "report"):
+        assert "was prepared from another manifest than what is validated; run: dvc repro prepare" in refused(stage)

@@ -35,7 +35,7 @@ from degrain.stages import (
     validate,
 )
 from degrain.studies import check
-from degrain.trials.records import read_histories, read_trials
+from degrain.trials import of_study
 from tests.conftest import MIRROR, merged
 from tests.end_to_end import real_images
 from tests.ingest.datasets.test_catalog import GALLERY, composed, needs_mirror
@@ -161,17 +161,17 @@ def test_a_study_runs_from_download_to_report(name: str, params: Params) -> None
 
     for model in params.train.models:
         train.run(params, model)
-    trials = read_trials(TRIALS, params.train.models)
-    assert {trial["name"] for trial in trials} == cells(params)
-    done = [trial for trial in trials if trial["state"] == "done"]
-    assert {trial["name"] for trial in done} == cells(params) - DIVERGING
-    for history in read_histories(TRIALS, done).values():
+    trials = of_study.read(TRIALS, params, store)
+    assert {trial.name for trial in trials} == cells(params)
+    done = [trial for trial in trials if trial.is_done]
+    assert {trial.name for trial in done} == cells(params) - DIVERGING
+    for history in of_study.histories(TRIALS, done).values():
         assert len(history) == 1
         assert np.isfinite(history[["train_loss", "val_loss", "val_psnr"]].to_numpy()).all()
 
     evaluate.run(params)
     metrics = json.loads(METRICS.read_text())
-    assert set(metrics["trials"]) == {trial["name"] for trial in done}
+    assert set(metrics["trials"]) == {trial.name for trial in done}
     scores = pd.json_normalize(metrics).drop(columns="champion.trial")
     assert np.isfinite(scores.to_numpy(float)).all()
     assert metrics["identity"]["test_psnr"] == pytest.approx(identity_psnr(store), abs=1e-4)

@@ -9,12 +9,11 @@ import pytest
 from degrain.artifacts.trial import TrialRecord
 from degrain.errors import DataError
 from degrain.evaluation import ranking, summary
+from tests.artifacts import records
 
 
 def trial(name: str, model: str, loss: str, seed: int = 0) -> TrialRecord:
-    return TrialRecord.model_construct(
-        name=name, model=model, optimizer="adam", loss=loss, seed=seed, parameters=9, seconds=1.0
-    )
+    return records.trial(name=name, model=model, loss=loss, seed=seed)
 
 
 def scores(**val: list[float]) -> pd.DataFrame:

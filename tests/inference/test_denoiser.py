@@ -14,6 +14,7 @@ from degrain import files
 from degrain.errors import DegrainError, ModelError
 from degrain.inference.denoiser import Denoiser
 from degrain.networks import catalog
+from tests.artifacts import records
 from tests.conftest import picture
 
 
@@ -27,9 +28,8 @@ def package(folder: Path, model: str, channels: int, size: int = 32) -> Path:
 
 def describe(folder: Path, model: str, channels: int, size: int) -> None:
     """Write the trial.json of the weights in a folder."""
-    described = {"model": model, "channels": channels, "patch_size": size}
     hashes = {"weights.safetensors": files.sha256(folder / "weights.safetensors")}
-    (folder / "trial.json").write_text(json.dumps(described | {"sha256": hashes}))
+    records.trial(model=model, channels=channels, patch_size=size, sha256=hashes).write(folder / "trial.json")
 
 
 @pytest.mark.parametrize("model", [*catalog.MODELS, "sinha2018-x4", "machinecurve2019-x2"])
@@ -106,3 +106,11 @@ def test_a_damaged_trial_json_is_refused_in_one_line(tmp_path: Path, content: st
     with pytest.raises(DegrainError) as caught:
         Denoiser.load(folder)
     assert "\n" not in str(caught.value)
+
+
+def test_a_model_of_another_version_of_degrain_is_refused(tmp_path: Path) -> None:
+    folder = package(tmp_path / "m", "unet", 3)
+    content = json.loads((folder / "trial.json").read_text())
+    (folder / "trial.json").write_text(json.dumps(content | {"schema_version": 0}))
+    with pytest.raises(ModelError, match=r"holds a model of another version of degrain: .* has schema version 0"):
+        Denoiser.load(folder)

@@ -95,7 +95,7 @@ def check_photograph(name: str) -> None:
     """Compare tiles of the whole photograph, in float32 as in use, with one run over all of it."""
     height, width = 1000, 1004
     image, spec = photograph(height, width), catalog.spec(name)
-    denoiser = Denoiser(network_of(name), name, 3, 64, {})
+    denoiser = Denoiser(network_of(name), name, 3, 64)
     whole = denoiser.outputs(to_unit(mirrored(image, spec.multiple))[None])[0, :height, :width]
     # An untrained network may make many times white of an image, and rounding grows with that.
     scale = max(1.0, float(np.abs(whole).max()))

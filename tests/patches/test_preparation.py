@@ -15,17 +15,18 @@ from degrain.errors import DataError
 from degrain.ingest.datasets import listing, manifest
 from degrain.ingest.formats.containers import Containers
 from degrain.params.study import Params
-from degrain.patches import patches, splits
+from degrain.patches import splits
+from degrain.patches.grid import grid
 from degrain.patches.store import PatchStore, PatchWriter, content_digest
 from tests.conftest import Whole, manifest_of, picture, prepare, save
 
 
 def test_a_grid_covers_the_image_and_never_leaves_it() -> None:
-    places = list(patches.grid((200, 130), 64, 32))
+    places = list(grid((200, 130), 64, 32))
     assert len(places) == 5 * 3
     assert max(top for top, _ in places) == 128
     assert max(left for _, left in places) == 64
-    assert not list(patches.grid((63, 100), 64, 64))
+    assert not list(grid((63, 100), 64, 64))
 
 
 def test_a_grown_array_is_read_back_by_numpy(tmp_path: Path) -> None:
@@ -112,8 +113,13 @@ def test_a_damaged_store_is_not_trusted(store: PatchStore) -> None:
     array.write_bytes(array.read_bytes()[:-1000])
     with pytest.raises(DataError, match="damaged"):
         store.split("val")
+    with pytest.raises(DataError, match=r"was prepared from another manifest .* run: dvc repro prepare"):
+        store.check_manifest("1" * 64)
+    store.check_manifest("0" * 64)
     (store.folder / "store.json").write_text("{}")
-    with pytest.raises(DataError, match="damaged"):
+    with pytest.raises(
+        DataError, match=r"store.json has no schema version, and 1 is needed; run: dvc repro -f prepare"
+    ):
         PatchStore.open(store.folder)
 
 

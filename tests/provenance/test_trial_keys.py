@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 
+from degrain.artifacts.trial import Place
 from degrain.evaluation import protocol
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.provenance import closure, digests
 from degrain.training import trial
-from degrain.training.trial import Place, Trial
+from degrain.training.trial import Trial
 from tests.provenance.mutation import mutated
 
-PLACE = Place("cpu")
+PLACE = Place(device="cpu")
 
 
 def forget() -> None:
@@ -141,4 +142,4 @@ def test_versions_of_what_computes_are_part_of_the_key(
 def test_the_kind_of_machine_is_part_of_the_key(make_params: Callable[..., Params], store: PatchStore) -> None:
     params = make_params(train={"models": ["unet"]}).train
     one = Trial("unet", params.optimizers[0], params.losses[0], 0, params)
-    assert one.key(store, Place("cpu", machine="AVX2")) != one.key(store, Place("cpu", machine="AVX512"))
+    assert one.key(store, Place(device="cpu", machine="AVX2")) != one.key(store, Place(device="cpu", machine="AVX512"))

@@ -12,9 +12,12 @@ import pandas as pd
 import pytest
 
 from degrain import files
+from degrain.artifacts.history import CURVES
+from degrain.artifacts.registration import Promotion
 from degrain.errors import RegistryError
 from degrain.metrics.psnr import BEST
 from degrain.registry import loading, promotion, publishing, tracking
+from tests.artifacts import records
 
 
 @pytest.fixture(autouse=True)
@@ -29,20 +32,8 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
 
 def make_grid(name: str = "unet-adam-mse", psnr: float = 30.0) -> publishing.Grid:
-    trial = {
-        "key": f"key-{name}",
-        "name": name,
-        "model": "unet",
-        "optimizer": "adam",
-        "optimizer_settings": {"name": "adam", "lr": 0.1},
-        "noise": {"kind": "gaussian"},
-        "loss": "mse",
-        "loss_settings": {"name": "mse"},
-        "state": "done",
-        "reason": "",
-        "epochs": 3,
-    }
-    history = pd.DataFrame({curve: [1.0, 2.0, 3.0] for curve in publishing.CURVES} | {"epoch": [1, 2, 3]})
+    trial = records.trial(name=name, key=f"key-{name}")
+    history = pd.DataFrame({curve: [1.0, 2.0, 3.0] for curve in CURVES} | {"epoch": [1, 2, 3]})
     cell = {"model": "unet", "optimizer": "adam", "loss": "mse", "val_psnr": psnr}
     return publishing.Grid(
         "tiny",
@@ -54,6 +45,10 @@ def make_grid(name: str = "unet-adam-mse", psnr: float = 30.0) -> publishing.Gri
         (),
         Path("figures"),
     )
+
+
+def promoted(trial: str) -> Promotion:
+    return Promotion(trial=trial, trial_key=f"key-{trial}", before=None, scores={"test_psnr": 30.0})
 
 
 def all_runs(client: Any, experiment: str) -> list[Any]:
@@ -114,7 +109,7 @@ def test_a_candidate_must_beat_every_rival_on_both_measures() -> None:
         promotion.Rival("close", {"test_psnr": 29.0, "photograph_psnr": 30.8}, 0.5),
     ]
     verdicts = promotion.judge(candidate, rivals)
-    assert [verdict["passed"] for verdict in verdicts] == [True, True, False, True, True, False]
+    assert [verdict.passed for verdict in verdicts] == [True, True, False, True, True, False]
     assert promotion.refusals(verdicts) == [
         "30.00 dB on test patches does not beat equal (30.00 dB)",
         "31.00 dB on held-out photographs does not beat close (30.80 dB) by 0.5 dB",
@@ -143,7 +138,7 @@ def test_the_alias_moves_and_every_move_is_recorded(tmp_path: Path) -> None:
             source = publishing.log_model(client, run, folder)
             hashes.append(files.sha256(folder / "weights.safetensors"))
             version = promotion.register(client, "tiny", source, run, {promotion.WEIGHTS: hashes[-1]})
-            promotion.promote(client, "tiny", version.version, {"version": version.version})
+            promotion.promote(client, "tiny", version.version, promoted(str(number)))
         holder = promotion.current(client, "tiny")
         assert holder is not None
         assert str(holder.version) == "2"
@@ -197,11 +192,11 @@ def test_a_trial_is_found_by_its_name(tmp_path: Path, make_params: Callable[...,
 
 def test_a_lost_or_torn_record_is_made_good() -> None:
     path = Path(".degrain/promotions.jsonl")
-    promotion.remember("tiny", "1", {"trial": "a"})
-    promotion.remember("tiny", "1", {"trial": "a"})
-    promotion.remember("other", "7", {"trial": "b"})
+    promotion.remember("tiny", "1", promoted("a"))
+    promotion.remember("tiny", "1", promoted("a"))
+    promotion.remember("other", "7", promoted("b"))
     assert len(path.read_text().splitlines()) == 2
     path.write_text(path.read_text() + '{"model": "tiny", "vers')
-    promotion.remember("tiny", "2", {"trial": "c"})
+    promotion.remember("tiny", "2", promoted("c"))
     last = path.read_text().splitlines()[-1]
     assert json.loads(last)["version"] == "2"

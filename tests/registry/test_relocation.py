@@ -14,7 +14,7 @@ import pytest
 from degrain import files
 from degrain.errors import RegistryError
 from degrain.registry import loading, promotion, publishing, relocation, tracking
-from tests.registry.test_registry import make_grid
+from tests.registry.test_registry import make_grid, promoted
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def registered(project: Path, weights: str) -> str:
         source = publishing.log_model(client, runs[weights], model)
         tags = {promotion.WEIGHTS: files.sha256(model / "weights.safetensors")}
         version = promotion.register(client, "tiny", source, runs[weights], tags)
-        promotion.promote(client, "tiny", str(version.version), {})
+        promotion.promote(client, "tiny", str(version.version), promoted(weights))
     return str(version.version)
 
 

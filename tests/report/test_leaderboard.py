@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ import pandas as pd
 import pytest
 import yaml
 
-from degrain.params.study import load_params
+from degrain.artifacts.store import StoreRecord
+from degrain.artifacts.validation import Validation
+from degrain.params.study import Params, load_params
+from degrain.patches.store import PatchStore
 from degrain.report import leaderboard
 from degrain.report.literature import SIDD
 from degrain.report.material import Material
-from tests.conftest import Project
+from tests.conftest import Project, Whole
 
 
 def scores(psnr: float, **others: Any) -> dict[str, Any]:
@@ -28,29 +32,50 @@ def cell(model: str, optimizer: str, psnr: float, parameters: int) -> dict[str, 
     return scores(psnr, **names, parameters=parameters)
 
 
-def material(dataset: str = "sidd-small", channels: int = 3, noise: str = "real") -> Material:
+Make = Callable[..., Material]
+
+
+@pytest.fixture
+def material(make_params: Callable[..., Params]) -> Make:
     """What the section looks at, and nothing else."""
-    cells = [cell("unet", "adam", 33, 134_284), cell("unet", "sgd", 30, 134_284), cell("opengenus2019", "adam", 20, 9)]
-    return Material(
-        title="",
-        params={"data": {"dataset": dataset}},
-        ranking={"cells": cells, "identity": scores(24)},
-        histories={},
-        trials={},
-        manifest=pd.DataFrame(),
-        validation={},
-        store={"channels": channels, "noise": {"kind": noise}},
-        sides=pd.DataFrame(),
-        examples=Path(),
-        docs={},
-        machine={},
-        versions={},
-        made={},
-        published={},
-    )
+
+    def made(dataset: str = "sidd-small", channels: int = 3, noise: str = "real") -> Material:
+        unet = [cell("unet", optimizer, psnr, 134_284) for optimizer, psnr in (("adam", 33), ("sgd", 30))]
+        cells = [*unet, cell("opengenus2019", "adam", 20, 9)]
+        params = make_params(data={"dataset": dataset}, prepare={"noise": Whole(kind=noise)})
+        record = StoreRecord(
+            schema_version=1,
+            params=params.prepare,
+            manifest_sha256="",
+            channels=channels,
+            counts={},
+            leaks={},
+            sha256="",
+        )
+        return Material(
+            title="",
+            params=params,
+            ranking={"cells": cells, "identity": scores(24)},
+            histories={},
+            trials={},
+            manifest=pd.DataFrame(),
+            validation=Validation(
+                schema_version=1, images=0, published=0, quarantined=[], expectations=[], manifest_sha256=""
+            ),
+            store=PatchStore(Path(), record),
+            sides=pd.DataFrame(),
+            examples=Path(),
+            docs={},
+            machine={},
+            versions={},
+            made={},
+            published={},
+        )
+
+    return made
 
 
-def test_a_study_s_rows_are_its_networks_the_best_classical_denoiser_and_the_noisy_input() -> None:
+def test_a_study_s_rows_are_its_networks_the_best_classical_denoiser_and_the_noisy_input(material: Make) -> None:
     board = leaderboard.sidd(material(), scores(28, title="Non-local means"))
     assert board is not None
     rows = [(row.method, row.psnr, row.ssim, row.parameters, row.gmacs) for row in board.ours]
@@ -74,7 +99,7 @@ def test_a_study_s_rows_are_its_networks_the_best_classical_denoiser_and_the_noi
         {"noise": "gaussian"},
     ],
 )
-def test_other_studies_have_no_such_section(other: dict[str, Any]) -> None:
+def test_other_studies_have_no_such_section(material: Make, other: dict[str, Any]) -> None:
     assert leaderboard.sidd(material(**other), None) is None
 
 
@@ -95,7 +120,7 @@ def as_if_of_real_noise(project: Project) -> dict[str, Any]:
     store = project.folder / "data" / "prepared" / "store.json"
     described: dict[str, Any] = json.loads(store.read_text())
     prepared = load_params(project.folder / "params.yaml").prepare.model_dump(mode="json")
-    rewrite(store, described | {"noise": {"kind": "real"}, "params": prepared})
+    rewrite(store, described | {"params": prepared})
     for path in (project.folder / "data" / "trials").glob("*/*/trial.json"):
         rewrite(path, json.loads(path.read_text()) | {"noise": {"kind": "real"}})
     return described
@@ -121,4 +146,4 @@ def test_the_report_of_a_study_on_sidd_has_the_section(reproduced: Project, tmp_
     assert f"<td>{measured['identity']['test_psnr']:.2f}</td>" in ours
     assert ours.count('class="champion"') == 1
     assert literature.count("<tr") == 1 + len(SIDD)
-    assert f"its {described['counts']['test']} test patches of {described['patch_size']} pixels" in section
+    assert f"its {described['counts']['test']} test patches of {described['params']['patch_size']} pixels" in section

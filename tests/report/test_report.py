@@ -16,11 +16,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from degrain import files
+from degrain import figures, files
 from degrain.errors import DataError
+from degrain.params.noise import parse
 from degrain.params.study import Params
-from degrain.report import figures, html
-from degrain.stages import report
+from degrain.report import html, published
+from tests.artifacts import records
 from tests.conftest import MIRROR, Project, picture
 from tests.ingest.datasets.test_catalog import composed, needs_mirror
 
@@ -131,7 +132,7 @@ def test_the_report_says_what_made_it(reproduced: Project) -> None:
 def test_figures_are_the_same_every_time_and_keep_empty_cells_empty() -> None:
     cells = [{"optimizer": "adam", "loss": "mse", "val_psnr": 30.123}]
     outcomes = {("adam", "mse"): "done", ("adam", "mae"): "diverged", ("adadelta", "mae"): "failed"}
-    trials = [{"optimizer": cell[0], "loss": cell[1], "state": state} for cell, state in outcomes.items()]
+    trials = [records.trial(optimizer=cell[0], loss=cell[1], state=state) for cell, state in outcomes.items()]
     drawing = figures.heat_map(cells, trials)
     assert drawing == figures.heat_map(cells, trials)
     assert drawing.startswith("<svg")
@@ -146,7 +147,7 @@ def test_learning_curves_of_a_large_grid_have_one_panel_a_loss_and_one_key() -> 
             label = f"{optimizer}-{loss}"
             values = {name: [2.0, -1.0 if loss == "psnr" else 1.0] for name in ("train_loss", "val_loss", "val_psnr")}
             histories[label] = pd.DataFrame({"epoch": [1, 2], **values})
-            trials[label] = {"optimizer": optimizer, "loss": loss}
+            trials[label] = records.trial(optimizer=optimizer, loss=loss)
     drawing = figures.learning_curves(histories, trials)
     assert [drawing.count(f">{loss}<") for loss in ("mse", "mae", "bce", "huber", "psnr")] == [1] * 5
     assert [drawing.count(f">{curve}<") for curve in ("validation", "training", "published")] == [1, 1, 0]
@@ -158,22 +159,25 @@ def test_learning_curves_of_a_large_grid_have_one_panel_a_loss_and_one_key() -> 
     ("noise", "words"),
     [
         ({"kind": "gaussian", "sigma": 1.0, "clip": True}, "gaussian, sigma 1.0"),
-        ({"kind": "coefficient", "factor": 1, "mean": 0, "clip": False}, "coefficient, factor 1, mean 0, clip False"),
-        ({"kind": "gaussian", "sigma": [5, 50], "seed": None}, "gaussian, sigma 5 to 50"),
+        (
+            {"kind": "coefficient", "factor": 1, "mean": 0, "clip": False},
+            "coefficient, factor 1.0, mean 0.0, clip False",
+        ),
+        ({"kind": "gaussian", "sigma": [5, 50]}, "gaussian, sigma 5.0 to 50.0"),
     ],
 )
 def test_the_noise_is_told_with_its_numbers(noise: dict[str, Any], words: str) -> None:
-    assert html._options(noise) == words
+    assert html._options(parse(noise)) == words
 
 
 def test_published_curves_lie_under_those_of_the_same_optimizer_and_loss() -> None:
     history = pd.DataFrame({"epoch": [1, 2], "train_loss": [2.0, 1.0], "val_loss": [2.0, 1.0], "val_psnr": [9.0, 10.0]})
-    trials = {"adam-mse": {"optimizer": "adam", "loss": "mse"}}
+    trials = {"adam-mse": records.trial()}
     plain = figures.learning_curves({"adam-mse": history}, trials)
-    published = {"adam mse": [3.0, 2.5], "sgd mse": [30.0, 20.0]}
-    titled = {"adam-mse": trials["adam-mse"] | {"optimizer": "Adam"}}
-    assert ">published<" in figures.learning_curves({"adam-mse": history}, titled, published=published)
-    drawn = figures.learning_curves({"adam-mse": history}, trials, published=published)
+    theirs = {"adam mse": [3.0, 2.5], "sgd mse": [30.0, 20.0]}
+    titled = {"adam-mse": records.trial(optimizer="Adam")}
+    assert ">published<" in figures.learning_curves({"adam-mse": history}, titled, published=theirs)
+    drawn = figures.learning_curves({"adam-mse": history}, trials, published=theirs)
     dotted = re.compile(r"stroke-dasharray: 1\.5")
     assert (len(dotted.findall(plain)), len(dotted.findall(drawn))) == (0, 1 + 1)  # and the key
     assert ">published<" in drawn
@@ -186,7 +190,7 @@ def test_published_curves_lie_under_those_of_the_same_optimizer_and_loss() -> No
 def test_every_pair_of_sinha_2018_has_a_published_curve(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEGRAIN_MIRROR", str(MIRROR))
     params = Params.model_validate(composed("sinha2018"))
-    curves = report.published(params.report.published)
+    curves = published.read(params.report.published)
     assert set(curves) == {pair.replace("-", " ") for pair in params.train.pairs}
     assert {len(curve) for curve in curves.values()} == {params.train.epochs}
 
@@ -195,10 +199,7 @@ def test_losses_have_a_logarithmic_or_a_linear_scale() -> None:
     history = pd.DataFrame(
         {"epoch": [1, 2], "train_loss": [2.0, 1.0], "val_loss": [200.0, 1.0], "val_psnr": [9.0, 10.0]}
     )
-    drawings = [
-        figures.learning_curves({"a": history}, {"a": {"optimizer": "adam", "loss": "mse"}}, scale)
-        for scale in ("log", "linear")
-    ]
+    drawings = [figures.learning_curves({"a": history}, {"a": records.trial()}, scale) for scale in ("log", "linear")]
     assert [("10^{2}" in text or "10<" in text, ">200<" in text) for text in drawings] == [(True, False), (False, True)]
 
 
@@ -219,10 +220,10 @@ def test_a_study_of_several_cameras_shows_each(reproduced: Project, tmp_path: Pa
     images["camera"] = images["path"].map(lambda path: "<G4>" if "chelsea" in path else "S6")
     manifest.unlink()  # it may be a link into DVC's cache
     images.to_parquet(manifest, index=False)
-    validation = manifest.with_name("validation.json")
-    validated = json.loads(validation.read_text()) | {"manifest_sha256": files.sha256(manifest)}
-    validation.unlink()
-    validation.write_text(json.dumps(validated))
+    for record in (manifest.with_name("validation.json"), project.folder / "data" / "prepared" / "store.json"):
+        content = json.loads(record.read_text()) | {"manifest_sha256": files.sha256(manifest)}
+        record.unlink()
+        record.write_text(json.dumps(content))
     for stage in ("evaluate", "report"):
         done = project.run("degrain", stage)
         assert done.returncode == 0, done.stderr
@@ -263,15 +264,15 @@ def test_every_figure_is_a_file_too(reproduced: Project) -> None:
 
 def test_published_curves_come_from_the_mirror_or_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DEGRAIN_MIRROR", raising=False)
-    assert report.published("papers/curves.json") == {}
+    assert published.read("papers/curves.json") == {}
     monkeypatch.setenv("DEGRAIN_MIRROR", str(tmp_path))
-    assert report.published("papers/curves.json") == {}
+    assert published.read("papers/curves.json") == {}
     file = tmp_path / "papers" / "curves.json"
     file.parent.mkdir()
     file.write_text('{"Adam MSE": {"train": [3], "val": [2, 1.5]}}')
-    assert report.published("papers/curves.json") == {"adam mse": [2.0, 1.5]}
-    assert report.published("") == {}
+    assert published.read("papers/curves.json") == {"adam mse": [2.0, 1.5]}
+    assert published.read("") == {}
     for broken in ("[1]", "{", '{"Adam MSE": {"train": [3]}}', '{"Adam MSE": {"val": ["x"]}}'):
         file.write_text(broken)
         with pytest.raises(DataError, match="holds no curves"):
-            report.published("papers/curves.json")
+            published.read("papers/curves.json")

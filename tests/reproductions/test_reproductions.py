@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from degrain import files
-from degrain.artifacts.trial import HISTORY, WEIGHTS
+from degrain.artifacts import history
+from degrain.artifacts.history import Epoch
+from degrain.artifacts.trial import HISTORY, TRIAL, WEIGHTS, TrialRecord
 from degrain.errors import DataError, ParamsError
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
@@ -207,13 +209,16 @@ class Run:
         scores = {}
         for model in self.params.train.models:
             place = self.folder / "trials" / model / f"{model}-adam-bce"
-            (place / HISTORY).write_text("epoch,val_loss\n1,0.123456789\n2,0.1\n")
-            made = json.loads((place / "trial.json").read_text())
-            made |= {"sha256": {WEIGHTS: model, HISTORY: files.sha256(place / HISTORY)}}
-            made |= {"state": "failed"} if model == "bernier2021" else {}
-            (place / "trial.json").write_text(json.dumps(made))
-            if made["state"] == "done":
-                scores[made["name"]] = SCORED
+            history.write(
+                place / HISTORY, [Epoch(n, 1.0, loss, 20.0, 0.1, 9.0) for n, loss in ((1, 0.123456789), (2, 0.1))]
+            )
+            made = TrialRecord.read(place / TRIAL)
+            change = {"sha256": {WEIGHTS: model, HISTORY: files.sha256(place / HISTORY)}}
+            change |= {"state": "failed"} if model == "bernier2021" else {}
+            made = made.model_copy(update=change)
+            made.write(place / TRIAL)
+            if made.is_done:
+                scores[made.name] = SCORED
         numbers = {"trials": scores, "identity": {"test_psnr": 1}, "baselines": {}}
         numbers |= {"sharpened": {"unet-adam-bce": SHARPENED}, "cameras": CAMERAS}
         self.change("metrics.json", numbers)
@@ -233,7 +238,7 @@ class Run:
         return made
 
 
-OUTCOME = {"state": "done", "epochs_done": 2, "precision": "float32", "seconds": 1.5, "parameters": 7, "torch": "1.2"}
+OUTCOME = {"epochs_done": 2}
 SCORED = {"val_psnr": 20.5, "test_psnr": 19.5, "test_ssim": 0.5}
 SHARPENED = {"test_psnr": 18.5, "test_ssim": 0.4}
 SCORES = {"identity": 1.0, "unet-adam-bce": 2.0, "sinha2018-adam-bce": 3.0}

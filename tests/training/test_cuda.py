@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -60,7 +59,7 @@ def test_a_stopped_trial_goes_on_with_the_same_bits(
 def test_the_grid_trains_on_the_gpu(
     store: PatchStore, make_trials: Callable[..., list[Trial]], device: torch.device, tmp_path: Path
 ) -> None:
-    recorded: list[dict[str, Any]] = grid.run(
+    recorded = grid.run(
         make_trials(optimizers=["adam", "sgd"]), store, device, Ledger(tmp_path / "ledger"), tmp_path / "out"
     )
-    assert [(trial["state"], trial["device"]) for trial in recorded] == [("done", "cuda")] * 2
+    assert [(trial.state, trial.place.device) for trial in recorded] == [("done", "cuda")] * 2

@@ -212,7 +212,7 @@ def test_the_best_weights_are_kept(store: PatchStore, make_trial: Callable[..., 
     held_out = store.split("val")
 
     def psnr(state: State) -> float:
-        denoiser = loop.Denoiser(state.finish(), "unet", store.channels, store.patch_size, {})
+        denoiser = loop.Denoiser(state.finish(), "unet", store.channels, store.patch_size)
         return loop.validate(denoiser, held_out, loop.losses.build(LossParams(name="mse")))[1]
 
     assert psnr(best) == best.history[best.best_epoch - 1].val_psnr

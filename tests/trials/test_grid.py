@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import multiprocessing
 import os
@@ -15,14 +16,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from degrain.artifacts import history
+from degrain.artifacts.trial import TRIAL, Place, TrialRecord
 from degrain.errors import OutputError, ParamsError, Stopped, TrainingError
 from degrain.params.study import Params
 from degrain.params.train import LossParams, OptimizerParams
 from degrain.patches.store import PatchStore
-from degrain.training.trial import Place, Trial, chosen, expand
-from degrain.trials import grid, listing
+from degrain.training.trial import Trial, chosen, expand
+from degrain.trials import grid, listing, of_study
 from degrain.trials.ledger import Busy, Ledger
-from degrain.trials.records import read_trials
 from tests.trials.conftest import CPU, weights
 
 Make = Callable[..., list[Trial]]
@@ -105,7 +107,7 @@ def test_done_trials_are_taken_from_the_ledger(store: PatchStore, trials: list[T
 def test_the_key_changes_with_everything_that_decides_the_result(
     store: PatchStore, trials: list[Trial], make_trials: Make
 ) -> None:
-    trial, place = trials[0], Place("cpu")
+    trial, place = trials[0], Place(device="cpu")
     keys = [trial.key(store, place), trials[1].key(store, place)]
     changes: list[dict[str, Any]] = [
         {"epochs": 3},
@@ -130,7 +132,10 @@ def test_the_key_changes_with_everything_that_decides_the_result(
     ]
     keys += [make_trials(**change)[0].key(store, place) for change in changes]
     keys += [replace(trial, model="sinha2018").key(store, place), replace(trial, seed=1).key(store, place)]
-    keys += [trial.key(store, Place(*other)) for other in (("cuda",), ("cpu", "bfloat16"), ("cpu", "float32", 2))]
+    keys += [
+        trial.key(store, Place.model_validate({"device": "cpu"} | other))
+        for other in ({"device": "cuda"}, {"precision": "bfloat16"}, {"world": 2})
+    ]
     assert len(set(keys)) == len(keys) == 26
 
 
@@ -149,7 +154,7 @@ def test_the_key_does_not_change_with_what_decides_nothing(
         {"losses": [{"name": "mse", "label": "another-name"}]},
     ]
     for change in changes:
-        assert make_trials(**change)[0].key(store, Place("cpu")) == trials[0].key(store, Place("cpu"))
+        assert make_trials(**change)[0].key(store, Place(device="cpu")) == trials[0].key(store, Place(device="cpu"))
 
 
 def test_a_trial_that_diverges_is_recorded_and_takes_no_other_with_it(
@@ -157,10 +162,10 @@ def test_a_trial_that_diverges_is_recorded_and_takes_no_other_with_it(
 ) -> None:
     trials = make_trials(optimizers=["adam", {"name": "adam", "label": "wild", "lr": 1e30}])
     grid.run(trials, store, CPU, Ledger(tmp_path / "ledger"), tmp_path / "trials" / "unet")
-    states = {trial["name"]: trial for trial in read_trials(tmp_path / "trials", ["unet"])}
-    assert states["unet-adam-mse"]["state"] == "done"
-    assert states["unet-wild-mse"]["state"] == "diverged"
-    assert "the loss became" in states["unet-wild-mse"]["reason"]
+    states = {trial.name: trial for trial in of_study.read_all(tmp_path / "trials", ["unet"])}
+    assert states["unet-adam-mse"].state == "done"
+    assert states["unet-wild-mse"].state == "diverged"
+    assert "the loss became" in states["unet-wild-mse"].reason
     assert list(weights(tmp_path / "trials")) == ["unet-adam-mse"]
 
 
@@ -183,17 +188,17 @@ def test_a_trial_that_fails_is_tried_again_then_given_up_and_takes_no_other_with
     ledger.folder.mkdir()
     trials = make_trials(retries=retries, losses=["mse", "mae"])
     monkeypatch.setattr(grid, "train", crashing)
-    recorded = {trial["name"]: trial for trial in grid.run(trials, store, CPU, ledger, tmp_path / "out")}
-    assert {name: trial["state"] for name, trial in recorded.items()} == {
+    recorded = {trial.name: trial for trial in grid.run(trials, store, CPU, ledger, tmp_path / "out")}
+    assert {name: trial.state for name, trial in recorded.items()} == {
         "unet-adam-mse": "done",
         "unet-adam-mae": "done",
         "unet-adadelta-mse": "failed",
         "unet-adadelta-mae": "failed",
     }
     bad = recorded["unet-adadelta-mse"]
-    assert f"given up after {retries + 1} failures" in bad["reason"]
-    assert reason in bad["reason"]
-    assert len(bad["failures"]) == retries + 1
+    assert f"given up after {retries + 1} failures" in bad.reason
+    assert reason in bad.reason
+    assert len(bad.failures) == retries + 1
     assert len((ledger.folder / "attempts").read_text()) == 2 * (retries + 1)
     assert pd.read_csv(tmp_path / "out" / "unet-adadelta-mse" / "history.csv").empty
     # It was given up: asking again costs nothing.
@@ -212,7 +217,7 @@ def test_a_process_that_dies_after_its_work_is_no_failure(
 ) -> None:
     monkeypatch.setattr(grid, "train", dying_afterwards)
     recorded = grid.run(trials, store, CPU, Ledger(tmp_path / "ledger"), tmp_path / "out")
-    assert [trial["state"] for trial in recorded] == ["done", "done"]
+    assert [trial.state for trial in recorded] == ["done", "done"]
     assert len(weights(tmp_path / "out")) == 2
 
 
@@ -232,7 +237,7 @@ def test_a_worker_that_somebody_ended_is_started_again(
     ledger = Ledger(tmp_path / "ledger")
     ledger.folder.mkdir()
     recorded = grid.run(trials, store, CPU, ledger, tmp_path / "out")
-    assert [(trial["state"], trial["failures"]) for trial in recorded] == [("done", [])] * 2
+    assert [(trial.state, trial.failures) for trial in recorded] == [("done", [])] * 2
 
 
 def test_trials_that_are_reused_take_the_names_of_the_study(
@@ -243,7 +248,7 @@ def test_trials_that_are_reused_take_the_names_of_the_study(
         optimizer, loss = ({"name": name, "label": f"{label}-{name}"} for name in ("adam", "mse"))
         trials = make_trials(optimizers=[optimizer], losses=[loss])
         (recorded,) = grid.run(trials, store, CPU, ledger, tmp_path / "out")
-        assert (recorded["optimizer"], recorded["loss"]) == (f"{label}-adam", f"{label}-mse")
+        assert (recorded.optimizer, recorded.loss) == (f"{label}-adam", f"{label}-mse")
     assert len([path for path in ledger.folder.iterdir() if path.is_dir()]) == 1
 
 
@@ -262,21 +267,42 @@ def test_cleaning_removes_what_is_old_and_nothing_else_of_the_trial(
     assert ledger.find(key)
 
 
+@pytest.mark.parametrize("version", [None, 0])
+def test_entries_of_another_schema_version_are_listed_and_not_used(
+    store: PatchStore, trials: list[Trial], tmp_path: Path, version: int | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    grid.run(trials[:1], store, CPU, ledger, tmp_path / "out")
+    key = grid.key_of(trials[0], store, CPU)
+    (ledger.folder / "0ld.unfinished").mkdir()
+    for path in (ledger.folder / key / TRIAL, ledger.folder / "0ld.unfinished" / TRIAL):
+        content = json.loads((ledger.folder / key / TRIAL).read_text()) | {"schema_version": version}
+        path.write_text(json.dumps({name: value for name, value in content.items() if value is not None}))
+    found = {row.folder: (row.name, row.state) for row in listing.rows(ledger)}
+    assert found == dict.fromkeys((key, "0ld.unfinished"), ("unet-adam-mse", "outdated"))
+    assert listing.retry(ledger, []) == []
+    assert ledger.find(key) is None
+    assert "schema version" in caplog.text
+    assert {row.key for row in listing.clean(ledger, 0, dry=False)} == {key, "0ld"}
+
+
 def test_what_a_trial_leaves_is_complete(store: PatchStore, trials: list[Trial], tmp_path: Path) -> None:
     grid.run(trials[:1], store, CPU, Ledger(tmp_path / "ledger"), tmp_path / "out")
     folder = tmp_path / "out" / "unet-adam-mse"
-    trial = json.loads((folder / "trial.json").read_text())
-    history = pd.read_csv(folder / "history.csv")
-    assert (trial["state"], trial["epochs_done"], trial["epoch"]) == ("done", 2, 2)
-    assert trial["optimizer_settings"]["betas"] == [0.9, 0.999]
-    assert trial["loss_settings"] == {"name": "mse"}
-    assert trial["noise"] == {"kind": "gaussian", "sigma": 25.0, "clip": True}
-    assert trial["parameters"] == 134_284
-    assert trial["precision"] == "float32"
-    assert trial["peak_memory_mb"] > 50
-    assert history["epoch"].tolist() == [1, 2]
-    assert history["val_psnr"].iloc[-1] == pytest.approx(trial["val_psnr"])
-    assert np.isfinite(history.to_numpy()).all()
+    trial = TrialRecord.read(folder / "trial.json")
+    epochs = history.read(folder, trial)
+    assert (trial.state, trial.epochs_done, trial.epoch) == ("done", 2, 2)
+    assert trial.optimizer_settings["betas"] == [0.9, 0.999]
+    assert trial.loss_settings == {"name": "mse"}
+    assert trial.noise == store.noise
+    assert trial.training["epochs"] == trial.epochs == 2
+    assert trial.parameters == 134_284
+    assert trial.place == grid.place_of(trials[0], CPU)
+    assert trial.versions["torch"] == importlib.metadata.version("torch")
+    assert trial.peak_memory_mb > 50
+    assert epochs["epoch"].tolist() == [1, 2]
+    assert epochs["val_psnr"].iloc[-1] == trial.val_psnr
+    assert np.isfinite(epochs.to_numpy()).all()
 
 
 def test_a_trial_keeps_its_place_when_the_study_gets_more_seeds(
@@ -289,8 +315,8 @@ def test_a_trial_keeps_its_place_when_the_study_gets_more_seeds(
         trials = make_trials(optimizers=["adam"], seeds=seeds)
         grid.run(trials, store, CPU, ledger, tmp_path / "trials" / "unet")
     assert len([path for path in ledger.folder.iterdir() if path.is_dir()]) == 2
-    for trial in read_trials(tmp_path / "trials", ["unet"]):
-        assert Denoiser.load(tmp_path / "trials" / "unet" / trial["name"]).trial["name"] == trial["name"]
+    for trial in of_study.read_all(tmp_path / "trials", ["unet"]):
+        assert Denoiser.load(tmp_path / "trials" / "unet" / trial.name).trial == trial
 
 
 def test_a_stopped_grid_goes_on_from_its_checkpoints(
@@ -337,7 +363,7 @@ def test_two_grids_at_once_train_each_trial_once(store: PatchStore, make_trials:
     assert [other.exitcode for other in others] == [0, 0]
     assert len(weights(tmp_path / "one")) == 4
     assert weights(tmp_path / "one") == weights(tmp_path / "other")
-    ended = [[trial["ended"] for trial in read_trials(tmp_path, [target.name])] for target in targets]
+    ended = [[trial.ended for trial in of_study.read_all(tmp_path, [target.name])] for target in targets]
     assert ended[0] == ended[1]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.training.trial import expand
 from degrain.trials import of_study
-from degrain.trials.records import read_trials
+from tests.artifacts import records
 
 ADAM = [{"name": "adam", "betas": [0.8, 0.9]}]
 
@@ -26,15 +25,15 @@ def lay_out(folder: Path, params: Params, store: PatchStore, **change: Any) -> P
         for trial in expand(params.train, model):
             path = folder / model / trial.name / "trial.json"
             path.parent.mkdir(parents=True, exist_ok=True)
-            left = {"key": trial.name, "state": "done", "reason": "", "sha256": {WEIGHTS: trial.name}}
-            path.write_text(json.dumps(trial.describe(store) | left | change))
+            left = {"key": trial.name, "sha256": {WEIGHTS: trial.name}}
+            records.trial(**trial.settings(store).model_dump() | left | change).write(path)
     return folder
 
 
 def test_the_study_s_own_trials_are_read(tmp_path: Path, store: PatchStore, make_params: Callable[..., Params]) -> None:
     params = make_params(train={"models": ["unet", "bernier2021"], "optimizers": ADAM, "losses": ["mse", "mae"]})
     found = of_study.read(lay_out(tmp_path / "trials", params, store), params, store)
-    assert [trial["name"] for trial in found] == [
+    assert [trial.name for trial in found] == [
         "unet-adam-mae",
         "unet-adam-mse",
         "bernier2021-adam-mae",
@@ -46,7 +45,7 @@ def test_the_study_s_own_trials_are_read(tmp_path: Path, store: PatchStore, make
     ("change", "words"),
     [
         ({"data_sha256": "0" * 64}, "unet-adam-mse in .* was trained with another data_sha256 than"),
-        ({"epochs": 7, "batch_size": 3}, "another batch_size and epochs than"),
+        ({"training": {}}, "another accumulate and augment and batch_size and .* than"),
         ({"optimizer_settings": {"name": "adam", "lr": 1.0}}, "another optimizer_settings than"),
         ({"name": "unet-sgd-mse"}, "unet-sgd-mse in .* is no trial of"),
     ],
@@ -66,11 +65,10 @@ def test_a_missing_one_is_missed(tmp_path: Path, store: PatchStore, make_params:
         of_study.read(lay_out(tmp_path / "trials", few, store), more, store)
 
 
-def test_trials_of_other_data_are_not_evaluated(
+def test_a_setting_of_another_value_is_named(
     tmp_path: Path, store: PatchStore, make_params: Callable[..., Params]
 ) -> None:
-    params = make_params(train={"models": ["unet"], "optimizers": ADAM, "losses": ["mse"]})
-    folder = lay_out(tmp_path / "trials", params, store)
-    assert len(read_trials(folder, ["unet"], store.sha256)) == 1
-    with pytest.raises(DataError, match=r"unet-adam-mse in .* was trained on other data than what is prepared"):
-        read_trials(folder, ["unet"], "0" * 64)
+    one = make_params(train={"models": ["unet"], "optimizers": ADAM, "losses": ["mse"]})
+    other = make_params(train={"models": ["unet"], "optimizers": ADAM, "losses": ["mse"], "epochs": 7, "batch_size": 3})
+    with pytest.raises(DataError, match="another batch_size and epochs than"):
+        of_study.read(lay_out(tmp_path / "trials", one, store), other, store)

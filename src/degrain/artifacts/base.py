@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from degrain import files
-from degrain.errors import DataError
+from degrain.errors import DataError, VersionMismatch
 
 
 class Part(BaseModel):
@@ -34,13 +34,14 @@ class Record(Part):
         """Read a record.
 
         Raises:
-            DataError: It is missing, damaged, or of another schema version; the text names the stage to run.
+            VersionMismatch: It has another schema version; the text names the stage to run.
+            DataError: It is missing or damaged; the text names the stage to run.
         """
         content = read_object(path, cls.STAGE)
         version = content.get("schema_version")
         if version != cls.VERSION:
             found = "no schema version" if version is None else f"schema version {version}"
-            raise DataError(f"{path} has {found}, and {cls.VERSION} is needed; run: dvc repro -f {cls.STAGE}")
+            raise VersionMismatch(f"{path} has {found}, and {cls.VERSION} is needed; run: dvc repro -f {cls.STAGE}")
         try:
             return cls.model_validate(content)
         except ValidationError as error:
@@ -48,7 +49,7 @@ class Record(Part):
 
     def write(self, path: Path) -> None:
         """Write the record, atomically."""
-        files.write_json(path, self.model_dump(mode="json", exclude_unset=True))
+        files.write_json(path, self.model_dump(mode="json"))
 
 
 def read_object(path: Path, stage: str) -> dict[str, object]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, JsonValue
 
-from degrain.artifacts.base import explain, read_object
+from degrain import files
+from degrain.artifacts.base import Part, Record
 from degrain.errors import DataError
+from degrain.params.noise import NoiseParams
 
 TRIAL = "trial.json"
 HISTORY = "history.csv"
@@ -16,41 +18,129 @@ WEIGHTS = "weights.safetensors"
 CHECKPOINT = "checkpoint.json"
 
 # How a trial can have ended. Only `done` leaves weights.
-DONE, DIVERGED, FAILED = "done", "diverged", "failed"
+DONE: Final = "done"
+DIVERGED: Final = "diverged"
+FAILED: Final = "failed"
+State = Literal["done", "diverged", "failed"]
+
+# Options by their names, as JSON holds them.
+Options = dict[str, JsonValue]
 
 
-class TrialRecord(BaseModel):
-    """What later stages need of trial.json; the settings that decided the trial stand beside these fields.
+class Place(Part):
+    """What of the place where a trial is computed decides its bits.
 
     Attributes:
-        key: Of the trial, see `degrain.training.trial`.
-        name: Model, optimizer, loss and seed, as tables show it.
-        model, optimizer, loss: What it was made of.
-        channels, patch_size: Of the patches that it was trained on.
-        data_sha256: Digest of the patch store.
-        state: How it ended.
-        reason: Why it did not get done.
-        sha256: Of each file beside trial.json.
+        device: "cpu" or "cuda".
+        precision: "float32" or "bfloat16".
+        world: Processes that train it together.
+        machine: Kind of processor or GPU, see `degrain.machine.description.kind`.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    device: str
+    precision: str = "float32"
+    world: int = 1
+    machine: str = ""
 
-    key: str
+
+class TrialSettings(Part):
+    """What a study asks of a trial.
+
+    Attributes:
+        name: Model, optimizer, loss and seed, as tables show it.
+        model: Its name in the catalog.
+        optimizer, loss: Their names in tables.
+        optimizer_settings, loss_settings: Their names in the catalogs and all of their options, defaults filled in.
+        seed: Of the first weights, the order of the patches and the noise.
+        training: Every other parameter of the section `train` that decides the result.
+        channels, patch_size: Of the patches that it is trained on.
+        noise: Of these patches.
+        data_sha256: Digest of the patch store.
+    """
+
     name: str
     model: str
     optimizer: str
+    optimizer_settings: Options
     loss: str
+    loss_settings: Options
+    seed: int
+    training: Options
     channels: int
     patch_size: int
+    noise: Annotated[NoiseParams, Field(discriminator="kind")]
     data_sha256: str
-    state: Literal["done", "diverged", "failed"]
+
+    @property
+    def epochs(self) -> int:
+        """How many it is to have."""
+        epochs = self.training.get("epochs")
+        return epochs if isinstance(epochs, int) else 0
+
+    def differences(self, other: TrialSettings) -> list[str]:
+        """Return the names of the settings that differ, sorted; those of `training` by their own names."""
+        names = [name for name in TrialSettings.model_fields if name != "training"]
+        found = [name for name in names if getattr(self, name) != getattr(other, name)]
+        both = {*self.training, *other.training}
+        return sorted(found + [name for name in both if self.training.get(name) != other.training.get(name)])
+
+
+class BegunTrial(TrialSettings, Record):
+    """What the ledger holds of a trial that is being trained.
+
+    Attributes:
+        key: Of the trial, see `degrain.training.trial`.
+        pid: The process that began to train it.
+    """
+
+    STAGE: ClassVar[str] = "train"
+    VERSION: ClassVar[int] = 1
+
+    key: str
+    pid: int
+
+
+class TrialRecord(TrialSettings, Record):
+    """What trial.json holds: what the trial was made of, and how it went.
+
+    Attributes:
+        key: Of the trial, see `degrain.training.trial`.
+        place: Where it was computed.
+        versions: Of each library that its code imports.
+        state: How it ended.
+        reason: Why it did not get done.
+        failures: Why it failed, each time, before it ended.
+        parameters: Weights of the network; None, as all that follow may be, when it did not get done.
+        epochs_done: Whole epochs.
+        epoch: The one whose weights are kept, from 1.
+        train_loss, val_loss, val_psnr: Of that epoch, the last one in dB.
+        parts: In how many parts the gradient of a step was computed.
+        seconds: Spent on it, validation included.
+        peak_memory_mb: The most memory that its process had.
+        ended: When, in seconds since 1970.
+        sha256: Of each file beside trial.json.
+    """
+
+    STAGE: ClassVar[str] = "train"
+    VERSION: ClassVar[int] = 1
+
+    key: str
+    place: Place
+    versions: dict[str, str]
+    state: State
     reason: str
+    failures: list[str]
+    parameters: int | None
+    epochs_done: int
+    epoch: int | None
+    train_loss: float | None
+    val_loss: float | None
+    val_psnr: float | None
+    parts: int | None
+    seconds: float | None
+    peak_memory_mb: float
+    ended: float
     sha256: dict[str, str]
-    optimizer_settings: dict[str, Any]
-    loss_settings: dict[str, Any]
-    noise: dict[str, Any]
-    parameters: int
-    seconds: float
 
     @property
     def is_done(self) -> bool:
@@ -67,13 +157,43 @@ class TrialRecord(BaseModel):
         """Read a trial.json.
 
         Raises:
+            VersionMismatch: It has another schema version.
             DataError: It is missing or damaged.
         """
-        content = read_object(path, "train")
-        try:
-            record = cls.model_validate(content)
-        except ValidationError as error:
-            raise DataError(f"{path} is damaged ({explain(error)}); run: dvc repro -f train") from error
+        record = super().read(path)
         if record.is_done and not record.weights_sha256:
             raise DataError(f"{path} is damaged (no SHA-256 of its weights); run: dvc repro -f train")
         return record
+
+    def folder(self, trials: Path) -> Path:
+        """Return where train leaves it, in the folder of all trials."""
+        return trials / self.model / self.name
+
+
+class LedgerEntry(TrialRecord):
+    """A trial.json of the ledger.
+
+    Attributes:
+        digest: Of all the rest.
+    """
+
+    digest: str
+
+    @classmethod
+    def seal(cls, record: TrialRecord) -> Self:
+        """Return an entry of a trial that has ended."""
+        return cls.model_validate(record.model_dump() | {"digest": _digest(record)})
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether it is as it was sealed."""
+        return self.digest == _digest(self)
+
+    def named(self, name: str, optimizer: str, loss: str) -> TrialRecord:
+        """Return the trial under the names of a study, which are not part of its key."""
+        content = self.model_dump(exclude={"digest"}) | {"name": name, "optimizer": optimizer, "loss": loss}
+        return TrialRecord.model_validate(content)
+
+
+def _digest(record: TrialRecord) -> str:
+    return files.digest(record.model_dump(mode="json", exclude={"digest"}))

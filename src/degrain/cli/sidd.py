@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from degrain import console, files
-from degrain.artifacts.trial import WEIGHTS
 from degrain.cli.options import DeviceOption, ModelOption, ParamsOption, denoiser
 from degrain.params.study import DEFAULT_PATH
 from degrain.stages import RAW
@@ -88,12 +87,12 @@ def validation(
             result = measured.score(network, noisy, clean, advance)
     _print(_name(network), result)
     if numbers:
-        weights = network.trial.get("sha256", {}).get(WEIGHTS, "")
+        weights = network.trial.weights_sha256 if network.trial else None
         files.write_json(numbers, {"model": _name(network), "weights": weights, **asdict(result)})
 
 
 def _name(network: Denoiser) -> str:
-    return str(network.trial.get("name", network.model))
+    return network.trial.name if network.trial else network.model
 
 
 def _print(name: str, result: Result) -> None:

@@ -21,7 +21,8 @@ def show(
     """List the trials of the ledger: state, epochs, validation PSNR, time spent and left.
 
     States: running, stopped (goes on from its checkpoint when it is asked for again), done, diverged, failed (given up
-    after its retries), damaged (not trusted). Exit code 1 when there are failed ones.
+    after its retries), damaged (not trusted), outdated (written by another version of degrain). Exit code 1 when there
+    are failed ones.
 
     Examples:
 

@@ -125,7 +125,7 @@ def _network(name: str, denoiser: Denoiser, params: EvaluateParams) -> Method:
 
 
 def _denoiser(trial: TrialRecord, folder: Path, device: torch.device) -> Denoiser:
-    return Denoiser.load(folder / trial.model / trial.name, device)
+    return Denoiser.load(trial.folder(folder), device)
 
 
 def _whose(

@@ -6,15 +6,13 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from degrain import files
-from degrain.artifacts.trial import TRIAL, WEIGHTS
-from degrain.errors import ModelError
+from degrain.artifacts.trial import TRIAL, WEIGHTS, TrialRecord
+from degrain.errors import DataError, ModelError, VersionMismatch
 from degrain.inference import tiling
 from degrain.networks import catalog
 from degrain.pixels import depth, from_unit, to_unit
@@ -32,14 +30,14 @@ class Denoiser:
         model: Its name in the catalog.
         channels: 1, 3 or 4.
         patch_size: Side of the patches it was trained on, in pixels.
-        trial: What is recorded of its training; empty while it is being trained.
+        trial: What is recorded of its training; None while it is being trained.
     """
 
     network: nn.Module
     model: str
     channels: int
     patch_size: int
-    trial: dict[str, Any]
+    trial: TrialRecord | None = None
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | None = None) -> Denoiser:
@@ -50,16 +48,17 @@ class Denoiser:
         """
         if not (folder / TRIAL).is_file() or not (folder / WEIGHTS).is_file():
             raise ModelError(f"{folder} holds no trained model ({TRIAL} and {WEIGHTS})")
-        trial = files.read_json(folder / TRIAL)
         try:
-            model, channels, size = trial["model"], trial["channels"], trial["patch_size"]
-            network = catalog.build(model, channels, size)
-            network.load_state_dict(_weights(folder / WEIGHTS, trial["sha256"][WEIGHTS]))
-        except (KeyError, TypeError, RuntimeError, OSError) as error:
+            trial = TrialRecord.read(folder / TRIAL)
+            network = catalog.build(trial.model, trial.channels, trial.patch_size)
+            network.load_state_dict(_weights(folder / WEIGHTS, trial.weights_sha256))
+        except VersionMismatch as error:
+            raise ModelError(f"{folder} holds a model of another version of degrain: {error}") from error
+        except (DataError, RuntimeError, OSError) as error:
             reason = " ".join(str(error).split())[:200]
             raise ModelError(f"{folder} holds a damaged model: {reason}") from error
         network.to(device or torch.device("cpu"), memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return cls(network, model, channels, size, trial)
+        return cls(network, trial.model, trial.channels, trial.patch_size, trial)
 
     def patches(self, noisy: np.ndarray, batch: int = BATCH) -> np.ndarray:
         """Denoise patches of the size it was trained on.
@@ -130,7 +129,7 @@ class Denoiser:
         return np.ascontiguousarray(outputs.permute(0, 2, 3, 1).cpu().numpy())
 
 
-def _weights(path: Path, sha256: str) -> dict[str, torch.Tensor]:
+def _weights(path: Path, sha256: str | None) -> dict[str, torch.Tensor]:
     """Read weights.
 
     Raises:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from degrain import files, parallel
+from degrain.artifacts.store import STORE, StoreRecord
 from degrain.errors import DataError
 from degrain.ingest.formats.containers import Containers
 from degrain.noise import kinds
@@ -32,8 +33,9 @@ def fill(
     containers: Containers,
     manifest: pd.DataFrame,
     params: PrepareParams,
+    manifest_sha256: str,
     progress: Callable[[int], None] = lambda _: None,
-) -> dict[str, int]:
+) -> StoreRecord:
     """Write a store.
 
     Args:
@@ -41,10 +43,11 @@ def fill(
         containers: The downloaded data set.
         manifest: One row per image that may be used, see `degrain.ingest.datasets.manifest`.
         params: Patch size, crops, split and noise.
+        manifest_sha256: SHA-256 of the manifest's file.
         progress: Called with how many more images are done.
 
     Returns:
-        The number of samples of each split.
+        What store.json says of it.
 
     Raises:
         DataError: A split has no patch, or the images lack the channels or partners that the study needs.
@@ -81,15 +84,17 @@ def fill(
         )
     plan = pd.DataFrame({"path": manifest["path"], "source": manifest["source"], "side": sides})
     plan.to_parquet(folder / store.IMAGES, index=False)
-    kept = {"patch_size", "bits", "noise", "copies", "seed"}
-    described = params.model_dump(mode="json", include=kept, exclude_none=True)
-    files.write_json(
-        folder / store.STORE,
-        described
-        | {"channels": channels, "counts": counts, "leaks": leaks, "sha256": store.content_digest(folder)}
-        | {"params": params.model_dump(mode="json")},
+    record = StoreRecord(
+        schema_version=StoreRecord.VERSION,
+        params=params,
+        manifest_sha256=manifest_sha256,
+        channels=channels,
+        counts=counts,
+        leaks=leaks,
+        sha256=store.content_digest(folder),
     )
-    return counts
+    record.write(folder / STORE)
+    return record
 
 
 def _channels(manifest: pd.DataFrame, params: PrepareParams) -> int:

@@ -1,7 +1,6 @@
 """The patch store: memory-mapped NumPy arrays, one folder per split.
 
-store.json                     patch size, channels, bits, noise, copies, seed, counts, leaks, digest of the contents,
-                               and the parameters it was made for
+store.json                     see `degrain.artifacts.store`
 images.parquet                 one row per image: path, source, side
 train/clean.npy                uint8 or uint16 (patches, size, size, channels)
 train/noisy.npy                the same, only where the noise is real
@@ -12,7 +11,7 @@ photographs/<image>/*.npy      clean and noisy of whole test images
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -21,11 +20,11 @@ import numpy as np
 import pandas as pd
 
 from degrain import files
+from degrain.artifacts.store import STORE, StoreRecord
 from degrain.errors import DataError
-from degrain.params.noise import NoiseParams, parse
+from degrain.params.noise import NoiseParams
 from degrain.params.prepare import PrepareParams
 
-STORE = "store.json"
 IMAGES = "images.parquet"
 
 
@@ -103,29 +102,11 @@ class PatchStore:
 
     Attributes:
         folder: Where it lies.
-        patch_size: Side of the patches, in pixels.
-        channels: 1, 3, or 4 for a packed Bayer mosaic.
-        bits: 8 or 16.
-        noise: What val and test were made noisy with, and train is to be.
-        copies: Fixed noisy copies of each training patch; 0 means fresh noise in every epoch.
-        seed: Seed of the fixed copies.
-        leaks: Columns with values on two sides, and how many, where the study asked for a leaky split.
-        sha256: Digest of everything that training and evaluation read.
-        counts: Samples of each split.
-        params: The section `prepare` of the study that it was made for.
+        record: What its store.json says.
     """
 
     folder: Path
-    patch_size: int
-    channels: int
-    bits: int
-    noise: NoiseParams
-    copies: int
-    seed: int
-    leaks: dict[str, int]
-    sha256: str
-    counts: dict[str, int]
-    params: dict[str, Any]
+    record: StoreRecord
 
     @classmethod
     def open(cls, folder: Path) -> PatchStore:
@@ -134,14 +115,52 @@ class PatchStore:
         Raises:
             DataError: There is none, or it is damaged.
         """
-        described = files.read_json(folder / STORE)
-        try:
-            plain = {
-                field.name: described[field.name] for field in fields(cls) if field.name not in ("folder", "noise")
-            }
-            return cls(folder=folder, noise=parse(described["noise"]), **plain)
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{folder / STORE} is damaged; run: dvc repro -f prepare") from error
+        return cls(folder, StoreRecord.read(folder / STORE))
+
+    @property
+    def patch_size(self) -> int:
+        """Side of the patches, in pixels."""
+        return self.record.params.patch_size
+
+    @property
+    def channels(self) -> int:
+        """1, 3, or 4 for a packed Bayer mosaic."""
+        return self.record.channels
+
+    @property
+    def bits(self) -> int:
+        """8 or 16."""
+        return self.record.params.bits
+
+    @property
+    def noise(self) -> NoiseParams:
+        """What val and test were made noisy with, and train is to be."""
+        return self.record.params.noise
+
+    @property
+    def copies(self) -> int:
+        """Fixed noisy copies of each training patch; 0 means fresh noise in every epoch."""
+        return self.record.params.copies
+
+    @property
+    def seed(self) -> int:
+        """Seed of the fixed copies."""
+        return self.record.params.seed
+
+    @property
+    def leaks(self) -> dict[str, int]:
+        """Columns with values on two sides, and how many, where the study asked for a leaky split."""
+        return self.record.leaks
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Samples of each split."""
+        return self.record.counts
+
+    @property
+    def sha256(self) -> str:
+        """Digest of everything that training and evaluation read."""
+        return self.record.sha256
 
     def check(self, asked: PrepareParams) -> None:
         """Refuse a store that was prepared otherwise than the study asks for.
@@ -149,11 +168,25 @@ class PatchStore:
         Raises:
             DataError: Some parameters are others; the text names them.
         """
-        wanted = asked.model_dump(mode="json")
-        if other := [name for name, value in wanted.items() if self.params.get(name) != value]:
+        made = self.record.params
+        if other := [name for name in PrepareParams.model_fields if getattr(made, name) != getattr(asked, name)]:
             raise DataError(
                 f"{self.folder} was prepared with another {' and '.join(other)} than the study asks for; "
                 "run: dvc repro prepare"
+            )
+
+    def check_manifest(self, sha256: str) -> None:
+        """Refuse a store that was made of another manifest.
+
+        Args:
+            sha256: Of the manifest that lies there now.
+
+        Raises:
+            DataError: It is another one.
+        """
+        if self.record.manifest_sha256 != sha256:
+            raise DataError(
+                f"{self.folder} was prepared from another manifest than what is validated; run: dvc repro prepare"
             )
 
     def split(self, name: str) -> Split:

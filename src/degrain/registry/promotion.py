@@ -7,10 +7,11 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from degrain.artifacts.registration import Promotion, Verdict
 from degrain.errors import OutputError
-from degrain.evaluation.summary import MEASURES
+from degrain.evaluation import summary
 from degrain.machine import variables
 
 if TYPE_CHECKING:
@@ -24,51 +25,50 @@ WEIGHTS = "degrain.weights_sha256"
 
 @dataclass(frozen=True)
 class Rival:
-    """Something the candidate has to beat: its name, its scores, and by how many dB."""
+    """Something the candidate has to beat: its name, its means, and by how much it must be beaten."""
 
     name: str
     scores: Mapping[str, float]
     min_gain: float
 
 
-def judge(candidate: Mapping[str, float], rivals: list[Rival]) -> list[dict[str, Any]]:
+def judge(candidate: Mapping[str, float], rivals: list[Rival]) -> list[Verdict]:
     """Hold a candidate against each rival.
 
     Args:
-        candidate: Its test_psnr and, where there are whole test images, photograph_psnr, in dB.
+        candidate: Its means, see `degrain.evaluation.summary`.
         rivals: Measured on the same data.
 
     Returns:
-        One verdict per rival and measure: rival, measure, candidate, rival_psnr, gain, needed, passed. It must win by
-        more than `needed`, so a tie does not pass.
+        One verdict per rival and measure. The candidate must win by more than is needed, so a tie does not pass.
     """
     verdicts = []
     for rival in rivals:
-        for measure in MEASURES:
+        for measure in summary.MEASURES:
             if measure not in candidate:
                 continue
             gain = candidate[measure] - rival.scores[measure]
             verdicts.append(
-                {
-                    "rival": rival.name,
-                    "measure": measure,
-                    "candidate": round(candidate[measure], 4),
-                    "rival_psnr": round(rival.scores[measure], 4),
-                    "gain": round(gain, 4),
-                    "needed": rival.min_gain,
-                    "passed": gain > rival.min_gain,
-                }
+                Verdict(
+                    rival=rival.name,
+                    measure=measure,
+                    candidate=round(candidate[measure], 4),
+                    rival_score=round(rival.scores[measure], 4),
+                    gain=round(gain, 4),
+                    needed=rival.min_gain,
+                    passed=gain > rival.min_gain,
+                )
             )
     return verdicts
 
 
-def refusals(verdicts: list[dict[str, Any]]) -> list[str]:
+def refusals(verdicts: list[Verdict]) -> list[str]:
     """Say for each verdict that was not passed what is missing."""
     return [
-        f"{v['candidate']:.2f} dB on {MEASURES[v['measure']]} does not beat {v['rival']} ({v['rival_psnr']:.2f} dB)"
-        + (f" by {v['needed']:g} dB" if v["needed"] else "")
+        f"{summary.text(v.measure, v.candidate)} on {summary.MEASURES[v.measure]} does not beat {v.rival} "
+        f"({summary.text(v.measure, v.rival_score)})" + (f" by {v.needed:g}" if v.needed else "")
         for v in verdicts
-        if not v["passed"]
+        if not v.passed
     ]
 
 
@@ -104,7 +104,7 @@ def register(client: MlflowClient, name: str, source: str, run: str, tags: Mappi
     return client.create_model_version(name, source, run, tags=dict(tags))
 
 
-def promote(client: MlflowClient, name: str, version: str, record: dict[str, Any]) -> None:
+def promote(client: MlflowClient, name: str, version: str, record: Promotion) -> None:
     """Move the alias to a version and append that to the promotion record, which MLflow does not keep.
 
     Raises:
@@ -114,7 +114,7 @@ def promote(client: MlflowClient, name: str, version: str, record: dict[str, Any
     remember(name, version, record)
 
 
-def remember(name: str, version: str, record: dict[str, Any]) -> None:
+def remember(name: str, version: str, record: Promotion) -> None:
     """Append to the promotion record that a version holds the alias, unless its last line for this model says so.
 
     Raises:
@@ -126,7 +126,7 @@ def remember(name: str, version: str, record: dict[str, Any]) -> None:
         if _last_version(text, name) == version:
             return
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        line = json.dumps({"at": now, "model": name, "version": version, **record})
+        line = json.dumps({"at": now, "model": name, "version": version, **record.model_dump()})
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
             # A line that a killed process left half-written is closed, not continued.

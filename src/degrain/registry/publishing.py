@@ -15,20 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from degrain import files
-from degrain.artifacts.trial import TRIAL, WEIGHTS
-from degrain.report import figures
+from degrain import figures, files
+from degrain.artifacts.history import CURVES
+from degrain.artifacts.ranking import Ranking
+from degrain.artifacts.trial import TRIAL, WEIGHTS, TrialRecord, TrialSettings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 KEY = "degrain.key"
-CURVES = ("train_loss", "val_loss", "val_psnr", "rate", "images_per_second")
-# What a trial.json says of how the trial went, as opposed to what it was.
-OUTCOME = {
-    *("key", "state", "train_loss", "val_loss", "val_psnr", "epoch", "epochs_done"),
-    *("seconds", "ended", "peak_memory_mb", "parts"),
-}
 
 
 @dataclass(frozen=True)
@@ -37,9 +32,9 @@ class Grid:
 
     Attributes:
         study: Its name.
-        trials: For each trial, its trial.json.
+        trials: All of the study, by name.
         histories: For each trial, its history.
-        scores: For each trial, val_psnr, test_psnr, test_ssim, photograph_psnr, photograph_ssim.
+        scores: For each trial that is done its means, see `degrain.evaluation.summary`.
         ranking: What evaluate wrote.
         tags: Where it comes from: commit, data, versions.
         artifacts: Files that go to the parent run as they are.
@@ -47,10 +42,10 @@ class Grid:
     """
 
     study: str
-    trials: Mapping[str, dict[str, Any]]
+    trials: Mapping[str, TrialRecord]
     histories: Mapping[str, pd.DataFrame]
     scores: Mapping[str, dict[str, float]]
-    ranking: dict[str, Any]
+    ranking: Ranking
     tags: Mapping[str, str]
     artifacts: tuple[Path, ...]
     figures: Path
@@ -58,7 +53,7 @@ class Grid:
     @property
     def key(self) -> str:
         """Hash of the trials and of what came out of them."""
-        return files.digest([{name: t["key"] for name, t in self.trials.items()}, self.scores])[:20]
+        return files.digest([{name: trial.key for name, trial in self.trials.items()}, self.scores])[:20]
 
 
 def publish(client: MlflowClient, experiment: str, grid: Grid) -> tuple[str, dict[str, str]]:
@@ -80,7 +75,7 @@ def publish(client: MlflowClient, experiment: str, grid: Grid) -> tuple[str, dic
         parent = client.create_run(experiment, run_name=grid.study, tags=tags).info.run_id
     children = {name: _publish_trial(client, experiment, grid, name, parent) for name in grid.trials}
     if not finished:
-        champion = grid.ranking["champion"]
+        champion = grid.ranking.champion
         client.set_tag(parent, "degrain.champion", champion)
         # NOTE: with the run's own start as its time, a point that is logged again is the same point.
         start = client.get_run(parent).info.start_time
@@ -108,16 +103,16 @@ def _publish_trial(client: MlflowClient, experiment: str, grid: Grid, name: str,
     from mlflow.entities import Metric, Param
 
     trial = grid.trials[name]
-    found, finished = _own_run(client, experiment, trial["key"], parent)
+    found, finished = _own_run(client, experiment, trial.key, parent)
     if found and finished:
         return found
     if found:
         client.delete_run(found)
     tags = {
-        KEY: trial["key"],
+        KEY: trial.key,
         "mlflow.parentRunId": parent,
         "degrain.study": grid.study,
-        "degrain.state": trial["state"],
+        "degrain.state": trial.state,
         **grid.tags,
     }
     run = client.create_run(experiment, run_name=name, tags=tags).info.run_id
@@ -135,16 +130,19 @@ def _publish_trial(client: MlflowClient, experiment: str, grid: Grid, name: str,
     if len(history):
         drawing = figures.learning_curves({name: history}, {name: trial})
         client.log_text(run, drawing, "figures/learning_curves.svg")
-    client.log_dict(run, trial, "trial.json")
+    client.log_dict(run, trial.model_dump(mode="json"), TRIAL)
     client.set_terminated(run, "FINISHED")
     return str(run)
 
 
-def _params(trial: dict[str, Any]) -> dict[str, Any]:
-    flat = {key: value for key, value in trial.items() if not isinstance(value, dict | list) and key != "reason"}
-    for section in ("optimizer_settings", "loss_settings", "noise"):
-        flat |= {f"{section}.{key}": value for key, value in trial[section].items()}
-    return {key: value for key, value in flat.items() if key not in OUTCOME}
+def _params(trial: TrialRecord) -> dict[str, Any]:
+    """What a trial was, as opposed to how it went; settings of a section have its name before theirs."""
+    described = trial.model_dump(mode="json", include={*TrialSettings.model_fields, "parameters"})
+    flat = described.pop("training") | trial.place.model_dump()
+    for name, value in described.items():
+        flat |= {f"{name}.{key}": inner for key, inner in value.items()} if isinstance(value, dict) else {name: value}
+    flat |= {f"versions.{library}": version for library, version in trial.versions.items()}
+    return {name: value for name, value in flat.items() if value is not None}
 
 
 def log_model(client: MlflowClient, run: str, folder: Path) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
+from degrain import figures
 from degrain.evaluation import ranking
 from degrain.evaluation.sharpening import sharpened_name
-from degrain.report import figures
 from degrain.report.material import Material
 
 
@@ -26,18 +26,18 @@ def draw(material: Material) -> dict[str, bytes]:
 
 def _figures(material: Material) -> Iterator[tuple[str, bytes]]:
     cells = material.ranking.cells
-    for model in dict.fromkeys(trial["model"] for trial in material.trials.values()):
-        trials = {name: trial for name, trial in material.trials.items() if trial["model"] == model}
+    for model in dict.fromkeys(trial.model for trial in material.trials.values()):
+        trials = {name: trial for name, trial in material.trials.items() if trial.model == model}
         labels = {name: name.removeprefix(f"{model}-") for name in trials}
         curves = figures.learning_curves(
             {labels[name]: material.histories[name] for name in trials if len(material.histories[name])},
             {labels[name]: trial for name, trial in trials.items()},
-            material.params["report"]["loss_scale"],
+            material.params.report.loss_scale,
             material.published,
         )
         yield f"{model}-learning_curves.svg", curves.encode()
         own = [cell for cell in cells if cell.model == model]
-        if own and len({(trial["optimizer"], trial["loss"]) for trial in trials.values()}) > 1:
+        if own and len({(trial.optimizer, trial.loss) for trial in trials.values()}) > 1:
             yield f"{model}-heat_map.svg", figures.heat_map(own, list(trials.values())).encode()
     best = ranking.best_of_models(cells)
     yield "patches.png", _strips(material, [cell.best_trial for cell in best])

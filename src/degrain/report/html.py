@@ -21,6 +21,8 @@ from degrain.evaluation import ranking, scoring, summary
 from degrain.metrics.base import Metric
 from degrain.metrics.catalog import METRICS
 from degrain.networks import catalog
+from degrain.params.noise import NoiseParams
+from degrain.params.study import Params
 from degrain.report import gallery, leaderboard
 from degrain.report.material import Material
 from degrain.studies.gallery import dotted
@@ -50,7 +52,7 @@ def render(material: Material, drawn: Mapping[str, bytes]) -> str:
     ranked = material.ranking
     best_baseline = ranking.best_baseline(ranked)
     score = summary.headline(ranked.identity)
-    models = dict.fromkeys(trial["model"] for trial in material.trials.values())
+    models = dict.fromkeys(trial.model for trial in material.trials.values())
     titles = {name: catalog.spec(name).title for name in models}
     return environment.get_template("template.html").render(
         material=material,
@@ -60,7 +62,7 @@ def render(material: Material, drawn: Mapping[str, bytes]) -> str:
         decisive=scoring.DECISIVE,
         headline=score,
         headline_words=summary.MEASURES[score],
-        noise=_options(material.store["noise"]),
+        noise=_options(material.store.noise),
         images=_images(material),
         references=_references(ranked, titles),
         cameras=_cameras(ranked, titles),
@@ -71,7 +73,7 @@ def render(material: Material, drawn: Mapping[str, bytes]) -> str:
         models=[_model(material, name, drawn) for name in models],
         photographs=_photographs(material.examples / "photographs"),
         patches=_patches(material, [cell.best_trial for cell in ranking.best_of_models(ranked.cells)]),
-        settings=[line for name, value in dotted(material.params) for line in _lines(name, value)],
+        settings=_settings(material.params),
         error_gain=ERROR_GAIN,
     )
 
@@ -173,18 +175,23 @@ def _images(material: Material) -> list[dict[str, Any]]:
     ]
 
 
-def _options(described: dict[str, Any]) -> str:
-    """A mapping with a kind as words: `gaussian, sigma 25`."""
-    rest = {key: value for key, value in described.items() if key != "kind" and value is not None and value is not True}
-    return ", ".join([described["kind"], *(f"{key} {_words(value)}" for key, value in rest.items())])
+def _options(noise: NoiseParams) -> str:
+    """Noise as words: `gaussian, sigma 25`."""
+    rest = {key: value for key, value in noise if key != "kind" and value is not None and value is not True}
+    return ", ".join([noise.kind, *(f"{key} {_words(value)}" for key, value in rest.items())])
 
 
 def _words(value: Any) -> str:
-    return " to ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return " to ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _embed(picture: bytes, kind: str = "png") -> str:
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
+
+
+def _settings(params: Params) -> list[tuple[str, Any]]:
+    plain = params.model_dump(mode="json", by_alias=True)
+    return [line for name, value in dotted(plain) for line in _lines(name, value)]
 
 
 def _lines(name: str, value: Any) -> list[tuple[str, Any]]:

@@ -38,9 +38,9 @@ def sidd(material: Material) -> Leaderboard | None:
         material: Of the report.
     """
     store = material.store
-    if not material.params["data"]["dataset"].startswith("sidd-"):
+    if not material.params.data.dataset.startswith("sidd-"):
         return None
-    if store["channels"] != 3 or store["noise"]["kind"] != "real":
+    if store.channels != 3 or store.noise.kind != "real":
         return None
     ours = [_network(cell) for cell in ranking.best_of_models(material.ranking.cells)]
     if best := ranking.best_baseline(material.ranking):

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from degrain.artifacts.ranking import Ranking
+from degrain.artifacts.trial import TrialRecord
+from degrain.artifacts.validation import Validation
+from degrain.evaluation import results
+from degrain.ingest.datasets import manifest
+from degrain.machine import description
+from degrain.params.study import Params
+from degrain.patches.store import IMAGES, PatchStore
+from degrain.report import published
+from degrain.trials import of_study
 
 
 @dataclass(frozen=True)
@@ -17,29 +26,29 @@ class Material:
 
     Attributes:
         title: Of the study.
-        params: The study as loaded, for the table of settings.
+        params: The study.
         ranking: What evaluate wrote.
         histories: For each trial, its history.
-        trials: For each trial, its trial.json.
+        trials: All of them, by name.
         manifest: One row per image.
         validation: What validate wrote.
-        store: What prepare wrote: counts, leaks, patch size, noise.
+        store: What prepare wrote.
         sides: One row per image that was used: path, source, side.
         examples: Folder with the pictures that evaluate wrote.
         docs: For each suite the address of its page in the Data Docs, relative to the report.
         machine, versions: Where it was computed, and with what.
         made: Date and commit.
-        published: A paper's own curves, see `degrain.report.figures.learning_curves`; may be empty.
+        published: A paper's own curves, see `degrain.figures.learning_curves`; may be empty.
     """
 
     title: str
-    params: dict[str, Any]
+    params: Params
     ranking: Ranking
     histories: dict[str, pd.DataFrame]
-    trials: dict[str, dict[str, Any]]
+    trials: dict[str, TrialRecord]
     manifest: pd.DataFrame
-    validation: dict[str, Any]
-    store: dict[str, Any]
+    validation: Validation
+    store: PatchStore
     sides: pd.DataFrame
     examples: Path
     docs: dict[str, str]
@@ -47,3 +56,43 @@ class Material:
     versions: dict[str, str]
     made: dict[str, str]
     published: dict[str, list[float]]
+
+
+def gather(
+    params: Params, validated: Path, prepared: Path, trials: Path, evaluated: Path, data_docs: Path, report: Path
+) -> Material:
+    """Read everything that the stages before have left.
+
+    Args:
+        params: The study.
+        validated, prepared, trials, evaluated, data_docs: What each of them left.
+        report: Where the report is to be, for links to the Data Docs.
+
+    Raises:
+        DataError: Something is missing, damaged, or was made of something else; the text names the stage to run.
+    """
+    store = PatchStore.open(prepared)
+    store.check(params.prepare)
+    known, validation = manifest.read(validated)
+    store.check_manifest(validation.manifest_sha256)
+    found = {trial.name: trial for trial in of_study.read(trials, params, store)}
+    _, ranked = results.read(evaluated, found, store)
+    pages = sorted(data_docs.glob("validations/*/*/*/*.html"))
+    date = datetime.datetime.now(datetime.UTC).date().isoformat()
+    return Material(
+        title=params.study.title,
+        params=params,
+        ranking=ranked,
+        histories=of_study.histories(trials, found.values()),
+        trials=found,
+        manifest=known,
+        validation=validation,
+        store=store,
+        sides=pd.read_parquet(prepared / IMAGES),
+        examples=evaluated / "examples",
+        docs={page.parts[-4]: page.relative_to(report.parent).as_posix() for page in pages},
+        machine=description.describe_machine(),
+        versions=description.versions(),
+        made={"date": date, "commit": description.git_commit()},
+        published=published.read(params.report.published),
+    )

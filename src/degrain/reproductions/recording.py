@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from degrain import files
-from degrain.artifacts.trial import DONE, WEIGHTS
+from degrain.artifacts.trial import TrialRecord
 from degrain.errors import DataError
 from degrain.machine import description
 from degrain.params.study import Params
@@ -17,7 +17,6 @@ from degrain.patches.store import PatchStore
 from degrain.reproductions import FIGURES
 from degrain.studies import gallery
 from degrain.trials import of_study
-from degrain.trials.records import read_histories
 
 # Figures that are kept with a record, by the end of their names: none that shows images of a data set.
 KEPT_FIGURES = ("learning_curves.svg", "heat_map.svg")
@@ -53,18 +52,19 @@ def record(
     for needed in (metrics, figures):
         if not needed.exists():
             raise DataError(f"{needed} is missing: run dvc repro first")
-    found = [trial for trial in of_study.read(trials, params, store) if trial["state"] == DONE]
+    found = [trial for trial in of_study.read(trials, params, store) if trial.is_done]
     numbers = files.read_json(metrics)
-    if set(numbers["trials"]) != {trial["name"] for trial in found}:
+    if set(numbers["trials"]) != {trial.name for trial in found}:
         raise DataError(f"{metrics} is of other trials than those in {trials}: run dvc repro first")
     on_blocks = _on_blocks(blocks, found)
-    histories = read_histories(trials, found)
-    kept = ("name", "model", "optimizer", "loss", "seed", "epochs_done", "precision", "seconds", "parameters")
+    histories = of_study.histories(trials, found)
+    kept = {"name", "model", "optimizer", "loss", "seed", "epochs_done", "seconds", "parameters"}
     rows = [
-        {name: trial[name] for name in kept}
-        | {"val_loss": [round(loss, 7) for loss in histories[trial["name"]]["val_loss"]]}
-        | numbers["trials"][trial["name"]]
-        | ({"blocks": on_blocks[trial["name"]]} if trial["name"] in on_blocks else {})
+        trial.model_dump(include=kept)
+        | {"precision": trial.place.precision}
+        | {"val_loss": [round(loss, 7) for loss in histories[trial.name]["val_loss"]]}
+        | numbers["trials"][trial.name]
+        | ({"blocks": on_blocks[trial.name]} if trial.name in on_blocks else {})
         for trial in found
     ]
     content = {
@@ -72,7 +72,7 @@ def record(
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": gallery.command(params),
         "machine": description.describe_machine(),
-        "versions": {"torch": found[0]["torch"], "degrain": description.versions()["degrain"]},
+        "versions": {"torch": found[0].versions["torch"], "degrain": description.versions()["degrain"]},
         "data_sha256": store.sha256,
         "trials": rows,
         "identity": numbers["identity"],
@@ -90,9 +90,9 @@ def record(
     return folder / f"{params.study.name}.json"
 
 
-def _on_blocks(measured: Sequence[Path], trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _on_blocks(measured: Sequence[Path], trials: Sequence[TrialRecord]) -> dict[str, Any]:
     """What was measured on the validation blocks of SIDD, by the name of the trial whose weights it was measured of."""
-    names = {trial["sha256"][WEIGHTS]: trial["name"] for trial in trials}
+    names = {trial.weights_sha256: trial.name for trial in trials}
     found = {}
     for path in measured:
         if not path.is_file():

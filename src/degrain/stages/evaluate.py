@@ -13,7 +13,6 @@ from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.stages import EVALUATED, METRICS, PLOTS, PREPARED, TRIALS, VALIDATED
 from degrain.trials import of_study
-from degrain.trials.records import read_histories
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +21,8 @@ def run(params: Params) -> None:
     """Measure everything on the same data and rank the grid."""
     store = PatchStore.open(PREPARED)
     store.check(params.prepare)
-    known, _ = manifest.read(VALIDATED)
+    known, validation = manifest.read(VALIDATED)
+    store.check_manifest(validation.manifest_sha256)
     device = compute.prepare_torch(params.train.device, compute.threads())
     trials = of_study.read(TRIALS, params, store)
     done = [trial for trial in trials if trial.is_done]
@@ -34,7 +34,7 @@ def run(params: Params) -> None:
         examples.write_animations(folder / "examples" / "animations", store, measured.denoisers, params.report.frames)
     Metrics.of(ranked, measured.means).write(METRICS)
     with files.new_folder(PLOTS) as folder:
-        plots.write(folder, ranked, measured.means, read_histories(TRIALS, trials))
+        plots.write(folder, ranked, measured.means, of_study.histories(TRIALS, trials))
     score = summary.headline(ranked.identity)
     best = ranking.best_baseline(ranked) or "identity"
     shown = {name: summary.text(score, measured.means[name][score]) for name in (ranked.champion, best, "identity")}

@@ -16,12 +16,13 @@ log = logging.getLogger(__name__)
 
 def run(params: Params) -> None:
     """Cut, split and store the images that may be used."""
-    table, _ = manifest.read(VALIDATED)
+    table, validation = manifest.read(VALIDATED)
     table = table[~table["quarantined"]].reset_index(drop=True)
     with (
         Containers(RAW / params.data.dataset, params.data.raw) as containers,
         files.new_folder(PREPARED) as folder,
         console.progress("prepare", len(table)) as advance,
     ):
-        counts = preparation.fill(folder, containers, table, params.prepare, advance)
-    log.info("%s patches of %d pixels", ", ".join(f"{n} {s}" for s, n in counts.items()), params.prepare.patch_size)
+        record = preparation.fill(folder, containers, table, params.prepare, validation.manifest_sha256, advance)
+    counts = ", ".join(f"{count} {split}" for split, count in record.counts.items())
+    log.info("%s patches of %d pixels", counts, params.prepare.patch_size)

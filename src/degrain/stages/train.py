@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import logging
-import shutil
-from typing import Any
 
-from degrain.artifacts.trial import DONE, FAILED
-from degrain.errors import TrainingError
 from degrain.machine import compute
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
@@ -48,25 +44,5 @@ def run(params: Params, model: str, only: str = "", in_process: bool = False) ->
     else:
         with distributed.joined() as group:
             recorded = grid.run_together(trials, store, device, Ledger(), TRIALS / model, group)
-    # NOTE: what a model left that is no longer in the study would count as changed data for the next stage.
-    for folder in TRIALS.glob("*"):
-        if folder.is_dir() and folder.name not in params.train.models and not folder.name.endswith(".partial"):
-            shutil.rmtree(folder, ignore_errors=True)
-    _sum_up(recorded, params.train.on_failure)
-
-
-def _sum_up(recorded: list[dict[str, Any]], on_failure: str) -> None:
-    """Say how many trials ended well.
-
-    Raises:
-        TrainingError: One failed, and the study asks to stop then.
-    """
-    failed = [trial["name"] for trial in recorded if trial["state"] == FAILED]
-    bad = [f"{trial['name']} {trial['state']}" for trial in recorded if trial["state"] != DONE]
-    if bad:
-        log.warning("%d of %d trials are done; %s", len(recorded) - len(bad), len(recorded), ", ".join(bad))
-    if failed and on_failure == "stop":
-        raise TrainingError(
-            f"{len(failed)} of {len(recorded)} trials failed: {', '.join(failed)}; see degrain trials; "
-            "train.on_failure: report would go on without them"
-        )
+    grid.remove_others(TRIALS, params.train.models)
+    grid.sum_up(recorded, params.train.on_failure)

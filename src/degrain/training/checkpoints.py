@@ -11,13 +11,13 @@ import logging
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from degrain import files
+from degrain.artifacts.checkpoint import CheckpointRecord
 from degrain.artifacts.trial import CHECKPOINT
 from degrain.errors import DataError
 from degrain.training.state import State
@@ -53,13 +53,14 @@ class Checkpoints:
         name = f"{state.step:09d}.safetensors"
         with files.new_file(self._folder / name) as partial:
             partial.write_bytes(whole)
-        content = {
-            "key": self._key,
-            "file": name,
-            "sha256": hashlib.sha256(whole).hexdigest(),
-            **facts,
-        }
-        files.write_json(self._folder / CHECKPOINT, content | {"digest": files.digest(content)})
+        record = CheckpointRecord(
+            schema_version=CheckpointRecord.VERSION,
+            key=self._key,
+            file=name,
+            sha256=hashlib.sha256(whole).hexdigest(),
+            **dict(facts),
+        )
+        record.sealed().write(self._folder / CHECKPOINT)
         for old in self._folder.glob("*.safetensors"):
             if old.name != name:
                 old.unlink(missing_ok=True)
@@ -79,13 +80,13 @@ class Checkpoints:
         if not (self._folder / CHECKPOINT).exists():
             return False
         try:
-            content = read(self._folder, self._key)
-            tensors = _tensors(self._folder, content)
-        except (DataError, FileNotFoundError, KeyError, TypeError, SafetensorError) as error:
+            record = read(self._folder, self._key)
+            tensors = _tensors(self._folder, record)
+        except (DataError, FileNotFoundError, SafetensorError) as error:
             aside = self._set_aside()
             log.warning("the checkpoint of trial %s is not trusted (%s); it is now in %s", self._key, error, aside)
             return False
-        state.restore(tensors, content)
+        state.restore(tensors, record)
         return True
 
     def _set_aside(self) -> Path:
@@ -97,25 +98,23 @@ class Checkpoints:
         return aside
 
 
-def read(folder: Path, key: str) -> dict[str, Any]:
+def read(folder: Path, key: str) -> CheckpointRecord:
     """Return what checkpoint.json of a trial holds.
 
     Raises:
         DataError: It is missing, damaged, or belongs to another trial.
     """
-    content: dict[str, Any] = files.read_json(folder / CHECKPOINT)
-    if not isinstance(content, dict) or files.digest({k: v for k, v in content.items() if k != "digest"}) != (
-        content.get("digest")
-    ):
+    record = CheckpointRecord.read(folder / CHECKPOINT)
+    if not record.is_intact:
         raise DataError("its hash is wrong")
-    if content["key"] != key:
-        raise DataError(f"it belongs to trial {content['key']}")
-    return content
+    if record.key != key:
+        raise DataError(f"it belongs to trial {record.key}")
+    return record
 
 
-def _tensors(folder: Path, content: dict[str, Any]) -> dict[str, torch.Tensor]:
-    whole = (folder / content["file"]).read_bytes()
-    if hashlib.sha256(whole).hexdigest() != content["sha256"]:
+def _tensors(folder: Path, record: CheckpointRecord) -> dict[str, torch.Tensor]:
+    whole = (folder / record.file).read_bytes()
+    if hashlib.sha256(whole).hexdigest() != record.sha256:
         raise DataError("its tensors have another hash")
     tensors: dict[str, torch.Tensor] = load(whole)
     return tensors

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from degrain.artifacts.history import Epoch
 from degrain.errors import Diverged, Stopped
 from degrain.inference.denoiser import BATCH, Denoiser, to_tensor
 from degrain.losses import catalog as losses
@@ -25,7 +26,7 @@ from degrain.training import gradients, precision, schedules
 from degrain.training.checkpoints import Checkpoints
 from degrain.training.device_batches import open_batches
 from degrain.training.distributed import ALONE, Group
-from degrain.training.state import Epoch, State
+from degrain.training.state import State
 from degrain.training.trial import Trial
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ def train(
     network = group.wrap(state.network)
     dropout = int(generator(trial.seed, "dropout").integers(2**62))
     held_out = store.split("val")
-    denoiser = Denoiser(state.validated, trial.model, store.channels, store.patch_size, {})
+    denoiser = Denoiser(state.validated, trial.model, store.channels, store.patch_size)
 
     while len(state.history) < params.epochs and not state.stalled(params.patience):
         epoch = len(state.history)

@@ -4,36 +4,17 @@ from __future__ import annotations
 
 import copy
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from degrain.artifacts.checkpoint import Facts
+from degrain.artifacts.history import Epoch
 from degrain.optimizers import catalog as optimizers
 from degrain.training.trial import Trial
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch left.
-
-    Attributes:
-        epoch: From 1.
-        train_loss: Mean over the epoch's patches, while it ran.
-        val_loss: The same loss on the validation split, after the epoch.
-        val_psnr: Mean PSNR of the validation patches, in dB, by the metric protocol.
-        rate: Learning rate of its last step, of the first parameter group.
-        images_per_second: Training speed, validation not counted; of what was trained in this run.
-    """
-
-    epoch: int
-    train_loss: float
-    val_loss: float
-    val_psnr: float
-    rate: float
-    images_per_second: float
 
 
 @dataclass
@@ -114,39 +95,39 @@ class State:
             network.load_state_dict(self.best)
         return network
 
-    def parted(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    def parted(self) -> tuple[dict[str, torch.Tensor], Facts]:
         """Return the state as named tensors and as facts that JSON can hold, exactly."""
         tensors: dict[str, torch.Tensor] = {}
-        facts = {
-            "network": _part("network", self.network.state_dict(), tensors),
-            "optimizer": _part("optimizer", self.optimizer.state_dict(), tensors),
-            "averaged": _part("averaged", self.averaged.state_dict() if self.averaged else None, tensors),
-            "best": _part("best", self.best, tensors),
-            "parts": self.parts,
-            "steps": self.steps,
-            "step": self.step,
-            "loss_sum": self.loss_sum,
-            "history": [asdict(epoch) for epoch in self.history],
-            "seconds": self.seconds,
-        }
+        facts = Facts(
+            network=_part("network", self.network.state_dict(), tensors),
+            optimizer=_part("optimizer", self.optimizer.state_dict(), tensors),
+            averaged=_part("averaged", self.averaged.state_dict() if self.averaged else None, tensors),
+            best=_part("best", self.best, tensors),
+            parts=self.parts,
+            steps=self.steps,
+            step=self.step,
+            loss_sum=self.loss_sum,
+            history=self.history,
+            seconds=self.seconds,
+        )
         return tensors, facts
 
-    def restore(self, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
+    def restore(self, tensors: dict[str, torch.Tensor], facts: Facts) -> None:
         """Go back to a state that `parted` returned.
 
         Raises:
             KeyError, RuntimeError, ValueError: It belongs to another network or optimizer.
         """
-        self.network.load_state_dict(_join(facts["network"], tensors))
-        self.optimizer.load_state_dict(_join(facts["optimizer"], tensors))
+        self.network.load_state_dict(_join(facts.network, tensors))
+        self.optimizer.load_state_dict(_join(facts.optimizer, tensors))
         if self.averaged:
-            self.averaged.load_state_dict(_join(facts["averaged"], tensors))
+            self.averaged.load_state_dict(_join(facts.averaged, tensors))
         device = next(self.network.parameters()).device
-        best = _join(facts["best"], tensors)
+        best = _join(facts.best, tensors)
         self.best = {name: value.to(device) for name, value in best.items()} if best else None
-        self.parts, self.step, self.loss_sum = facts["parts"], facts["step"], facts["loss_sum"]
-        self.history = [Epoch(**epoch) for epoch in facts["history"]]
-        self.earlier = facts["seconds"]
+        self.parts, self.step, self.loss_sum = facts.parts, facts.step, facts.loss_sum
+        self.history = list(facts.history)
+        self.earlier = facts.seconds
 
 
 def _averaging(decay: float) -> Any:

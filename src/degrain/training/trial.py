@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from degrain import files
+from degrain.artifacts.trial import Place, TrialSettings
 from degrain.errors import ParamsError, nearest
 from degrain.losses import catalog as losses
 from degrain.networks import catalog
@@ -16,23 +16,6 @@ from degrain.params.train import LossParams, OptimizerParams, TrainParams
 from degrain.patches.store import PatchStore
 from degrain.provenance import digests
 from degrain.provenance.closure import Closure, closure
-
-
-@dataclass(frozen=True)
-class Place:
-    """What of the place where a trial is computed decides its bits.
-
-    Attributes:
-        device: "cpu" or "cuda".
-        precision: "float32" or "bfloat16".
-        world: Processes that train it together.
-        machine: Kind of processor or GPU, see `degrain.machine.description.kind`.
-    """
-
-    device: str
-    precision: str = "float32"
-    world: int = 1
-    machine: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,42 +34,40 @@ class Trial:
         seed = f"-seed{self.seed}" if len(self.params.seeds) > 1 else ""
         return f"{self.model}-{self.optimizer.title}-{self.loss.title}{seed}"
 
-    def describe(self, store: PatchStore) -> dict[str, Any]:
-        """Return what decides the result, ready for JSON, and the names that tables use."""
+    def settings(self, store: PatchStore) -> TrialSettings:
+        """Return what decides the result on this data, and the names that tables use."""
         decisive = deciding(TrainParams)
         if self.params.schedule != "step":
             decisive -= {"step_epochs", "step_factor"}
         if self.params.mix == "none":
             decisive.remove("mix_probability")
-        return {
-            "name": self.name,
-            "model": self.model,
-            "optimizer": self.optimizer.title,
-            "optimizer_settings": {"name": self.optimizer.name, **optimizers.settings(self.optimizer)},
-            "loss": self.loss.title,
-            "loss_settings": losses.settings(self.loss),
-            "seed": self.seed,
-            **self.params.model_dump(include=decisive),
-            "channels": store.channels,
-            "patch_size": store.patch_size,
-            "noise": store.noise.model_dump(mode="json", exclude_none=True),
-            "data_sha256": store.sha256,
-        }
+        return TrialSettings(
+            name=self.name,
+            model=self.model,
+            optimizer=self.optimizer.title,
+            optimizer_settings={"name": self.optimizer.name, **optimizers.settings(self.optimizer)},
+            loss=self.loss.title,
+            loss_settings=losses.settings(self.loss),
+            seed=self.seed,
+            training=self.params.model_dump(mode="json", include=decisive),
+            channels=store.channels,
+            patch_size=store.patch_size,
+            noise=store.noise,
+            data_sha256=store.sha256,
+        )
 
     def key(self, store: PatchStore, place: Place) -> str:
         """Return the hash of the trial's settings and data, of where it is computed and of the code that trains it."""
-        described = self.describe(store)
-        for title in ("name", "optimizer", "loss"):
-            del described[title]
+        described = self.settings(store).model_dump(mode="json", exclude={"name", "optimizer", "loss"})
         if place.device != "cpu":
-            del described["threads"]
+            del described["training"]["threads"]
         network = catalog.spec(self.model)
         decided_by = code_of(self.model)
         described |= {
             "network": {name: value for name, value in asdict(network).items() if name not in ("title", "source")},
             "code": digests.code(decided_by),
             "versions": digests.versions(decided_by),
-            **asdict(place),
+            "place": place.model_dump(),
         }
         return files.digest(described)[:20]
 

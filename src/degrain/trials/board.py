@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.progress import Progress, TaskID
 
-from degrain.artifacts.trial import DONE
-from degrain.training.state import Epoch
+from degrain.artifacts.history import Epoch
+from degrain.artifacts.trial import TrialRecord
 from degrain.training.trial import Trial
 
 log = logging.getLogger(__name__)
@@ -29,7 +28,7 @@ class Board:
         self._total = bars.add_task("trials", total=len(trials), note="")
         self._tasks: dict[str, TaskID] = {}
 
-    def show(self, name: str, event: Epoch | Mapping[str, Any]) -> None:
+    def show(self, name: str, event: Epoch | TrialRecord) -> None:
         """Show an epoch, or the end, of a trial."""
         if isinstance(event, Epoch):
             if name not in self._tasks:
@@ -54,11 +53,11 @@ class Board:
             self._bars.remove_task(self._tasks.pop(name))
 
 
-def ended(name: str, trial: Mapping[str, Any]) -> None:
+def ended(name: str, trial: TrialRecord) -> None:
     """Say in a line how a trial ended."""
-    if trial["state"] != DONE:
-        log.warning("%-28s %s: %s", name, trial["state"], trial["reason"])
+    if not trial.is_done:
+        log.warning("%-28s %s: %s", name, trial.state, trial.reason)
         return
-    early = f", stopped early after {trial['epochs_done']}" if trial["epochs_done"] < trial["epochs"] else ""
-    result = (trial["val_psnr"], trial["loss"], trial["val_loss"], trial["seconds"])
+    early = f", stopped early after {trial.epochs_done}" if trial.epochs_done < trial.epochs else ""
+    result = (trial.val_psnr, trial.loss, trial.val_loss, trial.seconds)
     log.info("%-28s val PSNR %.2f dB, %s %.5f, %.1f s%s", name, *result, early)

@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from filelock import FileLock
 
 from degrain import console, files
-from degrain.artifacts.trial import DIVERGED, DONE, FAILED, TRIAL
+from degrain.artifacts.history import Epoch
+from degrain.artifacts.trial import DIVERGED, DONE, FAILED, TRIAL, LedgerEntry, Place, TrialRecord
+from degrain.artifacts.trial import State as End
 from degrain.errors import Diverged, Stopped, TrainingError
 from degrain.machine import compute, description
 from degrain.patches.store import PatchStore
+from degrain.provenance import digests
 from degrain.training import loop, precision
 from degrain.training.checkpoints import Checkpoints
 from degrain.training.distributed import ALONE, Group
-from degrain.training.state import Epoch, State
-from degrain.training.trial import Place, Trial
+from degrain.training.state import State
+from degrain.training.trial import Trial, code_of
 from degrain.trials import processes
 from degrain.trials.board import Board, ended
 from degrain.trials.ledger import Busy, Ledger
 
 log = logging.getLogger(__name__)
+
+Tell = Callable[[Epoch | TrialRecord], None]
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,14 @@ class Job:
     ledger: Ledger
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended, and why it did not get done."""
+
+    state: End
+    reason: str = ""
+
+
 def run(
     trials: Sequence[Trial],
     store: PatchStore,
@@ -57,7 +69,7 @@ def run(
     ledger: Ledger,
     target: Path,
     in_process: bool = False,
-) -> list[dict[str, Any]]:
+) -> list[TrialRecord]:
     """Train what the ledger does not hold yet, then lay all trials out for the next stage.
 
     Each trial has a process of its own. On the CPU several run side by side, as many as the cores allow: small networks
@@ -72,7 +84,7 @@ def run(
         in_process: Train one trial after another in this process, see `fill_here`.
 
     Returns:
-        The trial.json of every trial.
+        What is recorded of every trial.
 
     Raises:
         OutputError: The ledger or the target cannot be written.
@@ -105,15 +117,15 @@ def fill(trials: Sequence[Trial], store: PatchStore, device: torch.device, ledge
             key = job.key
             try:
                 with ledger.claimed(key):
-                    if ledger.find(key):  # its process has died after its work was done
-                        board.show(name, files.read_json(ledger.folder / key / TRIAL))
+                    if entry := ledger.find(key):  # its process has died after its work was done
+                        board.show(name, entry)
                         return False
                     failures = ledger.fail(key, reason)
                     again = failures <= job.trial.params.retries
                     board.failed(name, reason, again)
                     if not again:
-                        outcome = {"state": FAILED, "reason": f"given up after {failures} failures, the last: {reason}"}
-                        ended(name, _record(job, None, outcome))
+                        end = Outcome(FAILED, f"given up after {failures} failures, the last: {reason}")
+                        ended(name, _record(job, None, end))
                     return again
             except Busy:
                 return True
@@ -153,7 +165,7 @@ def fill_here(trials: Sequence[Trial], store: PatchStore, device: torch.device, 
 
 def run_together(
     trials: Sequence[Trial], store: PatchStore, device: torch.device, ledger: Ledger, target: Path, group: Group
-) -> list[dict[str, Any]]:
+) -> list[TrialRecord]:
     """Train the grid under torchrun: one trial after another, each by all of the processes that torchrun started.
 
     An error of one process ends them all; run the same command again to go on from the checkpoint.
@@ -163,7 +175,7 @@ def run_together(
         group: Of the processes.
 
     Returns:
-        The trial.json of every trial.
+        What is recorded of every trial.
 
     Raises:
         As `run`, and ParamsError: The group cannot train this network.
@@ -187,7 +199,7 @@ def run_together(
     return lay_out(trials, keys, ledger, target) if first else []
 
 
-def _assist(job: Job, _tell: Callable[[Any], None], stopping: Callable[[], bool], group: Group) -> None:
+def _assist(job: Job, _tell: Tell, stopping: Callable[[], bool], group: Group) -> None:
     """What ranks other than the first do of `train`: all but keeping the ledger."""
     params = job.trial.params
     checkpoints = Checkpoints(job.ledger.unfinished(job.key), job.key, params.checkpoint_seconds)
@@ -197,11 +209,16 @@ def _assist(job: Job, _tell: Callable[[Any], None], stopping: Callable[[], bool]
 
 def key_of(trial: Trial, store: PatchStore, device: torch.device, group: Group = ALONE) -> str:
     """Return the key of a trial that is computed here."""
+    return trial.key(store, place_of(trial, device, group))
+
+
+def place_of(trial: Trial, device: torch.device, group: Group = ALONE) -> Place:
+    """Return what of this place decides a trial's bits."""
     arithmetic = precision.resolve(trial.params.precision, device)
-    return trial.key(store, Place(device.type, arithmetic, group.world, description.kind(device)))
+    return Place(device=device.type, precision=arithmetic, world=group.world, machine=description.kind(device))
 
 
-def train(job: Job, tell: Callable[[Any], None], stopping: Callable[[], bool]) -> None:
+def train(job: Job, tell: Tell, stopping: Callable[[], bool]) -> None:
     """Train one trial, from its checkpoint on if there is one, and enter it in the ledger.
 
     Args:
@@ -217,22 +234,22 @@ def train(job: Job, tell: Callable[[Any], None], stopping: Callable[[], bool]) -
     with job.ledger.claimed(job.key):
         if entry := job.ledger.find(job.key):
             job.ledger.forget_unfinished(job.key)
-            tell(files.read_json(entry / TRIAL))
+            tell(entry)
         else:
             _train(job, tell, stopping, ALONE)
 
 
-def _train(job: Job, tell: Callable[[Any], None], stopping: Callable[[], bool], group: Group) -> None:
+def _train(job: Job, tell: Tell, stopping: Callable[[], bool], group: Group) -> None:
     """Do so with the trial claimed."""
     params = job.trial.params
-    job.ledger.begin(job.key, job.trial.describe(job.store))
+    job.ledger.begin(job.key, job.trial.settings(job.store))
     history: list[Epoch] = []
 
     def after_epoch(epoch: Epoch) -> None:
         history.append(epoch)
         tell(epoch)
 
-    state, outcome = None, {"state": DONE, "reason": ""}
+    state, outcome = None, Outcome(DONE)
     try:
         state = loop.train(
             job.trial,
@@ -244,11 +261,11 @@ def _train(job: Job, tell: Callable[[Any], None], stopping: Callable[[], bool], 
             group=group,
         )
     except Diverged as error:
-        outcome = {"state": DIVERGED, "reason": str(error)}
-    tell(_record(job, state, outcome, history))
+        outcome = Outcome(DIVERGED, str(error))
+    tell(_record(job, state, outcome, history, group))
 
 
-def lay_out(trials: Sequence[Trial], keys: dict[str, str], ledger: Ledger, target: Path) -> list[dict[str, Any]]:
+def lay_out(trials: Sequence[Trial], keys: dict[str, str], ledger: Ledger, target: Path) -> list[TrialRecord]:
     """Copy trials out of the ledger.
 
     Args:
@@ -258,29 +275,56 @@ def lay_out(trials: Sequence[Trial], keys: dict[str, str], ledger: Ledger, targe
         target: Folder with one folder per trial; what stood there is replaced.
 
     Returns:
-        The trial.json of every trial.
+        What is recorded of every trial.
     """
     recorded = []
     with FileLock(ledger.folder / "layout.lock"), files.new_folder(target) as folder:
         for trial in trials:
             shutil.copytree(ledger.folder / keys[trial.name], folder / trial.name)
             # NOTE: a trial may have been trained under other names, which are not part of its key.
-            names = {"name": trial.name, "optimizer": trial.optimizer.title, "loss": trial.loss.title}
-            recorded.append(files.read_json(folder / trial.name / TRIAL) | names)
-            del recorded[-1]["digest"]
-            files.write_json(folder / trial.name / TRIAL, recorded[-1])
+            entry = LedgerEntry.read(folder / trial.name / TRIAL)
+            recorded.append(entry.named(trial.name, trial.optimizer.title, trial.loss.title))
+            recorded[-1].write(folder / trial.name / TRIAL)
     return recorded
+
+
+def remove_others(folder: Path, models: Collection[str]) -> None:
+    """Remove the trials of other models, which would count as changed data for the next stage.
+
+    Args:
+        folder: With a folder for each model.
+        models: The study's.
+    """
+    for other in folder.glob("*"):
+        if other.is_dir() and other.name not in models and not other.name.endswith(".partial"):
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def sum_up(recorded: Sequence[TrialRecord], on_failure: str) -> None:
+    """Say how many trials ended well.
+
+    Raises:
+        TrainingError: One failed, and the study asks to stop then.
+    """
+    failed = [trial.name for trial in recorded if trial.state == FAILED]
+    bad = [f"{trial.name} {trial.state}" for trial in recorded if not trial.is_done]
+    if bad:
+        log.warning("%d of %d trials are done; %s", len(recorded) - len(bad), len(recorded), ", ".join(bad))
+    if failed and on_failure == "stop":
+        raise TrainingError(
+            f"{len(failed)} of {len(recorded)} trials failed: {', '.join(failed)}; see degrain trials; "
+            "train.on_failure: report would go on without them"
+        )
 
 
 def _reused(name: str, key: str, ledger: Ledger) -> bool:
     entry = ledger.find(key)
     if entry is None:
         return False
-    recorded = files.read_json(entry / TRIAL)
-    if recorded["state"] == DONE:
+    if entry.is_done:
         log.info("%-28s already trained, taken from the ledger", name)
     else:
-        end = recorded["state"], recorded["reason"]
+        end = entry.state, entry.reason
         log.warning("%-28s %s before, not tried again (degrain trials retry): %s", name, *end)
     return True
 
@@ -290,26 +334,32 @@ def _side_by_side(trials: Sequence[Trial], device: torch.device) -> int:
     return max(1, compute.threads() // trials[0].params.threads) if device.type == "cpu" else 1
 
 
-def _record(job: Job, state: State | None, outcome: dict[str, str], history: Sequence[Epoch] = ()) -> dict[str, Any]:
+def _record(
+    job: Job, state: State | None, outcome: Outcome, history: Sequence[Epoch] = (), group: Group = ALONE
+) -> TrialRecord:
     """Enter a trial that has ended; return what was recorded."""
     kept = None
     if state:
         kept = state.history[state.best_epoch - 1 if job.trial.params.keep == "best" else -1]
-    described = job.trial.describe(job.store) | {
-        **outcome,
-        "parameters": sum(weight.numel() for weight in state.network.parameters()) if state else None,
-        "epochs_done": len(history),
-        "epoch": kept.epoch if kept else None,
-        "train_loss": kept.train_loss if kept else None,
-        "val_loss": kept.val_loss if kept else None,
-        "val_psnr": kept.val_psnr if kept else None,
-        "parts": state.parts if state else None,
-        "seconds": round(state.seconds, 2) if state else None,
-        "peak_memory_mb": compute.peak_memory_mb(),
-        "failures": job.ledger.failures(job.key),
-        "device": job.device.type,
-        "precision": precision.resolve(job.trial.params.precision, job.device),
-        "torch": torch.__version__,
-    }
-    job.ledger.record(job.key, described, history, state.finish().state_dict() if state else None)
-    return described
+    record = TrialRecord(
+        schema_version=TrialRecord.VERSION,
+        **dict(job.trial.settings(job.store)),
+        key=job.key,
+        place=place_of(job.trial, job.device, group),
+        versions=digests.versions(code_of(job.trial.model)),
+        state=outcome.state,
+        reason=outcome.reason,
+        failures=job.ledger.failures(job.key),
+        parameters=sum(weight.numel() for weight in state.network.parameters()) if state else None,
+        epochs_done=len(history),
+        epoch=kept.epoch if kept else None,
+        train_loss=kept.train_loss if kept else None,
+        val_loss=kept.val_loss if kept else None,
+        val_psnr=kept.val_psnr if kept else None,
+        parts=state.parts if state else None,
+        seconds=round(state.seconds, 2) if state else None,
+        peak_memory_mb=compute.peak_memory_mb(),
+        ended=0.0,
+        sha256={},
+    )
+    return job.ledger.record(record, history, state.finish().state_dict() if state else None)

@@ -12,8 +12,6 @@ An entry of a trial that has ended appears whole or not at all, and nothing that
 
 from __future__ import annotations
 
-import csv
-import dataclasses
 import logging
 import os
 import shutil
@@ -21,14 +19,19 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from degrain import files
-from degrain.artifacts.trial import HISTORY, TRIAL, WEIGHTS
+from degrain.artifacts import history
+from degrain.artifacts.history import Epoch
+from degrain.artifacts.trial import HISTORY, TRIAL, WEIGHTS, BegunTrial, LedgerEntry, TrialRecord, TrialSettings
 from degrain.errors import DataError
 from degrain.machine import variables
+
+if TYPE_CHECKING:
+    import torch
 
 log = logging.getLogger(__name__)
 
@@ -50,21 +53,29 @@ class Ledger:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or variables.home() / "trials"
 
-    def find(self, key: str) -> Path | None:
-        """Return the entry of a trial that has ended, or None. A damaged or foreign one is set aside, not trusted."""
-        entry = self.folder / key
-        if not entry.exists():
+    def find(self, key: str) -> LedgerEntry | None:
+        """Return the entry of a trial that has ended, or None.
+
+        One that is damaged, foreign or of another schema version is set aside, not trusted.
+        """
+        folder = self.folder / key
+        if not folder.exists():
             return None
-        if _is_whole(entry, key):
-            os.utime(entry)
-            return entry
-        aside = entry.with_name(f"{key}.damaged")
+        try:
+            entry = _read(folder, key)
+        except DataError as error:
+            self._set_aside(key, error)
+            return None
+        os.utime(folder)
+        return entry
+
+    def _set_aside(self, key: str, reason: DataError) -> None:
+        aside = self.folder / f"{key}.damaged"
         shutil.rmtree(aside, ignore_errors=True)
         with suppress(FileNotFoundError):  # another process may have set it aside
-            entry.replace(aside)
+            (self.folder / key).replace(aside)
             os.utime(aside)
-        log.warning("ledger entry %s is damaged; it is set aside as %s and trained again", key, aside)
-        return None
+        log.warning("ledger entry %s is not trusted (%s); it is set aside as %s and trained again", key, reason, aside)
 
     @contextmanager
     def claimed(self, key: str, wait: bool = False) -> Iterator[Path]:
@@ -102,9 +113,10 @@ class Ledger:
         """Return the folder of what a trial that has not ended has left."""
         return self.folder / f"{key}{UNFINISHED}"
 
-    def begin(self, key: str, described: dict[str, Any]) -> None:
+    def begin(self, key: str, settings: TrialSettings) -> None:
         """Write down what this process is going to train."""
-        files.write_json(self.unfinished(key) / TRIAL, {"key": key, "pid": os.getpid(), **described})
+        begun = BegunTrial(schema_version=BegunTrial.VERSION, key=key, pid=os.getpid(), **dict(settings))
+        begun.write(self.unfinished(key) / TRIAL)
 
     def fail(self, key: str, reason: str) -> int:
         """Write down a failure.
@@ -126,32 +138,34 @@ class Ledger:
             return []
 
     def record(
-        self, key: str, described: dict[str, Any], history: Sequence[Any], weights: dict[str, Any] | None
-    ) -> None:
+        self, trial: TrialRecord, epochs: Sequence[Epoch], weights: dict[str, torch.Tensor] | None
+    ) -> TrialRecord:
         """Write the entry of a trial that has ended, and forget its checkpoint.
 
         Args:
-            key: Its key.
-            described: What decided it and what came out, ready for JSON.
-            history: What each epoch left, instances of `degrain.training.state.Epoch`.
+            trial: What decided it and what came out, without the hashes of its files.
+            epochs: What each epoch left.
             weights: Tensors by name, or None when it did not get done.
+
+        Returns:
+            What was written.
 
         Raises:
             OutputError: The ledger cannot be written.
         """
-        entry = self.folder / key
-        with files.new_folder(entry) as partial:
-            _write_history(partial / HISTORY, history)
+        with files.new_folder(self.folder / trial.key) as partial:
+            history.write(partial / HISTORY, epochs)
             if weights is not None:
                 _write_weights(partial / WEIGHTS, weights)
             hashes = {path.name: files.sha256(path) for path in sorted(partial.iterdir())}
-            content = {"key": key, **described, "ended": time.time(), "sha256": hashes}
-            files.write_json(partial / TRIAL, content | {"digest": files.digest(content)})
+            entry = LedgerEntry.seal(trial.model_copy(update={"ended": time.time(), "sha256": hashes}))
+            entry.write(partial / TRIAL)
             # NOTE: the checkpoint goes next, so this must be on the disk.
             for path in (*partial.iterdir(), partial):
                 files.flush(path)
         files.flush(self.folder)
-        self.forget_unfinished(key)
+        self.forget_unfinished(trial.key)
+        return entry
 
     def forget_unfinished(self, key: str) -> None:
         """Remove what a trial left while it was not finished."""
@@ -170,29 +184,22 @@ class Ledger:
                 (self.folder / f"{key}.lock").unlink(missing_ok=True)
 
 
-def _write_history(path: Path, history: Sequence[Any]) -> None:
-    from degrain.training.state import Epoch
-
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(field.name for field in dataclasses.fields(Epoch))
-        writer.writerows(dataclasses.astuple(epoch) for epoch in history)
-
-
-def _write_weights(path: Path, weights: dict[str, Any]) -> None:
+def _write_weights(path: Path, weights: dict[str, torch.Tensor]) -> None:
     from safetensors.torch import save
 
     path.write_bytes(save({name: value.detach().cpu().contiguous() for name, value in weights.items()}))
 
 
-def _is_whole(entry: Path, key: str) -> bool:
-    try:
-        recorded = files.read_json(entry / TRIAL)
-        digest = recorded.pop("digest")
-        return bool(
-            recorded["key"] == key
-            and files.digest(recorded) == digest
-            and all(files.sha256(entry / name) == value for name, value in recorded["sha256"].items())
-        )
-    except (DataError, OSError, KeyError, TypeError, AttributeError):
-        return False
+def _read(folder: Path, key: str) -> LedgerEntry:
+    """Read an entry.
+
+    Raises:
+        DataError: It is damaged, another trial's, or of another schema version.
+    """
+    entry = LedgerEntry.read(folder / TRIAL)
+    if entry.key != key or not entry.is_intact:
+        raise DataError(f"{TRIAL} is damaged")
+    for name, sha256 in entry.sha256.items():
+        if not (folder / name).is_file() or files.sha256(folder / name) != sha256:
+            raise DataError(f"{name} is damaged")
+    return entry

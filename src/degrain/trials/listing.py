@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from degrain import files
-from degrain.artifacts.trial import CHECKPOINT, FAILED, TRIAL
-from degrain.errors import DataError, ParamsError, nearest
+from degrain.artifacts.checkpoint import CheckpointRecord
+from degrain.artifacts.trial import CHECKPOINT, DIVERGED, FAILED, TRIAL, BegunTrial, LedgerEntry
+from degrain.errors import DataError, ParamsError, VersionMismatch, nearest
 from degrain.trials.ledger import UNFINISHED, Busy, Ledger
 
 DAY = 86_400  # seconds
@@ -24,7 +25,8 @@ class Row:
         folder: Its name in the ledger.
         key: What it begins with.
         name: Model, optimizer, loss and seed.
-        state: running, stopped (it goes on when it is asked for again), done, diverged, failed, or damaged.
+        state: running, stopped (it goes on when it is asked for again), done, diverged, failed, damaged, or outdated
+            (written by another version of degrain, and not used any more).
         epochs_done: Whole epochs.
         epochs: That it is to have.
         val_psnr: Of the epoch that is kept, or the last one so far, in dB.
@@ -86,7 +88,7 @@ def retry(ledger: Ledger, names: Collection[str]) -> list[Row]:
     Raises:
         ParamsError: There is no such trial that did not get done.
     """
-    bad = [row for row in rows(ledger) if row.reason and row.state not in ("running", "stopped", "damaged")]
+    bad = [row for row in rows(ledger) if row.state in (FAILED, DIVERGED)]
     for name in names:
         if name not in {row.name for row in bad}:
             raise ParamsError(f"no trial {name!r} failed or diverged{nearest(name, [row.name for row in bad])}")
@@ -112,24 +114,34 @@ def _row(ledger: Ledger, path: Path) -> Row:
     key = path.name.split(".")[0]
     idle = (time.time() - path.stat().st_mtime) / DAY
     try:
-        trial = files.read_json(path / TRIAL)
         if path.name.endswith(UNFINISHED):
-            return _unfinished(ledger, key, path, trial, idle)
-        state = "damaged" if path.suffix else trial["state"]
-        told = trial["epochs_done"], trial["epochs"], trial["val_psnr"], trial["seconds"], None, trial["reason"]
-        return Row(path.name, key, trial["name"], state, *told, idle)
-    except (DataError, KeyError, TypeError, AttributeError):
+            return _unfinished(ledger, path, BegunTrial.read(path / TRIAL), idle)
+        trial = LedgerEntry.read(path / TRIAL)
+    except VersionMismatch:
+        reason = "written by another version of degrain; to remove it: degrain trials clean"
+        return Row(path.name, key, _name(path / TRIAL), "outdated", 0, 0, None, None, None, reason, idle)
+    except DataError:
         return Row(path.name, key, "?", "damaged", 0, 0, None, None, None, "its trial.json cannot be read", idle)
+    state = "damaged" if path.suffix else trial.state
+    told = trial.epochs_done, trial.epochs, trial.val_psnr, trial.seconds, None, trial.reason
+    return Row(path.name, key, trial.name, state, *told, idle)
 
 
-def _unfinished(ledger: Ledger, key: str, path: Path, trial: dict[str, Any], idle: float) -> Row:
+def _name(path: Path) -> str:
+    """The name in a trial.json whose other fields may mean something else."""
+    name = files.read_json(path).get("name")
+    return name if isinstance(name, str) else "?"
+
+
+def _unfinished(ledger: Ledger, path: Path, trial: BegunTrial, idle: float) -> Row:
+    key = path.name.split(".")[0]
     state = "running" if ledger.is_claimed(key) else "stopped"
     reason = (ledger.failures(key) or [""])[-1]
     try:
-        checkpoint = files.read_json(path / CHECKPOINT)
+        checkpoint = CheckpointRecord.read(path / CHECKPOINT)
     except DataError:
-        return Row(path.name, key, trial["name"], state, 0, trial["epochs"], None, None, None, reason, idle)
-    history, spent = checkpoint["history"], checkpoint["seconds"]
-    left = spent * (checkpoint["steps"] / checkpoint["step"] - 1)
-    psnr = history[-1]["val_psnr"] if history else None
-    return Row(path.name, key, trial["name"], state, len(history), trial["epochs"], psnr, spent, left, reason, idle)
+        return Row(path.name, key, trial.name, state, 0, trial.epochs, None, None, None, reason, idle)
+    history, spent = checkpoint.history, checkpoint.seconds
+    left = spent * (checkpoint.steps / checkpoint.step - 1)
+    psnr = history[-1].val_psnr if history else None
+    return Row(path.name, key, trial.name, state, len(history), trial.epochs, psnr, spent, left, reason, idle)

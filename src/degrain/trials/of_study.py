@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
+from degrain.artifacts import history
+from degrain.artifacts.trial import TRIAL, TrialRecord
 from degrain.errors import DataError
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.training.trial import expand
-from degrain.trials.records import read_trials
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
-def read(folder: Path, params: Params, store: PatchStore) -> list[dict[str, Any]]:
-    """Read the trial.json of every trial of a study.
+def read(folder: Path, params: Params, store: PatchStore) -> list[TrialRecord]:
+    """Read the trials of a study.
 
     Args:
         folder: With a folder for each model, and in it one for each trial.
@@ -22,23 +26,44 @@ def read(folder: Path, params: Params, store: PatchStore) -> list[dict[str, Any]
         store: The data that it trains on.
 
     Raises:
-        DataError: One is missing, is of other settings or other data than the study's, or is not the study's at all.
+        DataError: One is missing or damaged, is of other settings or other data than the study's, or is not the
+            study's at all.
     """
-    wanted = {
-        trial.name: json.loads(json.dumps(trial.describe(store)))
-        for model in params.train.models
-        for trial in expand(params.train, model)
-    }
-    found = read_trials(folder, params.train.models)
+    asked = {trial.name: trial for model in params.train.models for trial in expand(params.train, model)}
+    found = read_all(folder, params.train.models)
     for trial in found:
-        asked = wanted.pop(trial["name"], None)
-        if asked is None:
-            raise DataError(f"{trial['name']} in {folder} is no trial of {params.study.name}; run: dvc repro")
-        if other := sorted(key for key, value in asked.items() if trial.get(key) != value):
+        wanted = asked.pop(trial.name, None)
+        if wanted is None:
+            raise DataError(f"{trial.name} in {folder} is no trial of {params.study.name}; run: dvc repro")
+        if other := trial.differences(wanted.settings(store)):
             raise DataError(
-                f"{trial['name']} in {folder} was trained with another {' and '.join(other)} than {params.study.name} "
+                f"{trial.name} in {folder} was trained with another {' and '.join(other)} than {params.study.name} "
                 "asks for; run: dvc repro"
             )
-    if wanted:
-        raise DataError(f"{folder} lacks {', '.join(wanted)}; run: dvc repro")
+    if asked:
+        raise DataError(f"{folder} lacks {', '.join(asked)}; run: dvc repro")
     return found
+
+
+def read_all(folder: Path, models: Iterable[str]) -> list[TrialRecord]:
+    """Read every trial of some models, in the models' order.
+
+    Raises:
+        DataError: A model has no trials here, or one is damaged.
+    """
+    trials = []
+    for model in models:
+        found = sorted((folder / model).glob(f"*/{TRIAL}"))
+        if not found:
+            raise DataError(f"{folder / model} holds no trials; run: dvc repro train@{model}")
+        trials += [TrialRecord.read(path) for path in found]
+    return trials
+
+
+def histories(folder: Path, trials: Iterable[TrialRecord]) -> dict[str, pd.DataFrame]:
+    """Read the history of each trial, by its name.
+
+    Raises:
+        DataError: One is missing or damaged.
+    """
+    return {trial.name: history.read(trial.folder(folder), trial) for trial in trials}

@@ -39,11 +39,11 @@ def check(
         table if listed is None else listed, spec.expected, params.validation, params.data.labels
     )
     results = expectations.run("test", spec, table, groups, params.validation, docs)
-    return {result["name"]: result for result in results}
+    return {result.name: result for result in results}
 
 
 def failing(results: dict[str, Any]) -> dict[str, list[str]]:
-    return {name: result["images"] for name, result in results.items() if not result["success"]}
+    return {name: result.images for name, result in results.items() if not result.success}
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from degrain.artifacts.validation import Expectation
 from degrain.ingest.datasets.spec import DatasetSpec, Expected
 from degrain.params.data import ValidateParams
 
@@ -80,7 +81,7 @@ def counts(listed: pd.DataFrame, expected: Expected, params: ValidateParams, lab
 
 def run(
     name: str, dataset: DatasetSpec, manifest: pd.DataFrame, groups: pd.DataFrame, params: ValidateParams, docs: Path
-) -> list[dict[str, Any]]:
+) -> list[Expectation]:
     """Hold a manifest against what the study expects, and write Data Docs.
 
     Args:
@@ -92,8 +93,8 @@ def run(
         docs: Folder for the Data Docs site; its index.html is the entrance.
 
     Returns:
-        One result per expectation, in a fixed order: name, text for people, success, and the paths of the images (or
-        names of the groups, with `groups` true) that fail it, empty when the failure concerns no single one.
+        What came of each, in a fixed order; what does not hold it is named by the images' paths or the groups' names,
+        and empty when the failure concerns no single one.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NOTE: Great Expectations warns of its own dependencies' deprecations.
@@ -105,7 +106,7 @@ def run(
         limits = Limits.of(dataset.expected, params)
         of_groups = _run(gx, context, f"{name}-counts", groups, "group", _group_rules(rules, params, groups))
         of_images = _run(gx, context, name, _plain(manifest), "path", _image_rules(rules, limits, dataset.pairs))
-        return [*({**result, "groups": True} for result in of_groups), *of_images]
+        return [*of_groups, *of_images]
 
 
 def _context(gx: Any, docs: Path) -> Any:
@@ -131,7 +132,7 @@ def _context(gx: Any, docs: Path) -> Any:
 Rule = tuple[str, str, Any]
 
 
-def _run(gx: Any, context: Any, name: str, table: pd.DataFrame, key: str, expected: list[Rule]) -> list[dict[str, Any]]:
+def _run(gx: Any, context: Any, name: str, table: pd.DataFrame, key: str, expected: list[Rule]) -> list[Expectation]:
     batch = context.data_sources.add_pandas(name).add_dataframe_asset(key).add_batch_definition_whole_dataframe("all")
     suite = context.suites.add(gx.ExpectationSuite(name, expectations=[rule for _, _, rule in expected]))
     definition = context.validation_definitions.add(gx.ValidationDefinition(name=name, data=batch, suite=suite))
@@ -242,12 +243,7 @@ def _signature(config: Any) -> tuple[str, Any]:
     return config.type, config.kwargs.get("column") or config.kwargs.get("column_A")
 
 
-def _summary(name: str, text: str, result: Any, key: str) -> dict[str, Any]:
+def _summary(name: str, text: str, result: Any, key: str) -> Expectation:
     failing = result.result.get("unexpected_index_list") or []
-    return {
-        "name": name,
-        "text": text,
-        "success": bool(result.success),
-        "images": sorted({str(row[key]) for row in failing}),
-        "groups": False,
-    }
+    images = sorted({str(row[key]) for row in failing})
+    return Expectation(name=name, text=text, success=bool(result.success), groups=key == "group", images=images)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from degrain import files, parallel
-from degrain.artifacts.validation import Validation
+from degrain.artifacts.validation import Expectation, Validation
 from degrain.errors import DataError
 from degrain.ingest.datasets import listing
 from degrain.ingest.formats import identity
@@ -225,6 +225,39 @@ def _shared(table: pd.DataFrame) -> pd.Series[Any]:
         owner = str(fit.idxmax())
         result.loc[group.index[group["instance"] != owner]] = owner
     return result
+
+
+def remove(folder: Path) -> None:
+    """Remove the manifest: what an earlier validation allowed must not outlive one that fails."""
+    (folder / MANIFEST).unlink(missing_ok=True)
+
+
+def write(
+    folder: Path, table: pd.DataFrame, published: int, quarantined: list[str], expectations: list[Expectation]
+) -> Validation:
+    """Write the manifest and what came of its validation.
+
+    Args:
+        folder: For both files.
+        table: One row per image; gets the column `quarantined`.
+        published: Images of the whole data set.
+        quarantined: Paths of the images that are set aside.
+        expectations: What came of each.
+    """
+    table["quarantined"] = table["path"].isin(quarantined)
+    path = folder / MANIFEST
+    with files.new_file(path) as partial:
+        table.to_parquet(partial, index=False)
+    record = Validation(
+        schema_version=Validation.VERSION,
+        images=len(table),
+        published=published,
+        quarantined=quarantined,
+        expectations=expectations,
+        manifest_sha256=files.sha256(path),
+    )
+    record.write(folder / VALIDATION)
+    return record
 
 
 def read(folder: Path) -> tuple[pd.DataFrame, Validation]:

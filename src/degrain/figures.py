@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from PIL import Image
 
 from degrain.artifacts.ranking import Cell
+from degrain.artifacts.trial import TrialRecord
 
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -36,7 +37,7 @@ COLUMNS = 4
 
 def learning_curves(
     histories: Mapping[str, pd.DataFrame],
-    trials: Mapping[str, dict[str, Any]],
+    trials: Mapping[str, TrialRecord],
     scale: str = "log",
     published: Mapping[str, Sequence[float]] = MappingProxyType({}),
 ) -> str:
@@ -44,7 +45,7 @@ def learning_curves(
 
     Args:
         histories: For each trial's label, its history with epoch, train_loss, val_loss, val_psnr.
-        trials: For each label, its trial.json: optimizers differ in color, losses of different kinds get a panel each.
+        trials: For each label, its trial: optimizers differ in color, losses of different kinds get a panel each.
         scale: Of the losses, "log" or "linear"; a loss that is not positive has no logarithm and stays linear.
         published: A paper's own curves, by optimizer and loss in lower case, as in "adam mse": the validation loss
             after each epoch.
@@ -61,11 +62,11 @@ def learning_curves(
         figure = Figure(figsize=(3.6 * columns, 2.7 * rows), layout="constrained")
         panels = np.atleast_1d(figure.subplots(rows, columns)).ravel()
         for label, history in histories.items():
-            panel, color = panels[losses.index(trials[label]["loss"])], colors[trials[label]["optimizer"]]
+            panel, color = panels[losses.index(trials[label].loss)], colors[trials[label].optimizer]
             panel.plot(history["epoch"], history["train_loss"], "--", color=color, alpha=0.7, linewidth=1)
             panel.plot(history["epoch"], history["val_loss"], color=color)
             panels[len(losses)].plot(history["epoch"], history["val_psnr"], color=color)
-        pairs = dict.fromkeys((trial["optimizer"], trial["loss"]) for trial in trials.values())
+        pairs = dict.fromkeys((trial.optimizer, trial.loss) for trial in trials.values())
         theirs = {pair: published[name] for pair in pairs if (name := " ".join(pair).lower()) in published}
         for (optimizer, loss), curve in theirs.items():
             epochs, color = np.arange(1, len(curve) + 1), colors[optimizer]
@@ -85,19 +86,19 @@ def learning_curves(
         return _svg(figure)
 
 
-def _axes(trials: Iterable[dict[str, Any]]) -> tuple[list[str], list[str]]:
+def _axes(trials: Iterable[TrialRecord]) -> tuple[list[str], list[str]]:
     """Return the optimizers and the losses of trials, each in the order in which they first come."""
-    pairs = [(trial["optimizer"], trial["loss"]) for trial in trials]
+    pairs = [(trial.optimizer, trial.loss) for trial in trials]
     optimizers, losses = (list(dict.fromkeys(axis)) for axis in zip(*pairs, strict=True))
     return optimizers, losses
 
 
-def heat_map(cells: Sequence[Cell], trials: list[dict[str, Any]]) -> str:
+def heat_map(cells: Sequence[Cell], trials: Sequence[TrialRecord]) -> str:
     """Draw validation PSNR of one model over optimizer x loss; cells without a result say why.
 
     Args:
         cells: Ranked cells of one model.
-        trials: The trial.json of all its trials: optimizer, loss, state.
+        trials: All of its trials.
 
     Returns:
         SVG text.
@@ -108,7 +109,7 @@ def heat_map(cells: Sequence[Cell], trials: list[dict[str, Any]]) -> str:
     values = np.full((len(optimizers), len(losses)), np.nan)
     words = np.full(values.shape, "-", dtype=object)
     for trial in trials:
-        words[optimizers.index(trial["optimizer"]), losses.index(trial["loss"])] = trial["state"]
+        words[optimizers.index(trial.optimizer), losses.index(trial.loss)] = trial.state
     for cell in cells:
         values[optimizers.index(cell.optimizer), losses.index(cell.loss)] = cell.validation.mean
     with mpl.rc_context(STYLE | {"axes.grid": False}):

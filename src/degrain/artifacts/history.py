@@ -1,0 +1,76 @@
+"""What train leaves of each epoch of a trial: history.csv."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from degrain import files
+from degrain.artifacts.trial import HISTORY, TrialRecord
+from degrain.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch left: a row of history.csv.
+
+    Attributes:
+        epoch: From 1.
+        train_loss: Mean over the epoch's patches, while it ran.
+        val_loss: The same loss on the validation split, after the epoch.
+        val_psnr: Mean PSNR of the validation patches, in dB, by the metric protocol.
+        rate: Learning rate of its last step, of the first parameter group.
+        images_per_second: Training speed, validation not counted; of what was trained in this run.
+    """
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    val_psnr: float
+    rate: float
+    images_per_second: float
+
+
+COLUMNS = tuple(field.name for field in fields(Epoch))
+# The columns that are drawn over the epochs.
+CURVES = COLUMNS[1:]
+
+
+def write(path: Path, history: Iterable[Epoch]) -> None:
+    """Write the epochs of a trial, exactly."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows(map(astuple, history))
+
+
+def read(folder: Path, trial: TrialRecord) -> pd.DataFrame:
+    """Read the history of a trial.
+
+    Args:
+        folder: Of the trial.
+        trial: Its trial.json, which names the history that belongs to it.
+
+    Returns:
+        One row per epoch, with the columns of `Epoch`.
+
+    Raises:
+        DataError: It is missing, damaged, or another trial's.
+    """
+    import pandas as pd
+
+    path = folder / HISTORY
+    again = f"run: dvc repro -f train@{trial.model}"
+    if not path.exists() or files.sha256(path) != trial.sha256.get(HISTORY):
+        raise DataError(f"{path} is missing or damaged; {again}")
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    if tuple(header) != COLUMNS:
+        raise DataError(f"{path} has the columns {', '.join(header)}, not {', '.join(COLUMNS)}; {again}")
+    return pd.DataFrame([[float(value) for value in row] for row in rows], columns=COLUMNS).astype({"epoch": int})

@@ -1,0 +1,38 @@
+"""A paper's own curves, to be drawn under ours."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+from degrain.errors import DataError
+from degrain.machine import variables
+
+log = logging.getLogger(__name__)
+
+
+def read(name: str) -> dict[str, list[float]]:
+    """Read a paper's curves.
+
+    Args:
+        name: A file of the mirror, JSON: {"Adam MSE": {"val": [loss after each epoch]}}; "" is none.
+
+    Returns:
+        By optimizer and loss in lower case, the validation loss after each epoch; empty where no mirror has the file.
+
+    Raises:
+        DataError: The file holds something else.
+    """
+    if not name:
+        return {}
+    mirror = variables.mirror()
+    path = Path(mirror or "") / name
+    if not mirror or not path.is_file():
+        log.info("%s is in no mirror (DEGRAIN_MIRROR): the published curves are left out", name)
+        return {}
+    try:
+        curves = json.loads(path.read_text(encoding="utf-8"))
+        return {pair.lower(): [float(value) for value in curve["val"]] for pair, curve in curves.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} holds no curves by optimizer and loss: {error}") from error

@@ -1,0 +1,201 @@
+"""Records: what is written is read, and what is damaged, foreign or of another schema version is refused by name."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from degrain import artifacts, files
+from degrain.artifacts import history
+from degrain.artifacts.base import Record
+from degrain.artifacts.checkpoint import CheckpointRecord
+from degrain.artifacts.history import COLUMNS, Epoch
+from degrain.artifacts.ranking import Ranking
+from degrain.artifacts.registration import Registration, Verdict
+from degrain.artifacts.scores import Measured, Scores
+from degrain.artifacts.store import StoreRecord
+from degrain.artifacts.trial import HISTORY, BegunTrial, LedgerEntry, TrialRecord, TrialSettings
+from degrain.artifacts.validation import Expectation, Validation
+from degrain.errors import DataError, VersionMismatch
+from degrain.params.prepare import PrepareParams
+from tests.artifacts import records
+
+EPOCHS = [Epoch(1, 0.1, 1 / 3, 20.123456789012345, 1e-3, 12.5), Epoch(2, float("inf"), 2e-300, -1.0, 0.0, 0.0)]
+PREPARE = {"split": {"val": ["b"], "test": 0.25}, "noise": {"kind": "speckle", "sigma": [0.1, 0.2]}}
+SETTINGS = {name: records.TRIAL[name] for name in TrialSettings.model_fields}
+EXAMPLES: list[Record] = [
+    records.trial(),
+    LedgerEntry.seal(records.trial(state="failed", epoch=None, val_psnr=None, failures=["a", "b"], sha256={})),
+    BegunTrial.model_validate(SETTINGS | {"schema_version": 1, "key": "key", "pid": 7}),
+    StoreRecord(
+        schema_version=1,
+        params=PrepareParams.model_validate(PREPARE),
+        manifest_sha256="m" * 64,
+        channels=3,
+        counts={"train": 4, "val": 2, "test": 2},
+        leaks={"source": 1},
+        sha256="s" * 64,
+    ),
+    CheckpointRecord(
+        schema_version=1,
+        key="key",
+        file="000000003.safetensors",
+        sha256="c" * 64,
+        network={"items": [["weight", {"tensor": "network.weight"}]]},
+        optimizer={"items": [[0, {"tuple": [0.9, None, True]}]]},
+        averaged=None,
+        best=None,
+        parts=1,
+        steps=9,
+        step=3,
+        loss_sum=0.1 + 0.2,
+        history=EPOCHS,
+        seconds=1.5,
+    ).sealed(),
+    Registration(
+        schema_version=1,
+        model="tiny",
+        trial="unet-adam-mse",
+        trial_key="key",
+        weights_sha256="w" * 64,
+        data_sha256="d" * 64,
+        table_sha256="t" * 64,
+        promoted=False,
+        champion=False,
+        version=None,
+        refused=["it is worse"],
+        gate=[Verdict(rival="x", measure="test_psnr", candidate=1, rival_psnr=2, gain=-1, needed=0, passed=False)],
+        experiment="tiny",
+        parent_run="p",
+        runs={"unet-adam-mse": "r"},
+        tracking_uri="sqlite:///x",
+    ),
+    Scores(schema_version=1, data_sha256="d" * 64, table_sha256="t" * 64, methods={"identity": Measured(protocol="p")}),
+    Ranking(
+        schema_version=1,
+        champion="unet-adam-mse",
+        cells=[],
+        identity={"test_psnr": 20.0},
+        baselines={},
+        sharpened={},
+        cameras={},
+        unranked=[],
+        data_sha256="d" * 64,
+        table_sha256="t" * 64,
+    ),
+    Validation(
+        schema_version=1,
+        images=2,
+        published=3,
+        quarantined=["a.png"],
+        expectations=[Expectation(name="path", text="every path once", success=True, groups=False, images=[])],
+        manifest_sha256="m" * 64,
+    ),
+]
+every_record = pytest.mark.parametrize("record", EXAMPLES, ids=lambda record: type(record).__name__)
+
+
+def classes(record: type[Record]) -> Iterator[type[Record]]:
+    for inner in record.__subclasses__():
+        yield inner
+        yield from classes(inner)
+
+
+def test_every_kind_of_record_is_tested_here() -> None:
+    for module in pkgutil.iter_modules(artifacts.__path__, "degrain.artifacts."):
+        importlib.import_module(module.name)
+    assert {type(record) for record in EXAMPLES} == set(classes(Record))
+
+
+@every_record
+def test_what_is_written_is_read(tmp_path: Path, record: Record) -> None:
+    path = tmp_path / "record.json"
+    record.write(path)
+    assert type(record).read(path) == record
+
+
+@every_record
+@pytest.mark.parametrize(
+    ("version", "words"), [(None, "no schema version"), (0, "schema version 0"), ("1", "version 1")]
+)
+def test_another_schema_version_is_refused_by_file_and_stage(
+    tmp_path: Path, record: Record, version: object, words: str
+) -> None:
+    path = tmp_path / "record.json"
+    content = record.model_dump(mode="json") | {"schema_version": version}
+    path.write_text(json.dumps({name: value for name, value in content.items() if value is not None}))
+    with pytest.raises(VersionMismatch, match=words) as caught:
+        type(record).read(path)
+    assert str(caught.value).startswith(f"{path} has ")
+    assert str(caught.value).endswith(f"is needed; run: dvc repro -f {record.STAGE}")
+
+
+@every_record
+def test_unknown_and_missing_fields_are_refused(tmp_path: Path, record: Record) -> None:
+    path = tmp_path / "record.json"
+    content = record.model_dump(mode="json", exclude_unset=True)
+    required = [name for name, field in type(record).model_fields.items() if field.is_required()]
+    for name in set(required) - {"schema_version"}:
+        path.write_text(json.dumps({key: value for key, value in content.items() if key != name}))
+        with pytest.raises(DataError, match=rf"record.json is damaged \({name}: field required\); run: dvc repro -f"):
+            type(record).read(path)
+    path.write_text(json.dumps(content | {"surprise": 1}))
+    with pytest.raises(DataError, match=r"record.json is damaged \(surprise: extra inputs are not permitted\)"):
+        type(record).read(path)
+
+
+@every_record
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '"text"', "7", '{"schema_version": 1}', "\ud83d"])
+def test_what_is_no_such_record_is_refused_in_one_line(tmp_path: Path, record: Record, content: str) -> None:
+    path = tmp_path / "record.json"
+    path.write_bytes(content.encode("utf-16", "surrogatepass") if content == "\ud83d" else content.encode())
+    with pytest.raises(DataError, match="dvc repro") as caught:
+        type(record).read(path)
+    assert "\n" not in str(caught.value)
+    path.unlink()
+    with pytest.raises(DataError, match=f"record.json is missing; run: dvc repro {record.STAGE}"):
+        type(record).read(path)
+
+
+def test_a_done_trial_has_weights(tmp_path: Path) -> None:
+    records.trial(sha256={}).write(tmp_path / "trial.json")
+    with pytest.raises(DataError, match="no SHA-256 of its weights"):
+        TrialRecord.read(tmp_path / "trial.json")
+
+
+def test_an_entry_that_was_changed_is_not_intact() -> None:
+    entry = LedgerEntry.seal(records.trial())
+    assert entry.is_intact
+    assert not entry.model_copy(update={"val_psnr": 21.0}).is_intact
+    assert entry.named("unet-adam-mse", "adam", "mse") == records.trial()
+
+
+def test_settings_that_differ_are_named() -> None:
+    one, other = records.trial(), records.trial(seed=3, training={"epochs": 4, "patience": 2})
+    assert one.differences(other) == ["batch_size", "epochs", "patience", "seed"]
+    assert one.differences(records.trial(key="another", state="failed")) == []
+
+
+def test_a_history_is_read_exactly(tmp_path: Path) -> None:
+    history.write(tmp_path / HISTORY, EPOCHS)
+    trial = records.trial(sha256=records.TRIAL["sha256"] | {HISTORY: files.sha256(tmp_path / HISTORY)})
+    table = history.read(tmp_path, trial)
+    assert tuple(table.columns) == COLUMNS
+    assert [Epoch(*row) for row in table.itertuples(index=False)] == EPOCHS
+    history.write(tmp_path / HISTORY, [])
+    with pytest.raises(DataError, match=r"history.csv is missing or damaged; run: dvc repro -f train@unet"):
+        history.read(tmp_path, trial)
+    trial = records.trial(sha256=records.TRIAL["sha256"] | {HISTORY: files.sha256(tmp_path / HISTORY)})
+    assert history.read(tmp_path, trial).empty
+
+
+def test_a_history_of_other_columns_is_refused(tmp_path: Path) -> None:
+    (tmp_path / HISTORY).write_text("epoch,loss\n1,0.5\n")
+    trial = records.trial(sha256=records.TRIAL["sha256"] | {HISTORY: files.sha256(tmp_path / HISTORY)})
+    with pytest.raises(DataError, match=r"history.csv has the columns epoch, loss, not epoch, .*train@unet"):
+        history.read(tmp_path, trial)
