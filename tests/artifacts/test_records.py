@@ -69,7 +69,7 @@ EXAMPLES: list[Record] = [
         champion=False,
         version=None,
         refused=["it is worse"],
-        gate=[Verdict(rival="x", measure="test_psnr", candidate=1, rival_psnr=2, gain=-1, needed=0, passed=False)],
+        gate=[Verdict(rival="x", measure="test_psnr", candidate=1, rival_score=2, gain=-1, needed=0, passed=False)],
         experiment="tiny",
         parent_run="p",
         runs={"unet-adam-mse": "r"},

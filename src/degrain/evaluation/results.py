@@ -11,11 +11,12 @@ from degrain.artifacts.ranking import Baseline, Ranking, Unranked
 from degrain.artifacts.trial import TrialRecord
 from degrain.errors import DataError
 from degrain.evaluation import summary
-from degrain.evaluation.measurement import Measurement
 from degrain.patches.store import PatchStore
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from degrain.evaluation.measurement import Measurement
 
 
 def write(
