@@ -44,11 +44,12 @@ FLOORS: list[set[str]] = [
     {"ingest"},
     {"figures"},
     {"artifacts"},
-    {"params", "networks", "noise", "losses", "optimizers", "metrics", "baselines"},
+    {"params"},
+    {"networks", "noise", "losses", "optimizers", "metrics", "baselines"},
     {"provenance"},
     {"parallel", "console"},
     {"machine"},
-    {"files", "pixels", "randomness"},
+    {"files", "pixels", "randomness", "declaration"},
     {"errors"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

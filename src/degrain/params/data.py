@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from degrain.params.base import Section
+from degrain.declaration import Section
 
 Column = Literal["source", "scene", "camera", "instance", "part"]
 

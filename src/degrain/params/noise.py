@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, TypeAdapter, model_validator
 
-from degrain.params.base import Section
+from degrain.declaration import Section
 
 Span = tuple[float, float]
 Levels = Annotated[float, Field(gt=0, le=255)]

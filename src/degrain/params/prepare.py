@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from degrain.params.base import Section
+from degrain.declaration import Section
 from degrain.params.noise import GaussianNoise, NoiseParams
 
 Column = Literal["source", "scene", "camera", "instance", "label", "part"]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from degrain.params.base import HOW, Section
+from degrain.declaration import HOW, Section
 
 
 class EvaluateParams(Section):

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from degrain.errors import ParamsError, nearest
-from degrain.params.base import Section, kind_of, sections
+from degrain.declaration import Section, kind_of, sections
 from degrain.params.data import DataParams, StudyParams, ValidateParams
 from degrain.params.prepare import PrepareParams
 from degrain.params.results import EvaluateParams, RegisterParams, ReportParams

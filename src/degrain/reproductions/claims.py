@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from degrain.errors import ParamsError
-from degrain.params.base import Section
+from degrain.declaration import Section
 from degrain.reproductions import CLAIMS
 
 

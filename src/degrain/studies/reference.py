@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from degrain.params.base import kind_of, sections
+from degrain.declaration import kind_of, sections
 from degrain.params.study import Params
 
 

@@ -11,7 +11,7 @@ from degrain.errors import ParamsError, nearest
 from degrain.losses import catalog as losses
 from degrain.networks import catalog
 from degrain.optimizers import catalog as optimizers
-from degrain.params.base import deciding
+from degrain.declaration import deciding
 from degrain.params.train import LossParams, OptimizerParams, TrainParams
 from degrain.patches.store import PatchStore
 from degrain.provenance import digests

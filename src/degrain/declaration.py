@@ -1,4 +1,4 @@
-"""What every section of params.yaml has in common."""
+"""What parameters are declared with: sections of params.yaml, noise kinds, losses and optimizers alike."""
 
 from __future__ import annotations
 
