@@ -14,7 +14,6 @@ from degrain.evaluation import protocol
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.provenance import closure, digests
-from degrain.training import trial
 from degrain.training.trial import Trial
 from tests.provenance.mutation import mutated
 
@@ -63,8 +62,12 @@ def changes(package: Path, digest: Callable[[], str]) -> Iterator[tuple[str, boo
     assert digest() == before
 
 
-def test_a_key_follows_each_module_of_its_closure_and_no_other(package: Path, key_of: Callable[[str], str]) -> None:
-    inside = set(trial.code_of("unet").modules)
+def test_a_key_follows_each_module_of_its_closure_and_no_other(
+    package: Path, key_of: Callable[[str], str], make_params: Callable[..., Params], store: PatchStore
+) -> None:
+    params = make_params(train={"models": ["unet"]}).train
+    one = Trial("unet", params.optimizers[0], params.losses[0], 0, params)
+    inside = set(one.code(store.noise).modules)
     seen = dict(changes(package, lambda: key_of("unet")))
     assert {name for name, changed in seen.items() if changed} == inside & set(seen)
     decisive = {"pixels", "files", "machine.compute", "networks.convolutions", "networks.unet", "noise.kinds"}

@@ -10,7 +10,7 @@ from degrain.machine import description
 from degrain.networks import catalog
 from degrain.params.results import EvaluateParams
 from degrain.provenance import digests
-from degrain.provenance.closure import closure
+from degrain.provenance.closure import CATALOGS, closure
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +31,7 @@ def digest(model: str | None, data: str, params: EvaluateParams, device: torch.d
         "degrain.evaluation.scoring",
         "degrain.evaluation.summary",
         *(spec.modules if spec else ["degrain.baselines.catalog"]),
-        without=frozenset({"degrain.networks.catalog"}),
+        without=CATALOGS,
     )
     return files.digest(
         {

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, Field, ValidationError
 
-from degrain.errors import ParamsError, nearest
 from degrain.declaration import Section, kind_of, sections
+from degrain.errors import ParamsError, nearest
 from degrain.params.data import DataParams, StudyParams, ValidateParams
 from degrain.params.prepare import PrepareParams
 from degrain.params.results import EvaluateParams, RegisterParams, ReportParams

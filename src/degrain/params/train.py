@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from degrain.errors import nearest
 from degrain.declaration import GRID, HOW, Section
+from degrain.errors import nearest
 
 Epochs = Annotated[int, Field(ge=1)]
 DecayRate = Annotated[float, Field(ge=0, lt=1)]

@@ -29,7 +29,10 @@ BEHIND: Mapping[str, tuple[str, ...]] = {
     "skimage": ("pywt", "scipy"),
 }
 # Modules that import whatever lies in a package, by a name that is computed.
-BY_NAME: Mapping[str, str] = {f"{NAME}.models.catalog": f"{NAME}.models"}
+BY_NAME: Mapping[str, str] = {f"{NAME}.networks.catalog": f"{NAME}.networks"}
+
+# Modules that name everything of a kind. What a result has of them is in its key, so that they are left out of it.
+CATALOGS = frozenset(f"{NAME}.{kind}.catalog" for kind in ("networks", "noise", "losses", "optimizers"))
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from degrain.errors import ParamsError
 from degrain.declaration import Section
+from degrain.errors import ParamsError
 from degrain.reproductions import CLAIMS
 
 

@@ -7,15 +7,16 @@ from dataclasses import asdict, dataclass
 
 from degrain import files
 from degrain.artifacts.trial import Place, TrialSettings
+from degrain.declaration import deciding
 from degrain.errors import ParamsError, nearest
 from degrain.losses import catalog as losses
 from degrain.networks import catalog
 from degrain.optimizers import catalog as optimizers
-from degrain.declaration import deciding
+from degrain.params.noise import Noise
 from degrain.params.train import LossParams, OptimizerParams, TrainParams
 from degrain.patches.store import PatchStore
 from degrain.provenance import digests
-from degrain.provenance.closure import Closure, closure
+from degrain.provenance.closure import CATALOGS, Closure, closure
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Trial:
         if place.device != "cpu":
             del described["training"]["threads"]
         network = catalog.spec(self.model)
-        decided_by = code_of(self.model)
+        decided_by = self.code(store.noise)
         described |= {
             "network": {name: value for name, value in asdict(network).items() if name not in ("title", "source")},
             "code": digests.code(decided_by),
@@ -71,15 +72,16 @@ class Trial:
         }
         return files.digest(described)[:20]
 
+    def code(self, noise: Noise) -> Closure:
+        """Return the code that decides what the trial learns: that of the training loop and of what the trial names.
 
-def code_of(model: str) -> Closure:
-    """Return the code that decides what a trial of a network learns: the training loop's and the network's own.
+        Catalogs are left out, since all that they say of what the trial names is in the key itself.
 
-    The catalog is left out, since what it says of this network is in the key itself.
-    """
-    return closure(
-        "degrain.training.loop", *catalog.spec(model).modules, without=frozenset({"degrain.networks.catalog"})
-    )
+        Args:
+            noise: Of the data.
+        """
+        declared = (type(one).__module__ for one in (noise,))
+        return closure("degrain.training.loop", *catalog.spec(self.model).modules, *declared, without=CATALOGS)
 
 
 def expand(params: TrainParams, model: str) -> list[Trial]:

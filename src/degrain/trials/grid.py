@@ -25,7 +25,7 @@ from degrain.training import loop, precision
 from degrain.training.checkpoints import Checkpoints
 from degrain.training.distributed import ALONE, Group
 from degrain.training.state import State
-from degrain.training.trial import Trial, code_of
+from degrain.training.trial import Trial
 from degrain.trials import processes
 from degrain.trials.board import Board, ended
 from degrain.trials.ledger import Busy, Ledger
@@ -346,7 +346,7 @@ def _record(
         **dict(job.trial.settings(job.store)),
         key=job.key,
         place=place_of(job.trial, job.device, group),
-        versions=digests.versions(code_of(job.trial.model)),
+        versions=digests.versions(job.trial.code(job.store.noise)),
         state=outcome.state,
         reason=outcome.reason,
         failures=job.ledger.failures(job.key),
