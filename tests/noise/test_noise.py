@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import TypeAdapter
 
-from degrain.noise import kinds, on_device, sensors
-from degrain.params.noise import Noise, parse
+from degrain.declaration import kind_of
+from degrain.noise import adding, sensors
+from degrain.noise.base import Noise
+from degrain.noise.catalog import KINDS, AnyNoise
 from degrain.randomness import generator, generators
 from tests.conftest import picture
 
@@ -20,12 +23,17 @@ SIDE = 400
 Noises = Callable[..., np.ndarray]
 
 
+def parse(described: dict[str, Any]) -> Noise:
+    adapter: TypeAdapter[Noise] = TypeAdapter(AnyNoise)
+    return adapter.validate_python(described)
+
+
 def on_host(params: Noise, image: np.ndarray) -> np.ndarray:
-    return kinds.noise(params, image, [generator(0, "test")])
+    return params.draw(image, [generator(0, "test")])
 
 
 def by_torch(params: Noise, image: np.ndarray) -> np.ndarray:
-    return on_device.noise(params, torch.from_numpy(image), torch.Generator().manual_seed(0)).numpy()
+    return params.draw_on_device(torch.from_numpy(image), torch.Generator().manual_seed(0)).numpy()
 
 
 @pytest.fixture(params=[on_host, by_torch], ids=["host", "device"])
@@ -143,7 +151,7 @@ def test_the_srgb_curve_is_undone() -> None:
 def test_iso_noise_is_random_within_the_range_of_colors() -> None:
     clean = np.broadcast_to(picture(0), (96, 128, 3))
     params = parse({"kind": "iso"})
-    first, second = (kinds.add(params, clean, generator(i, "test")) for i in (0, 1))
+    first, second = (adding.add(params, clean, generator(i, "test")) for i in (0, 1))
     assert first.shape == clean.shape
     assert first.dtype == np.uint8
     assert not np.array_equal(first, second)
@@ -159,31 +167,27 @@ def test_jpeg_noise_is_what_pillow_makes_of_the_image() -> None:
     buffer = io.BytesIO()
     Image.fromarray(clean).save(buffer, "JPEG", quality=20)
     expected = np.asarray(Image.open(buffer), float)
-    noisy = kinds.add(parse({"kind": "jpeg", "quality": 20}), clean, generator(0, "test"))
+    noisy = adding.add(parse({"kind": "jpeg", "quality": 20}), clean, generator(0, "test"))
     assert np.abs(noisy - expected).max() <= 1
-    coarse = kinds.add(parse({"kind": "jpeg", "quality": 5}), clean, generator(0, "test"))
+    coarse = adding.add(parse({"kind": "jpeg", "quality": 5}), clean, generator(0, "test"))
     assert ((coarse.astype(float) - clean) ** 2).mean() > ((expected - clean) ** 2).mean()
 
 
 def test_a_range_of_strengths_draws_another_for_each_patch() -> None:
     params = parse({"kind": "gaussian", "sigma": [5, 50], "clip": False})
     clean = np.full((64, 64, 3), 128, np.uint8)
-    stds = np.array([(kinds.add(params, clean, generator(0, "test", i)) - 128.0).std() for i in range(300)])
+    stds = np.array([(adding.add(params, clean, generator(0, "test", i)) - 128.0).std() for i in range(300)])
     assert 4.8 < stds.min() < 8
     assert 47 < stds.max() < 51.5
     assert stds.mean() == pytest.approx(27.5, abs=5 * 45 / math.sqrt(12 * 300))
 
 
-EVERY_KIND: list[dict[str, Any]] = [
-    {"kind": "gaussian", "sigma": 25},
-    {"kind": "coefficient"},
-    {"kind": "masking"},
-    {"kind": "salt_and_pepper"},
-    {"kind": "speckle"},
-    {"kind": "shot_read", "camera": "GP-6400"},
-    {"kind": "iso"},
-    {"kind": "jpeg"},
-]
+# What a kind must be given beside its name.
+NEEDED: dict[str, dict[str, Any]] = {"shot_read": {"camera": "GP-6400"}}
+ALL: list[dict[str, Any]] = [{"kind": kind_of(kind)} | NEEDED.get(str(kind_of(kind)), {}) for kind in KINDS]
+# Those that draw something.
+EVERY_KIND = [params for params in ALL if params["kind"] not in ("real", "none")]
+every_declared_kind = pytest.mark.parametrize("params", ALL, ids=lambda params: params["kind"])
 
 
 @pytest.mark.parametrize("params", EVERY_KIND, ids=lambda params: params["kind"])
@@ -191,26 +195,26 @@ EVERY_KIND: list[dict[str, Any]] = [
 def test_the_generator_decides_the_noise_and_the_clean_image_stays(params: dict[str, Any], dtype: type) -> None:
     clean = picture(0).astype(dtype) * (1 if dtype == np.uint8 else 257)
     before = clean.copy()
-    parsed: Noise = parse(params)
-    first = kinds.add(parsed, clean, generator(1, "n", 2))
+    parsed = parse(params)
+    first = adding.add(parsed, clean, generator(1, "n", 2))
     assert first.dtype == dtype
     assert first.shape == clean.shape
-    assert np.array_equal(first, kinds.add(parsed, clean, generator(1, "n", 2)))
-    assert not np.array_equal(first, kinds.add(parsed, clean, generator(1, "n", 3)))
+    assert np.array_equal(first, adding.add(parsed, clean, generator(1, "n", 2)))
+    assert not np.array_equal(first, adding.add(parsed, clean, generator(1, "n", 3)))
     assert np.array_equal(clean, before)
 
 
 def test_sixteen_bits_get_the_same_noise_with_finer_steps() -> None:
     params = parse({"kind": "gaussian", "sigma": 25})
     clean = picture(0)
-    coarse = kinds.add(params, clean, generator(0, "test")).astype(float)
-    fine = kinds.add(params, clean.astype(np.uint16) * np.uint16(257), generator(0, "test")) / 257
+    coarse = adding.add(params, clean, generator(0, "test")).astype(float)
+    fine = adding.add(params, clean.astype(np.uint16) * np.uint16(257), generator(0, "test")) / 257
     assert np.abs(coarse - fine).max() <= 0.5 + 1e-6
 
 
 def test_clipped_noise_is_what_an_image_file_holds() -> None:
     clean = np.zeros((300, 300, 1), np.uint8)
-    noisy = kinds.add(parse({"kind": "gaussian", "sigma": 20}), clean, generator(0, "test"))
+    noisy = adding.add(parse({"kind": "gaussian", "sigma": 20}), clean, generator(0, "test"))
     assert noisy.dtype == np.uint8
     # Half of the values are cut off at black; the mean of the rest of a Gaussian is sigma / sqrt(2 pi).
     assert abs(np.mean(noisy == 0) - 0.51) < 0.01
@@ -239,7 +243,7 @@ def test_clipped_noise_is_what_an_image_file_holds() -> None:
 def test_an_address_gives_the_same_pixels_in_every_version(params: dict[str, Any], digest: str) -> None:
     """Digests of version 0.1.0, with the libraries of constraints.txt; prepared data and results hang on them."""
     clean = [picture(i, 16, 16) for i in range(3)]
-    drawn = [kinds.add(parse(params), image, generator(3, "pin", 7, i)) for i, image in enumerate(clean)]
+    drawn = [adding.add(parse(params), image, generator(3, "pin", 7, i)) for i, image in enumerate(clean)]
     assert hashlib.sha256(np.stack(drawn).tobytes()).hexdigest()[:16] == digest
 
 
@@ -249,13 +253,13 @@ def test_an_address_gives_the_same_pixels_in_every_version(params: dict[str, Any
 def test_a_patch_gets_the_same_noise_in_any_batch(
     params: dict[str, Any], dtype: type, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kinds, "CHUNK_VALUES", chunk)
+    monkeypatch.setattr(adding, "CHUNK_VALUES", chunk)
     clean = np.stack([picture(i, 20, 20) for i in range(7)]).astype(dtype) * (1 if dtype == np.uint8 else 257)
-    parsed: Noise = parse(params)
-    alone = [kinds.add(parsed, patch, generator(1, "n", 2, i)) for i, patch in enumerate(clean)]
+    parsed = parse(params)
+    alone = [adding.add(parsed, patch, generator(1, "n", 2, i)) for i, patch in enumerate(clean)]
     for part in (slice(0, 7), slice(0, 3), slice(3, 7), slice(4, 4)):
         draws = generators((1, "n", 2, i) for i in range(7)[part])
-        together = kinds.add_each(parsed, clean[part], draws)
+        together = adding.add_each(parsed, clean[part], draws)
         assert together.dtype == dtype
         assert np.array_equal(together, np.stack(alone)[part])
 
@@ -265,32 +269,32 @@ def test_each_patch_of_a_batch_draws_its_own_strength(kind: str) -> None:
     strength = {"coefficient": "factor", "masking": "share", "salt_and_pepper": "share"}.get(kind, "sigma")
     params = parse({"kind": kind, strength: [0.1, 0.9]})
     clean = np.full((6, 32, 32, 1), 128, np.uint8)
-    alone = [kinds.add(params, patch, generator(1, "n", i)) for i, patch in enumerate(clean)]
-    assert np.array_equal(kinds.add_each(params, clean, generators((1, "n", i) for i in range(6))), alone)
+    alone = [adding.add(params, patch, generator(1, "n", i)) for i, patch in enumerate(clean)]
+    assert np.array_equal(adding.add_each(params, clean, generators((1, "n", i) for i in range(6))), alone)
 
 
 def test_a_batch_needs_a_generator_for_each_patch() -> None:
     params = parse({"kind": "gaussian", "sigma": 25})
     clean = np.full((3, 16, 16, 1), 128, np.uint8)
     with pytest.raises(ValueError, match="shorter"):
-        kinds.add_each(params, clean, generators((0, "n", i) for i in range(2)))
+        adding.add_each(params, clean, generators((0, "n", i) for i in range(2)))
 
 
 def test_fixed_noise_belongs_to_image_place_and_copy() -> None:
     params = parse({"kind": "gaussian", "sigma": 25})
     clean = np.full((4, 16, 16, 1), 128, np.uint8)
     addresses: tuple[list[str], list[int], list[int]] = (["a", "b", "a", "a"], [0, 0, 1, 0], [0, 0, 0, 1])
-    drawn = [kinds.add_each(params, clean, kinds.fixed(seed, *addresses)) for seed in (0, 1, 0)]
+    drawn = [adding.add_each(params, clean, adding.fixed(seed, *addresses)) for seed in (0, 1, 0)]
     assert len({patch.tobytes() for patches in drawn[:2] for patch in patches}) == 8
     assert np.array_equal(drawn[0], drawn[2])
-    assert np.array_equal(drawn[0][2], kinds.add(params, clean[0], generator(0, "noise of a", 1, 0)))
+    assert np.array_equal(drawn[0][2], adding.add(params, clean[0], generator(0, "noise of a", 1, 0)))
 
 
 @pytest.mark.parametrize("params", EVERY_KIND, ids=lambda params: params["kind"])
 def test_a_device_draws_what_does_not_need_albumentations(params: dict[str, Any]) -> None:
-    parsed: Noise = parse(params)
-    assert on_device.draws(parsed) == (params["kind"] not in ("iso", "jpeg"))
-    if not on_device.draws(parsed):
+    parsed = parse(params)
+    assert parsed.on_device == (params["kind"] not in ("iso", "jpeg"))
+    if not parsed.on_device:
         with pytest.raises(TypeError, match="not drawn on a device"):
             by_torch(parsed, np.zeros((1, 8, 8, 3), np.float32))
 
@@ -298,7 +302,7 @@ def test_a_device_draws_what_does_not_need_albumentations(params: dict[str, Any]
 def test_on_a_device_each_patch_draws_its_own_strength() -> None:
     params = parse({"kind": "gaussian", "sigma": [5, 50]})
     clean = torch.full((300, 64, 64, 3), 128.0)
-    stds = on_device.noise(params, clean, torch.Generator().manual_seed(0)).std(dim=(1, 2, 3))
+    stds = params.draw_on_device(clean, torch.Generator().manual_seed(0)).std(dim=(1, 2, 3))
     assert 4.8 < stds.min() < 8
     assert 47 < stds.max() < 51.5
     assert stds.mean().item() == pytest.approx(27.5, abs=5 * 45 / math.sqrt(12 * 300))
@@ -308,7 +312,7 @@ def test_on_a_device_each_patch_draws_its_own_strength() -> None:
 def test_no_noise_is_the_clean_image(dtype: type) -> None:
     params = parse({"kind": "none"})
     levels = np.arange(np.iinfo(dtype).max + 1, dtype=dtype).reshape(1, 16, -1, 1)
-    noisy = kinds.add_each(params, levels, [generator(0, "test")])
+    noisy = adding.add_each(params, levels, [generator(0, "test")])
     assert noisy.dtype == dtype
     assert np.array_equal(noisy, levels)
     clean = levels.astype(np.float32)
@@ -319,4 +323,36 @@ def test_no_noise_is_the_clean_image(dtype: type) -> None:
 
 def test_real_noise_cannot_be_drawn() -> None:
     with pytest.raises(TypeError, match="cannot be drawn"):
-        kinds.add(parse({"kind": "real"}), picture(0), generator(0, "test"))
+        adding.add(parse({"kind": "real"}), picture(0), generator(0, "test"))
+
+
+@every_declared_kind
+def test_every_kind_is_described_and_accepts_the_images_it_names(params: dict[str, Any]) -> None:
+    declared = next(kind for kind in KINDS if kind_of(kind) == params["kind"])
+    noise = parse(params)
+    assert type(noise) is declared
+    assert declared.__doc__
+    assert all(field.description for name, field in declared.model_fields.items() if name != "kind")
+    for channels in (1, 3, 4):
+        if noise.paired or not noise.accepts(channels):
+            continue
+        clean = np.stack([np.resize(picture(i, 16, 16), (16, 16, channels)) for i in range(3)])
+        made = adding.add_each(noise, clean, generators((0, "n", i) for i in range(3)))
+        assert made.shape == clean.shape
+        assert np.isfinite(made).all()
+
+
+@pytest.mark.parametrize(
+    ("params", "channels"),
+    [
+        ({"kind": "iso"}, {3}),
+        ({"kind": "jpeg"}, {1, 3}),
+        ({"kind": "gaussian"}, {1, 3, 4}),
+        ({"kind": "shot_read", "camera": "IP-100"}, {3}),
+        ({"kind": "shot_read", "beta1": 0.1, "beta2": [0, 0, 0.1]}, {3}),
+        ({"kind": "shot_read", "camera": "GP-800"}, {1, 3, 4}),
+    ],
+    ids=str,
+)
+def test_a_kind_says_what_images_it_accepts(params: dict[str, Any], channels: set[int]) -> None:
+    assert {count for count in (1, 3, 4) if parse(params).accepts(count)} == channels

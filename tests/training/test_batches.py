@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from degrain.noise import kinds
+from degrain.noise import adding
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.pixels import to_unit
@@ -109,7 +109,7 @@ def test_fresh_noise_has_the_address_of_epoch_and_position(store: PatchStore, ma
     noisy, clean = pixels(Batches(make_trial(augment="none"), store).epoch(3))
     for position in range(12):
         levels = np.rint(clean[position].transpose(1, 2, 0) * 255).astype(np.uint8)
-        expected = kinds.add(store.noise, levels, generator(0, "train noise", 3, position))
+        expected = adding.add(store.noise, levels, generator(0, "train noise", 3, position))
         assert np.array_equal(noisy[position].transpose(1, 2, 0), to_unit(expected))
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal, Self
+from typing import ClassVar, Final, Literal, Self
 
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 
 from degrain import files
 from degrain.artifacts.base import Part, Record
 from degrain.errors import DataError
-from degrain.params.noise import NoiseParams
+from degrain.noise.catalog import AnyNoise
 
 TRIAL = "trial.json"
 HISTORY = "history.csv"
@@ -68,7 +68,7 @@ class TrialSettings(Part):
     training: Options
     channels: int
     patch_size: int
-    noise: Annotated[NoiseParams, Field(discriminator="kind")]
+    noise: AnyNoise
     data_sha256: str
 
     @property

@@ -1,35 +1,14 @@
-"""Noise of camera sensors, with the noise-level functions that were measured for SIDD.
+"""Noise of camera sensors, and the sRGB curve.
 
-Source: Abdelhamed, Lin, Brown, "A high-quality denoising dataset for smartphone cameras", CVPR 2018, section 4, and its
-noise_level_functions.csv; Foi, Trimeche, Katkovnik, Egiazarian, TIP 2008 (the Poissonian-Gaussian model).
+Source: Foi, Trimeche, Katkovnik, Egiazarian, "Practical Poissonian-Gaussian noise modeling and fitting for single-image
+raw-data", IEEE TIP 17(10), 2008.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from degrain.params.noise import ShotReadNoise
 from degrain.randomness import Draws
-
-# Phone and ISO -> beta1 and beta2 of R, G and B, white = 1: variance = beta1 * light + beta2.
-SIDD: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
-    "S6-100": ((4.79e-4,), (0.0,)),
-    "S6-800": ((3.70e-3,), (0.0,)),
-    "N6-100": ((4.73e-4,), (2.8e-6,)),
-    "G4-100": ((7.39e-4,), (0.0,)),
-    "IP-100": ((7.02e-4, 6.62e-4, 7.09e-4), (3.3e-6,)),
-    "GP-800": ((1.76e-3,), (1.2e-5,)),
-    "GP-6400": ((1.41e-2,), (7.2e-4,)),
-    "GP-10000": ((2.19e-2,), (1.75e-3,)),
-}
-
-
-def betas(params: ShotReadNoise) -> tuple[np.ndarray, np.ndarray]:
-    """Return beta1 and beta2, float64 of shape (1,) or (3,)."""
-    if params.camera is not None:
-        beta1, beta2 = SIDD[params.camera]
-        return np.array(beta1), np.array(beta2)
-    return np.atleast_1d(params.beta1 or 0.0), np.atleast_1d(params.beta2 or 0.0)
 
 
 def expose(light: np.ndarray, beta1: np.ndarray, beta2: np.ndarray, draws: Draws) -> np.ndarray:

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from degrain.declaration import Section
-from degrain.params.noise import GaussianNoise, NoiseParams
+from degrain.noise.catalog import AnyNoise
+from degrain.noise.gaussian import GaussianNoise
 
 Column = Literal["source", "scene", "camera", "instance", "label", "part"]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -94,7 +95,7 @@ class PrepareParams(Section):
         8, ge=0, description="Test images larger than a patch that are kept whole, to be denoised in tiles."
     )
     split: SplitParams
-    noise: NoiseParams = Field(default_factory=GaussianNoise, discriminator="kind")
+    noise: AnyNoise = Field(default_factory=GaussianNoise)
 
     @model_validator(mode="after")
     def _is_possible(self) -> PrepareParams:
@@ -102,6 +103,6 @@ class PrepareParams(Section):
             raise ValueError("noise that is not clipped needs bits: 8")
         if self.split.by == "copy" and self.copies < 2:
             raise ValueError("split.by copy needs copies: 2 or more")
-        if self.noise.kind == "real" and self.copies:
+        if self.noise.paired and self.copies:
             raise ValueError("real noise is there once; copies must be 0")
         return self

@@ -11,7 +11,7 @@ import numpy as np
 
 from degrain.errors import DataError
 from degrain.ingest.formats.containers import Containers
-from degrain.noise import kinds
+from degrain.noise import adding
 from degrain.params.prepare import PrepareParams
 from degrain.patches import loading
 from degrain.patches.grid import grid
@@ -150,8 +150,8 @@ def _stack(pixels: np.ndarray, places: np.ndarray, size: int) -> np.ndarray:
 def _noisy(
     image: Loaded, clean: np.ndarray, numbers: np.ndarray, copies: np.ndarray, params: PrepareParams
 ) -> np.ndarray:
-    draws = kinds.fixed(params.seed, repeat(image.path, len(clean)), numbers.tolist(), copies.tolist())
-    return kinds.add_each(params.noise, clean, draws)
+    draws = adding.fixed(params.seed, repeat(image.path, len(clean)), numbers.tolist(), copies.tolist())
+    return adding.add_each(params.noise, clean, draws)
 
 
 def _whole(name: str, image: Loaded, params: PrepareParams) -> Whole:
@@ -161,4 +161,4 @@ def _whole(name: str, image: Loaded, params: PrepareParams) -> Whole:
     clean = image.clean[window]
     if image.noisy is not None:
         return Whole(name, clean, image.noisy[window])
-    return Whole(name, clean, kinds.add(params.noise, clean, generator(params.seed, f"whole noise of {image.path}")))
+    return Whole(name, clean, adding.add(params.noise, clean, generator(params.seed, f"whole noise of {image.path}")))

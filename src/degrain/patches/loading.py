@@ -45,7 +45,7 @@ def load(containers: Containers, rows: Sequence[Any], params: PrepareParams) -> 
     Raises:
         DataError: An image has changed since it was validated.
     """
-    real = params.noise.kind == "real"
+    real = params.noise.paired
     clean = containers.read_many([row.path for row in rows])
     noisy = containers.read_many([row.noisy for row in rows]) if real else [None] * len(rows)
     return [

@@ -16,7 +16,7 @@ from degrain import files, parallel
 from degrain.artifacts.store import STORE, StoreRecord
 from degrain.errors import DataError
 from degrain.ingest.formats.containers import Containers
-from degrain.noise import kinds
+from degrain.noise import adding
 from degrain.params.prepare import PrepareParams
 from degrain.patches import cutting, splits, store
 from degrain.patches.cutting import Cut, Task, Whole
@@ -98,7 +98,7 @@ def fill(
 
 
 def _channels(manifest: pd.DataFrame, params: PrepareParams) -> int:
-    if params.noise.kind == "real" and manifest["noisy"].isna().any():
+    if params.noise.paired and manifest["noisy"].isna().any():
         raise DataError("prepare.noise.kind is real, but this data set has no noisy partners: choose a synthetic kind")
     found = {{"keep": int(channels), "gray": 1, "rgb": 3}[params.color] for channels in set(manifest["channels"])}
     if len(found) != 1:
@@ -107,7 +107,7 @@ def _channels(manifest: pd.DataFrame, params: PrepareParams) -> int:
             "set prepare.color to gray or rgb"
         )
     channels = found.pop()
-    if params.noise.kind in ("iso", "jpeg") and channels != 3 and (params.noise.kind, channels) != ("jpeg", 1):
+    if not params.noise.accepts(channels):
         raise DataError(f"{params.noise.kind} noise cannot be added to images of {channels} channels")
     return channels
 
@@ -175,8 +175,8 @@ class SplitWriter:
         dtype = np.dtype(np.uint8 if params.bits == 8 else np.uint16)
         self._folder = folder
         self._arrays = {"clean": store.PatchWriter(folder / "clean.npy", shape, dtype)}
-        if split != "train" or params.noise.kind == "real":
-            noisy = kinds.noisy_dtype(params.noise, dtype)
+        if split != "train" or params.noise.paired:
+            noisy = adding.noisy_dtype(params.noise, dtype)
             self._arrays["noisy"] = store.PatchWriter(folder / "noisy.npy", shape, noisy)
         self._images: list[tuple[str, str]] = []
         self._index: list[np.ndarray] = []

@@ -22,7 +22,7 @@ import pandas as pd
 from degrain import files
 from degrain.artifacts.store import STORE, StoreRecord
 from degrain.errors import DataError
-from degrain.params.noise import NoiseParams
+from degrain.noise.base import Noise
 from degrain.params.prepare import PrepareParams
 
 IMAGES = "images.parquet"
@@ -133,7 +133,7 @@ class PatchStore:
         return self.record.params.bits
 
     @property
-    def noise(self) -> NoiseParams:
+    def noise(self) -> Noise:
         """What val and test were made noisy with, and train is to be."""
         return self.record.params.noise
 

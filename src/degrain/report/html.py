@@ -21,7 +21,7 @@ from degrain.evaluation import ranking, scoring, summary
 from degrain.metrics.base import Metric
 from degrain.metrics.catalog import METRICS
 from degrain.networks import catalog
-from degrain.params.noise import NoiseParams
+from degrain.noise.base import Noise
 from degrain.params.study import Params
 from degrain.report import gallery, leaderboard
 from degrain.report.material import Material
@@ -175,7 +175,7 @@ def _images(material: Material) -> list[dict[str, Any]]:
     ]
 
 
-def _options(noise: NoiseParams) -> str:
+def _options(noise: Noise) -> str:
     """Noise as words: `gaussian, sigma 25`."""
     rest = {key: value for key, value in noise if key != "kind" and value is not None and value is not True}
     return ", ".join([noise.kind, *(f"{key} {_words(value)}" for key, value in rest.items())])

@@ -40,7 +40,7 @@ def sidd(material: Material) -> Leaderboard | None:
     store = material.store
     if not material.params.data.dataset.startswith("sidd-"):
         return None
-    if store.channels != 3 or store.noise.kind != "real":
+    if store.channels != 3 or not store.noise.paired:
         return None
     ours = [_network(cell) for cell in ranking.best_of_models(material.ranking.cells)]
     if best := ranking.best_baseline(material.ranking):

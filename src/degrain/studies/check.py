@@ -16,7 +16,8 @@ def check(params: Params) -> None:
 
     Raises:
         ParamsError: An unknown data set, model, optimizer, loss or baseline (with the nearest name), an option that
-            an optimizer or a loss does not have, or a cell of the grid that cannot work.
+            an optimizer or a loss does not have, noise that the images cannot have, or a cell of the grid that cannot
+            work.
     """
     datasets.spec(params.data.dataset)
     for optimizer in params.train.optimizers:
@@ -24,8 +25,23 @@ def check(params: Params) -> None:
     for loss in params.train.losses:
         losses.settings(loss)
     baselines.check(params.evaluate.baselines)
+    _check_noise(params)
     for model in params.train.models:
         _check_model(model, params)
+
+
+def _check_noise(params: Params) -> None:
+    """Refuse noise that the images of the data set cannot have."""
+    noise, dataset = params.prepare.noise, params.data.dataset
+    spec = datasets.spec(dataset)
+    if noise.paired and not spec.pairs:
+        raise ParamsError(f"prepare.noise: {noise.kind} needs a data set of pairs, which {dataset} is not")
+    published = params.validation.channels or spec.expected.channels
+    channels = {"keep": published, "gray": [1], "rgb": [3]}[params.prepare.color]
+    if not any(map(noise.accepts, channels)):
+        raise ParamsError(
+            f"prepare.noise: {noise.kind} cannot be added to images of {' or '.join(map(str, channels))} channels"
+        )
 
 
 def _check_model(model: str, params: Params) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from degrain.inference.denoiser import to_tensor
-from degrain.noise import augmentation, kinds
+from degrain.noise import adding, augmentation
 from degrain.patches.store import PatchStore
 from degrain.pixels import to_unit
 from degrain.randomness import Draws, generators, permutation_window
@@ -103,7 +103,7 @@ class Batches:
             return generators((self._seed, "train noise", epoch, position) for position in positions.tolist())
         samples = self._index.iloc[order[positions]]
         places, copies = (samples[name].tolist() for name in ("place", "copy"))
-        return kinds.fixed(self._store.seed, samples["image"].tolist(), places, copies)
+        return adding.fixed(self._store.seed, samples["image"].tolist(), places, copies)
 
     def _pairs(
         self, samples: np.ndarray, turning: list[np.ndarray] | None, draws: Draws
@@ -114,9 +114,9 @@ class Batches:
             return augmentation.turned(self._real, rows, turning), augmentation.turned(self._clean, rows, turning)
         if not self._store.copies:
             clean = augmentation.turned(self._clean, rows, turning)
-            return kinds.add_each(self._store.noise, clean, draws), clean
+            return adding.add_each(self._store.noise, clean, draws), clean
         clean = self._clean[rows]
-        noisy = kinds.add_each(self._store.noise, clean, draws)
+        noisy = adding.add_each(self._store.noise, clean, draws)
         # NOTE: noise that is fixed turns with its patch.
         both = np.arange(len(rows))
         return augmentation.turned(noisy, both, turning), augmentation.turned(clean, both, turning)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from degrain.noise import augmentation, on_device
+from degrain.noise import augmentation
 from degrain.patches.store import PatchStore
 from degrain.randomness import generator
 from degrain.training.batches import Batches, Pair
@@ -88,7 +88,7 @@ class DeviceBatches(Batches):
     @staticmethod
     def serves(store: PatchStore) -> bool:
         """Tell whether the noise is real, or fresh and of a kind that is drawn on a device."""
-        return store.noise.kind == "real" or (not store.copies and on_device.draws(store.noise))
+        return store.noise.paired or (not store.copies and store.noise.on_device)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Pair]:
         """Yield what `Batches.epoch` does, on the device; clean patches have the same bits."""
@@ -111,7 +111,7 @@ class DeviceBatches(Batches):
         if self._real_held is not None:
             return self._gathered(self._real_held, rows, turning) / white, clean / white
         self._draw.manual_seed(int(generator(self._seed, "device noise", epoch, step).integers(2**63)))
-        noisy = on_device.noise(self._store.noise, clean / 257 if self._bits16 else clean, self._draw)
+        noisy = self._store.noise.draw_on_device(clean / 257 if self._bits16 else clean, self._draw)
         if self._store.noise.clipped:
             noisy = noisy.clamp_(0, 255).mul_(white / 255).round_()
         return noisy / (white if self._store.noise.clipped else 255), clean / white

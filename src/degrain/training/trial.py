@@ -11,8 +11,8 @@ from degrain.declaration import deciding
 from degrain.errors import ParamsError, nearest
 from degrain.losses import catalog as losses
 from degrain.networks import catalog
+from degrain.noise.base import Noise
 from degrain.optimizers import catalog as optimizers
-from degrain.params.noise import Noise
 from degrain.params.train import LossParams, OptimizerParams, TrainParams
 from degrain.patches.store import PatchStore
 from degrain.provenance import digests
