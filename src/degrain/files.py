@@ -151,8 +151,12 @@ def write_json(target: Path, value: object) -> None:
         partial.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, again: str = "remove it and run dvc repro") -> Any:
     """Read a JSON file that an earlier stage wrote.
+
+    Args:
+        path: The file.
+        again: What to do about a damaged one.
 
     Raises:
         DataError: It is missing or damaged.
@@ -162,4 +166,4 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError:
         raise DataError(f"{path} is missing; run the stage that makes it: dvc repro") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is damaged ({error}); remove it and run dvc repro") from error
+        raise DataError(f"{path} is damaged ({error}); {again}") from error

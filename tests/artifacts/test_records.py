@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib
 import json
 import pkgutil
@@ -15,9 +16,12 @@ from degrain.artifacts import history
 from degrain.artifacts.base import Record
 from degrain.artifacts.checkpoint import CheckpointRecord
 from degrain.artifacts.history import COLUMNS, Epoch
+from degrain.artifacts.metrics import Metrics
 from degrain.artifacts.ranking import Ranking
 from degrain.artifacts.registration import Registration, Verdict
+from degrain.artifacts.reproduction import ReproducedTrial, Reproduction, Sharpened, Versions
 from degrain.artifacts.scores import Measured, Scores
+from degrain.artifacts.sidd_validation import BlockScores, SiddValidation
 from degrain.artifacts.store import StoreRecord
 from degrain.artifacts.trial import HISTORY, BegunTrial, LedgerEntry, TrialRecord, TrialSettings
 from degrain.artifacts.validation import Expectation, Validation
@@ -27,6 +31,7 @@ from tests.artifacts import records
 
 EPOCHS = [Epoch(1, 0.1, 1 / 3, 20.123456789012345, 1e-3, 12.5), Epoch(2, float("inf"), 2e-300, -1.0, 0.0, 0.0)]
 PREPARE = {"split": {"val": ["b"], "test": 0.25}, "noise": {"kind": "speckle", "sigma": [0.1, 0.2]}}
+BLOCKS = BlockScores(blocks=6, noisy={"psnr": 20.0}, denoised={"psnr": 30.0})
 SETTINGS = {name: records.TRIAL[name] for name in TrialSettings.model_fields}
 EXAMPLES: list[Record] = [
     records.trial(),
@@ -76,8 +81,16 @@ EXAMPLES: list[Record] = [
         tracking_uri="sqlite:///x",
     ),
     Scores(schema_version=1, data_sha256="d" * 64, table_sha256="t" * 64, methods={"identity": Measured(protocol="p")}),
-    Ranking(
+    Metrics(
         schema_version=1,
+        champion={"trial": "unet-adam-mse", "test_psnr": 20.0},
+        identity={"test_psnr": 20.0},
+        baselines={"tv": {"test_psnr": 21.0}},
+        trials={"unet-adam-mse": {"test_psnr": 30.0}},
+        cameras={"G4": {"identity": 20.0}},
+    ),
+    Ranking(
+        schema_version=2,
         champion="unet-adam-mse",
         cells=[],
         identity={"test_psnr": 20.0},
@@ -96,6 +109,36 @@ EXAMPLES: list[Record] = [
         expectations=[Expectation(name="path", text="every path once", success=True, groups=False, images=[])],
         manifest_sha256="m" * 64,
     ),
+    SiddValidation(schema_version=1, model="unet", weights_sha256=None, scores=BLOCKS),
+    Reproduction(
+        schema_version=1,
+        study="tiny",
+        date=datetime.date(2026, 1, 2),
+        command="dvc exp run -S study=tiny",
+        machine={"cores": "2"},
+        versions=Versions(torch="2", degrain="1"),
+        data_sha256="d" * 64,
+        trials=[
+            ReproducedTrial(
+                name="unet-adam-mse",
+                model="unet",
+                optimizer="adam",
+                loss="mse",
+                seed=0,
+                precision="float32",
+                epochs_done=2,
+                seconds=1.5,
+                parameters=7,
+                val_loss=[1 / 3, float("inf")],
+                scores={"test_psnr": 30.0},
+                blocks=BLOCKS,
+            )
+        ],
+        identity={"test_psnr": 20.0},
+        baselines={"tv": {"test_psnr": 21.0}},
+        cameras={},
+        sharpened={"unet-adam-mse": Sharpened(before={"test_psnr": 30.0}, after={"test_psnr": 25.0})},
+    ),
 ]
 every_record = pytest.mark.parametrize("record", EXAMPLES, ids=lambda record: type(record).__name__)
 
@@ -104,6 +147,12 @@ def classes(record: type[Record]) -> Iterator[type[Record]]:
     for inner in record.__subclasses__():
         yield inner
         yield from classes(inner)
+
+
+def to_run(record: Record, option: str = "") -> str:
+    """What an error says: the stage that leaves the record, or else the command."""
+    assert bool(record.STAGE) != bool(record.COMMAND)
+    return f"run: {record.COMMAND or f'dvc repro {option}{record.STAGE}'}"
 
 
 def test_every_kind_of_record_is_tested_here() -> None:
@@ -123,7 +172,7 @@ def test_what_is_written_is_read(tmp_path: Path, record: Record) -> None:
 @pytest.mark.parametrize(
     ("version", "words"), [(None, "no schema version"), (0, "schema version 0"), ("1", "version 1")]
 )
-def test_another_schema_version_is_refused_by_file_and_stage(
+def test_another_schema_version_is_refused_by_file_and_what_to_run(
     tmp_path: Path, record: Record, version: object, words: str
 ) -> None:
     path = tmp_path / "record.json"
@@ -132,7 +181,7 @@ def test_another_schema_version_is_refused_by_file_and_stage(
     with pytest.raises(VersionMismatch, match=words) as caught:
         type(record).read(path)
     assert str(caught.value).startswith(f"{path} has ")
-    assert str(caught.value).endswith(f"is needed; run: dvc repro -f {record.STAGE}")
+    assert str(caught.value).endswith(f"is needed; {to_run(record, '-f ')}")
 
 
 @every_record
@@ -142,7 +191,9 @@ def test_unknown_and_missing_fields_are_refused(tmp_path: Path, record: Record) 
     required = [name for name, field in type(record).model_fields.items() if field.is_required()]
     for name in set(required) - {"schema_version"}:
         path.write_text(json.dumps({key: value for key, value in content.items() if key != name}))
-        with pytest.raises(DataError, match=rf"record.json is damaged \({name}: field required\); run: dvc repro -f"):
+        with pytest.raises(
+            DataError, match=rf"record.json is damaged \({name}: field required\); {to_run(record, '-f ')}"
+        ):
             type(record).read(path)
     path.write_text(json.dumps(content | {"surprise": 1}))
     with pytest.raises(DataError, match=r"record.json is damaged \(surprise: extra inputs are not permitted\)"):
@@ -154,11 +205,11 @@ def test_unknown_and_missing_fields_are_refused(tmp_path: Path, record: Record) 
 def test_what_is_no_such_record_is_refused_in_one_line(tmp_path: Path, record: Record, content: str) -> None:
     path = tmp_path / "record.json"
     path.write_bytes(content.encode("utf-16", "surrogatepass") if content == "\ud83d" else content.encode())
-    with pytest.raises(DataError, match="dvc repro") as caught:
+    with pytest.raises(DataError, match=to_run(record, "-f ")) as caught:
         type(record).read(path)
     assert "\n" not in str(caught.value)
     path.unlink()
-    with pytest.raises(DataError, match=f"record.json is missing; run: dvc repro {record.STAGE}"):
+    with pytest.raises(DataError, match=f"record.json is missing; {to_run(record)}"):
         type(record).read(path)
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import datetime
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from degrain import files
-from degrain.artifacts import history
+from degrain.artifacts import history, ranking, scores
 from degrain.artifacts.history import Epoch
+from degrain.artifacts.ranking import Baseline, Cell, Ranking, Validation
+from degrain.artifacts.reproduction import ReproducedTrial, Reproduction, Sharpened, Versions
+from degrain.artifacts.scores import Measured
+from degrain.artifacts.sidd_validation import BlockScores, SiddValidation
 from degrain.artifacts.trial import HISTORY, TRIAL, WEIGHTS, TrialRecord
 from degrain.errors import DataError, ParamsError
 from degrain.params.study import Params
@@ -20,7 +26,7 @@ from degrain.patches.store import PatchStore
 from degrain.reproductions.claims import Claim, read
 from degrain.reproductions.page import TABLES, tables, write
 from degrain.reproductions.recording import record
-from tests.conftest import ROOT
+from tests.conftest import ROOT, merged
 from tests.ingest.datasets.test_catalog import composed
 from tests.trials.test_of_study import lay_out
 
@@ -37,34 +43,47 @@ CLAIM = {
     "within": [0.019, 0.021],
     "about": "It leaks.",
 }
+BLOCKS = BlockScores(blocks=1280, noisy={"psnr": 20.0, "ssim": 0.3}, denoised={"psnr": 37.417, "ssim": 0.9})
 
 
-def trial(seed: int, val_loss: list[float], **change: Any) -> dict[str, Any]:
+def trial(
+    seed: int, val_loss: list[float], val_psnr: float = 20, test_psnr: float = 20, **change: Any
+) -> ReproducedTrial:
     cell = {"name": f"net-{seed}", "model": "net", "optimizer": "adam", "loss": "mse", "seed": seed}
-    cell |= {"precision": "bfloat16", "seconds": 10}
-    return cell | {"val_loss": val_loss, "val_psnr": 20, "test_psnr": 20} | change
+    cell |= {"precision": "bfloat16", "epochs_done": len(val_loss), "seconds": 10, "parameters": 7}
+    scores = {"val_psnr": val_psnr, "test_psnr": test_psnr}
+    return ReproducedTrial.model_validate(cell | {"val_loss": val_loss, "scores": scores} | change)
 
 
-def written(folder: Path, claims: list[dict[str, Any]], **records: list[dict[str, Any]]) -> Path:
+def written(folder: Path, claims: list[dict[str, Any]], **records: list[ReproducedTrial]) -> Path:
     """A folder with claims, and with records of trials."""
     (folder / "claims.yaml").write_text(json.dumps(claims))
     for study, trials in records.items():
-        made = {
-            "date": "2026-01-02",
-            "command": f"dvc exp run -S study={study}",
-            "machine": {"cores": "2"},
-            "versions": {"torch": "2"},
-            "trials": trials,
-            "data_sha256": "abc",
-            "identity": {"test_psnr": 10.0},
-            "baselines": {
+        made = Reproduction(
+            schema_version=1,
+            study=study.replace("_", "-"),
+            date=datetime.date(2026, 1, 2),
+            command=f"dvc exp run -S study={study}",
+            machine={"cores": "2"},
+            versions=Versions(torch="2", degrain="1"),
+            data_sha256="abc",
+            trials=trials,
+            identity={"test_psnr": 10.0},
+            baselines={
                 "nlm": {"val_psnr": 17.0, "test_psnr": 15.0},
                 "median": {"val_psnr": 18.0, "test_psnr": 16.0},
                 "tv": {"val_psnr": 16.0, "test_psnr": 19.0},
             },
-        }
-        (folder / f"{study.replace('_', '-')}.json").write_text(json.dumps(made))
+            cameras={},
+            sharpened={},
+        )
+        made.write(folder / f"{made.study}.json")
     return folder
+
+
+def amend(path: Path, **change: Any) -> None:
+    """Change fields of a record."""
+    Reproduction.read(path).model_copy(update=change).write(path)
 
 
 def cells(folder: Path) -> list[str]:
@@ -149,8 +168,7 @@ def test_a_number_comes_out_or_differs(tmp_path: Path) -> None:
 
 def test_a_network_on_the_validation_blocks_of_sidd(tmp_path: Path) -> None:
     claim = CLAIM | {"value": "blocks_psnr", "claimed": 37.5, "within": [37, 38]}
-    blocks = {"model": "net-0", "blocks": 1280, "denoised": {"psnr": 37.417, "ssim": 0.9}}
-    folder = written(tmp_path, [claim], digits=[trial(0, [0.02], blocks=blocks), trial(1, [0.02])])
+    folder = written(tmp_path, [claim], digits=[trial(0, [0.02], blocks=BLOCKS), trial(1, [0.02])])
     assert cells(folder)[1:4] == ["37.5", "37.42", "comes out"]
     written(tmp_path, [claim | {"value": "blocks_ssim", "claimed": 0.907, "within": [0.906, 0.908]}])
     assert cells(folder)[1:4] == ["0.907", "0.9000", "lower"]
@@ -161,10 +179,8 @@ def test_a_study_of_several_cameras_shows_each(tmp_path: Path) -> None:
     trials = [trial(0, [0.02]), trial(1, [0.02]), trial(0, [0.5], loss="mae", name="net-mae", val_psnr=25)]
     folder = written(tmp_path, [CLAIM], digits=trials)
     assert "Cameras" not in tables(folder)
-    made = json.loads((folder / "digits.json").read_text())
     scores = {"identity": 30.0, "nlm": 31.0, "median": 32.0, "net-0": 33.0, "net-1": 35.0, "net-mae": 36.0}
-    made["cameras"] = {"G4": scores, "S6": scores | {"identity": 29.0}}
-    (folder / "digits.json").write_text(json.dumps(made))
+    amend(folder / "digits.json", cameras={"G4": scores, "S6": scores | {"identity": 29.0}})
     assert tables(folder).split("## Cameras of digits")[1].splitlines()[4:10] == [
         "| method | G4 | S6 |",
         "|---|---|---|",
@@ -205,8 +221,8 @@ class Run:
     store: PatchStore
 
     def write(self) -> None:
-        lay_out(self.folder / "trials", self.params, self.store, **OUTCOME)
-        scores = {}
+        lay_out(self.folder / "trials", self.params, self.store, epochs_done=2)
+        done = []
         for model in self.params.train.models:
             place = self.folder / "trials" / model / f"{model}-adam-bce"
             history.write(
@@ -218,97 +234,144 @@ class Run:
             made = made.model_copy(update=change)
             made.write(place / TRIAL)
             if made.is_done:
-                scores[made.name] = SCORED
-        numbers = {"trials": scores, "identity": {"test_psnr": 1}, "baselines": {}}
-        numbers |= {"sharpened": {"unet-adam-bce": SHARPENED}, "cameras": CAMERAS}
-        self.change("metrics.json", numbers)
+                done.append(made)
+        self.evaluate(done)
         (self.folder / "figures").mkdir()
         for name in ("unet-learning_curves.svg", "photograph-street.png"):
             (self.folder / "figures" / name).write_text("drawn")
 
-    def change(self, name: str, content: object) -> Path:
-        (self.folder / name).write_text(json.dumps(content))
-        return self.folder / name
+    def evaluate(self, trials: list[TrialRecord]) -> None:
+        """What evaluate leaves: of every method the same scores."""
+        folder = self.folder / "evaluated"
+        folder.mkdir()
+        whose = {
+            one.name: Measured(trial_key=one.key, weights_sha256=one.weights_sha256, protocol="p") for one in trials
+        }
+        whose |= {"identity": Measured(protocol="p"), "median": Measured(protocol="p")}
+        rows = [
+            (method, "trial", *name.split("_"), value + off)
+            for method in whose
+            for name, value in SCORED.items()
+            for off in (-0.00002, 0.00004)
+        ]
+        table = pd.DataFrame(rows, columns=["method", "kind", "split", "metric", "value"])
+        written = scores.write(folder, table.assign(item="patch", image="a"), whose, self.store.sha256)
+        Ranking(
+            schema_version=Ranking.VERSION,
+            champion="unet-adam-bce",
+            cells=[
+                Cell(
+                    **one.model_dump(include={"model", "optimizer", "loss", "parameters", "seconds"}),
+                    trials=[one.name],
+                    best_trial=one.name,
+                    validation=Validation(mean=20.5, low=20.0, high=21.0, seed_std=None),
+                    scores=SCORED,
+                )
+                for one in trials
+            ],
+            identity={"test_psnr": 1.00001},
+            baselines={"median": Baseline(settings={"size": 3}, scores=SCORED)},
+            sharpened={"unet-adam-bce": SHARPENED},
+            cameras=CAMERAS,
+            unranked=[],
+            data_sha256=self.store.sha256,
+            table_sha256=written.table_sha256,
+        ).write(folder / ranking.FILE)
 
-    def record(self, **change: Any) -> dict[str, Any]:
-        places = [self.folder / name for name in ("trials", "metrics.json", "figures", "records")]
-        made: dict[str, Any] = json.loads(
-            record(change.pop("params", self.params), self.store, *places, **change).read_text()
-        )
-        return made
+    def record(self, params: Params | None = None, blocks: Sequence[Path] = ()) -> Reproduction:
+        places = [self.folder / name for name in ("trials", "evaluated", "figures", "records")]
+        return Reproduction.read(record(params or self.params, self.store, *places, blocks=blocks))
+
+    def measured_on_blocks(self, weights_sha256: str) -> Path:
+        """What `degrain sidd-validation --json` writes."""
+        path = self.folder / "blocks.json"
+        SiddValidation(schema_version=1, model="renamed", weights_sha256=weights_sha256, scores=BLOCKS).write(path)
+        return path
 
 
-OUTCOME = {"epochs_done": 2}
 SCORED = {"val_psnr": 20.5, "test_psnr": 19.5, "test_ssim": 0.5}
 SHARPENED = {"test_psnr": 18.5, "test_ssim": 0.4}
-SCORES = {"identity": 1.0, "unet-adam-bce": 2.0, "sinha2018-adam-bce": 3.0}
-CAMERAS = dict.fromkeys(("G4", "S6"), SCORES)
+REACHED = {"identity": 1.0, "median": 1.5, "unet-adam-bce": 2.0, "sinha2018-adam-bce": 3.0}
+CAMERAS = {"G4": REACHED, "S6": REACHED}
 
 
 @pytest.fixture
 def run(tmp_path: Path, store: PatchStore, make_params: Callable[..., Params]) -> Run:
     models = ["unet", "sinha2018", "bernier2021"]
     train = {"models": models, "optimizers": [{"name": "adam"}], "losses": ["bce"], "epochs": 2}
-    made = Run(tmp_path, make_params(study={"name": "mnist"}, train=train), store)
+    prepare = store.record.params.model_dump(mode="json")
+    made = Run(tmp_path, make_params(study={"name": "mnist"}, prepare=prepare, train=train), store)
     made.write()
     return made
 
 
 def test_a_run_is_recorded(run: Run) -> None:
-    blocks = {"model": "renamed", "weights": "unet", "blocks": 1280, "denoised": {"psnr": 37.0, "ssim": 0.9}}
-    made = run.record(blocks=[run.change("blocks.json", blocks)])
-    assert [row["model"] for row in made["trials"]] == ["unet", "sinha2018"]
-    assert made["trials"][0]["val_loss"] == [0.1234568, 0.1]
-    assert made["trials"][0]["test_psnr"] == 19.5
-    assert made["trials"][0]["blocks"] == blocks
-    assert "blocks" not in made["trials"][1]
-    assert made["cameras"] == CAMERAS
-    assert made["data_sha256"] == run.store.sha256
-    assert made["versions"]["torch"] == "1.2"
-    assert made["command"].startswith("dvc exp run -S study=mnist")
-    assert made["sharpened"] == {"unet-adam-bce": [SCORED, SHARPENED]}
+    made = run.record(blocks=[run.measured_on_blocks("unet")])
+    unet, sinha = made.trials
+    assert (unet.model, sinha.model) == ("unet", "sinha2018")
+    assert unet.val_loss == [0.1234568, 0.1]
+    assert unet.scores == sinha.scores == SCORED
+    assert (unet.blocks, sinha.blocks) == (BLOCKS, None)
+    assert made.identity == {"test_psnr": 1.0}
+    assert made.baselines == {"median": SCORED}
+    assert made.cameras == CAMERAS
+    assert made.data_sha256 == run.store.sha256
+    assert made.versions.torch == "1.2"
+    assert made.command.startswith("dvc exp run -S study=mnist")
+    assert made.sharpened == {"unet-adam-bce": Sharpened(before=SCORED, after=SHARPENED)}
     kept = run.folder / "records" / "figures" / "mnist"
     assert [file.name for file in kept.iterdir()] == ["unet-learning_curves.svg"]
     written(run.folder / "records", [CLAIM | {"study": "mnist", "model": "unet", "loss": "bce"}])
-    assert cells(run.folder / "records")[3:9] == ["higher", "19.50", "1.00", "-", "19.50", "`mnist`, 1, 2 s"]
+    expected = ["higher", "19.50", "1.00", "19.50 (median)", "19.50", "`mnist`, 1, 2 s"]
+    assert cells(run.folder / "records")[3:9] == expected
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (None, "blocks.json is missing; to make it: degrain sidd-validation --json"),
-        ([1], "blocks.json is not what degrain sidd-validation --json writes"),
-        ({"psnr": 1}, "blocks.json is not what degrain sidd-validation --json writes"),
-        ({"model": "unet-adam-bce", "weights": "other", "blocks": 1, "denoised": {}}, "no trial of the study has"),
-    ],
-)
-def test_numbers_of_blocks_that_are_of_something_else_are_refused(run: Run, content: object, words: str) -> None:
-    path = run.change("blocks.json", content) if content else run.folder / "blocks.json"
-    with pytest.raises(DataError, match=words):
+def test_numbers_of_blocks_that_are_of_something_else_are_refused(run: Run) -> None:
+    again = "run: degrain sidd-validation --json FILE"
+    path = run.folder / "blocks.json"
+    with pytest.raises(DataError, match=f"blocks.json is missing; {again}"):
         run.record(blocks=[path])
+    path.write_text('{"psnr": 1}')
+    with pytest.raises(DataError, match=f"blocks.json has no schema version, and 1 is needed; {again}"):
+        run.record(blocks=[path])
+    with pytest.raises(DataError, match=r"blocks.json is of weights that no trial of the study has"):
+        run.record(blocks=[run.measured_on_blocks("other")])
+    assert not (run.folder / "records").exists()
 
 
-def test_a_run_of_another_study_is_not_recorded(run: Run, make_params: Callable[..., Params]) -> None:
-    train = run.params.train.model_dump(mode="json") | {"epochs": 3}
+def test_a_run_of_another_study_is_not_recorded(run: Run) -> None:
+    def changed(**change: Any) -> Params:
+        return Params.model_validate(merged(run.params.model_dump(mode="json", by_alias=True), change))
+
     with pytest.raises(DataError, match=r"unet-adam-bce in .* was trained with another epochs than mnist"):
-        run.record(params=make_params(study={"name": "mnist"}, train=train))
-    metrics = json.loads((run.folder / "metrics.json").read_text())
-    del metrics["trials"]["unet-adam-bce"]
-    run.change("metrics.json", metrics)
-    with pytest.raises(DataError, match=r"metrics.json is of other trials than those in .*: run dvc repro first"):
+        run.record(changed(train={"epochs": 3}))
+    with pytest.raises(DataError, match=r"prepared with another stride than the study asks for; run: dvc repro prep"):
+        run.record(changed(prepare={"stride": 16}))
+    assert not (run.folder / "records").exists()
+
+
+def test_a_run_that_is_not_whole_is_not_recorded(run: Run) -> None:
+    trial = run.folder / "trials" / "unet" / "unet-adam-bce" / TRIAL
+    whole = TrialRecord.read(trial)
+    whole.model_copy(update={"sha256": whole.sha256 | {WEIGHTS: "trained again"}}).write(trial)
+    with pytest.raises(DataError, match=r"the scores of unet-adam-bce in .* are not those of the weights"):
         run.record()
-    (run.folder / "metrics.json").unlink()
-    with pytest.raises(DataError, match=r"metrics.json is missing: run dvc repro first"):
+    whole.write(trial)
+    (run.folder / "figures").rename(run.folder / "elsewhere")
+    with pytest.raises(DataError, match=r"figures is missing; run: dvc repro report"):
+        run.record()
+    (run.folder / "elsewhere").rename(run.folder / "figures")
+    (run.folder / "evaluated" / "scores.json").unlink()
+    with pytest.raises(DataError, match=r"scores.json is missing; run: dvc repro evaluate"):
         run.record()
     assert not (run.folder / "records").exists()
 
 
 def test_a_number_stands_for_the_seeds_that_have_it(tmp_path: Path) -> None:
-    blocks = {"denoised": {"psnr": 37.4, "ssim": 0.9}}
     claim = CLAIM | {"value": "blocks_psnr", "claimed": 37.5, "within": [37, 38]}
-    trials = [trial(0, [0.02], blocks=blocks, test_psnr=30), trial(1, [0.02]), trial(2, [0.02])]
+    trials = [trial(0, [0.02], blocks=BLOCKS, test_psnr=30), trial(1, [0.02]), trial(2, [0.02])]
     row = cells(written(tmp_path, [claim], digits=trials))
-    assert (row[2], row[4], row[8]) == ("37.40", "30.00", "`digits`, 1, 10 s")
+    assert (row[2], row[4], row[8]) == ("37.42", "30.00", "`digits`, 1, 10 s")
 
 
 def test_our_network_is_its_best_cell(tmp_path: Path) -> None:
@@ -320,7 +383,9 @@ def test_our_network_is_its_best_cell(tmp_path: Path) -> None:
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_does_not_come_out(tmp_path: Path, loss: float) -> None:
     trials = [trial(0, [0.5, loss]), trial(1, [0.5, 0.02])]
-    assert cells(written(tmp_path, [CLAIM], digits=trials))[2:4] == [str(loss), "not finite"]
+    folder = written(tmp_path, [CLAIM], digits=trials)
+    assert str(Reproduction.read(folder / "digits.json").trials[0].val_loss[1]) == str(loss)
+    assert cells(folder)[2:4] == [str(loss), "not finite"]
 
 
 def test_cells_are_ranked_by_psnr_beside_what_is_claimed(tmp_path: Path) -> None:
@@ -343,9 +408,8 @@ def test_cells_are_ranked_by_psnr_beside_what_is_claimed(tmp_path: Path) -> None
 
 def test_the_page_shows_what_sharpening_did_and_the_figures(tmp_path: Path) -> None:
     folder = written(tmp_path, [CLAIM], digits=[trial(0, [0.02])])
-    made = json.loads((folder / "digits.json").read_text())
-    made["sharpened"] = {"net-0": [{"test_psnr": 20.0, "test_ssim": 0.8}, {"test_psnr": 18.5, "test_ssim": 0.7}]}
-    (folder / "digits.json").write_text(json.dumps(made))
+    before, after = {"test_psnr": 20.0, "test_ssim": 0.8}, {"test_psnr": 18.5, "test_ssim": 0.7}
+    amend(folder / "digits.json", sharpened={"net-0": Sharpened(before=before, after=after)})
     (folder / "figures" / "digits").mkdir(parents=True)
     (folder / "figures" / "digits" / "net-learning_curves.svg").write_text("<svg/>")
     page = tables(folder)
@@ -358,6 +422,5 @@ def test_a_u_net_is_compared_wherever_it_saw_the_same_data(tmp_path: Path) -> No
         tmp_path, [CLAIM], digits=[trial(0, [0.02, 0.02])], others=[trial(0, [0.1], model="unet", test_psnr=30)]
     )
     assert cells(folder)[7] == "30.00"
-    others = folder / "others.json"
-    others.write_text(json.dumps(json.loads(others.read_text()) | {"data_sha256": "def"}))
+    amend(folder / "others.json", data_sha256="def")
     assert cells(folder)[7] == "not run"

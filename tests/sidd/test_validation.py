@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 
 from degrain import files
+from degrain.artifacts.sidd_validation import SiddValidation
 from degrain.errors import DataError
 from degrain.inference.denoiser import Denoiser
 from degrain.sidd import validation
@@ -110,13 +110,13 @@ def test_the_command_prints_and_writes_the_numbers(tmp_path: Path, blocks: np.nd
     rows = [line.split() for line in done.stdout.splitlines()]
     assert rows[:3] == [
         ["6", "blocks", "PSNR,", "dB", "SSIM"],
-        ["unet", f"{psnr:.2f}", f"{ssim:.4f}"],
-        ["noisy", "input", f"{psnr:.2f}", f"{ssim:.4f}"],
+        ["unet-adam-mse", f"{psnr:.3f}", f"{ssim:.4f}"],
+        ["noisy", "input", f"{psnr:.3f}", f"{ssim:.4f}"],
     ]
-    numbers = json.loads((tmp_path / "out" / "numbers.json").read_text())
-    assert (numbers["model"], numbers["weights"], numbers["blocks"]) == ("unet", weights, 6)
-    assert (numbers["noisy"]["psnr"], numbers["noisy"]["ssim"]) == pytest.approx((psnr, ssim), abs=1e-5)
-    assert numbers["denoised"] == numbers["noisy"]
+    made = SiddValidation.read(tmp_path / "out" / "numbers.json")
+    assert (made.model, made.weights_sha256, made.scores.blocks) == ("unet-adam-mse", weights, 6)
+    assert made.scores.noisy == pytest.approx({"psnr": psnr, "ssim": ssim}, abs=1e-5)
+    assert made.scores.denoised == made.scores.noisy
 
 
 def test_blocks_that_are_not_there_are_missed_in_one_line(tmp_path: Path) -> None:

@@ -18,13 +18,17 @@ class Part(BaseModel):
 
 
 class Record(Part):
-    """A JSON file that a stage leaves.
+    """A JSON file that a stage or a command leaves.
 
     Attributes:
-        schema_version: Of the record's fields; files of another version are refused.
+        STAGE: The stage that leaves it.
+        COMMAND: The command that leaves it, where no stage does.
+        VERSION: The schema version of its fields.
+        schema_version: That of the file; files of another version are refused.
     """
 
-    STAGE: ClassVar[str]
+    STAGE: ClassVar[str] = ""
+    COMMAND: ClassVar[str] = ""
     VERSION: ClassVar[int]
 
     schema_version: int
@@ -34,39 +38,35 @@ class Record(Part):
         """Read a record.
 
         Raises:
-            VersionMismatch: It has another schema version; the text names the stage to run.
-            DataError: It is missing or damaged; the text names the stage to run.
+            VersionMismatch: It has another schema version; the text says what to run.
+            DataError: It is missing or damaged; the text says what to run.
         """
-        content = read_object(path, cls.STAGE)
+        if not path.exists():
+            raise DataError(f"{path} is missing; {cls.again()}")
+        again = cls.again("-f")
+        try:
+            content = files.read_json(path, again)
+        except OSError as error:
+            raise DataError(f"cannot read {path}: {error.strerror}") from error
+        if not isinstance(content, dict):
+            raise DataError(f"{path} is damaged (it holds no JSON object); {again}")
         version = content.get("schema_version")
         if version != cls.VERSION:
             found = "no schema version" if version is None else f"schema version {version}"
-            raise VersionMismatch(f"{path} has {found}, and {cls.VERSION} is needed; run: dvc repro -f {cls.STAGE}")
+            raise VersionMismatch(f"{path} has {found}, and {cls.VERSION} is needed; {again}")
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            raise DataError(f"{path} is damaged ({explain(error)}); run: dvc repro -f {cls.STAGE}") from error
+            raise DataError(f"{path} is damaged ({explain(error)}); {again}") from error
+
+    @classmethod
+    def again(cls, option: str = "") -> str:
+        """Say how to make it again; with `-f`, even where DVC takes it for up to date."""
+        return f"run: {cls.COMMAND or ' '.join(filter(None, ('dvc repro', option, cls.STAGE)))}"
 
     def write(self, path: Path) -> None:
         """Write the record, atomically."""
         files.write_json(path, self.model_dump(mode="json"))
-
-
-def read_object(path: Path, stage: str) -> dict[str, object]:
-    """Read a JSON object that a stage left.
-
-    Raises:
-        DataError: The file is missing or damaged, or holds no JSON object; the text names the stage to run.
-    """
-    if not path.exists():
-        raise DataError(f"{path} is missing; run: dvc repro {stage}")
-    try:
-        content = files.read_json(path)
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path} is damaged (it holds no JSON object); run: dvc repro -f {stage}")
-    return content
 
 
 def explain(error: ValidationError) -> str:

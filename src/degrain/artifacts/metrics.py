@@ -49,7 +49,7 @@ class Metrics(Record):
             schema_version=cls.VERSION,
             champion={"trial": ranking.champion, **_round(means[ranking.champion])},
             identity=_round(ranking.identity),
-            baselines=_rounded({name: baseline.scores for name, baseline in ranking.baselines.items()}),
+            baselines=_rounded(ranking.baseline_scores),
             trials=_rounded({name: means[name] for cell in ranking.cells for name in cell.trials}),
             **{name: values for name, values in optional.items() if values},
         )

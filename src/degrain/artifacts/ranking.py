@@ -90,6 +90,11 @@ class Ranking(Record):
     table_sha256: str
 
     @property
+    def baseline_scores(self) -> dict[str, dict[str, float]]:
+        """The means of each classical denoiser."""
+        return {name: baseline.scores for name, baseline in self.baselines.items()}
+
+    @property
     def best(self) -> Cell:
         """The champion's cell."""
         return self.cells[0]

@@ -303,15 +303,13 @@ def reproductions(
     """
     from degrain.patches.store import PatchStore
     from degrain.reproductions import page, recording
-    from degrain.stages import FIGURES, METRICS, PREPARED, TRIALS
+    from degrain.stages import EVALUATED, FIGURES, PREPARED, TRIALS
 
     if blocks and not record:
         raise ParamsError("--blocks is only for --record")
     if record:
-        of_study = load_params(params)
-        log.info(
-            "%s", recording.record(of_study, PatchStore.open(PREPARED), TRIALS, METRICS, FIGURES, folder, blocks or ())
-        )
+        store = PatchStore.open(PREPARED)
+        log.info("%s", recording.record(load_params(params), store, TRIALS, EVALUATED, FIGURES, folder, blocks or ()))
     if write:
         log.info("%s", page.write(folder))
     else:

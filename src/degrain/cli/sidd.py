@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from degrain import console, files
+from degrain import console
 from degrain.cli.options import DeviceOption, ModelOption, ParamsOption, denoiser
 from degrain.params.study import DEFAULT_PATH
 from degrain.stages import RAW
 
 if TYPE_CHECKING:
+    from degrain.artifacts.sidd_validation import BlockScores
     from degrain.inference.denoiser import Denoiser
-    from degrain.sidd.validation import Result
 
 log = logging.getLogger(__name__)
 
@@ -79,32 +78,37 @@ def validation(
 
     - `degrain sidd-validation blocks/ --model models:/degrain-sidd-medium@champion --json validation.json`
     """
+    from degrain.artifacts.sidd_validation import SiddValidation
     from degrain.sidd import validation as measured
 
     with measured.pairs(folder) as (noisy, clean):
         network = denoiser(model, device, params)
         with console.progress("measure", len(noisy)) as advance:
-            result = measured.score(network, noisy, clean, advance)
-    _print(_name(network), result)
+            scores = measured.score(network, noisy, clean, advance)
+    _print(_name(network), scores)
     if numbers:
-        weights = network.trial.weights_sha256 if network.trial else None
-        files.write_json(numbers, {"model": _name(network), "weights": weights, **asdict(result)})
+        SiddValidation(
+            schema_version=SiddValidation.VERSION,
+            model=_name(network),
+            weights_sha256=network.trial.weights_sha256 if network.trial else None,
+            scores=scores,
+        ).write(numbers)
 
 
 def _name(network: Denoiser) -> str:
     return network.trial.name if network.trial else network.model
 
 
-def _print(name: str, result: Result) -> None:
+def _print(name: str, scores: BlockScores) -> None:
     from rich.table import Table
 
     from degrain.metrics.catalog import METRICS
 
     table = Table(box=None, pad_edge=False)
-    table.add_column(f"{result.blocks:,} blocks", no_wrap=True)
+    table.add_column(f"{scores.blocks:,} blocks", no_wrap=True)
     for metric in METRICS.values():
         table.add_column(metric.heading, justify="right")
-    for title, means in ((name, result.denoised), ("noisy input", result.noisy)):
+    for title, means in ((name, scores.denoised), ("noisy input", scores.noisy)):
         # One decimal more than for a study's few images: papers compare these.
         table.add_row(title, *(f"{means[name]:.{metric.digits + 1}f}" for name, metric in METRICS.items()))
     console.output.print(table)

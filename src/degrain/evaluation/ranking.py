@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from degrain.artifacts.ranking import Cell, Ranking, Validation
+from degrain.artifacts.ranking import Cell, Validation
 from degrain.artifacts.trial import TrialRecord
 from degrain.errors import DataError
 from degrain.evaluation import summary
@@ -101,7 +101,10 @@ def best_of_models(ranked: Sequence[Cell]) -> list[Cell]:
     return list(first.values())
 
 
-def best_baseline(ranked: Ranking) -> str | None:
-    """Return the name of the classical denoiser that is best on the validation patches; None if there is none."""
-    scores = {name: baseline.scores[summary.name("val")] for name, baseline in ranked.baselines.items()}
-    return max(scores, key=scores.__getitem__, default=None)
+def best_baseline(means: Mapping[str, Mapping[str, float]]) -> str | None:
+    """Return the name of the classical denoiser that is best on the validation patches; None if there is none.
+
+    Args:
+        means: Of each classical denoiser, by its name.
+    """
+    return max(means, key=lambda name: means[name][summary.name("val")], default=None)

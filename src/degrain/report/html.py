@@ -50,7 +50,7 @@ def render(material: Material, drawn: Mapping[str, bytes]) -> str:
     environment.filters["decibel"] = lambda value: f"{value:.2f}"
     environment.filters["score"] = summary.text
     ranked = material.ranking
-    best_baseline = ranking.best_baseline(ranked)
+    best_baseline = ranking.best_baseline(ranked.baseline_scores)
     score = summary.headline(ranked.identity)
     models = dict.fromkeys(trial.model for trial in material.trials.values())
     titles = {name: catalog.spec(name).title for name in models}

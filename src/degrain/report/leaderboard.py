@@ -43,7 +43,7 @@ def sidd(material: Material) -> Leaderboard | None:
     if store.channels != 3 or not store.noise.paired:
         return None
     ours = [_network(cell) for cell in ranking.best_of_models(material.ranking.cells)]
-    if best := ranking.best_baseline(material.ranking):
+    if best := ranking.best_baseline(material.ranking.baseline_scores):
         scores = material.ranking.baselines[best].scores
         ours.append(_measured(BASELINES[best].title, scores, "best classical denoiser"))
     ours.append(_measured("Noisy input", material.ranking.identity, ""))

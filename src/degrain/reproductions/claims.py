@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from degrain.artifacts.reproduction import ReproducedTrial
 from degrain.declaration import Section
 from degrain.errors import ParamsError
 from degrain.reproductions import CLAIMS
@@ -43,17 +43,16 @@ class Claim(Section):
     needs: str = ""
     about: str = ""
 
-    def made_by(self, trial: Mapping[str, Any]) -> bool:
+    def made_by(self, trial: ReproducedTrial) -> bool:
         """Tell whether a trial is of the cell that claims this."""
-        same = (trial["model"], trial["loss"]) == (self.model, self.loss)
-        return same and self.optimizer in (None, trial["optimizer"])
+        same = (trial.model, trial.loss) == (self.model, self.loss)
+        return same and self.optimizer in (None, trial.optimizer)
 
-    def measured(self, trial: Mapping[str, Any]) -> float | None:
+    def measured(self, trial: ReproducedTrial) -> float | None:
         """Return what a trial of the cell has for it, None if it did not get so far or was not measured."""
         if self.value.startswith("blocks"):
-            blocks = trial.get("blocks")
-            return float(blocks["denoised"][self.value.removeprefix("blocks_")]) if blocks else None
-        losses: list[float] = trial["val_loss"][: self.epoch]
+            return trial.blocks.denoised[self.value.removeprefix("blocks_")] if trial.blocks else None
+        losses = trial.val_loss[: self.epoch]
         if len(losses) < self.epoch:
             return None
         return losses[-1] if self.value == "val_loss" else min(losses)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import datetime
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from degrain import files
+from degrain.artifacts.metrics import Metrics
+from degrain.artifacts.reproduction import ReproducedTrial, Reproduction, Sharpened, Versions
+from degrain.artifacts.sidd_validation import BlockScores, SiddValidation
 from degrain.artifacts.trial import TrialRecord
 from degrain.errors import DataError
+from degrain.evaluation import results, summary
 from degrain.machine import description
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
@@ -26,7 +29,7 @@ def record(
     params: Params,
     store: PatchStore,
     trials: Path,
-    metrics: Path,
+    evaluated: Path,
     figures: Path,
     folder: Path,
     blocks: Sequence[Path] = (),
@@ -37,7 +40,7 @@ def record(
         params: The study.
         store: Its prepared data.
         trials: Folder with its trials.
-        metrics: Its numbers, results/metrics.json.
+        evaluated: What was measured of them.
         figures: Folder with its figures, results/figures.
         folder: Where records lie.
         blocks: What `degrain sidd-validation --json` has written of some of its trials.
@@ -49,58 +52,61 @@ def record(
         DataError: The study has not run to its end, what lies there is of another one, or it has no trial with the
             weights that were measured on blocks.
     """
-    for needed in (metrics, figures):
-        if not needed.exists():
-            raise DataError(f"{needed} is missing: run dvc repro first")
-    found = [trial for trial in of_study.read(trials, params, store) if trial.is_done]
-    numbers = files.read_json(metrics)
-    if set(numbers["trials"]) != {trial.name for trial in found}:
-        raise DataError(f"{metrics} is of other trials than those in {trials}: run dvc repro first")
-    on_blocks = _on_blocks(blocks, found)
-    histories = of_study.histories(trials, found)
-    kept = {"name", "model", "optimizer", "loss", "seed", "epochs_done", "seconds", "parameters"}
-    rows = [
-        trial.model_dump(include=kept)
-        | {"precision": trial.place.precision}
-        | {"val_loss": [round(loss, 7) for loss in histories[trial.name]["val_loss"]]}
-        | numbers["trials"][trial.name]
-        | ({"blocks": on_blocks[trial.name]} if trial.name in on_blocks else {})
-        for trial in found
-    ]
-    content = {
-        "study": params.study.name,
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "command": gallery.command(params),
-        "machine": description.describe_machine(),
-        "versions": {"torch": found[0].versions["torch"], "degrain": description.versions()["degrain"]},
-        "data_sha256": store.sha256,
-        "trials": rows,
-        "identity": numbers["identity"],
-        "baselines": numbers["baselines"],
-        "cameras": numbers.get("cameras", {}),
-        "sharpened": {
-            trial: [numbers["trials"][trial], sharp] for trial, sharp in numbers.get("sharpened", {}).items()
+    if not figures.exists():
+        raise DataError(f"{figures} is missing; run: dvc repro report")
+    store.check(params.prepare)
+    found = {trial.name: trial for trial in of_study.read(trials, params, store)}
+    table, ranked = results.read(evaluated, found, store)
+    measured = Metrics.of(ranked, summary.summarize(table))
+    done = [trial for trial in found.values() if trial.is_done]
+    made = Reproduction(
+        schema_version=Reproduction.VERSION,
+        study=params.study.name,
+        date=datetime.datetime.now(datetime.UTC).date(),
+        command=gallery.command(params),
+        machine=description.describe_machine(),
+        versions=Versions(torch=done[0].versions["torch"], degrain=description.versions()["degrain"]),
+        data_sha256=store.sha256,
+        trials=_trials(done, trials, measured, _on_blocks(blocks, done)),
+        identity=measured.identity,
+        baselines=measured.baselines,
+        cameras=measured.cameras or {},
+        sharpened={
+            name: Sharpened(before=measured.trials[name], after=after)
+            for name, after in (measured.sharpened or {}).items()
         },
-    }
-    with files.new_folder(folder / FIGURES / params.study.name) as kept_figures:
+    )
+    with files.new_folder(folder / FIGURES / made.study) as kept_figures:
         for path in sorted(figures.iterdir()):
             if path.name.endswith(KEPT_FIGURES):
                 shutil.copyfile(path, kept_figures / path.name)
-    files.write_json(folder / f"{params.study.name}.json", content)
-    return folder / f"{params.study.name}.json"
+    made.write(folder / f"{made.study}.json")
+    return folder / f"{made.study}.json"
 
 
-def _on_blocks(measured: Sequence[Path], trials: Sequence[TrialRecord]) -> dict[str, Any]:
+def _trials(
+    done: Sequence[TrialRecord], folder: Path, measured: Metrics, on_blocks: Mapping[str, BlockScores]
+) -> list[ReproducedTrial]:
+    histories = of_study.histories(folder, done)
+    return [
+        ReproducedTrial(
+            **trial.model_dump(include=set(ReproducedTrial.model_fields) - {"val_loss"}),
+            precision=trial.place.precision,
+            val_loss=[round(loss, 7) for loss in histories[trial.name]["val_loss"]],
+            scores=measured.trials[trial.name],
+            blocks=on_blocks.get(trial.name),
+        )
+        for trial in done
+    ]
+
+
+def _on_blocks(measured: Sequence[Path], trials: Sequence[TrialRecord]) -> dict[str, BlockScores]:
     """What was measured on the validation blocks of SIDD, by the name of the trial whose weights it was measured of."""
     names = {trial.weights_sha256: trial.name for trial in trials}
     found = {}
     for path in measured:
-        if not path.is_file():
-            raise DataError(f"{path} is missing; to make it: degrain sidd-validation --json {path}")
-        content = files.read_json(path)
-        if not isinstance(content, dict) or not {"weights", "blocks", "denoised"} <= set(content):
-            raise DataError(f"{path} is not what degrain sidd-validation --json writes")
-        if content["weights"] not in names:
+        made = SiddValidation.read(path)
+        if made.weights_sha256 not in names:
             raise DataError(f"{path} is of weights that no trial of the study has")
-        found[names[content["weights"]]] = content
+        found[names[made.weights_sha256]] = made.scores
     return found

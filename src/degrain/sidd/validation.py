@@ -8,31 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from degrain.artifacts.sidd_validation import BlockScores
 from degrain.errors import DataError
 from degrain.inference.denoiser import Denoiser
 from degrain.ingest.datasets.sidd import SIDD_VALIDATION
 from degrain.metrics.catalog import METRICS
 from degrain.sidd.blocks import Blocks, denoised, opened
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a network makes of the blocks.
-
-    Attributes:
-        blocks: How many there are.
-        noisy: Mean over the blocks as they are, by each metric of `degrain.metrics.catalog`.
-        denoised: The same over what the network makes of them.
-    """
-
-    blocks: int
-    noisy: dict[str, float]
-    denoised: dict[str, float]
 
 
 @contextmanager
@@ -61,7 +46,7 @@ def pairs(folder: Path) -> Iterator[tuple[Blocks, Blocks]]:
 
 def score(
     denoiser: Denoiser, noisy_blocks: Blocks, clean_blocks: Blocks, progress: Callable[[], None] = lambda: None
-) -> Result:
+) -> BlockScores:
     """Measure a network, block by block; memory holds one pair of them besides the input.
 
     Args:
@@ -88,4 +73,4 @@ def score(
     noisy_means, denoised_means = (
         {name: float(value) for name, value in zip(METRICS, means, strict=True)} for means in np.mean(rows, axis=0).T
     )
-    return Result(len(rows), noisy_means, denoised_means)
+    return BlockScores(blocks=len(rows), noisy=noisy_means, denoised=denoised_means)

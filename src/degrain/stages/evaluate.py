@@ -36,7 +36,7 @@ def run(params: Params) -> None:
     with files.new_folder(PLOTS) as folder:
         plots.write(folder, ranked, measured.means, of_study.histories(TRIALS, trials))
     score = summary.headline(ranked.identity)
-    best = ranking.best_baseline(ranked) or "identity"
+    best = ranking.best_baseline(ranked.baseline_scores) or "identity"
     shown = {name: summary.text(score, measured.means[name][score]) for name in (ranked.champion, best, "identity")}
     log.info(
         "best: %s, %s on the %s; best classical: %s, %s; noisy: %s",
