@@ -32,7 +32,6 @@ from degrain.studies import gallery  # noqa: E402
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 
-# Real images in the layouts in which they are published; tests that need them are skipped where they are not.
 # Real images in the layouts of their publishers; tests of them are skipped where DEGRAIN_MIRROR names no folder.
 MIRROR = Path(os.environ.get("DEGRAIN_MIRROR") or "no-mirror").resolve()
 

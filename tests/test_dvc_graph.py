@@ -45,7 +45,7 @@ def test_the_graph_is_the_seven_stages_in_order() -> None:
 @pytest.mark.parametrize(
     ("module", "first"),
     [
-        ("params/noise.py", "download"),
+        ("params/prepare.py", "download"),
         ("files.py", "download"),
         ("pixels.py", "prepare"),
         ("machine/compute.py", "validate"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from degrain.artifacts.ranking import Cell, Ranking, Validation
 from degrain.artifacts.trial import HISTORY, WEIGHTS, TrialRecord
 
 TRIAL: dict[str, Any] = {
@@ -43,3 +44,42 @@ TRIAL: dict[str, Any] = {
 def trial(**change: Any) -> TrialRecord:
     """What train leaves of a trial, with changes."""
     return TrialRecord.model_validate(TRIAL | change)
+
+
+def cell(model: str = "unet", optimizer: str = "adam", psnr: float = 30.0, **change: Any) -> Cell:
+    """A cell of one trial, which has the same PSNR everywhere, and an SSIM of a fiftieth of that."""
+    name = f"{model}-{optimizer}-mse"
+    made = {
+        "model": model,
+        "optimizer": optimizer,
+        "loss": "mse",
+        "trials": [name],
+        "best_trial": name,
+        "validation": Validation(mean=psnr, low=psnr - 1, high=psnr + 1, seed_std=None),
+        "parameters": 7,
+        "seconds": 1.5,
+        "scores": scores(psnr),
+    }
+    return Cell.model_validate(made | change)
+
+
+def scores(psnr: float) -> dict[str, float]:
+    """Means over patches."""
+    return {"val_psnr": psnr, "test_psnr": psnr, "test_ssim": psnr / 50}
+
+
+def ranking(*cells: Cell, **change: Any) -> Ranking:
+    """What evaluate leaves, the first cell the champion's."""
+    made = {
+        "schema_version": Ranking.VERSION,
+        "champion": cells[0].best_trial,
+        "cells": list(cells),
+        "identity": scores(20.0),
+        "baselines": {},
+        "sharpened": {},
+        "cameras": {},
+        "unranked": [],
+        "data_sha256": "d" * 64,
+        "table_sha256": "t" * 64,
+    }
+    return Ranking.model_validate(made | change)

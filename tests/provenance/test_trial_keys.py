@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from degrain.artifacts.trial import Place
 from degrain.evaluation import protocol
+from degrain.params.results import EvaluateParams
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.provenance import closure, digests
@@ -18,6 +20,7 @@ from degrain.training.trial import Trial
 from tests.provenance.mutation import mutated
 
 PLACE = Place(device="cpu")
+CPU = torch.device("cpu")
 
 
 def forget() -> None:
@@ -70,12 +73,14 @@ def test_a_key_follows_each_module_of_its_closure_and_no_other(
     inside = set(one.code(store.noise).modules)
     seen = dict(changes(package, lambda: key_of("unet")))
     assert {name for name, changed in seen.items() if changed} == inside & set(seen)
-    decisive = {"pixels", "files", "machine.compute", "networks.convolutions", "networks.unet", "noise.kinds"}
-    decisive |= {"metrics.catalog", "losses.catalog", "optimizers.muon", "params.train", "params.noise"}
+    decisive = {"pixels", "files", "machine.compute", "networks.convolutions", "networks.unet", "noise.gaussian"}
+    decisive |= {"metrics.psnr", "losses.catalog", "optimizers.muon", "params.train", "noise.base"}
     assert {f"degrain.{name}" for name in decisive} <= inside
     others = {
         "networks.sinha2018",
         "networks.catalog",
+        "noise.catalog",
+        "noise.iso",
         "report.html",
         "registry.promotion",
         "console",
@@ -87,16 +92,16 @@ def test_a_key_follows_each_module_of_its_closure_and_no_other(
 def test_the_protocol_follows_each_module_of_its_closure_and_no_other(package: Path) -> None:
     def digest() -> str:
         forget()
-        return protocol.digest("unet", "data", {"tile": 256, "overlap": 32}, "a machine")
+        return protocol.digest("unet", "data", EvaluateParams(), CPU)
 
     followed = {name.removeprefix("degrain.") for name, changed in changes(package, digest) if changed}
-    assert {"pixels", "evaluation.scoring", "metrics.catalog", "inference.tiling", "networks.unet"} <= followed
+    assert {"pixels", "evaluation.scoring", "metrics.psnr", "inference.tiling", "networks.unet"} <= followed
     assert not {"networks.sinha2018", "report.html", "training.loop", "trials.ledger", "console"} & followed
 
 
 def test_a_new_module_beside_the_networks_changes_nothing(package: Path, key_of: Callable[[str], str]) -> None:
     def both() -> tuple[str, str]:
-        return key_of("unet"), protocol.digest("unet", "data", {}, "")
+        return key_of("unet"), protocol.digest("unet", "data", EvaluateParams(), CPU)
 
     before = both()
     (package / "networks" / "unrelated.py").write_text("NEW = 1\n")

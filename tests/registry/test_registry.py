@@ -34,13 +34,12 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 def make_grid(name: str = "unet-adam-mse", psnr: float = 30.0) -> publishing.Grid:
     trial = records.trial(name=name, key=f"key-{name}")
     history = pd.DataFrame({curve: [1.0, 2.0, 3.0] for curve in CURVES} | {"epoch": [1, 2, 3]})
-    cell = {"model": "unet", "optimizer": "adam", "loss": "mse", "val_psnr": psnr}
     return publishing.Grid(
         "tiny",
         {name: trial},
         {name: history},
         {name: {"val_psnr": psnr, "test_psnr": psnr}},
-        {"champion": name, "cells": [cell]},
+        records.ranking(records.cell(psnr=psnr, best_trial=name)),
         {"degrain.commit": "abc"},
         (),
         Path("figures"),

@@ -20,17 +20,8 @@ from degrain.patches.store import PatchStore
 from degrain.report import leaderboard
 from degrain.report.literature import SIDD
 from degrain.report.material import Material
+from tests.artifacts import records
 from tests.conftest import Project, Whole
-
-
-def scores(psnr: float, **others: Any) -> dict[str, Any]:
-    return {"test_psnr": psnr, "test_ssim": psnr / 50, **others}
-
-
-def cell(model: str, optimizer: str, psnr: float, parameters: int) -> dict[str, Any]:
-    names = {"model": model, "optimizer": optimizer, "loss": "mse", "best_trial": f"{model}-{optimizer}-mse"}
-    return scores(psnr, **names, parameters=parameters)
-
 
 Make = Callable[..., Material]
 
@@ -39,9 +30,11 @@ Make = Callable[..., Material]
 def material(make_params: Callable[..., Params]) -> Make:
     """What the section looks at, and nothing else."""
 
-    def made(dataset: str = "sidd-small", channels: int = 3, noise: str = "real") -> Material:
-        unet = [cell("unet", optimizer, psnr, 134_284) for optimizer, psnr in (("adam", 33), ("sgd", 30))]
-        cells = [*unet, cell("opengenus2019", "adam", 20, 9)]
+    def made(dataset: str = "sidd-small", channels: int = 3, noise: str = "real", **classical: float) -> Material:
+        unet = [
+            records.cell("unet", optimizer, psnr, parameters=134_284) for optimizer, psnr in (("adam", 33), ("sgd", 30))
+        ]
+        cells = [*unet, records.cell("opengenus2019", "adam", 20, parameters=9)]
         params = make_params(data={"dataset": dataset}, prepare={"noise": Whole(kind=noise)})
         record = StoreRecord(
             schema_version=1,
@@ -55,7 +48,11 @@ def material(make_params: Callable[..., Params]) -> Make:
         return Material(
             title="",
             params=params,
-            ranking={"cells": cells, "identity": scores(24)},
+            ranking=records.ranking(
+                *cells,
+                identity=records.scores(24),
+                baselines={name: {"settings": {}, "scores": records.scores(psnr)} for name, psnr in classical.items()},
+            ),
             histories={},
             trials={},
             manifest=pd.DataFrame(),
@@ -76,7 +73,7 @@ def material(make_params: Callable[..., Params]) -> Make:
 
 
 def test_a_study_s_rows_are_its_networks_the_best_classical_denoiser_and_the_noisy_input(material: Make) -> None:
-    board = leaderboard.sidd(material(), scores(28, title="Non-local means"))
+    board = leaderboard.sidd(material(nlm=28, median=27))
     assert board is not None
     rows = [(row.method, row.psnr, row.ssim, row.parameters, row.gmacs) for row in board.ours]
     assert rows == [
@@ -85,7 +82,7 @@ def test_a_study_s_rows_are_its_networks_the_best_classical_denoiser_and_the_noi
         ("Non-local means", 28, 0.56, None, None),
         ("Noisy input", 24, 0.48, None, None),
     ]
-    without = leaderboard.sidd(material(), None)
+    without = leaderboard.sidd(material())
     assert without is not None
     assert [row.method for row in without.ours] == ["U-Net", "OpenGenus", "Noisy input"]
 
@@ -100,7 +97,7 @@ def test_a_study_s_rows_are_its_networks_the_best_classical_denoiser_and_the_noi
     ],
 )
 def test_other_studies_have_no_such_section(material: Make, other: dict[str, Any]) -> None:
-    assert leaderboard.sidd(material(**other), None) is None
+    assert leaderboard.sidd(material(**other)) is None
 
 
 def test_published_numbers_have_a_source_and_stand_in_order() -> None:

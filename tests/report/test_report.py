@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,10 @@ from PIL import Image
 
 from degrain import figures, files
 from degrain.errors import DataError
-from degrain.params.noise import parse
 from degrain.params.study import Params
 from degrain.report import html, published
 from tests.artifacts import records
-from tests.conftest import MIRROR, Project, picture
+from tests.conftest import MIRROR, Project, Whole, picture
 from tests.ingest.datasets.test_catalog import composed, needs_mirror
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -130,7 +129,7 @@ def test_the_report_says_what_made_it(reproduced: Project) -> None:
 
 
 def test_figures_are_the_same_every_time_and_keep_empty_cells_empty() -> None:
-    cells = [{"optimizer": "adam", "loss": "mse", "val_psnr": 30.123}]
+    cells = [records.cell(psnr=30.123)]
     outcomes = {("adam", "mse"): "done", ("adam", "mae"): "diverged", ("adadelta", "mae"): "failed"}
     trials = [records.trial(optimizer=cell[0], loss=cell[1], state=state) for cell, state in outcomes.items()]
     drawing = figures.heat_map(cells, trials)
@@ -166,8 +165,10 @@ def test_learning_curves_of_a_large_grid_have_one_panel_a_loss_and_one_key() -> 
         ({"kind": "gaussian", "sigma": [5, 50]}, "gaussian, sigma 5.0 to 50.0"),
     ],
 )
-def test_the_noise_is_told_with_its_numbers(noise: dict[str, Any], words: str) -> None:
-    assert html._options(parse(noise)) == words
+def test_the_noise_is_told_with_its_numbers(
+    make_params: Callable[..., Params], noise: dict[str, Any], words: str
+) -> None:
+    assert html._options(make_params(prepare={"noise": Whole(**noise)}).prepare.noise) == words
 
 
 def test_published_curves_lie_under_those_of_the_same_optimizer_and_loss() -> None:
@@ -232,8 +233,8 @@ def test_a_study_of_several_cameras_shows_each(reproduced: Project, tmp_path: Pa
     section = section[: section.index("</section>")]
     assert re.findall(r"<th>(.*?)</th>", section) == ["method", "&lt;G4&gt;", "S6"]
     scores = pd.read_parquet(project.folder / "data" / "evaluated" / "scores.parquet")
-    patches = scores[(scores["split"] == "test") & (scores["item"] == "patch") & (scores["method"] == "identity")]
-    means = patches.groupby(patches["image"].str.contains("chelsea"))["psnr"].mean()
+    patches = scores.query("split == 'test' and item == 'patch' and method == 'identity' and metric == 'psnr'")
+    means = patches.groupby(patches["image"].str.contains("chelsea"))["value"].mean()
     number = r"<td([^>]*)>([0-9.]+)</td>"
     rows = re.findall(rf"<tr><td>(.*?)</td>.*?{number}{number}</tr>", section, re.DOTALL)
     assert rows[0] == ("Noisy input", "", f"{means[True]:.2f}", "", f"{means[False]:.2f}")

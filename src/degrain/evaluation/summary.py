@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from degrain.evaluation.scoring import DECISIVE
+from degrain.metrics.base import Metric
 from degrain.metrics.catalog import METRICS
 
 # Where a mean is taken over, and what people call that. Images no larger than a patch have no photographs.
@@ -22,9 +23,14 @@ def name(group: str, metric: str = DECISIVE.name) -> str:
 MEASURES = {name(group): GROUPS[group] for group in ("test", "photograph")}
 
 
+def metric_of(name: str) -> Metric:
+    """Return the metric of a mean."""
+    return METRICS[name.partition("_")[2]]
+
+
 def text(name: str, value: float) -> str:
     """Return a mean for people, such as `30.43 dB`."""
-    metric = METRICS[name.partition("_")[2]]
+    metric = metric_of(name)
     return f"{metric.text(value)} {metric.unit}".rstrip()
 
 

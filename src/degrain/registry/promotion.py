@@ -66,7 +66,8 @@ def refusals(verdicts: list[Verdict]) -> list[str]:
     """Say for each verdict that was not passed what is missing."""
     return [
         f"{summary.text(v.measure, v.candidate)} on {summary.MEASURES[v.measure]} does not beat {v.rival} "
-        f"({summary.text(v.measure, v.rival_score)})" + (f" by {v.needed:g}" if v.needed else "")
+        f"({summary.text(v.measure, v.rival_score)})"
+        + (f" by {v.needed:g} {summary.metric_of(v.measure).unit}" if v.needed else "")
         for v in verdicts
         if not v.passed
     ]
