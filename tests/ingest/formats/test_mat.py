@@ -17,10 +17,8 @@ import pytest
 
 from degrain.errors import DataError
 from degrain.ingest.formats import mat
-from tests.conftest import MIRROR
 from tests.ingest.formats import fixtures
 
-METADATA = MIRROR / "sidd" / "metadata" / "0001_METADATA_RAW_010.MAT"
 MOSAIC = (fixtures.noise((40, 30), dtype=np.uint16, high=1024) / 1023).astype(np.float32)
 
 WRITERS: dict[str, Callable[..., bytes]] = {
@@ -301,71 +299,6 @@ def test_a_mosaic_is_packed_when_its_pattern_is_told() -> None:
 def test_what_is_no_image_is_refused(array: np.ndarray, reason: str) -> None:
     with pytest.raises(DataError, match=reason):
         mat.picture(array, None, "x")
-
-
-# --- metadata --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(not METADATA.exists(), reason=f"needs a real metadata file of SIDD, {METADATA}")
-def test_the_metadata_of_a_real_phone_are_read() -> None:
-    found = mat.metadata(METADATA)
-    assert found == mat.metadata(METADATA.read_bytes())
-    balance = found.pop("white_balance")
-    assert balance == pytest.approx([1 / 0.55273438, 1, 1, 1 / 0.484375], rel=1e-6)
-    assert found.pop("exposure") == pytest.approx(1 / 60, rel=1e-6)
-    assert found == {
-        "make": "samsung",
-        "model": "SM-G925I",
-        "iso": 100,
-        "black_levels": [0, 0, 0, 0],
-        "white_level": 1023,
-        "cfa": mat.PHONE_PATTERNS["S6"],
-        "orientation": 3,
-        "width": 5328,
-        "height": 3000,
-    }
-
-
-def unknown_tags(pattern: list[int]) -> np.ndarray:
-    values = [(33421, np.array([2, 2], np.uint8)), (33422, np.array(pattern, np.uint8))]
-    return np.array(values, [("ID", object), ("Value", object)])
-
-
-def test_a_pattern_below_the_first_directory_is_found_and_black_levels_are_ordered() -> None:
-    below = {"UnknownTags": unknown_tags([2, 1, 1, 0])}
-    info = {"Model": "Pixel", "BlackLevel": np.array([1.0, 2, 3, 4.5]), "SubIFDs": np.array([below], object)}
-    found = mat.metadata(fixtures.mat_v5(metadata=info))
-    assert (found["model"], found["make"], found["iso"], found["white_balance"]) == ("Pixel", None, None, None)
-    assert found["cfa"] == "bggr"
-    assert found["black_levels"] == [4.5, 3, 2, 1]
-
-
-def test_what_is_no_metadata_is_refused() -> None:
-    with pytest.raises(DataError, match=r"m\.mat holds no struct 'metadata'"):
-        mat.metadata(fixtures.mat_v5(x=MOSAIC), "m.mat")
-    with pytest.raises(DataError, match="those are of version 5"):
-        mat.metadata(fixtures.mat_v73({"x": MOSAIC}), "m.mat")
-    with pytest.raises(DataError, match="larger than metadata can be"):
-        mat.metadata(fixtures.mat_v5(metadata=np.zeros(1_000_000)), "m.mat")
-
-
-def test_damaged_metadata_are_an_error_never_a_crash() -> None:
-    whole = fixtures.mat_v5(metadata={"Model": "x" * 50, "UnknownTags": unknown_tags([1, 0, 2, 1])})
-    for data in [*fixtures.truncations(whole), *fixtures.flips(whole, 100, 130)]:
-        with pytest.raises(DataError, match=r"m\.mat (is|holds)"):
-            mat.metadata(data, "m.mat")
-
-
-def test_deeply_nested_metadata_are_refused_without_a_crash() -> None:
-    """SciPy 1.17 crashes on these."""
-    level = struct.pack("<2I2I2I2i2I", 6, 8, 1, 0, 5, 8, 1, 1, 1, 0)
-    data = b""
-    for _ in range(20_000):
-        data = level + struct.pack("<2I", 14, len(data)) + data if len(data) < 900_000 else data
-    named = struct.pack("<2I2I2I2i2I8s", 6, 8, 1, 0, 5, 8, 1, 1, 1, 8, b"metadata") + struct.pack("<2I", 14, len(data))
-    whole = fixtures.mat_v5_header() + struct.pack("<2I", 14, len(named) + len(data)) + named + data
-    with pytest.raises(DataError, match="is nested too deeply"):
-        mat.metadata(whole, "m.mat")
 
 
 def test_bent_headers_of_plain_arrays_are_an_error_or_an_array_never_a_crash() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from degrain.errors import DataError
@@ -45,12 +43,3 @@ def pack_bayer(mosaic: np.ndarray, pattern: str) -> np.ndarray:
         raise DataError(f"a mosaic of {mosaic.shape[1]} x {mosaic.shape[0]} pixels has no whole 2x2 cell")
     whole = mosaic[:height, :width]
     return np.stack([whole[place // 2 :: 2, place % 2 :: 2] for place in positions(pattern)], axis=-1)
-
-
-def by_channel(cell: Sequence[float], pattern: str | None) -> list[float] | None:
-    """Order values of a 2x2 cell, given row by row, as R, G1, G2, B; one value stands for all, and none for None."""
-    if len(cell) == 1:
-        return [float(cell[0])] * 4
-    if len(cell) != 4 or pattern not in PATTERNS:
-        return None
-    return [float(cell[place]) for place in positions(pattern)]

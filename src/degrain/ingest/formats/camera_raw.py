@@ -22,7 +22,7 @@ from degrain.ingest.formats.bayer import PATTERNS, pack_bayer, positions
 if TYPE_CHECKING:
     from rawpy import RawPy
 
-__all__ = ["SUFFIXES", "Mode", "metadata", "pack_bayer", "read"]
+__all__ = ["SUFFIXES", "Mode", "pack_bayer", "read"]
 
 Mode = Literal["srgb", "linear", "bayer"]
 
@@ -80,23 +80,6 @@ def read(source: Path | bytes, mode: Mode = "srgb", name: str = "") -> reading.P
             return reading.Picture(_bayer(raw, name), None, extras)
         extras["exif"] = _exif(extras["raw"]["orientation"])
         return reading.Picture(_rendered(raw, mode), None, extras)
-
-
-def metadata(source: Path | bytes, name: str = "") -> dict[str, Any]:
-    """Read what a camera raw file says beside pixels.
-
-    Returns:
-        make and model (of files built like a TIFF), iso, exposure (seconds), black_levels of R, G1, G2
-        and B, white_level (both in sensor values), cfa (as "rggb"; None if no Bayer mosaic), white_balance (factors of
-        R, G1, G2 and B, G1 = 1), orientation (Exif's number), width and height of the visible area. None where unknown.
-
-    Raises:
-        DataError: As of `read`.
-    """
-    name = name or (str(source) if isinstance(source, Path) else "the camera raw file")
-    data = _bytes(source)
-    with _decoded(data, name) as raw:
-        return _metadata(raw, data)
 
 
 def _bytes(source: Path | bytes) -> bytes:

@@ -1,7 +1,6 @@
-"""MATLAB files: numeric arrays (SIDD's blocks and raw images) and SIDD's metadata.
+"""Numeric arrays in MATLAB files: SIDD's blocks and raw images.
 
-A file's own header says whether it is of version 5 or of 7.3. What it announces is checked before memory is taken for
-it.
+The header says whether a file is of version 5 or 7.3. Announced sizes are checked before memory is allocated.
 """
 
 from __future__ import annotations
@@ -10,13 +9,13 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
 from degrain.errors import DataError
-from degrain.ingest.formats import archives, mat_structs, mat_v5, mat_v73
-from degrain.ingest.formats.bayer import by_channel, pack_bayer
+from degrain.ingest.formats import archives, mat_v5, mat_v73
+from degrain.ingest.formats.bayer import pack_bayer
 from degrain.ingest.formats.mat_v5 import Variable
 from degrain.ingest.formats.reading import Picture
 
@@ -24,8 +23,6 @@ from degrain.ingest.formats.reading import Picture
 PHONE_PATTERNS = {"GP": "bggr", "IP": "rggb", "S6": "grbg", "N6": "bggr", "G4": "bggr"}
 
 _VERSIONS = {b"\x00\x01IM": "5", b"\x00\x02IM": "7.3"}
-_CFA_PATTERN = 33422  # TIFF/EP's tag, which MATLAB does not know
-_METADATA_BYTES = archives.MIB  # SIDD's have 26 KB
 
 
 def read(
@@ -106,25 +103,6 @@ def _whole(array: np.ndarray, name: str) -> np.ndarray:
     return scaled
 
 
-def metadata(source: Path | bytes, name: str = "") -> dict[str, Any]:
-    """Read a METADATA_RAW file of SIDD: MATLAB's imfinfo of the phone's DNG, as a struct `metadata` (version 5).
-
-    Returns:
-        Plain Python values under the keys of `camera_raw.metadata`; None where the file does not say.
-
-    Raises:
-        DataError: The file is missing, damaged, or no such file.
-    """
-    name = _name(source, name)
-    with _opened(source) as file, _damage(name):
-        if _version(file, name) != "5":
-            raise DataError(f"{name} is no metadata file of SIDD: those are of version 5")
-        info = mat_structs.read(file, "metadata", _METADATA_BYTES)
-        if not isinstance(info, dict):
-            raise DataError(f"{name} holds no struct 'metadata'")
-        return _plain(info)
-
-
 def _name(source: Path | bytes, name: str) -> str:
     return name or (str(source) if isinstance(source, Path) else "the MATLAB file")
 
@@ -173,55 +151,3 @@ def _chooser(name: str, wanted: str | None, limit: int) -> Callable[[list[Variab
         return chosen
 
     return choose
-
-
-def _plain(info: dict[str, Any]) -> dict[str, Any]:
-    cfa = _cfa(info)
-    neutral = _numbers(info, "AsShotNeutral")
-    return {
-        "make": _text(info, "Make"),
-        "model": _text(info, "Model"),
-        "iso": _number(info, "ISOSpeedRatings"),
-        "exposure": _number(info, "ExposureTime"),
-        "black_levels": by_channel(_numbers(info, "BlackLevel"), cfa),
-        "white_level": _number(info, "WhiteLevel"),
-        "cfa": cfa,
-        "white_balance": [1 / neutral[i] for i in (0, 1, 1, 2)] if len(neutral) == 3 and min(neutral) > 0 else None,
-        "orientation": _number(info, "Orientation"),
-        "width": _number(info, "Width"),
-        "height": _number(info, "Height"),
-    }
-
-
-def _cfa(info: dict[str, Any]) -> str | None:
-    """Return the pattern, which some phones keep in the image's own part of the file (SubIFDs)."""
-    for part in (info, *_structs(info.get("SubIFDs"))):
-        for tag in _structs(part.get("UnknownTags")):
-            if tag.get("ID") == [_CFA_PATTERN]:
-                return "".join("rgb"[int(color)] for color in _numbers(tag, "Value"))
-    return None
-
-
-def _structs(value: Any) -> list[dict[str, Any]]:
-    """Return the structs in a struct array, or in a cell array of them."""
-    if isinstance(value, dict):
-        return [value]
-    return [found for item in value for found in _structs(item)] if isinstance(value, list) else []
-
-
-def _text(info: dict[str, Any], field: str) -> str | None:
-    value = info.get(field)
-    return value if isinstance(value, str) else None
-
-
-def _numbers(info: dict[str, Any], field: str) -> list[float]:
-    value = info.get(field)
-    return [number for number in value if isinstance(number, int | float)] if isinstance(value, list) else []
-
-
-def _number(info: dict[str, Any], field: str) -> float | None:
-    """Return the first of a field's numbers, whole ones as int."""
-    values = _numbers(info, field)
-    if not values:
-        return None
-    return int(values[0]) if float(values[0]).is_integer() else values[0]
