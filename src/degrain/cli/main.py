@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -18,7 +18,10 @@ from degrain.cli.sidd import app as sidd_commands
 from degrain.cli.trials import app as trials_commands
 from degrain.errors import DegrainError, ParamsError, Stopped
 from degrain.machine import variables
-from degrain.params.study import DEFAULT_PATH, Params, load_params
+from degrain.stages import PARAMS
+
+if TYPE_CHECKING:
+    from degrain.params.study import Params
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +83,7 @@ def _main(
 
 def _load(path: Path) -> Params:
     """Load the study and refuse one that cannot work as a whole, whichever stage runs."""
+    from degrain.params.study import load_params
     from degrain.studies import check
 
     params = load_params(path)
@@ -88,7 +92,7 @@ def _load(path: Path) -> Params:
 
 
 @app.command(rich_help_panel=STAGES)
-def download(params: ParamsOption = DEFAULT_PATH) -> None:
+def download(params: ParamsOption = PARAMS) -> None:
     """Fetch the study's data set into data/raw/."""
     from degrain.stages import download as stage
 
@@ -96,7 +100,7 @@ def download(params: ParamsOption = DEFAULT_PATH) -> None:
 
 
 @app.command(rich_help_panel=STAGES)
-def validate(params: ParamsOption = DEFAULT_PATH) -> None:
+def validate(params: ParamsOption = PARAMS) -> None:
     """Describe every image and hold the data against its expectations."""
     from degrain.stages import validate as stage
 
@@ -104,7 +108,7 @@ def validate(params: ParamsOption = DEFAULT_PATH) -> None:
 
 
 @app.command(rich_help_panel=STAGES)
-def prepare(params: ParamsOption = DEFAULT_PATH) -> None:
+def prepare(params: ParamsOption = PARAMS) -> None:
     """Cut patches, hold some out by source, add the fixed noise."""
     from degrain.stages import prepare as stage
 
@@ -120,7 +124,7 @@ def train(
     in_process: Annotated[
         bool, typer.Option("--in-process", help="Train in this process, for a debugger; errors are not caught.")
     ] = False,
-    params: ParamsOption = DEFAULT_PATH,
+    params: ParamsOption = PARAMS,
 ) -> None:
     """Train one model with every optimizer, loss and seed of the study.
 
@@ -137,7 +141,7 @@ def train(
 
 
 @app.command(rich_help_panel=STAGES)
-def evaluate(params: ParamsOption = DEFAULT_PATH) -> None:
+def evaluate(params: ParamsOption = PARAMS) -> None:
     """Measure every trial, the classical baselines and the noisy input on the same held-out data."""
     from degrain.stages import evaluate as stage
 
@@ -145,7 +149,7 @@ def evaluate(params: ParamsOption = DEFAULT_PATH) -> None:
 
 
 @app.command(rich_help_panel=STAGES)
-def report(params: ParamsOption = DEFAULT_PATH) -> None:
+def report(params: ParamsOption = PARAMS) -> None:
     """Write results/report.html."""
     from degrain.stages import report as stage
 
@@ -153,7 +157,7 @@ def report(params: ParamsOption = DEFAULT_PATH) -> None:
 
 
 @app.command(rich_help_panel=STAGES)
-def register(params: ParamsOption = DEFAULT_PATH) -> None:
+def register(params: ParamsOption = PARAMS) -> None:
     """Publish the trials to MLflow and promote the best one if it passes the gate."""
     from degrain.stages import register as stage
 
@@ -182,7 +186,7 @@ def denoise(
         str, typer.Option(help="Then keep only so many pixels from the top left.", metavar="WIDTHxHEIGHT")
     ] = "",
     device: DeviceOption = "auto",
-    params: ParamsOption = DEFAULT_PATH,
+    params: ParamsOption = PARAMS,
 ) -> None:
     """Denoise images of any size, gray or color, 8 or 16 bits.
 
@@ -216,7 +220,7 @@ app.add_typer(sidd_commands)
 
 
 @app.command()
-def check(params: ParamsOption = DEFAULT_PATH) -> None:
+def check(params: ParamsOption = PARAMS) -> None:
     """Say whether params.yaml is a study that can run, without running anything."""
     loaded = _load(params)
     log.info(
@@ -291,7 +295,7 @@ def reproductions(
     folder: Annotated[Path, typer.Option(help="Where claims and records lie.", metavar="FOLDER")] = Path(
         "docs/reproductions"
     ),
-    params: ParamsOption = DEFAULT_PATH,
+    params: ParamsOption = PARAMS,
 ) -> None:
     """Print what papers claim against what their studies measured, as Markdown.
 
@@ -301,6 +305,7 @@ def reproductions(
 
     - `degrain reproductions --record --write`: after `dvc exp run -S study=venkataraman2022`
     """
+    from degrain.params.study import load_params
     from degrain.patches.store import PatchStore
     from degrain.reproductions import page, recording
     from degrain.stages import EVALUATED, FIGURES, PREPARED, TRIALS

@@ -9,7 +9,6 @@ import typer
 
 from degrain.errors import ModelError
 from degrain.machine import compute
-from degrain.params.study import load_params
 
 if TYPE_CHECKING:
     from degrain.inference.denoiser import Denoiser
@@ -36,6 +35,7 @@ def denoiser(model: str, device: str, params: Path) -> Denoiser:
     if device not in ("auto", "cpu", "cuda"):
         raise typer.BadParameter(f"{device!r} is not auto, cpu or cuda", param_hint="--device")
     from degrain.inference.denoiser import Denoiser
+    from degrain.params.study import load_params
     from degrain.registry import loading
     from degrain.stages import TRIALS
 

@@ -10,8 +10,7 @@ import typer
 
 from degrain import console
 from degrain.cli.options import DeviceOption, ModelOption, ParamsOption, denoiser
-from degrain.params.study import DEFAULT_PATH
-from degrain.stages import RAW
+from degrain.stages import PARAMS, RAW
 
 if TYPE_CHECKING:
     from degrain.artifacts.sidd_validation import BlockScores
@@ -32,7 +31,7 @@ def submission(
         str, typer.Option("--submit", help="Hand it in to this Kaggle competition.", metavar="COMPETITION")
     ] = "",
     message: Annotated[str, typer.Option(help="What the list of submissions says of it.")] = "degrain",
-    params: ParamsOption = DEFAULT_PATH,
+    params: ParamsOption = PARAMS,
 ) -> None:
     """Denoise the blocks of the SIDD benchmark and write the table that Kaggle takes.
 
@@ -66,7 +65,7 @@ def validation(
     model: ModelOption = "",
     numbers: Annotated[Path | None, typer.Option("--json", help="Write the numbers there.", metavar="FILE")] = None,
     device: DeviceOption = "auto",
-    params: ParamsOption = DEFAULT_PATH,
+    params: ParamsOption = PARAMS,
 ) -> None:
     """Measure a network on the SIDD validation blocks, by which the literature compares.
 

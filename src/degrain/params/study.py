@@ -16,8 +16,6 @@ from degrain.params.prepare import PrepareParams
 from degrain.params.results import EvaluateParams, RegisterParams, ReportParams
 from degrain.params.train import TrainParams
 
-DEFAULT_PATH = Path("params.yaml")
-
 
 class Params(Section):
     """The whole of params.yaml."""
@@ -32,7 +30,7 @@ class Params(Section):
     register_: RegisterParams = Field(alias="register")
 
 
-def load_params(path: Path = DEFAULT_PATH) -> Params:
+def load_params(path: Path = Path("params.yaml")) -> Params:
     """Read and check a study.
 
     Args:

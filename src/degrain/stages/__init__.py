@@ -5,6 +5,7 @@ The paths of the graph's files are named here and, since DVC must know them, in 
 
 from pathlib import Path
 
+PARAMS = Path("params.yaml")
 RAW = Path("data/raw")
 CHECKSUMS = Path("data/checksums.json")
 VALIDATED = Path("data/validated")
