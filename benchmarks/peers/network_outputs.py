@@ -21,7 +21,7 @@ import numpy as np
 if TYPE_CHECKING:
     import keras
 
-OUTPUTS = Path(__file__).parents[2] / "tests" / "models" / "keras_outputs.npz"
+OUTPUTS = Path(__file__).parents[2] / "tests" / "networks" / "keras_outputs.npz"
 SIZE = 16
 CHANNELS = 3
 
