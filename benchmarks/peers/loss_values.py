@@ -1,10 +1,10 @@
-"""What Keras and TensorFlow compute for the training losses, for tests/training/test_losses.py to compare with.
+"""What Keras and TensorFlow compute for the training losses, for tests/losses/test_losses.py to compare with.
 
 Needs TensorFlow 2.21 with Keras 3, which degrain does not depend on; with an environment that has them:
 
     python -m benchmarks.peers.loss_values
 
-It writes tests/training/loss_values.json: for each loss and pair of images the value, and of its gradient with
+It writes tests/losses/loss_values.json: for each loss and pair of images the value, and of its gradient with
 respect to the output the sum of all absolute values and a few elements. The images are not in it: `pair` makes them.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-VALUES = Path(__file__).parents[2] / "tests" / "training" / "loss_values.json"
+VALUES = Path(__file__).parents[2] / "tests" / "losses" / "loss_values.json"
 
 # (N, H, W, C) by name. On "wild" ones the output leaves [0, 1] and some clean pixels are black or white.
 PIXELS = {"tame": (3, 7, 5, 3), "wild": (2, 9, 6, 1)}

@@ -1,10 +1,10 @@
-"""The paths that Keras's optimizers take, for tests/training/test_optimizers.py to compare with.
+"""The paths that Keras's optimizers take, for tests/optimizers/test_optimizers.py to compare with.
 
 Needs TensorFlow 2.21 with Keras 3, which degrain does not depend on; with an environment that has them:
 
     python -m benchmarks.peers.optimizer_paths
 
-It writes tests/training/optimizer_paths.json: for each optimizer and set of options all weights after some of the
+It writes tests/optimizers/optimizer_paths.json: for each optimizer and set of options all weights after some of the
 steps, in float64. Gradients and learning rates are not in it: `gradients` and `shares` make them.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-PATHS = Path(__file__).parents[2] / "tests" / "training" / "optimizer_paths.json"
+PATHS = Path(__file__).parents[2] / "tests" / "optimizers" / "optimizer_paths.json"
 STEPS = 40
 KEPT = [0, 1, 2, 9, 10, 11, 24, 39]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
@@ -13,6 +13,10 @@ class Section(BaseModel):
     """A part of params.yaml: unknown keys are refused, values never change after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True)
+
+
+# What a person calls something in trials and tables.
+Label = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$")]
 
 
 def sections(section: type[BaseModel]) -> dict[str, tuple[type[BaseModel], ...]]:
@@ -31,10 +35,18 @@ def _sections_within(annotation: Any) -> list[type[BaseModel]]:
     return [section for part in get_args(annotation) for section in _sections_within(part)]
 
 
-def kind_of(section: type[BaseModel]) -> str | None:
-    """What tells a section from the others of its union: the one value that its field `kind` may have."""
-    field = section.model_fields.get("kind")
-    return get_args(field.annotation)[0] if field else None
+def kind_of(section: type[BaseModel]) -> tuple[str, str] | None:
+    """What tells a section from the others of its union: the field, `kind` or `name`, and the one value it may have."""
+    for tag in ("kind", "name"):
+        field = section.model_fields.get(tag)
+        if field and get_origin(field.annotation) is Literal:
+            return tag, get_args(field.annotation)[0]
+    return None
+
+
+def spelled_out(value: object) -> object:
+    """Return a mapping for a bare name: in params.yaml the name alone will do."""
+    return {"name": value} if isinstance(value, str) else value
 
 
 # How a parameter is declared that decides no result: `Field(..., json_schema_extra=HOW)`. All others do.

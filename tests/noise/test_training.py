@@ -29,7 +29,7 @@ def test_a_network_is_trained_a_step(tmp_path: Path, make_params: Callable[..., 
     table["source"] = table["path"].map(lambda path: Path(path).stem)
     clean = table[table["path"].str.startswith("clean")].reset_index(drop=True)
     partners = table[table["path"].str.startswith("noisy")].reset_index(drop=True)
-    if next(kind for kind in KINDS if kind_of(kind) == noise["kind"]).paired:
+    if next(kind for kind in KINDS if kind_of(kind) == ("kind", noise["kind"])).paired:
         clean["noisy"], clean["noisy_sha256"] = partners["path"], partners["sha256"]
     split = {"val": ["b"], "test": ["c"]}
     params = make_params(

@@ -13,10 +13,11 @@ import torch
 from torch import nn
 
 from degrain.errors import Diverged, Stopped
+from degrain.losses.mse import Mse
 from degrain.machine import compute
 from degrain.networks import catalog
+from degrain.optimizers.adam import Adam
 from degrain.params.study import Params
-from degrain.params.train import LossParams, OptimizerParams
 from degrain.patches.store import PatchStore
 from degrain.pixels import to_unit
 from degrain.training import gradients, loop
@@ -187,12 +188,12 @@ def test_weights_that_became_nan_are_never_called_done(
             with torch.no_grad():
                 self.param_groups[0]["params"][0].fill_(float("nan"))
 
-    def build(_params: OptimizerParams, network: nn.Module) -> torch.optim.Optimizer:
+    def build(_: Adam, network: nn.Module) -> torch.optim.Optimizer:
         optimizer = Poisoned(network.parameters(), lr=0.1)
         optimizer.param_groups[0]["initial_lr"] = 0.1
         return optimizer
 
-    monkeypatch.setattr("degrain.optimizers.catalog.build", build)
+    monkeypatch.setattr("degrain.optimizers.base.Optimizer.build", build)
     with pytest.raises(Diverged, match="a weight became NaN"):
         loop.train(make_trial(patches_per_epoch=4), store, CPU)
 
@@ -213,7 +214,7 @@ def test_the_best_weights_are_kept(store: PatchStore, make_trial: Callable[..., 
 
     def psnr(state: State) -> float:
         denoiser = loop.Denoiser(state.finish(), "unet", store.channels, store.patch_size)
-        return loop.validate(denoiser, held_out, loop.losses.build(LossParams(name="mse")))[1]
+        return loop.validate(denoiser, held_out, Mse(name="mse"))[1]
 
     assert psnr(best) == best.history[best.best_epoch - 1].val_psnr
     assert psnr(last) == last.history[-1].val_psnr < psnr(best)
@@ -262,9 +263,8 @@ def gradient(store: PatchStore, trial: Trial, parts: int) -> list[torch.Tensor]:
     torch.manual_seed(0)
     network = catalog.build(trial.model, store.channels, store.patch_size).double()
     noisy, clean = next(Batches(trial, store).epoch(0))
-    loss_of = loop.losses.build(trial.loss)
     cast = loop.precision.autocast("float32", CPU)
-    gradients.backward(network, loss_of, cast, (noisy.double(), clean.double()), len(clean), parts, loop.ALONE)
+    gradients.backward(network, trial.loss, cast, (noisy.double(), clean.double()), len(clean), parts, loop.ALONE)
     return [weight.grad for weight in network.parameters() if weight.grad is not None]
 
 

@@ -19,8 +19,9 @@ import pytest
 from degrain.artifacts import history
 from degrain.artifacts.trial import TRIAL, Place, TrialRecord
 from degrain.errors import OutputError, ParamsError, Stopped, TrainingError
+from degrain.losses.sum import Sum
+from degrain.optimizers.adam import Adam
 from degrain.params.study import Params
-from degrain.params.train import LossParams, OptimizerParams
 from degrain.patches.store import PatchStore
 from degrain.training.trial import Trial, chosen, expand
 from degrain.trials import grid, listing, of_study
@@ -395,5 +396,5 @@ def disk_is_full(*_: Any) -> None:
 
 def test_titles_of_losses_and_optimizers() -> None:
     terms = [{"name": "mae", "weight": 0.16}, {"name": "ms-ssim", "weight": 0.84}]
-    assert LossParams.model_validate({"name": "sum", "terms": terms}).title == "mae-ms-ssim"
-    assert OptimizerParams(name="adam", label="fast").title == "fast"
+    assert Sum.model_validate({"name": "sum", "terms": terms}).title == "mae-ms-ssim"
+    assert Adam(name="adam", label="fast").title == "fast"

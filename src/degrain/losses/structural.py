@@ -9,7 +9,9 @@ number of pixels, let smaller images in.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AfterValidator
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,6 +26,16 @@ SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 # Contrasts below are 0, as those below 0 are: the slope of x**0.0448 has no bound near 0.
 LEAST_CONTRAST = 1e-8
+
+
+def _odd(value: int) -> int:
+    if value < 3 or value % 2 == 0:
+        raise ValueError(f"{value} is no odd number from 3 on")
+    return value
+
+
+# Side of a window, in pixels.
+Window = Annotated[int, AfterValidator(_odd)]
 
 
 def ms_ssim_side(window: int) -> int:

@@ -76,6 +76,11 @@ class Noise(Section, ABC):
         """Whether noisy images are clipped and rounded."""
         return bool(getattr(self, "clip", True))
 
+    @property
+    def modules(self) -> set[str]:
+        """Names of the modules that decide it."""
+        return {type(self).__module__}
+
     def accepts(self, channels: int) -> bool:
         """Tell whether images of so many channels may have this noise."""
         return not self.channels or channels in self.channels

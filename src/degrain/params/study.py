@@ -86,8 +86,9 @@ def _explain_place(place: str, problems: list[Any]) -> str:
     if first["type"] == "missing":
         return f"{place} is missing"
     if first["type"] == "union_tag_invalid":
-        tag, known = first["ctx"]["tag"], first["ctx"]["expected_tags"].replace("'", "").split(", ")
-        return f"{place}.kind is {tag!r}: there is none{nearest(tag, known)}"
+        field, tag = first["ctx"]["discriminator"].strip("'"), first["ctx"]["tag"]
+        known = first["ctx"]["expected_tags"].replace("'", "").split(", ")
+        return f"{place}.{field} is {tag!r}: there is none{nearest(tag, known)}"
     literals = [problem["ctx"]["expected"] for problem in problems if problem["type"] == "literal_error"]
     if literals and isinstance(first["input"], str):
         known = [name for names in literals for name in re.findall("'([^']*)'", names)]
@@ -106,6 +107,6 @@ def _known_keys(path: tuple[str | int, ...]) -> list[str]:
     found: tuple[type[BaseModel], ...] = (Params,)
     for part in path:
         inner = [kind for section in found for kind in sections(section).get(str(part), ())]
-        named = [section for section in found if kind_of(section) == part]
+        named = [section for section in found if (tag := kind_of(section)) and tag[1] == part]
         found = tuple(inner or named or found)
     return [field.alias or name for section in found for name, field in section.model_fields.items()]

@@ -7,103 +7,37 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from degrain.declaration import GRID, HOW, Section
+from degrain.declaration import GRID, HOW, Section, spelled_out
 from degrain.errors import nearest
+from degrain.losses.base import Loss
+from degrain.losses.catalog import Single
+from degrain.losses.sum import Sum
+from degrain.optimizers.base import Optimizer
+from degrain.optimizers.catalog import AnyOptimizer
 
 Epochs = Annotated[int, Field(ge=1)]
-DecayRate = Annotated[float, Field(ge=0, lt=1)]
-Label = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$")]
 
 
-def _odd(value: int | None) -> int | None:
-    if value is not None and (value < 3 or value % 2 == 0):
-        raise ValueError(f"{value} is no odd number from 3 on")
-    return value
+def _weighs_nothing(loss: Loss) -> Loss:
+    if "weight" in loss.model_fields_set:
+        raise ValueError("weight is only for the terms of a sum")
+    return loss
 
 
-Window = Annotated[int | None, AfterValidator(_odd)]
-
-
-class OptimizerParams(Section):
-    """One optimizer of the grid; in params.yaml its name alone will do."""
-
-    name: str = Field(
-        description="`adadelta`, `adagrad`, `adam`, `adamax`, `adamw`, `muon`, `nadam`, `rmsprop` or `sgd`."
-    )
-    preset: Literal["pytorch", "keras", "tf.keras"] = Field(
-        "pytorch",
-        description="Whose defaults: PyTorch's, stand-alone Keras 1 and 2, or tf.keras 2 and Keras 3.",
-    )
-    label: Label = Field("", description="Name in trials and tables, when one optimizer stands twice in a grid.")
-    lr: float | None = Field(None, gt=0, description="Learning rate; the preset's if absent, as with all that follow.")
-    betas: tuple[DecayRate, DecayRate] | None = Field(None, description="Decay rates of Adam and its relatives.")
-    rho: float | None = Field(None, gt=0, lt=1, description="Decay rate of Adadelta and RMSprop (PyTorch's `alpha`).")
-    eps: float | None = Field(None, ge=0, description="What keeps a division from being one by zero.")
-    momentum: float | None = Field(None, ge=0, lt=1, description="Momentum of SGD, RMSprop and Muon.")
-    nesterov: bool | None = Field(None, description="Nesterov's momentum, for SGD and Muon.")
-    weight_decay: float | None = Field(None, ge=0, description="Decoupled weight decay of AdamW and Muon.")
-
-    @property
-    def title(self) -> str:
-        """The name in trials and tables."""
-        return self.label or self.name
-
-
-class LossTerm(Section):
-    """One loss, as a term of a weighted sum."""
-
-    name: str = Field(
-        description="`mse`, `mae`, `bce`, `logcosh`, `mape`, `huber`, `charbonnier`, `psnr`, `ssim` or `ms-ssim`."
-    )
-    weight: float = Field(1.0, gt=0, description="What the term is multiplied by.")
-    delta: float | None = Field(None, gt=0, description="Where Huber's loss turns from square to linear; 1 if absent.")
-    eps: float | None = Field(None, gt=0, description="Width of Charbonnier's rounded tip; 0.001 if absent.")
-    clip: bool = Field(
-        False, description="For `bce`: clip the output of an unbounded network to (0, 1), as Keras does."
-    )
-    window: Window = Field(None, description="Side of the window of `ssim` and `ms-ssim`, odd; 11 if absent.")
-
-
-class LossParams(Section):
-    """One loss of the grid; in params.yaml its name alone will do."""
-
-    name: str = Field(description="As in `terms`, or `sum`.")
-    label: Label = Field("", description="Name in trials and tables, when one loss stands twice in a grid.")
-    delta: float | None = Field(None, gt=0, description="As in `terms`.")
-    eps: float | None = Field(None, gt=0, description="As in `terms`.")
-    clip: bool = Field(False, description="As in `terms`.")
-    window: Window = Field(None, description="As in `terms`.")
-    terms: list[LossTerm] = Field([], description="For `sum`: the losses that are added up.")
-
-    @property
-    def title(self) -> str:
-        """The name in trials and tables."""
-        return self.label or ("-".join(term.name for term in self.terms) if self.terms else self.name)
-
-    @property
-    def summands(self) -> list[LossTerm]:
-        """The loss as a weighted sum, which a single one is, too."""
-        return self.terms or [LossTerm(**self.model_dump(exclude={"label", "terms"}))]
-
-    @model_validator(mode="after")
-    def _only_a_sum_has_terms(self) -> LossParams:
-        if (self.name == "sum") != bool(self.terms):
-            raise ValueError("`sum` needs `terms`, and no other loss has any")
-        return self
-
-
-def _spelled_out(value: object) -> object:
-    return {"name": value} if isinstance(value, str) else value
+GridOptimizer = Annotated[AnyOptimizer, Field(discriminator="name"), BeforeValidator(spelled_out)]
+GridLoss = Annotated[
+    Single | Sum, Field(discriminator="name"), BeforeValidator(spelled_out), AfterValidator(_weighs_nothing)
+]
 
 
 class TrainParams(Section):
     """The grid: every model with every optimizer, loss and seed, or with some pairs of an optimizer and a loss."""
 
     models: list[str] = Field(min_length=1, description="Models of the catalog.", json_schema_extra=GRID)
-    optimizers: list[Annotated[OptimizerParams, BeforeValidator(_spelled_out)]] = Field(
+    optimizers: list[GridOptimizer] = Field(
         min_length=1, description="Optimizers: a name, or a mapping with name and options.", json_schema_extra=GRID
     )
-    losses: list[Annotated[LossParams, BeforeValidator(_spelled_out)]] = Field(
+    losses: list[GridLoss] = Field(
         min_length=1, description="Training losses: a name, or a mapping with name and options.", json_schema_extra=GRID
     )
     pairs: list[str] = Field(
@@ -173,7 +107,7 @@ class TrainParams(Section):
     )
 
     @property
-    def cells(self) -> list[tuple[OptimizerParams, LossParams]]:
+    def cells(self) -> list[tuple[Optimizer, Loss]]:
         """The pairs of an optimizer and a loss that each model is trained with, in the grid's order."""
         product = itertools.product(self.optimizers, self.losses)
         return [
@@ -214,5 +148,5 @@ class TrainParams(Section):
         return self
 
 
-def _pair(optimizer: OptimizerParams, loss: LossParams) -> str:
+def _pair(optimizer: Optimizer, loss: Loss) -> str:
     return f"{optimizer.title}-{loss.title}"

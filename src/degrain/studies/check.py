@@ -5,9 +5,7 @@ from __future__ import annotations
 from degrain.baselines import catalog as baselines
 from degrain.errors import ModelError, ParamsError
 from degrain.ingest.datasets import catalog as datasets
-from degrain.losses import catalog as losses
 from degrain.networks import catalog as models
-from degrain.optimizers import catalog as optimizers
 from degrain.params.study import Params
 
 
@@ -20,10 +18,6 @@ def check(params: Params) -> None:
             work.
     """
     datasets.spec(params.data.dataset)
-    for optimizer in params.train.optimizers:
-        optimizers.settings(optimizer)
-    for loss in params.train.losses:
-        losses.settings(loss)
     baselines.check(params.evaluate.baselines)
     _check_noise(params)
     for model in params.train.models:
@@ -54,5 +48,5 @@ def _check_model(model: str, params: Params) -> None:
     if problem := spec.problem(size):
         raise ParamsError(f"prepare.patch_size: {model} {problem}")
     for _, loss in params.train.cells:
-        if problem := losses.problem(loss, spec.bounded, size):
+        if problem := loss.problem(spec.bounded, size):
             raise ParamsError(f"train.losses: {loss.title} with {model}: {problem}")

@@ -22,11 +22,11 @@ def reference() -> str:
 
 def _describe(path: str, section: type[BaseModel], lines: list[str]) -> None:
     inner = sections(section)
-    told = {*inner, "kind"}
+    tag = kind_of(section)
+    told = {*inner, tag[0] if tag else ""}
     plain = {name: field for name, field in section.model_fields.items() if (field.alias or name) not in told}
     if path:
-        kind = kind_of(section)
-        lines += [f"## `{path}`" + (f", kind `{kind}`" if kind else ""), "", (section.__doc__ or "").strip(), ""]
+        lines += [f"## `{path}`" + (f", {tag[0]} `{tag[1]}`" if tag else ""), "", (section.__doc__ or "").strip(), ""]
     if plain:
         lines += ["| parameter | default | meaning |", "|---|---|---|"]
         for name, field in plain.items():

@@ -14,14 +14,14 @@ from degrain.training.distributed import Group
 from degrain.training.state import State
 
 if TYPE_CHECKING:
-    from degrain.losses.catalog import Loss
+    from degrain.losses.base import Loss
 
 log = logging.getLogger(__name__)
 
 
 def backward(
     network: nn.Module,
-    loss_of: Loss,
+    loss: Loss,
     cast: torch.autocast,
     batch: tuple[Tensor, Tensor],
     patches: int,
@@ -32,7 +32,7 @@ def backward(
 
     Args:
         network: From noisy to denoised, as wrapped by the group.
-        loss_of: A mean over patches.
+        loss: A mean over patches.
         cast: Context of the forward pass.
         batch: Noisy and clean, this rank's share, float32 (N, C, H, W).
         patches: In the whole batch, over all ranks.
@@ -49,10 +49,10 @@ def backward(
         with nullcontext() if place == len(pairs) else group.alone(network):
             with cast:
                 output = network(some_noisy)
-            loss = loss_of(output.float(), some_clean) * (len(some_clean) / patches)
+            part = loss.value(output.float(), some_clean) * (len(some_clean) / patches)
             # NOTE: the group averages gradients, and the ranks' shares are to be added up.
-            (loss * group.world).backward()  # type: ignore[no-untyped-call]
-        total += loss.detach()
+            (part * group.world).backward()  # type: ignore[no-untyped-call]
+        total += part.detach()
     return total
 
 

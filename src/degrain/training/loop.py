@@ -15,7 +15,7 @@ from torch import nn
 from degrain.artifacts.history import Epoch
 from degrain.errors import Diverged, Stopped
 from degrain.inference.denoiser import BATCH, Denoiser, to_tensor
-from degrain.losses import catalog as losses
+from degrain.losses.base import Loss
 from degrain.machine import compute
 from degrain.metrics.psnr import psnr
 from degrain.networks import catalog
@@ -73,7 +73,6 @@ def train(
     group.check_shares(batches.patches_per_epoch, batches.batch_size)
     state.steps = params.epochs * batches.steps_per_epoch
     share_of = partial(schedules.share, params, steps=state.steps, steps_per_epoch=batches.steps_per_epoch)
-    loss_of = losses.build(trial.loss)
     cast = precision.autocast(precision.resolve(params.precision, device), device)
     network = group.wrap(state.network)
     dropout = int(generator(trial.seed, "dropout").integers(2**62))
@@ -92,7 +91,7 @@ def train(
             _set_rates(state.optimizer, share_of(state.step))
 
             state.optimizer.zero_grad(set_to_none=True)
-            backward = partial(gradients.backward, network, loss_of, cast, batch, patches, group=group)
+            backward = partial(gradients.backward, network, trial.loss, cast, batch, patches, group=group)
             part_of_loss = gradients.fitting(state, len(clean), backward)
             if params.clip_norm:
                 nn.utils.clip_grad_norm_(state.network.parameters(), params.clip_norm)
@@ -112,7 +111,7 @@ def train(
 
         speed = max(0, batches.patches_per_epoch - first * batches.batch_size) / (time.perf_counter() - started)
         _check_weights(state, epoch)
-        val_loss, val_psnr = validate(denoiser, held_out, loss_of) if group.rank == 0 else (0.0, 0.0)
+        val_loss, val_psnr = validate(denoiser, held_out, trial.loss) if group.rank == 0 else (0.0, 0.0)
         val_loss, val_psnr = group.tell(val_loss, val_psnr)
         train_loss = state.loss_sum / batches.patches_per_epoch
         rate = _set_rates(state.optimizer, share_of(state.step - 1))
@@ -121,7 +120,7 @@ def train(
     return state
 
 
-def validate(denoiser: Denoiser, held_out: Split, loss_of: losses.Loss) -> tuple[float, float]:
+def validate(denoiser: Denoiser, held_out: Split, loss: Loss) -> tuple[float, float]:
     """Return the loss of the network's outputs for the validation patches, and their mean PSNR (dB).
 
     The loss is that of the outputs as they are, PSNR that of images, by the metric protocol.
@@ -131,7 +130,7 @@ def validate(denoiser: Denoiser, held_out: Split, loss_of: losses.Loss) -> tuple
     for start in range(0, len(held_out.clean), BATCH):
         noisy, clean = (side[start : start + BATCH] for side in (held_out.noisy, held_out.clean))
         outputs = denoiser.outputs(to_unit(noisy))
-        total += float(loss_of(to_tensor(outputs), to_tensor(to_unit(clean)))) * len(clean)
+        total += float(loss.value(to_tensor(outputs), to_tensor(to_unit(clean)))) * len(clean)
         ratios.append(psnr(from_unit(outputs, depth(noisy)), clean))
     return total / len(held_out.clean), float(np.concatenate(ratios).mean())
 

@@ -13,7 +13,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from degrain.artifacts.checkpoint import Facts
 from degrain.artifacts.history import Epoch
-from degrain.optimizers import catalog as optimizers
 from degrain.training.trial import Trial
 
 
@@ -59,7 +58,7 @@ class State:
         averaged = None
         if params.ema is not None:
             averaged = AveragedModel(network, multi_avg_fn=_averaging(params.ema), use_buffers=True)
-        optimizer = optimizers.build(trial.optimizer, network)
+        optimizer = trial.optimizer.build(network)
         if constrain := getattr(network, "constrain", None):
             optimizer.register_step_post_hook(lambda *_: constrain())
         return cls(network, optimizer, averaged, params.accumulate)

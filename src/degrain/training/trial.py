@@ -9,11 +9,11 @@ from degrain import files
 from degrain.artifacts.trial import Place, TrialSettings
 from degrain.declaration import deciding
 from degrain.errors import ParamsError, nearest
-from degrain.losses import catalog as losses
+from degrain.losses.base import Loss
 from degrain.networks import catalog
 from degrain.noise.base import Noise
-from degrain.optimizers import catalog as optimizers
-from degrain.params.train import LossParams, OptimizerParams, TrainParams
+from degrain.optimizers.base import Optimizer
+from degrain.params.train import TrainParams
 from degrain.patches.store import PatchStore
 from degrain.provenance import digests
 from degrain.provenance.closure import CATALOGS, Closure, closure
@@ -24,8 +24,8 @@ class Trial:
     """One network, optimizer, loss and seed, with the settings that all trials of a study share."""
 
     model: str
-    optimizer: OptimizerParams
-    loss: LossParams
+    optimizer: Optimizer
+    loss: Loss
     seed: int
     params: TrainParams
 
@@ -46,9 +46,9 @@ class Trial:
             name=self.name,
             model=self.model,
             optimizer=self.optimizer.title,
-            optimizer_settings={"name": self.optimizer.name, **optimizers.settings(self.optimizer)},
+            optimizer_settings=self.optimizer.settings(),
             loss=self.loss.title,
-            loss_settings=losses.settings(self.loss),
+            loss_settings=self.loss.settings(),
             seed=self.seed,
             training=self.params.model_dump(mode="json", include=decisive),
             channels=store.channels,
@@ -80,8 +80,8 @@ class Trial:
         Args:
             noise: Of the data.
         """
-        declared = (type(one).__module__ for one in (noise,))
-        return closure("degrain.training.loop", *catalog.spec(self.model).modules, *declared, without=CATALOGS)
+        named = (*catalog.spec(self.model).modules, *self.optimizer.modules, *self.loss.modules, *noise.modules)
+        return closure("degrain.training.loop", *named, without=CATALOGS)
 
 
 def expand(params: TrainParams, model: str) -> list[Trial]:

@@ -6,30 +6,45 @@ import copy
 import json
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
+import yaml
 from benchmarks.peers import optimizer_paths
+from pydantic import TypeAdapter
 from torch import nn
 
+from degrain.declaration import kind_of
 from degrain.errors import ParamsError
 from degrain.networks import catalog
-from degrain.optimizers import catalog as optimizers
-from degrain.optimizers import muon
-from degrain.params.train import OptimizerParams
+from degrain.optimizers import muon_rule
+from degrain.optimizers.base import Optimizer, Preset
+from degrain.optimizers.catalog import OPTIMIZERS
+from degrain.params.study import load_params
+from degrain.params.train import GridOptimizer
+from tests.conftest import merged
 
-ALL = [(preset, name) for preset, rules in optimizers.RULES.items() for name in rules]
+PRESETS: tuple[Preset, ...] = get_args(Preset)
+BY_NAME = {tag[1]: declared for declared in OPTIMIZERS if (tag := kind_of(declared))}
+ALL = [(preset, name) for preset in PRESETS for name, declared in BY_NAME.items() if preset in declared.rules]
 KERAS = json.loads(optimizer_paths.PATHS.read_text())["cases"]
 VARIANTS = [
     *((preset, name, {}) for preset, name in ALL),
-    *((preset, "sgd", {"momentum": 0.9, "nesterov": True}) for preset in optimizers.RULES),
+    *((preset, "sgd", {"momentum": 0.9, "nesterov": True}) for preset in PRESETS),
     ("pytorch", "rmsprop", {"momentum": 0.9}),
     ("tf.keras", "rmsprop", {"momentum": 0.9}),
     ("pytorch", "muon", {"nesterov": False}),
 ]
+
+
+def make(**described: Any) -> Optimizer:
+    """An optimizer as params.yaml names it."""
+    adapter: TypeAdapter[Optimizer] = TypeAdapter(GridOptimizer)
+    return adapter.validate_python(described)
 
 
 class Weights(nn.Module):
@@ -40,10 +55,10 @@ class Weights(nn.Module):
         self.values = nn.ParameterList(nn.Parameter(torch.as_tensor(value)) for value in values)
 
 
-def path_of(params: OptimizerParams) -> np.ndarray:
+def path_of(params: Optimizer) -> np.ndarray:
     """The path over the gradients and learning rates that Keras's were recorded with, (STEPS, 6)."""
     network = Weights(optimizer_paths.start())
-    optimizer = optimizers.build(params, network)
+    optimizer = params.build(network)
     path = []
     for gradient, share in zip(optimizer_paths.gradients(), optimizer_paths.shares(), strict=True):
         for group in optimizer.param_groups:
@@ -62,13 +77,13 @@ def assert_same_way(path: np.ndarray, expected: np.ndarray, tolerance: float) ->
 
 @pytest.mark.parametrize("case", KERAS, ids=lambda case: f"{case['name']}-{'-'.join(case['options'])}")
 def test_tf_keras_takes_the_path_of_keras_3(case: dict[str, Any]) -> None:
-    path = path_of(OptimizerParams(name=case["name"], preset="tf.keras", **case["options"]))
+    path = path_of(make(name=case["name"], preset="tf.keras", **case["options"]))
     # NOTE: Keras takes 0.999 through float32 even when it computes in float64, and 1 - 0.999 is then 1e-5 off.
     assert_same_way(path[optimizer_paths.KEPT], np.array(case["path"]), 1e-5)
 
 
 def test_every_optimizer_of_tf_keras_was_recorded() -> None:
-    assert {case["name"] for case in KERAS} == set(optimizers.RULES["tf.keras"])
+    assert {case["name"] for case in KERAS} == {name for preset, name in ALL if preset == "tf.keras"}
 
 
 # The formulas, for one step: (state that starts at 0, weights, gradient, learning rate, step from 1) -> change.
@@ -189,7 +204,7 @@ def test_pytorch_and_keras_2_follow_their_formulas(
     ):
         weights = weights + formula(state, weights, gradient, rate * share, t, **arguments)
         expected.append(weights)
-    assert_same_way(path_of(OptimizerParams(name=name, preset=preset, **options)), np.array(expected), 1e-6)
+    assert_same_way(path_of(make(name=name, preset=preset, **options)), np.array(expected), 1e-6)
 
 
 def test_every_optimizer_of_pytorch_and_keras_2_has_a_formula() -> None:
@@ -225,10 +240,10 @@ def weights_of(network: nn.Module) -> torch.Tensor:
 def test_training_goes_on_with_the_same_bits_after_a_checkpoint(
     preset: Any, name: str, options: dict[str, Any]
 ) -> None:
-    params = OptimizerParams(name=name, preset=preset, **options)
+    params = make(name=name, preset=preset, **options)
     whole, stopped = mixed(), mixed()
-    walk(whole, optimizers.build(params, whole), range(8))
-    optimizer = optimizers.build(params, stopped)
+    walk(whole, params.build(whole), range(8))
+    optimizer = params.build(stopped)
     walk(stopped, optimizer, range(4))
 
     saved = optimizer.state_dict()
@@ -238,7 +253,7 @@ def test_training_goes_on_with_the_same_bits_after_a_checkpoint(
 
     resumed = mixed(seed=1)
     resumed.load_state_dict(stopped.state_dict())
-    optimizer = optimizers.build(params, resumed)
+    optimizer = params.build(resumed)
     state: dict[int, dict[str, torch.Tensor]] = defaultdict(dict)
     for path, value in safetensors.torch.load(stored).items():
         state[int(path.split(".")[0])][path.split(".")[1]] = value
@@ -254,7 +269,7 @@ def test_fused_kernels_do_what_the_plain_ones_do(name: str, plain: str) -> None:
     other = copy.deepcopy(network)
     images = torch.rand(2, 3, 16, 16)
     pairs = [
-        (network, optimizers.build(OptimizerParams(name=name), network)),
+        (network, make(name=name).build(network)),
         (other, getattr(torch.optim, plain)(other.parameters(), foreach=False)),
     ]
     for each, optimizer in pairs:
@@ -279,7 +294,7 @@ def newton_schulz(matrix: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("shape", [(4, 12), (12, 4), (5, 5), (1, 7)])
 def test_orthogonal_brings_singular_values_to_about_one(shape: tuple[int, int]) -> None:
     matrix = np.random.default_rng(0).normal(size=shape)
-    found = muon.orthogonal(torch.from_numpy(matrix)).numpy()
+    found = muon_rule.orthogonal(torch.from_numpy(matrix)).numpy()
     np.testing.assert_allclose(found, newton_schulz(matrix), atol=1e-10)
     assert np.linalg.svd(found, compute_uv=False) == pytest.approx(1, abs=0.35)
 
@@ -289,7 +304,7 @@ def test_muon_follows_its_formula_and_adamw_takes_what_is_no_matrix(nesterov: bo
     draw = np.random.default_rng(2)
     kernel, bias = draw.normal(size=(6, 3, 2, 2)), draw.normal(size=6)
     network = Weights(kernel.copy(), bias.copy())
-    optimizer = optimizers.build(OptimizerParams(name="muon", lr=0.02, nesterov=nesterov), network)
+    optimizer = make(name="muon", lr=0.02, nesterov=nesterov).build(network)
     mean, state = np.zeros((6, 12)), defaultdict[str, Any](float)
     for t in range(1, 6):
         grads = draw.normal(size=kernel.shape), draw.normal(size=6)
@@ -310,7 +325,7 @@ def test_muon_is_torchs_on_matrices_up_to_its_bfloat16() -> None:
     network = nn.Linear(24, 16, bias=False)
     other = copy.deepcopy(network)
     start = network.weight.detach().clone()
-    walk(network, optimizers.build(OptimizerParams(name="muon", lr=0.02), network), range(5))
+    walk(network, make(name="muon", lr=0.02).build(network), range(5))
     reference = torch.optim.Muon(other.parameters(), lr=0.02, adjust_lr_fn="match_rms_adamw")
     reference.param_groups[0]["initial_lr"] = 0.02
     walk(other, reference, range(5))
@@ -322,7 +337,7 @@ def test_muon_does_the_same_in_both_memory_formats() -> None:
     for memory_format in (torch.channels_last, torch.contiguous_format):
         torch.manual_seed(0)
         network = nn.Conv2d(8, 16, 3).to(memory_format=memory_format)  # type: ignore[call-overload]
-        walk(network, optimizers.build(OptimizerParams(name="muon", lr=0.02), network), range(5))
+        walk(network, make(name="muon", lr=0.02).build(network), range(5))
         assert network.weight.is_contiguous(memory_format=memory_format)
         ends.append(weights_of(network))
     torch.testing.assert_close(*ends, rtol=1e-5, atol=1e-6)
@@ -330,52 +345,69 @@ def test_muon_does_the_same_in_both_memory_formats() -> None:
 
 @pytest.mark.parametrize(("preset", "name"), ALL)
 def test_settings_are_json_and_hold_all_that_the_study_may_set(preset: Any, name: str) -> None:
-    settings = optimizers.settings(OptimizerParams(name=name, preset=preset, label="mine", lr=0.5))
+    settings = make(name=name, preset=preset, label="mine", lr=0.5).settings()
     assert json.loads(json.dumps(settings)) == settings
     assert settings["lr"] == 0.5
-    assert settings["preset"] == preset
+    assert (settings["name"], settings["preset"]) == (name, preset)
     assert "label" not in settings
 
 
 def test_settings_have_the_presets_defaults_filled_in() -> None:
-    assert optimizers.settings(OptimizerParams(name="adagrad", preset="tf.keras")) == {
+    assert make(name="adagrad", preset="tf.keras").settings() == {
+        "name": "adagrad",
         "preset": "tf.keras",
         "lr": 0.001,
         "eps": 1e-7,
         "initial_accumulator_value": 0.1,
     }
-    chosen = optimizers.settings(OptimizerParams(name="adam", lr=0.01, betas=(0.8, 0.9)))
-    assert chosen == {"preset": "pytorch", "lr": 0.01, "betas": [0.8, 0.9], "eps": 1e-8}
+    chosen = make(name="adam", lr=0.01, betas=(0.8, 0.9)).settings()
+    assert chosen == {"name": "adam", "preset": "pytorch", "lr": 0.01, "betas": [0.8, 0.9], "eps": 1e-8}
 
 
 def test_presets_differ_in_their_settings_even_where_all_numbers_agree() -> None:
     numbers = {"lr": 0.001, "rho": 0.9, "eps": 1e-7, "momentum": 0.0}
-    both = [
-        optimizers.settings(OptimizerParams(name="rmsprop", preset=preset, **numbers))
-        for preset in ("pytorch", "tf.keras")
-    ]
+    both = [make(name="rmsprop", preset=preset, **numbers).settings() for preset in ("pytorch", "tf.keras")]
     assert both[0] != both[1]
 
 
 @pytest.mark.parametrize(
     ("asked", "answer"),
     [
-        ({"name": "adamm"}, "unknown optimizer 'adamm'; did you mean 'adam'?"),
-        ({"name": "muon", "preset": "keras"}, "preset keras has no muon; take preset pytorch"),
-        ({"name": "muon", "preset": "tf.keras"}, "preset tf.keras has no muon; take preset pytorch"),
-        ({"name": "adamw", "preset": "keras"}, "preset keras has no adamw; take preset pytorch or tf.keras"),
-        ({"name": "adam", "rho": 0.9}, "adam has no rho in preset pytorch; known: betas, eps, lr"),
-        ({"name": "sgd", "eps": 1e-8}, "sgd has no eps in preset pytorch; known: lr, momentum, nesterov"),
+        ("adamm", "0.name is 'adamm': there is none; did you mean 'adam'?"),
+        ({"name": "muon", "preset": "keras"}, "0: preset keras has no muon; take preset pytorch"),
+        ({"name": "muon", "preset": "tf.keras"}, "0: preset tf.keras has no muon; take preset pytorch"),
+        ({"name": "adamw", "preset": "keras"}, "0: preset keras has no adamw; take preset pytorch or tf.keras"),
+        ({"name": "adam", "rho": 0.9}, "0.rho is not a parameter; known: betas, eps, label, lr, name, preset"),
+        ({"name": "sgd", "eps": 1e-8}, "0.eps is not a parameter; known: label, lr, momentum, name, nesterov, preset"),
         (
             {"name": "rmsprop", "preset": "keras", "momentum": 0.9},
-            "rmsprop has no momentum in preset keras; known: eps, lr, rho",
+            "0: rmsprop has no momentum in preset keras; known: eps, lr, rho",
         ),
-        ({"name": "adam", "weight_decay": 0.1}, "adam has no weight_decay in preset pytorch; known: betas, eps, lr"),
-        ({"name": "sgd", "nesterov": True}, "sgd with nesterov needs a momentum above 0"),
+        ({"name": "sgd", "nesterov": True}, "0: sgd with nesterov needs a momentum above 0"),
     ],
 )
-def test_what_does_not_exist_is_refused_in_one_line(asked: dict[str, Any], answer: str) -> None:
-    for refuse in (optimizers.settings, lambda params: optimizers.build(params, nn.Linear(1, 1))):
-        with pytest.raises(ParamsError) as caught:
-            refuse(OptimizerParams(**asked))
-        assert str(caught.value) == f"train.optimizers: {answer}"
+def test_what_does_not_exist_is_refused_in_one_line(
+    tmp_path: Path, tiny: dict[str, Any], asked: object, answer: str
+) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(merged(tiny, {"train": {"optimizers": [asked]}})))
+    with pytest.raises(ParamsError) as caught:
+        load_params(path)
+    assert str(caught.value) == f"{path}: train.optimizers.{answer}"
+
+
+@pytest.mark.parametrize("declared", OPTIMIZERS, ids=lambda declared: declared.__name__)
+def test_every_optimizer_is_described_and_trains_in_each_of_its_presets(declared: type[Optimizer]) -> None:
+    assert declared.__doc__
+    assert declared.source
+    assert all(field.description for name, field in declared.model_fields.items() if name != "name")
+    tag = kind_of(declared)
+    assert tag is not None
+    for preset in declared.rules:
+        network = catalog.build("unet", 1, 16)
+        before = weights_of(network)
+        optimizer = make(name=tag[1], preset=preset).build(network)
+        network(torch.rand(2, 1, 16, 16)).square().mean().backward()
+        optimizer.step()
+        assert weights_of(network).isfinite().all()
+        assert not torch.equal(weights_of(network), before)

@@ -1,0 +1,20 @@
+"""Mean squared error."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from degrain.losses.base import Loss, error
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Mse(Loss):
+    """Mean squared error."""
+
+    name: Literal["mse"]
+
+    def value(self, output: Tensor, clean: Tensor) -> Tensor:
+        """Return the loss, see `Loss`."""
+        return error(output, clean).square().mean()
