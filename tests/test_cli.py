@@ -269,7 +269,7 @@ def test_trials_are_listed_tried_again_and_cleaned_up(prepared: Path, tiny: dict
         ({"losses": ["ms-ssim"]}, "ms-ssim with sinha2018"),
         ({"losses": ["bce"]}, "bce with sinha2018"),
         ({"losses": ["mes"]}, "did you mean 'mse'?"),
-        ({"losses": [{"name": "mse", "delta": 1.0}]}, "mse has no delta"),
+        ({"losses": [{"name": "mse", "delta": 1.0}]}, "train.losses.0.delta is not a parameter"),
         ({"optimizers": [{"name": "adamw", "preset": "keras"}]}, "adamw"),
     ],
 )

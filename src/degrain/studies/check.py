@@ -5,6 +5,7 @@ from __future__ import annotations
 from degrain.baselines import catalog as baselines
 from degrain.errors import ModelError, ParamsError
 from degrain.ingest.datasets import catalog as datasets
+from degrain.metrics.catalog import METRICS
 from degrain.networks import catalog as models
 from degrain.params.study import Params
 
@@ -13,13 +14,18 @@ def check(params: Params) -> None:
     """Refuse a study that cannot work.
 
     Raises:
-        ParamsError: An unknown data set, model, optimizer, loss or baseline (with the nearest name), an option that
-            an optimizer or a loss does not have, noise that the images cannot have, or a cell of the grid that cannot
-            work.
+        ParamsError: An unknown data set, model or baseline (with the nearest name), noise that the images cannot have,
+            patches too small for a metric, or a cell of the grid that cannot work.
     """
     datasets.spec(params.data.dataset)
     baselines.check(params.evaluate.baselines)
     _check_noise(params)
+    for metric in METRICS.values():
+        if params.prepare.patch_size < metric.smallest:
+            raise ParamsError(
+                f"prepare.patch_size: {metric.title} needs at least {metric.smallest} pixels, "
+                f"not {params.prepare.patch_size}"
+            )
     for model in params.train.models:
         _check_model(model, params)
 
