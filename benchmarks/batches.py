@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -17,7 +16,9 @@ from benchmarks.common import table
 from degrain.ingest.datasets import listing, manifest
 from degrain.ingest.formats.containers import Containers
 from degrain.machine import compute
-from degrain.params.noise import parse
+from degrain.noise.base import Noise
+from degrain.noise.gaussian import GaussianNoise
+from degrain.noise.shot_read import ShotReadNoise
 from degrain.params.study import Params, load_params
 from degrain.patches import preparation
 from degrain.patches.store import PatchStore
@@ -28,9 +29,9 @@ PATCHES = ((28, 1), (48, 1), (64, 3))
 BATCH = 32
 # The sensor's noise level, such that its numbers can be drawn alone: 71 electrons at white, and read noise.
 BETA = 1.41e-2
-NOISES: dict[str, dict[str, Any]] = {
-    "gaussian": {"kind": "gaussian", "sigma": 25.0},
-    "shot_read": {"kind": "shot_read", "beta1": BETA, "beta2": 7.2e-4},
+NOISES: dict[str, Noise] = {
+    "gaussian": GaussianNoise(sigma=25.0),
+    "shot_read": ShotReadNoise(kind="shot_read", beta1=BETA, beta2=7.2e-4),
 }
 
 
@@ -53,7 +54,9 @@ def measured(
 ) -> tuple[str, str, str]:
     change = {"augment": augment, "batch_size": BATCH, "patches_per_epoch": count}
     settings = params.train.model_copy(update=change)
-    batches = Batches(expand(settings, settings.models[0])[0], replace(store, noise=parse(NOISES[noise])))
+    prepared_with = store.record.params.model_copy(update={"noise": NOISES[noise]})
+    noisy = replace(store, record=store.record.model_copy(update={"params": prepared_with}))
+    batches = Batches(expand(settings, settings.models[0])[0], noisy)
     alone = numbers(noise, store.split("train").clean[:BATCH])
     pairs = []
     for epoch in range(repetitions):
@@ -94,5 +97,6 @@ def prepared(folder: Path, params: Params, size: int, channels: int) -> PatchSto
     (folder / "prepared").mkdir()
     with Containers(folder / "raw") as containers:
         rows = ({"path": f"{name}.png", "source": name} for name in ("train", "val", "test"))
-        preparation.fill(folder / "prepared", containers, manifest.build(containers, listing.table(rows)), settings)
+        images = manifest.build(containers, listing.table(rows))
+        preparation.fill(folder / "prepared", containers, images, settings, "0" * 64)
     return PatchStore.open(folder / "prepared")

@@ -23,9 +23,8 @@ from degrain.errors import ParamsError
 from degrain.networks import catalog
 from degrain.optimizers import muon_rule
 from degrain.optimizers.base import Optimizer, Preset
-from degrain.optimizers.catalog import OPTIMIZERS
+from degrain.optimizers.catalog import OPTIMIZERS, AnyOptimizer
 from degrain.params.study import load_params
-from degrain.params.train import GridOptimizer
 from tests.conftest import merged
 
 PRESETS: tuple[Preset, ...] = get_args(Preset)
@@ -43,7 +42,7 @@ VARIANTS = [
 
 def make(**described: Any) -> Optimizer:
     """An optimizer as params.yaml names it."""
-    adapter: TypeAdapter[Optimizer] = TypeAdapter(GridOptimizer)
+    adapter: TypeAdapter[Optimizer] = TypeAdapter(AnyOptimizer)
     return adapter.validate_python(described)
 
 
@@ -374,6 +373,8 @@ def test_presets_differ_in_their_settings_even_where_all_numbers_agree() -> None
     ("asked", "answer"),
     [
         ("adamm", "0.name is 'adamm': there is none; did you mean 'adam'?"),
+        ({"lr": 0.1}, "0.name is missing"),
+        ({"name": "adam", "betas": [0.9]}, "0.betas.1 is missing"),
         ({"name": "muon", "preset": "keras"}, "0: preset keras has no muon; take preset pytorch"),
         ({"name": "muon", "preset": "tf.keras"}, "0: preset tf.keras has no muon; take preset pytorch"),
         ({"name": "adamw", "preset": "keras"}, "0: preset keras has no adamw; take preset pytorch or tf.keras"),
@@ -401,6 +402,8 @@ def test_every_optimizer_is_described_and_trains_in_each_of_its_presets(declared
     assert declared.__doc__
     assert declared.source
     assert all(field.description for name, field in declared.model_fields.items() if name != "name")
+    options = declared.model_fields.keys() - {"name", "preset", "label"}
+    assert options == {option for rule in declared.rules.values() for option in rule.options}
     tag = kind_of(declared)
     assert tag is not None
     for preset in declared.rules:

@@ -11,12 +11,14 @@ import pytest
 import torch
 
 from degrain.artifacts.trial import Place
+from degrain.declaration import kind_of
 from degrain.evaluation import protocol
+from degrain.optimizers.catalog import OPTIMIZERS
 from degrain.params.results import EvaluateParams
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.provenance import closure, digests
-from degrain.training.trial import Trial
+from degrain.training.trial import Trial, expand
 from tests.provenance.mutation import mutated
 
 PLACE = Place(device="cpu")
@@ -109,6 +111,31 @@ def test_a_new_module_beside_the_networks_changes_nothing(package: Path, key_of:
     before = both()
     (package / "networks" / "unrelated.py").write_text("NEW = 1\n")
     assert both() == before
+
+
+@pytest.mark.parametrize(
+    ("module", "followed"),
+    [
+        ("rmsprop", {"rmsprop"}),
+        ("muon_rule", {"muon"}),
+        ("keras_rules", {"adagrad", "adam", "adamax", "adamw", "rmsprop", "sgd"}),
+    ],
+)
+def test_a_change_of_an_optimizer_changes_the_keys_of_its_own_trials_alone(
+    package: Path, make_params: Callable[..., Params], store: PatchStore, module: str, followed: set[str]
+) -> None:
+    names = [tag[1] for declared in OPTIMIZERS if (tag := kind_of(declared))]
+    params = make_params(train={"models": ["unet"], "optimizers": names, "losses": ["mse"]}).train
+
+    def keys() -> dict[str, str]:
+        forget()
+        return {trial.optimizer.name: trial.key(store, PLACE) for trial in expand(params, "unet")}
+
+    before = keys()
+    path = package / "optimizers" / f"{module}.py"
+    path.write_text(mutated(path.read_text()))
+    after = keys()
+    assert {name for name in names if after[name] != before[name]} == followed
 
 
 def test_a_network_that_imports_from_another_ones_file_follows_it(package: Path, key_of: Callable[[str], str]) -> None:

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from degrain.optimizers.base import FOREACH, Optimizer, Preset, Rule
+from degrain.optimizers.base import FOREACH, Epsilon, Optimizer, Preset, Rule
 
 
 class Adadelta(Optimizer):
@@ -22,4 +22,4 @@ class Adadelta(Optimizer):
 
     name: Literal["adadelta"]
     rho: float | None = Field(None, gt=0, lt=1, description="Decay rate of the mean square of gradients.")
-    eps: float | None = Field(None, ge=0, description="What keeps a division from being one by zero.")
+    eps: Epsilon = None

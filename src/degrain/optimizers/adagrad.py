@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from pydantic import Field
-
-from degrain.optimizers.base import FUSED, Optimizer, Preset, Rule
+from degrain.optimizers.base import FUSED, Epsilon, Optimizer, Preset, Rule
 
 
 class Adagrad(Optimizer):
@@ -26,4 +24,4 @@ class Adagrad(Optimizer):
     }
 
     name: Literal["adagrad"]
-    eps: float | None = Field(None, ge=0, description="What keeps a division from being one by zero.")
+    eps: Epsilon = None

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from pydantic import Field
-
-from degrain.optimizers.base import BETAS, FUSED, Betas, Optimizer, Preset, Rule
+from degrain.optimizers.base import BETAS, FUSED, Betas, Epsilon, Optimizer, Preset, Rule
 
 
 class Adam(Optimizer):
@@ -21,5 +19,5 @@ class Adam(Optimizer):
     }
 
     name: Literal["adam"]
-    betas: Betas | None = Field(None, description="Decay rates of the mean and of the mean square of gradients.")
-    eps: float | None = Field(None, ge=0, description="What keeps a division from being one by zero.")
+    betas: Betas = None
+    eps: Epsilon = None

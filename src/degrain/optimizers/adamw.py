@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from pydantic import Field
-
-from degrain.optimizers.base import BETAS, FUSED, Betas, Optimizer, Preset, Rule
+from degrain.optimizers.base import BETAS, FUSED, Betas, Epsilon, Optimizer, Preset, Rule, WeightDecay
 
 
 class AdamW(Optimizer):
@@ -24,6 +22,6 @@ class AdamW(Optimizer):
     }
 
     name: Literal["adamw"]
-    betas: Betas | None = Field(None, description="Decay rates of the mean and of the mean square of gradients.")
-    eps: float | None = Field(None, ge=0, description="What keeps a division from being one by zero.")
-    weight_decay: float | None = Field(None, ge=0, description="Decoupled weight decay.")
+    betas: Betas = None
+    eps: Epsilon = None
+    weight_decay: WeightDecay = None

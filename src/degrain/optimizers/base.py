@@ -21,9 +21,17 @@ from degrain.errors import nearest
 if TYPE_CHECKING:
     import torch
 
-DecayRate = Annotated[float, Field(ge=0, lt=1)]
-Betas = tuple[DecayRate, DecayRate]
 Preset = Literal["pytorch", "keras", "tf.keras"]
+
+# Options that several optimizers have; None is the preset's default.
+DecayRate = Annotated[float, Field(ge=0, lt=1)]
+Betas = Annotated[
+    tuple[DecayRate, DecayRate] | None, Field(description="Decay rates of the mean and the mean square of gradients.")
+]
+Epsilon = Annotated[float | None, Field(ge=0, description="Added to denominators for numerical stability.")]
+Momentum = Annotated[float | None, Field(ge=0, lt=1, description="Momentum factor.")]
+Nesterov = Annotated[bool | None, Field(description="Whether to use Nesterov momentum.")]
+WeightDecay = Annotated[float | None, Field(ge=0, description="Decoupled weight decay.")]
 
 BETAS = (0.9, 0.999)
 

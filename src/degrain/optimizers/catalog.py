@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Annotated, get_args
 
+from pydantic import BeforeValidator, Field
+
+from degrain.declaration import spelled_out
 from degrain.optimizers.adadelta import Adadelta
 from degrain.optimizers.adagrad import Adagrad
 from degrain.optimizers.adam import Adam
@@ -15,6 +18,8 @@ from degrain.optimizers.nadam import Nadam
 from degrain.optimizers.rmsprop import RMSprop
 from degrain.optimizers.sgd import SGD
 
-AnyOptimizer = Adadelta | Adagrad | Adam | Adamax | AdamW | Muon | Nadam | RMSprop | SGD
+Kind = Adadelta | Adagrad | Adam | Adamax | AdamW | Muon | Nadam | RMSprop | SGD
+# An entry of a grid: a name, or a mapping with name and options.
+AnyOptimizer = Annotated[Kind, Field(discriminator="name"), BeforeValidator(spelled_out)]
 
-OPTIMIZERS: tuple[type[Optimizer], ...] = get_args(AnyOptimizer)
+OPTIMIZERS: tuple[type[Optimizer], ...] = get_args(Kind)

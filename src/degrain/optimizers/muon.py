@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from pydantic import Field
-
-from degrain.optimizers.base import BETAS, Betas, Optimizer, Preset, Rule
+from degrain.optimizers.base import BETAS, Betas, Epsilon, Momentum, Nesterov, Optimizer, Preset, Rule, WeightDecay
 
 
 class Muon(Optimizer):
-    """Orthogonal steps for matrices, AdamW for everything else, see `degrain.optimizers.muon_rule`."""
+    """Orthogonalized momentum for weights of two or more dimensions, AdamW for the others."""
 
     source: ClassVar[str] = (
         'Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024; Liu et al., "Muon is scalable '
@@ -25,8 +23,8 @@ class Muon(Optimizer):
     }
 
     name: Literal["muon"]
-    betas: Betas | None = Field(None, description="Decay rates of the mean and of the mean square of gradients.")
-    eps: float | None = Field(None, ge=0, description="What keeps a division from being one by zero.")
-    momentum: float | None = Field(None, ge=0, lt=1, description="Share of the last step in the next.")
-    nesterov: bool | None = Field(None, description="Nesterov's momentum.")
-    weight_decay: float | None = Field(None, ge=0, description="Decoupled weight decay.")
+    betas: Betas = None
+    eps: Epsilon = None
+    momentum: Momentum = None
+    nesterov: Nesterov = None
+    weight_decay: WeightDecay = None

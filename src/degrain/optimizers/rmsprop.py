@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from degrain.optimizers.base import FOREACH, Optimizer, Preset, Rule
+from degrain.optimizers.base import FOREACH, Epsilon, Momentum, Optimizer, Preset, Rule
 
 
 class RMSprop(Optimizer):
@@ -32,5 +32,5 @@ class RMSprop(Optimizer):
     rho: float | None = Field(
         None, gt=0, lt=1, description="Decay rate of the mean square of gradients (PyTorch's `alpha`)."
     )
-    eps: float | None = Field(None, ge=0, description="What keeps a division from being one by zero.")
-    momentum: float | None = Field(None, ge=0, lt=1, description="Share of the last step in the next.")
+    eps: Epsilon = None
+    momentum: Momentum = None

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from pydantic import Field
-
-from degrain.optimizers.base import FOREACH, Optimizer, Preset, Rule
+from degrain.optimizers.base import FOREACH, Momentum, Nesterov, Optimizer, Preset, Rule
 
 
 class SGD(Optimizer):
@@ -23,5 +21,5 @@ class SGD(Optimizer):
     }
 
     name: Literal["sgd"]
-    momentum: float | None = Field(None, ge=0, lt=1, description="Share of the last step in the next.")
-    nesterov: bool | None = Field(None, description="Nesterov's momentum.")
+    momentum: Momentum = None
+    nesterov: Nesterov = None

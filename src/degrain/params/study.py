@@ -71,11 +71,14 @@ def _place(problem: Any, raw: dict[str, Any]) -> str:
     """Where a parameter stands in the file; pydantic's own names of types and of a union's kinds are left out."""
     place, value = [], raw
     for part in problem["loc"]:
-        if (isinstance(value, dict) and part in value) or (isinstance(value, list) and isinstance(part, int)):
+        within = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+        if part in within:
             place.append(str(part))
             value = value[part]
     if problem["type"] == "missing":
         place.append(str(problem["loc"][-1]))
+    if problem["type"] == "union_tag_not_found":
+        place.append(problem["ctx"]["discriminator"].strip("'"))
     return ".".join(place)
 
 
@@ -83,7 +86,7 @@ def _explain_place(place: str, problems: list[Any]) -> str:
     first = problems[0]
     if first["type"] == "extra_forbidden":
         return f"{place} is not a parameter{nearest(str(first['loc'][-1]), _known_keys(first['loc'][:-1]))}"
-    if first["type"] == "missing":
+    if first["type"] in ("missing", "union_tag_not_found"):
         return f"{place} is missing"
     if first["type"] == "union_tag_invalid":
         field, tag = first["ctx"]["discriminator"].strip("'"), first["ctx"]["tag"]

@@ -24,7 +24,6 @@ def _weighs_nothing(loss: Loss) -> Loss:
     return loss
 
 
-GridOptimizer = Annotated[AnyOptimizer, Field(discriminator="name"), BeforeValidator(spelled_out)]
 GridLoss = Annotated[
     Single | Sum, Field(discriminator="name"), BeforeValidator(spelled_out), AfterValidator(_weighs_nothing)
 ]
@@ -34,7 +33,7 @@ class TrainParams(Section):
     """The grid: every model with every optimizer, loss and seed, or with some pairs of an optimizer and a loss."""
 
     models: list[str] = Field(min_length=1, description="Models of the catalog.", json_schema_extra=GRID)
-    optimizers: list[GridOptimizer] = Field(
+    optimizers: list[AnyOptimizer] = Field(
         min_length=1, description="Optimizers: a name, or a mapping with name and options.", json_schema_extra=GRID
     )
     losses: list[GridLoss] = Field(
