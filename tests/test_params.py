@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +129,12 @@ def test_the_command_of_a_study_names_what_differs_from_its_file() -> None:
     assert command == "dvc exp run -S study=sinha2018 -S 'train.seeds=[0]' -S train.epochs=3"
     with pytest.raises(ParamsError, match="holds no study 'sinha2081'"):
         gallery.compose("sinha2081", conf)
+
+
+def test_the_command_of_a_study_can_be_run() -> None:
+    planned = gallery.compose("quickstart", ROOT / "conf")
+    planned["train"] |= {"losses": ["huber", {"name": "sum", "terms": [{"name": "mse", "weight": 0.5}]}]}
+    changed = Params.model_validate(planned)
+    *_, word = shlex.split(gallery.command(changed, ROOT / "conf"))
+    planned["train"]["losses"] = json.loads(word.removeprefix("train.losses="))
+    assert Params.model_validate(planned) == changed

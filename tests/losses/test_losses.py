@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
+import pkgutil
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +18,30 @@ from pydantic import TypeAdapter
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
+from degrain import losses
 from degrain.declaration import kind_of
 from degrain.errors import ParamsError
 from degrain.losses import structural
 from degrain.losses.base import Loss
-from degrain.losses.catalog import LOSSES
+from degrain.losses.catalog import LOSSES, AnyLoss
 from degrain.losses.sum import Sum
 from degrain.metrics.psnr import psnr
 from degrain.metrics.ssim import ssim
 from degrain.params.study import load_params
-from degrain.params.train import GridLoss
 from tests.conftest import merged
 
 REFERENCE = json.loads((Path(__file__).parent / "loss_values.json").read_text())["cases"]
 
-NAMES = [tag[1] for declared in LOSSES if (tag := kind_of(declared))]
+NAMES = [tag[1] for declared in LOSSES if declared is not Sum and (tag := kind_of(declared))]
 
 
 def make(name: str, **options: Any) -> Loss:
     """A loss as params.yaml names it."""
-    adapter: TypeAdapter[Loss] = TypeAdapter(GridLoss)
+    adapter: TypeAdapter[Loss] = TypeAdapter(AnyLoss)
     return adapter.validate_python({"name": name, **options})
 
 
-# Every loss, and a sum.
+# Every loss with its defaults, some with other options, and a sum.
 LOSS = [
     *(make(name) for name in NAMES if name != "ms-ssim"),
     make("huber", delta=0.1),
@@ -291,11 +293,13 @@ def test_settings_are_all_that_decides_the_value(params: dict[str, Any], expecte
         ({"name": "ssim", "window": 8}, "0.window is 8: 8 is no odd number from 3 on"),
         ({"name": "mse", "weight": 2}, "0: weight is only for the terms of a sum"),
         ({"name": "sum", "delta": 0.5, "terms": [{"name": "huber"}]}, "0.delta is not a parameter"),
+        ({"name": "sum", "weight": 2, "terms": [{"name": "mse"}]}, "0: weight is only for the terms of a sum"),
+        ({"delta": 0.5}, "0.name is missing"),
         ({"name": "sum"}, "0.terms is missing"),
         ({"name": "sum", "terms": []}, "0.terms"),
         ({"name": "sum", "terms": [{"name": "sim"}]}, "0.terms.0.name is 'sim': there is none; did you mean 'ssim'?"),
         ({"name": "sum", "terms": [{"name": "sum", "terms": []}]}, "0.terms.0.name is 'sum': there is none"),
-        ({"name": "sum", "terms": [{"name": "mse", "label": "a"}]}, "0: mse: a term of a sum has no label"),
+        ({"name": "sum", "terms": [{"name": "mse", "label": "a"}]}, "0.terms.0: label is not for the terms of a sum"),
         ({"name": "sum", "terms": [{"name": "mae"}, {"name": "mse", "eps": 1.0}]}, "0.terms.1.eps is not a parameter"),
     ],
 )
@@ -310,10 +314,37 @@ def test_what_a_loss_does_not_have_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("declared", [*LOSSES, Sum], ids=lambda declared: declared.__name__)
+def test_every_declared_loss_is_in_the_catalog() -> None:
+    modules = [
+        importlib.import_module(f"degrain.losses.{found.name}") for found in pkgutil.iter_modules(losses.__path__)
+    ]
+    declared = {value for module in modules for value in vars(module).values() if isinstance(value, type)}
+    assert {one for one in declared if issubclass(one, Loss)} - {Loss} == set(LOSSES)
+    assert {type(loss) for loss in LOSS} == set(LOSSES)
+
+
+@pytest.mark.parametrize("declared", LOSSES, ids=lambda declared: declared.__name__)
 def test_every_loss_is_described(declared: type[Loss]) -> None:
     assert declared.__doc__
     assert all(field.description for name, field in declared.model_fields.items() if name != "name")
+
+
+@each_loss
+def test_every_loss_is_finite_up_to_black_and_white(loss: Loss) -> None:
+    output, clean = images(loss)
+    extremes = torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand_as(clean)
+    for one, other in ((output, clean), (clean, clean), (output, extremes), (extremes, clean), (extremes, extremes)):
+        value = loss.value(one, other)
+        assert value.shape == ()
+        assert value.isfinite()
+        assert gradient(loss, one, other).isfinite().all()
+
+
+@each_loss
+def test_a_loss_is_the_same_once_written_and_read(loss: Loss) -> None:
+    adapter: TypeAdapter[Loss] = TypeAdapter(AnyLoss)
+    assert adapter.validate_json(loss.model_dump_json()) == loss
+    assert json.loads(json.dumps(loss.settings())) == loss.settings()
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,9 @@ def test_a_key_follows_each_module_of_its_closure_and_no_other(
         "networks.catalog",
         "noise.catalog",
         "noise.iso",
+        "losses.catalog",
         "losses.huber",
+        "losses.sum",
         "optimizers.muon",
         "optimizers.muon_rule",
         "report.html",
@@ -102,6 +104,31 @@ def test_the_protocol_follows_each_module_of_its_closure_and_no_other(package: P
     followed = {name.removeprefix("degrain.") for name, changed in changes(package, digest) if changed}
     assert {"pixels", "evaluation.scoring", "metrics.psnr", "inference.tiling", "networks.unet"} <= followed
     assert not {"networks.sinha2018", "report.html", "training.loop", "trials.ledger", "console"} & followed
+
+
+def test_only_the_trials_of_a_loss_follow_its_file(
+    package: Path, make_params: Callable[..., Params], store: PatchStore
+) -> None:
+    terms = [{"name": "huber"}, {"name": "mae"}]
+    params = make_params(train={"models": ["unet"], "losses": ["mse", "huber", {"name": "sum", "terms": terms}]}).train
+
+    def keys() -> list[str]:
+        forget()
+        return [Trial("unet", params.optimizers[0], loss, 0, params).key(store, PLACE) for loss in params.losses]
+
+    def follow(file: str) -> list[bool]:
+        path, before = package / "losses" / file, keys()
+        source = path.read_text()
+        path.write_text(source + "\nCHANGED = 1\n")
+        changed = [one != other for one, other in zip(before, keys(), strict=True)]
+        path.write_text(source)
+        return changed
+
+    assert follow("mse.py") == [True, False, False]
+    assert follow("huber.py") == [False, True, True]
+    assert follow("sum.py") == [False, False, True]
+    assert follow("ssim.py") == [False, False, False]
+    assert follow("base.py") == [True, True, True]
 
 
 def test_a_new_module_beside_the_networks_changes_nothing(package: Path, key_of: Callable[[str], str]) -> None:

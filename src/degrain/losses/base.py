@@ -25,7 +25,7 @@ class Loss(Section, ABC):
 
     Attributes:
         name: Its name in params.yaml.
-        source: Who described it first, or whose code computes the same.
+        source: Who described it first, or whose code computes the same; empty where there is nothing to cite.
     """
 
     source: ClassVar[str] = ""
@@ -53,7 +53,7 @@ class Loss(Section, ABC):
         return None
 
     def settings(self) -> dict[str, Any]:
-        """Return everything that decides its value, ready for JSON."""
+        """Return its name and the options that decide its value, ready for JSON."""
         return {
             "name": self.name,
             **self.model_dump(mode="json", include=deciding(type(self)) - {"name", "label", "weight"}),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Annotated, get_args
 
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from degrain.declaration import spelled_out
 from degrain.losses.base import Loss
 from degrain.losses.bce import Bce
 from degrain.losses.charbonnier import Charbonnier
@@ -15,7 +18,31 @@ from degrain.losses.ms_ssim import MsSsim
 from degrain.losses.mse import Mse
 from degrain.losses.psnr import Psnr
 from degrain.losses.ssim import Ssim
+from degrain.losses.sum import Sum
 
 Single = Mse | Mae | Bce | LogCosh | Mape | Huber | Charbonnier | Psnr | Ssim | MsSsim
 
-LOSSES: tuple[type[Loss], ...] = get_args(Single)
+
+def _has_no_label(term: Loss) -> Loss:
+    if term.label:
+        raise ValueError("label is not for the terms of a sum")
+    return term
+
+
+def _has_no_weight(loss: Loss) -> Loss:
+    if loss.weight != 1:
+        raise ValueError("weight is only for the terms of a sum")
+    return loss
+
+
+# A term of a sum.
+Term = Annotated[Single, Field(discriminator="name"), AfterValidator(_has_no_label)]
+# NOTE: sum.py does not import its terms, so that the keys of its trials follow only those that it has.
+Sum.model_rebuild(_types_namespace={"Term": Term})
+
+# An entry of the grid, for which a bare name will do.
+AnyLoss = Annotated[
+    Single | Sum, Field(discriminator="name"), BeforeValidator(spelled_out), AfterValidator(_has_no_weight)
+]
+
+LOSSES: tuple[type[Loss], ...] = get_args(Single | Sum)

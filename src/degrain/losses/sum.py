@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from degrain.losses.base import Loss
-from degrain.losses.catalog import Single
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Term = Annotated[Single, Field(discriminator="name")]
+    from degrain.losses.catalog import Term
 
 
 class Sum(Loss):
@@ -23,11 +22,8 @@ class Sum(Loss):
 
     def value(self, output: Tensor, clean: Tensor) -> Tensor:
         """Return the loss, see `Loss`."""
-        first, *others = self.terms
-        total = _weighted(first, output, clean)
-        for term in others:
-            total = total + _weighted(term, output, clean)
-        return total
+        first, *others = (term.weight * term.value(output, clean) for term in self.terms)
+        return sum(others, start=first)
 
     def problem(self, bounded: bool, patch_size: int) -> str | None:
         """Say why it cannot train a network, see `Loss`."""
@@ -46,15 +42,3 @@ class Sum(Loss):
     def modules(self) -> set[str]:
         """Names of the modules that decide its value."""
         return super().modules.union(*(term.modules for term in self.terms))
-
-    @model_validator(mode="after")
-    def _labels_itself_alone(self) -> Self:
-        for term in self.terms:
-            if term.label:
-                raise ValueError(f"{term.name}: a term of a sum has no label")
-        return self
-
-
-def _weighted(term: Loss, output: Tensor, clean: Tensor) -> Tensor:
-    value = term.value(output, clean)
-    return value if term.weight == 1 else term.weight * value

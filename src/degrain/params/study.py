@@ -88,10 +88,13 @@ def _explain_place(place: str, problems: list[Any]) -> str:
         return f"{place} is not a parameter{nearest(str(first['loc'][-1]), _known_keys(first['loc'][:-1]))}"
     if first["type"] in ("missing", "union_tag_not_found"):
         return f"{place} is missing"
+    if first["type"].startswith("union_tag_"):
+        place += "." + first["ctx"]["discriminator"].strip("'")
+    if first["type"] == "union_tag_not_found":
+        return f"{place} is missing"
     if first["type"] == "union_tag_invalid":
-        field, tag = first["ctx"]["discriminator"].strip("'"), first["ctx"]["tag"]
-        known = first["ctx"]["expected_tags"].replace("'", "").split(", ")
-        return f"{place}.{field} is {tag!r}: there is none{nearest(tag, known)}"
+        tag, known = first["ctx"]["tag"], first["ctx"]["expected_tags"].replace("'", "").split(", ")
+        return f"{place} is {tag!r}: there is none{nearest(tag, known)}"
     literals = [problem["ctx"]["expected"] for problem in problems if problem["type"] == "literal_error"]
     if literals and isinstance(first["input"], str):
         known = [name for names in literals for name in re.findall("'([^']*)'", names)]

@@ -5,28 +5,16 @@ from __future__ import annotations
 import itertools
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from degrain.declaration import GRID, HOW, Section, spelled_out
+from degrain.declaration import GRID, HOW, Section
 from degrain.errors import nearest
 from degrain.losses.base import Loss
-from degrain.losses.catalog import Single
-from degrain.losses.sum import Sum
+from degrain.losses.catalog import AnyLoss
 from degrain.optimizers.base import Optimizer
 from degrain.optimizers.catalog import AnyOptimizer
 
 Epochs = Annotated[int, Field(ge=1)]
-
-
-def _weighs_nothing(loss: Loss) -> Loss:
-    if "weight" in loss.model_fields_set:
-        raise ValueError("weight is only for the terms of a sum")
-    return loss
-
-
-GridLoss = Annotated[
-    Single | Sum, Field(discriminator="name"), BeforeValidator(spelled_out), AfterValidator(_weighs_nothing)
-]
 
 
 class TrainParams(Section):
@@ -36,7 +24,7 @@ class TrainParams(Section):
     optimizers: list[AnyOptimizer] = Field(
         min_length=1, description="Optimizers: a name, or a mapping with name and options.", json_schema_extra=GRID
     )
-    losses: list[GridLoss] = Field(
+    losses: list[AnyLoss] = Field(
         min_length=1, description="Training losses: a name, or a mapping with name and options.", json_schema_extra=GRID
     )
     pairs: list[str] = Field(
