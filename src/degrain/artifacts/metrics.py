@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar, Self
 
+from degrain import files
 from degrain.artifacts.base import Record
 from degrain.artifacts.ranking import Ranking
 
@@ -35,6 +37,10 @@ class Metrics(Record):
     trials: dict[str, Means]
     sharpened: dict[str, Means] | None = None
     cameras: dict[str, Means] | None = None
+
+    def write(self, path: Path) -> None:
+        """Write the record, atomically, without what there is none of."""
+        files.write_json(path, self.model_dump(mode="json", exclude_none=True))
 
     @classmethod
     def of(cls, ranking: Ranking, means: Mapping[str, Means]) -> Self:
