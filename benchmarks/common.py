@@ -26,7 +26,7 @@ def quickstart() -> Iterator[tuple[Params, PatchStore]]:
         photos.PHOTOS.download(raw, params.data)
         with Containers(raw) as containers:
             table = manifest.build(containers, photos.PHOTOS.images(raw, params.data))
-            preparation.fill(prepared, containers, table, params.prepare)
+            preparation.fill(prepared, containers, table, params.prepare, "")
         yield params, PatchStore.open(prepared)
 
 

@@ -117,7 +117,7 @@ def _child(what: str, folder: Path) -> None:
         elif what == "manifest":
             manifest.build(containers, listed)
         else:
-            preparation.fill(Path(temporary), containers, listed, _params(bool(listed["noisy"].notna().all())))
+            preparation.fill(Path(temporary), containers, listed, _params(bool(listed["noisy"].notna().all())), "")
         if what != "pillow":
             seconds = time.perf_counter() - started
     # NOTE: getrusage would give the parent's peak where that was higher.

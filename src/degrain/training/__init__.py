@@ -1,1 +1,1 @@
-"""The training of one network: loop, batches, losses, optimizers, checkpoints."""
+"""The training of one network: loop, batches, gradients, schedules, checkpoints."""
