@@ -136,7 +136,7 @@ def test_a_store_of_other_parameters_is_refused(workspace: Path, stage: str, key
 def test_a_ranking_of_other_scores_is_refused(workspace: Path) -> None:
     path = workspace / "data" / "evaluated" / "scores.parquet"
     table = pd.read_parquet(path)
-    table["psnr"] += 1
+    table["value"] += 1
     table.to_parquet(path, index=False)
     for stage in ("report", "register"):
         assert "scores.parquet is damaged or of another run" in refused(stage)
