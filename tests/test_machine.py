@@ -46,8 +46,32 @@ def test_absolute_ones_and_addresses_stay(project: Path, monkeypatch: pytest.Mon
     for mirror in (str(tmp_path / "mirror"), "http://127.0.0.1:8000/data"):
         monkeypatch.setenv("DEGRAIN_MIRROR", mirror)
         assert variables.mirror() == mirror
+    monkeypatch.setenv("DEGRAIN_MIRROR", (tmp_path / "a b").as_uri())
+    assert variables.mirror() == str(tmp_path / "a b")
     monkeypatch.setenv("DEGRAIN_MIRROR", "")
     assert variables.mirror() is None
+
+
+def test_the_user_s_own_folder_may_be_written_short(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    for name in ("DEGRAIN_HOME", "DEGRAIN_MIRROR"):
+        monkeypatch.setenv(name, "~/here")
+    assert (variables.home(), variables.mirror()) == (Path("/home/me/here"), "/home/me/here")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "meant"),
+    [
+        ("sqlite:///team/mlflow.db", "sqlite:///{project}/team/mlflow.db"),
+        ("sqlite:////team/mlflow.db", "sqlite:////team/mlflow.db"),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+    ],
+)
+def test_a_relative_registry_belongs_to_the_project(
+    project: Path, monkeypatch: pytest.MonkeyPatch, chosen: str, meant: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", chosen)
+    assert variables.tracking_uri() == meant.format(project=project.as_posix())
 
 
 def test_a_relative_folder_of_images_belongs_to_the_project(project: Path, quickstart: dict[str, Any]) -> None:

@@ -39,8 +39,8 @@ def test_the_shipped_study_loads(tmp_path: Path) -> None:
         ({"train": {"optimizers": [{"name": "adam", "lrr": 1}]}}, "did you mean 'lr'?"),
         ({"train": {"epochs": 0}}, "train.epochs is 0: should be greater than or equal to 1"),
         ({"train": {"epochs": "many"}}, "train.epochs is 'many': should be a valid integer"),
-        ({"train": {"losses": ["mse", "mse"]}}, "losses: mse stands there twice"),
-        ({"train": {"optimizers": ["adam", "adam"]}}, "optimizers: adam stands there twice"),
+        ({"train": {"losses": ["mse", "mse"]}}, "losses: mse is listed twice"),
+        ({"train": {"optimizers": ["adam", "adam"]}}, "optimizers: adam is listed twice"),
         (
             {
                 "train": {
@@ -52,7 +52,7 @@ def test_the_shipped_study_loads(tmp_path: Path) -> None:
         ),
         ({"train": {"step_epochs": []}}, "train.step_epochs is []: list should have at least 1 item"),
         ({"train": {"step_epochs": [5, 0]}}, "train.step_epochs.1 is 0: should be greater than or equal to 1"),
-        ({"train": {"pairs": ["adam-mse", "adam-mse"]}}, "pairs: adam-mse stands there twice"),
+        ({"train": {"pairs": ["adam-mse", "adam-mse"]}}, "pairs: adam-mse is listed twice"),
         (
             {"train": {"pairs": ["adadelta-mse", "adam-msa"]}},
             "no optimizer and loss of this study make 'adam-msa'; did you mean 'adam-mse'?",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
@@ -15,6 +16,13 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True)
 
 
+def composed(name: str) -> str:
+    """Return a name with accents as part of their letters (Unicode's NFC), so that equal names are equal strings."""
+    return unicodedata.normalize("NFC", name)
+
+
+# What an image, a scene or a class is called; file systems and keyboards differ in how they write accents.
+Name = Annotated[str, AfterValidator(composed)]
 # What a person calls something in trials and tables.
 Label = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$")]
 

@@ -53,10 +53,20 @@ def portable_name(text: str, otherwise: str) -> str:
     return name or otherwise
 
 
-def told_apart(name: str, taken: Collection[str], suffix: str) -> str:
-    """Return a name, or `name<suffix><number from 2>`, that no file system takes for one of those that are taken."""
+def told_apart(name: str, taken: Collection[str], identity: str) -> str:
+    """Return a name that no file system takes for one of those that are taken.
+
+    Args:
+        name: What it is where it is free.
+        taken: The names of others.
+        identity: What is named, in full; six or more digits of its SHA-256 are put behind a name that is taken.
+
+    >>> told_apart("a-b", ["A-b"], "a b")
+    'a-b-c8687a'
+    """
     held = {_folded(other) for other in taken}
-    candidates = itertools.chain([name], (f"{name}{suffix}{number}" for number in itertools.count(2)))
+    digits = hashlib.sha256(identity.encode()).hexdigest()
+    candidates = itertools.chain([name], (f"{name}-{digits[:length]}" for length in range(6, len(digits) + 1)))
     return next(candidate for candidate in candidates if _folded(candidate) not in held)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from degrain import files
 from degrain.errors import RegistryError
+from degrain.machine import variables
 from degrain.registry import loading, promotion, publishing, relocation, tracking
 from tests.registry.test_registry import make_grid, promoted
 
@@ -84,6 +85,17 @@ def test_a_copy_and_its_original_do_not_meet(tmp_path: Path, monkeypatch: pytest
     registered(original, "three")
     assert contents(copy) == whole
     assert champion(copy) == "weights.safetensors two"
+
+
+def test_mlflow_s_own_experiment_goes_with_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.mkdir()
+    monkeypatch.chdir(before)
+    registered(before, "one")
+    before.rename(after)
+    monkeypatch.chdir(after)
+    with tracking.connect() as client:
+        assert client.get_experiment("0").artifact_location == f"{variables.artifact_root().resolve().as_uri()}/Default"
 
 
 def test_addresses_that_are_not_ours_stay(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import importlib.util
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 from rich.markup import escape
 from rich.table import Table
@@ -82,7 +83,7 @@ def _data() -> Iterator[Finding]:
     mirror = variables.mirror()
     if mirror is None:
         yield OK, "mirror", "none; data sets are downloaded (DEGRAIN_MIRROR names one)"
-    elif "://" in mirror or Path(mirror).expanduser().is_dir():
+    elif mirror.startswith("http") or Path(mirror).is_dir():
         yield OK, "mirror", mirror
     else:
         yield NOTE, "mirror", f"DEGRAIN_MIRROR={mirror} is no folder"
@@ -104,15 +105,16 @@ def _project() -> Iterator[Finding]:
     uri = variables.tracking_uri()
     yield OK, "MLflow", uri
     name = params.register_.name
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+    if uri.startswith(variables.SQLITE) and not Path(unquote(uri.removeprefix(variables.SQLITE))).exists():
         yield NOTE, "champion", f"{name} has none yet: make repro"
         return
     try:
-        from degrain.registry import promotion, tracking
+        from degrain.registry import loading, promotion, tracking
 
         with tracking.connect() as client:
             holder = promotion.current(client, name)
+            lost = loading.loss(client, holder) if holder else ""
         text = f"version {holder.version} of {name}" if holder else f"{name} has none yet: make repro"
-        yield (OK if holder else NOTE), "champion", text
+        yield (NOTE if lost or not holder else OK), "champion", f"{text} cannot be used: {lost}" if lost else text
     except DegrainError as error:
         yield NOTE, "champion", str(error)

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 # NOTE: these must be set before the libraries are imported: several call home while they are imported.
 OFF_SWITCHES: Mapping[str, str] = {
@@ -21,6 +21,9 @@ OFF_SWITCHES: Mapping[str, str] = {
     "GX_ANALYTICS_ENABLED": "false",
     "NO_ALBUMENTATIONS_UPDATE": "1",
 }
+
+
+SQLITE = "sqlite:///"
 
 
 def project() -> Path:
@@ -35,13 +38,18 @@ def project() -> Path:
     return Path()
 
 
+def in_project(path: str) -> Path:
+    """Return the place that a user names; a relative path belongs to the project, and `~` is the user's own folder."""
+    return project() / Path(path).expanduser()
+
+
 def home() -> Path:
     """Return the folder that outlives single runs: trial ledger, local MLflow store, promotion record.
 
     DEGRAIN_HOME, or `.degrain` in the project's folder. A temporary copy in which DVC runs an experiment shares it,
     since the copy is deleted afterwards.
     """
-    return project() / (os.environ.get("DEGRAIN_HOME") or ".degrain")
+    return in_project(os.environ.get("DEGRAIN_HOME") or ".degrain")
 
 
 def switch_off_telemetry() -> None:
@@ -51,11 +59,17 @@ def switch_off_telemetry() -> None:
 
 
 def tracking_uri() -> str:
-    """Return the MLflow tracking server: MLFLOW_TRACKING_URI, or the project's own SQLite file."""
-    if chosen := os.environ.get("MLFLOW_TRACKING_URI"):
-        return chosen
-    # NOTE: what would end or change the path in a URL; SQLAlchemy takes all other letters as they are.
-    return f"sqlite:///{tracking_database().as_posix().translate({ord(x): quote(x) for x in '%?#'})}"
+    """Return the MLflow tracking server: MLFLOW_TRACKING_URI, or the project's own SQLite file.
+
+    A SQLite file's path that is relative belongs to the project.
+    """
+    chosen = os.environ.get("MLFLOW_TRACKING_URI")
+    if not chosen:
+        # NOTE: what would end or change the path in a URL; SQLAlchemy takes all other letters as they are.
+        return f"{SQLITE}{tracking_database().as_posix().translate({ord(x): quote(x) for x in '%?#'})}"
+    if chosen.startswith(SQLITE):
+        return f"{SQLITE}{in_project(chosen.removeprefix(SQLITE)).resolve().as_posix()}"
+    return chosen
 
 
 def tracking_database() -> Path:
@@ -74,9 +88,11 @@ def downloads() -> Path:
 
 
 def mirror() -> str | None:
-    """Return where data sets are looked for first: DEGRAIN_MIRROR (a folder or a URL), or None."""
-    chosen = os.environ.get("DEGRAIN_MIRROR") or None
-    return chosen if chosen is None or "://" in chosen else str(project() / chosen)
+    """Return where data sets are looked for first: DEGRAIN_MIRROR, a folder's path or a server's URL, or None."""
+    chosen = os.environ.get("DEGRAIN_MIRROR")
+    if not chosen or chosen.startswith(("http://", "https://")):
+        return chosen or None
+    return str(in_project(unquote(urlsplit(chosen).path) if chosen.startswith("file://") else chosen))
 
 
 def kaggle_credentials() -> str | None:

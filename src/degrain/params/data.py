@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from degrain.declaration import Section
+from degrain.declaration import Name, Section
 
 Column = Literal["source", "scene", "camera", "instance", "part"]
 
@@ -22,9 +22,13 @@ class DataParams(Section):
     """Which images."""
 
     dataset: str = Field(description="A data set of the catalog (`degrain datasets`).")
-    path: str = Field("", description="Folder of your own images, for the data sets `folder` and `pairs`.")
-    labels: list[str] = Field([], description="Only these classes of the data set; all if empty.")
-    only: dict[Column, list[str]] = Field(
+    path: str = Field(
+        "",
+        description="Folder of your own images, for the data sets `folder` and `pairs`; a relative one belongs to the "
+        "project's folder.",
+    )
+    labels: list[Name] = Field([], description="Only these classes of the data set; all if empty.")
+    only: dict[Column, list[Name]] = Field(
         {}, description="Only images with one of these values in a column of the manifest, as in `{camera: [IP]}`."
     )
     limit: int = Field(

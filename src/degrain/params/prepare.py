@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from degrain.declaration import Section
+from degrain.declaration import Name, Section
 from degrain.noise.catalog import AnyNoise
 from degrain.noise.gaussian import GaussianNoise
 
 Column = Literal["source", "scene", "camera", "instance", "label", "part"]
 Share = Annotated[float, Field(gt=0, lt=1)]
-HeldOut = list[str] | Share | Literal["published"]
+HeldOut = list[Name] | Share | Literal["published"]
 Side = Annotated[int, Field(ge=8)]
 
 

@@ -39,7 +39,7 @@ class EvaluateParams(Section):
     def _is_possible(self) -> EvaluateParams:
         twice = sorted({name for name in self.baselines if self.baselines.count(name) > 1})
         if twice:
-            raise ValueError(f"baselines: {', '.join(twice)} stands there twice")
+            raise ValueError(f"baselines: {', '.join(twice)} is listed twice")
         return self
 
 

@@ -113,7 +113,7 @@ class TrainParams(Section):
         for axis, values in axes.items():
             twice = sorted({str(value) for value in values if values.count(value) > 1})  # type: ignore[attr-defined]
             if twice:
-                raise ValueError(f"{axis}: {', '.join(twice)} stands there twice")
+                raise ValueError(f"{axis}: {', '.join(twice)} is listed twice")
         pairs = itertools.product(axes["optimizers"], axes["losses"])  # type: ignore[call-overload]
         names = [f"{model}-{optimizer}-{loss}" for optimizer, loss in pairs for model in self.models]
         first: dict[str, str] = {}

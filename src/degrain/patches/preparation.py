@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -134,15 +135,21 @@ def _plan(manifest: pd.DataFrame, params: PrepareParams) -> tuple[list[Task], np
 
 
 def _wholes(manifest: pd.DataFrame, sides: np.ndarray, params: PrepareParams) -> dict[str, str]:
-    """Choose test images that are kept whole, evenly over the manifest: path to name."""
+    """Choose test images that are kept whole, evenly over the manifest: path to name.
+
+    An image is named after its source, and `-view2` is put behind the name of the second image of one source.
+    """
     width, height = params.resize.size if params.resize else (manifest["width"], manifest["height"])
     larger = (np.maximum(width, height) > params.patch_size) & (np.minimum(width, height) >= params.patch_size)
     candidates = manifest[(sides == "test") & larger]
     chosen = np.linspace(0, len(candidates) - 1, min(params.whole_images, len(candidates))).astype(int)
     names: dict[str, str] = {}
-    for row in candidates.iloc[chosen].itertuples(index=False):
-        name = files.portable_name(str(row.source), "image")
-        names[str(row.path)] = files.told_apart(name, names.values(), "-view")
+    views: Counter[str] = Counter()
+    for path, source in candidates.iloc[chosen][["path", "source"]].astype(str).itertuples(index=False):
+        views[source] += 1
+        view = f"-view{views[source]}" if views[source] > 1 else ""
+        name = files.portable_name(source, "image") + view
+        names[path] = files.told_apart(name, names.values(), source + view)
     return names
 
 

@@ -43,6 +43,7 @@ def relocate(database: Path, root: Path) -> None:
         return
     try:
         with closing(sqlite3.connect(database, timeout=60, isolation_level=None)) as connection:
+            _keep_default_here(connection, root.as_uri())
             if not _elsewhere(connection, root.as_uri()):
                 return
             # NOTE: under the lock for writing, so that of two processes one finds nothing left to do.
@@ -53,6 +54,17 @@ def relocate(database: Path, root: Path) -> None:
         raise RegistryError(f"MLflow's store {database}: {error}") from error
     if moved:
         log.warning("the project was moved or copied: %d addresses in its MLflow store now point to %s", moved, root)
+
+
+def _keep_default_here(connection: sqlite3.Connection, here: str) -> None:
+    """Give the experiment that MLflow makes by itself, in the folder where it is first started, a place beside ours."""
+    if not _columns(connection, "runs"):
+        return
+    connection.execute(
+        "UPDATE experiments SET artifact_location = ? WHERE name = 'Default' AND artifact_location LIKE '%/mlruns/0' "
+        "AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.experiment_id = experiments.experiment_id)",
+        (f"{here}/Default",),
+    )
 
 
 def _elsewhere(connection: sqlite3.Connection, here: str) -> set[str]:

@@ -27,8 +27,8 @@ def connect() -> Iterator[MlflowClient]:
     """
     variables.switch_off_telemetry()
     uri = variables.tracking_uri()
-    if uri.startswith("sqlite:///"):
-        Path(unquote(uri.removeprefix("sqlite:///"))).parent.mkdir(parents=True, exist_ok=True)
+    if uri.startswith(variables.SQLITE):
+        Path(unquote(uri.removeprefix(variables.SQLITE))).parent.mkdir(parents=True, exist_ok=True)
     # Only the project's own store: another one may belong to several projects, whose artifacts lie elsewhere.
     relocation.relocate(variables.tracking_database(), variables.artifact_root().resolve())
     with warnings.catch_warnings():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,28 @@ def test_names_that_cannot_be_written_down_are_refused(
     save(tmp_path / "images" / "good.png", picture(0))
     (tmp_path / "images" / "good.png").rename(tmp_path / "images" / os.fsdecode(name))
     with pytest.raises(DataError, match=reason):
+        run_stages(study("folder", data={"path": str(tmp_path / "images")}), "download")
+
+
+def test_names_are_the_same_however_their_accents_are_written(run_stages: Run, tmp_path: Path) -> None:
+    for seed, name in enumerate(("caf\u00e9", "猫", "\u0401\u0436", "d")):
+        # As macOS writes it: the accent behind its letter.
+        save(tmp_path / "images" / f"{unicodedata.normalize('NFD', name)}.png", picture(seed))
+    split = {"val": ["\u0415\u0308\u0436"], "test": ["caf\u00e9", "猫"]}
+    made = study("folder", data={"path": str(tmp_path / "images")}, prepare={"crops": 2, "split": split})
+    run_stages(made, "download", "validate", "prepare")
+    assert {image.name for image in opened().photographs()} == {"caf\u00e9", "猫"}
+
+
+def test_no_image_is_laid_over_another_where_case_does_not_count(
+    run_stages: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed, name in enumerate(("A.png", "a.png")):
+        save(tmp_path / "images" / name, picture(seed))
+    there = Path.exists
+    # As on a file system that ignores case.
+    monkeypatch.setattr(Path, "exists", lambda path: there(path) or there(path.with_name(path.name.capitalize())))
+    with pytest.raises(DataError, match=r"takes a\.png in .* for another image"):
         run_stages(study("folder", data={"path": str(tmp_path / "images")}), "download")
 
 

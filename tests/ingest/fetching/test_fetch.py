@@ -88,11 +88,6 @@ def _umask() -> int:
     return mask
 
 
-def test_a_mirror_may_be_a_file_url(place: Place) -> None:
-    place.fetch(remote(), mirror=a_mirror(place.root).as_uri())
-    assert place.got() == DATA
-
-
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_a_mirror_may_be_a_server(place: Place, site: Site, good: Answer, slash: str) -> None:
     site.serve("/data/set/a%20file.bin", good)

@@ -9,7 +9,6 @@ from rich.table import Table
 from degrain.console import output
 from degrain.ingest.datasets.catalog import DATASETS, spec
 from degrain.ingest.datasets.spec import DatasetSpec
-from degrain.ingest.fetching.sources import folder_of
 from degrain.machine import variables
 
 
@@ -35,7 +34,7 @@ def _here(name: str, dataset: DatasetSpec, raw: Path) -> str:
     if dataset.files and all((variables.downloads() / name / file.name).is_file() for file in dataset.files):
         return "downloaded before"
     mirror = variables.mirror()
-    if mirror and dataset.files and all((folder_of(mirror) / file.mirror).is_file() for file in dataset.files):
+    if mirror and dataset.files and all((Path(mirror) / file.mirror).is_file() for file in dataset.files):
         return "in the mirror"
     if name == "photos":
         return "in the package"

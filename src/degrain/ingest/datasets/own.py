@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from degrain import files
+from degrain.declaration import composed
 from degrain.errors import DataError, ParamsError
 from degrain.ingest.datasets import listing
 from degrain.ingest.datasets.spec import DatasetSpec, Expected
@@ -26,7 +27,7 @@ def _download(folder: Path, params: DataParams) -> list[dict[str, object]]:
     """Copy the images, so that DVC holds exactly what a study was made of."""
     if not params.path:
         raise ParamsError("data.path is empty: name the folder of your images, such as -S data.path=~/photos")
-    origin = variables.project() / Path(params.path).expanduser()
+    origin = variables.in_project(params.path)
     found = sorted(path for path in _walk(origin) if path.suffix.lower() in SUFFIXES and path.is_file())
     if not found:
         what = "holds no image" if origin.is_dir() else "is no folder"
@@ -38,6 +39,8 @@ def _download(folder: Path, params: DataParams) -> list[dict[str, object]]:
     for path in found:
         name = path.relative_to(origin)
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        if (folder / name).exists():
+            raise DataError(f"data.path: this file system takes {name} in {origin} for another image; rename one")
         _copy(path, folder / name)
         records.append({"file": name.as_posix(), "bytes": path.stat().st_size, "sha256": files.sha256(folder / name)})
     return records
@@ -86,7 +89,7 @@ def _names(folder: Path) -> list[Path]:
 def _images(folder: Path, _: DataParams) -> pd.DataFrame:
     """Images in one subfolder are views of one scene; an image beside them is a scene of its own."""
     return listing.table(
-        {"path": name.as_posix(), "source": name.parts[0] if len(name.parts) > 1 else name.stem}
+        {"path": name.as_posix(), "source": composed(name.parts[0] if len(name.parts) > 1 else name.stem)}
         for name in _names(folder)
     )
 
@@ -98,7 +101,7 @@ def _pairs(folder: Path, _: DataParams) -> pd.DataFrame:
             if side not in ("noisy", "clean") or not rest:
                 raise DataError(f"data.path: {name} is neither below noisy/ nor below clean/")
             key = Path(*rest).with_suffix("")
-            yield name.as_posix(), side == "noisy", {"source": key.as_posix()}
+            yield name.as_posix(), side == "noisy", {"source": composed(key.as_posix())}
 
     pairs = listing.pair(described())
     # A subfolder is one shooting: its frames stay on one side, and several may share one clean picture.

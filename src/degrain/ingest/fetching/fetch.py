@@ -51,7 +51,7 @@ def fetch(
         folder: An existing, empty folder.
         downloads: Where finished and half-finished downloads are kept, outside DVC's outputs.
         checksums: JSON file that records the first download of files without a published checksum.
-        mirror: DEGRAIN_MIRROR: a folder, or an http, https or file URL.
+        mirror: DEGRAIN_MIRROR: a folder, or an http or https URL.
         policy: How patiently each source is asked.
 
     Returns:

@@ -6,8 +6,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, urlsplit
-from urllib.request import url2pathname
+from urllib.parse import quote
 
 from degrain.errors import DownloadError
 from degrain.ingest.fetching import http, kaggle_client
@@ -39,7 +38,7 @@ def sources(file: RemoteFile, mirror: str | None, policy: Policy) -> list[Source
 
     Args:
         file: Which.
-        mirror: DEGRAIN_MIRROR.
+        mirror: A folder, or an http or https URL.
         policy: How patiently each place is asked.
 
     Raises:
@@ -53,11 +52,6 @@ def sources(file: RemoteFile, mirror: str | None, policy: Policy) -> list[Source
     return found + [_at_url(url, file, policy) for url in file.urls]
 
 
-def folder_of(mirror: str) -> Path:
-    """Return the folder that DEGRAIN_MIRROR names, by its path or a file URL."""
-    return Path(url2pathname(urlsplit(mirror).path)) if mirror.startswith("file:") else Path(mirror).expanduser()
-
-
 def _at_url(url: str, file: RemoteFile, policy: Policy, is_mirror: bool = False) -> Source:
     name = http.public(url)
     get = functools.partial(http.download, http.Address(url, name), expected=file.size, policy=policy)
@@ -67,7 +61,7 @@ def _at_url(url: str, file: RemoteFile, policy: Policy, is_mirror: bool = False)
 def _at_mirror(file: RemoteFile, mirror: str, policy: Policy) -> Source:
     if mirror.startswith(("http://", "https://")):
         return _at_url(f"{mirror.rstrip('/')}/{quote(file.mirror)}", file, policy, is_mirror=True)
-    folder = folder_of(mirror)
+    folder = Path(mirror)
     if not folder.is_dir():
         raise DownloadError(f"DEGRAIN_MIRROR={mirror}: there is no such folder")
     path = folder / file.mirror
