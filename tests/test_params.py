@@ -40,6 +40,9 @@ def test_the_shipped_study_loads(tmp_path: Path) -> None:
         ({"train": {"epochs": 0}}, "train.epochs is 0: should be greater than or equal to 1"),
         ({"train": {"epochs": "many"}}, "train.epochs is 'many': should be a valid integer"),
         ({"train": {"losses": ["mse", "mse"]}}, "losses: mse is listed twice"),
+        ({"train": {"losses": [5]}}, "train.losses.0 is 5: should be a name, or a mapping of a name and options"),
+        ({"train": {"losses": "mse"}}, "train.losses is 'mse': should be a list"),
+        ({"prepare": {"noise": "gaussian"}}, "prepare.noise is 'gaussian': should be a mapping of parameters"),
         ({"train": {"optimizers": ["adam", "adam"]}}, "optimizers: adam is listed twice"),
         (
             {

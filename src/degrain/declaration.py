@@ -54,6 +54,8 @@ def kind_of(section: type[BaseModel]) -> tuple[str, str] | None:
 
 def spelled_out(value: object) -> object:
     """Return a mapping for a bare name: in params.yaml the name alone will do."""
+    if not isinstance(value, (str, dict, BaseModel)):
+        raise ValueError("should be a name, or a mapping of a name and options")  # noqa: TRY004 - pydantic reports it
     return {"name": value} if isinstance(value, str) else value
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 TABLE = "scores.parquet"
 RECORD = "scores.json"
-AGAIN = "run: dvc repro evaluate"
 
 
 class Measured(Part):
@@ -86,14 +85,16 @@ def read(folder: Path, trials: Mapping[str, TrialRecord], data_sha256: str) -> t
     record = Scores.read(folder / RECORD)
     path = folder / TABLE
     if not path.exists():
-        raise DataError(f"{path} is missing; {AGAIN}")
+        raise DataError(f"{path} is missing; {Scores.again()}")
     if files.sha256(path) != record.table_sha256:
-        raise DataError(f"{path} is damaged or of another run; run: dvc repro -f evaluate")
+        raise DataError(f"{path} is damaged or of another run; {Scores.again('-f')}")
     if record.data_sha256 != data_sha256:
-        raise DataError(f"the scores in {folder} were measured on other data than what is prepared; {AGAIN}")
+        raise DataError(f"the scores in {folder} were measured on other data than what is prepared; {Scores.again()}")
     measured = {name: (one.trial_key, one.weights_sha256) for name, one in record.methods.items() if one.trial_key}
     present = {name: (trial.key, trial.weights_sha256) for name, trial in trials.items() if trial.is_done}
     for name in {**measured, **present}:
         if measured.get(name) != present.get(name):
-            raise DataError(f"the scores of {name} in {folder} are not those of the weights in data/trials; {AGAIN}")
+            raise DataError(
+                f"the scores of {name} in {folder} are not those of the weights in data/trials; {Scores.again()}"
+            )
     return pd.read_parquet(path), record

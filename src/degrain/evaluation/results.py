@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from degrain.artifacts import ranking, scores
 from degrain.artifacts.ranking import Baseline, Ranking, Unranked
+from degrain.artifacts.scores import Scores
 from degrain.artifacts.trial import TrialRecord
 from degrain.errors import DataError
 from degrain.evaluation import summary
@@ -72,5 +73,5 @@ def read(folder: Path, trials: Mapping[str, TrialRecord], store: PatchStore) -> 
     table, record = scores.read(folder, trials, store.sha256)
     ranked = Ranking.read(folder / ranking.FILE)
     if ranked.table_sha256 != record.table_sha256:
-        raise DataError(f"{folder / ranking.FILE} ranks other scores than {scores.TABLE} holds; {scores.AGAIN}")
+        raise DataError(f"{folder / ranking.FILE} ranks other scores than {scores.TABLE} holds; {Scores.again()}")
     return table, ranked

@@ -16,6 +16,14 @@ from degrain.params.prepare import PrepareParams
 from degrain.params.results import EvaluateParams, RegisterParams, ReportParams
 from degrain.params.train import TrainParams
 
+# What pydantic says in terms of Python, said in terms of YAML.
+PLAIN = {
+    "model_type": "should be a mapping of parameters",
+    "model_attributes_type": "should be a mapping of parameters",
+    "dict_type": "should be a mapping",
+    "list_type": "should be a list",
+}
+
 
 class Params(Section):
     """The whole of params.yaml."""
@@ -102,7 +110,8 @@ def _explain_place(place: str, problems: list[Any]) -> str:
     # NOTE: of a union of types pydantic tells what each one misses. What has the right type says more.
     wrong_type = ("_type", "_parsing", "literal_error")
     telling = [problem for problem in problems if not problem["type"].endswith(wrong_type)] or problems
-    messages = dict.fromkeys(p["msg"].removeprefix("Value error, ").removeprefix("Input ") for p in telling)
+    messages = dict.fromkeys(PLAIN.get(p["type"], p["msg"].removeprefix("Value error, ")) for p in telling)
+    messages = dict.fromkeys(message.removeprefix("Input ") for message in messages)
     message = ", or ".join(messages)
     shown = "" if isinstance(first["input"], dict) or not place else f" is {first['input']!r}"
     return f"{place or 'params'}{shown}: {message[0].lower()}{message[1:]}"
