@@ -70,12 +70,16 @@ def _both(value: Any, old: Any) -> bool:
     return isinstance(value, dict) and isinstance(old, dict) and not isinstance(value, Whole)
 
 
+# Fixtures that take long and that no test changes.
+RUNS = {"reproduced", "validated_once", "prepared_once"}
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that look at the same pipeline run belong on the same worker, so that it runs once."""
+    """Tests that look at the same run belong on the same worker, so that it runs once."""
     for item in items:
-        if "reproduced" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("pipeline"))
+        for run in RUNS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(run))
 
 
 @pytest.fixture(scope="session")
@@ -237,6 +241,8 @@ def run_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
 @pytest.fixture(scope="session")
 def reproduced(tmp_path_factory: pytest.TempPathFactory, tiny: dict[str, Any]) -> Project:
     """A project in which `dvc repro` has run the tiny study from download to registration."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        assert "@reproduced" in os.environ["PYTEST_CURRENT_TEST"], "run once by each worker: use --dist loadgroup"
     project = clone(tmp_path_factory.mktemp("reproduced"), tiny)
     done = project.run("dvc", "repro")
     assert done.returncode == 0, done.stdout + done.stderr

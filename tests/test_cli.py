@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,7 @@ import pytest
 import torch
 import yaml
 
+from degrain.cli.main import main
 from degrain.ingest.formats import reading
 from tests.conftest import BIN, merged, picture, save
 from tests.inference.test_denoiser import package
@@ -34,6 +39,7 @@ def folder(tmp_path: Path, tiny: dict[str, Any]) -> Path:
 
 
 def degrain(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a user does."""
     return subprocess.run(
         [str(BIN / "degrain"), *arguments],
         cwd=folder,
@@ -43,6 +49,22 @@ def degrain(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         check=False,
         timeout=120,
     )
+
+
+def degrain_here(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in this process, which has PyTorch loaded already: that takes most of a short command's time."""
+    log = logging.getLogger("degrain")
+    before = log.handlers, log.level, log.propagate
+    out, errors = io.StringIO(), io.StringIO()
+    try:
+        with chdir(folder), redirect_stdout(out), redirect_stderr(errors):
+            main(arguments)
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
+    finally:
+        log.handlers, log.level, log.propagate = before
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), errors.getvalue())
 
 
 def assert_one_line(done: subprocess.CompletedProcess[str], words: str) -> None:
@@ -56,7 +78,7 @@ def assert_one_line(done: subprocess.CompletedProcess[str], words: str) -> None:
 @pytest.mark.parametrize("stage", ["download", "validate", "prepare", "evaluate", "report", "register"])
 def test_every_stage_refuses_a_misspelt_parameter(folder: Path, tiny: dict[str, Any], stage: str) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(merged(tiny, {"train": {"epoch": 3}})))
-    assert_one_line(degrain(folder, stage), "train.epoch is not a parameter; did you mean 'epochs'?")
+    assert_one_line(degrain_here(folder, stage), "train.epoch is not a parameter; did you mean 'epochs'?")
 
 
 @pytest.mark.parametrize(
@@ -89,9 +111,13 @@ def test_a_mistake_is_one_line_and_exit_code_two(folder: Path, arguments: list[s
     (folder / "empty").mkdir()
     whole = save(folder / "good.png", picture(0)).read_bytes()
     (folder / "broken.png").write_bytes(whole[:-500])
-    done = degrain(folder, *arguments)
+    done = degrain_here(folder, *arguments)
     assert_one_line(done, words)
     assert (folder / "good.png").read_bytes() == whole
+
+
+def test_a_mistake_ends_the_process_in_the_same_way(folder: Path) -> None:
+    assert_one_line(degrain(folder, "train", "--model", "unt"), "'unt' is not in train.models")
 
 
 @pytest.mark.parametrize("arguments", [["denois"], ["train"], ["denoise", "a", "b", "--overlp", "3"]])
@@ -108,7 +134,7 @@ def test_files_of_every_kind_are_denoised(folder: Path, name: str) -> None:
     if name == "deep.png":
         pixels = pixels.astype(np.uint16) * 257 + 3
     reading.write(folder / name, reading.Picture(pixels))
-    done = degrain(folder, "denoise", name, f"out/{name}", "--model", "model", "--tile", "64")
+    done = degrain_here(folder, "denoise", name, f"out/{name}", "--model", "model", "--tile", "64")
     assert done.returncode == 0, done.stderr
     before, after = reading.read(folder / name).pixels, reading.read(folder / "out" / name).pixels
     assert after.dtype == before.dtype
@@ -120,7 +146,7 @@ def test_a_landscape_is_squeezed_and_cut_as_in_the_code_of_sinha_2018(folder: Pa
     pixels = picture(0, 192, 256)
     save(folder / "x.png", pixels)
     sizes = ["--resize", "256x342", "--crop", "256x256"]
-    done = degrain(folder, "denoise", "x.png", "out.png", "--model", "model", *sizes)
+    done = degrain_here(folder, "denoise", "x.png", "out.png", "--model", "model", *sizes)
     assert done.returncode == 0, done.stderr
     after = reading.read(folder / "out.png").pixels
     assert np.abs(after - cv2.resize(pixels, (256, 342))[:256].astype(int)).max() <= 1
@@ -152,39 +178,48 @@ def test_a_full_disk_leaves_no_half_image(folder: Path) -> None:
 
 
 def test_a_damaged_image_stops_validation_and_is_named(folder: Path) -> None:
-    assert degrain(folder, "download").returncode == 0
+    assert degrain_here(folder, "download").returncode == 0
     image = folder / "data" / "raw" / "photos" / "coffee.png"
     image.write_bytes(image.read_bytes()[:100_000])
-    assert_one_line(degrain(folder, "validate"), "coffee.png is damaged")
+    assert_one_line(degrain_here(folder, "validate"), "coffee.png is damaged")
     image.unlink()
-    assert_one_line(degrain(folder, "validate"), "coffee.png does not exist")
+    assert_one_line(degrain_here(folder, "validate"), "coffee.png does not exist")
 
 
 def test_a_damaged_image_is_quarantined_when_the_study_says_so(folder: Path, tiny: dict[str, Any]) -> None:
-    assert degrain(folder, "download").returncode == 0
+    assert degrain_here(folder, "download").returncode == 0
     (folder / "data" / "raw" / "photos" / "rocket.jpg").write_bytes(b"broken")
     lenient = {"validate": {"on_failure": "quarantine", "min_images": 8}}
     (folder / "params.yaml").write_text(yaml.safe_dump(merged(tiny, lenient)))
-    done = degrain(folder, "validate")
+    done = degrain_here(folder, "validate")
     assert done.returncode == 0, done.stderr
     assert "quarantined: " in done.stderr
     assert "rocket.jpg is not a PNG" in done.stderr
-    assert degrain(folder, "prepare").returncode == 0
+    assert degrain_here(folder, "prepare").returncode == 0
     images = pd.read_parquet(folder / "data" / "prepared" / "images.parquet")
     assert len(images) == 8
     assert "rocket" not in set(images["source"])
     (folder / "params.yaml").write_text(
         yaml.safe_dump(merged(tiny, {"validate": {"on_failure": "quarantine", "min_images": 9}}))
     )
-    assert_one_line(degrain(folder, "validate"), "8 images are left without rocket.jpg")
+    assert_one_line(degrain_here(folder, "validate"), "8 images are left without rocket.jpg")
 
 
-@pytest.fixture
-def prepared(folder: Path) -> Path:
-    """The folder, ready to train."""
+@pytest.fixture(scope="module")
+def prepared_once(tmp_path_factory: pytest.TempPathFactory, tiny: dict[str, Any]) -> Path:
+    """What the stages before training leave."""
+    folder = tmp_path_factory.mktemp("prepared")
+    (folder / "params.yaml").write_text(yaml.safe_dump(tiny))
     for stage in ("download", "validate", "prepare"):
         done = degrain(folder, stage)
         assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def prepared(folder: Path, prepared_once: Path) -> Path:
+    """The folder, ready to train."""
+    shutil.copytree(prepared_once / "data", folder / "data")
     return folder
 
 
@@ -193,7 +228,7 @@ def test_training_that_is_stopped_keeps_what_is_done_and_goes_on(
     prepared: Path, tiny: dict[str, Any], number: signal.Signals
 ) -> None:
     study = merged(
-        tiny, {"train": {"models": ["unet"], "epochs": 3, "losses": ["mse", "mae"], "patches_per_epoch": 120}}
+        tiny, {"train": {"models": ["unet"], "epochs": 2, "losses": ["mse", "mae"], "patches_per_epoch": 80}}
     )
     (prepared / "params.yaml").write_text(yaml.safe_dump(study))
     ledger = prepared / ".degrain" / "trials"
@@ -277,7 +312,7 @@ def test_cells_that_cannot_work_are_refused_before_anything_starts(
     folder: Path, tiny: dict[str, Any], change: dict[str, Any], words: str
 ) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(merged(tiny, {"train": change})))
-    assert_one_line(degrain(folder, "download"), words)
+    assert_one_line(degrain_here(folder, "download"), words)
     assert not (folder / "data").exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import signal
 import subprocess
 import time
@@ -27,13 +28,20 @@ def run(folder: Path, stage: str, **variables: str) -> subprocess.CompletedProce
     return Project(folder).run("degrain", stage, **variables)
 
 
-@pytest.fixture
-def validated(tmp_path: Path, quickstart: dict[str, Any]) -> Path:
-    write(tmp_path, merged(quickstart, LONG))
+@pytest.fixture(scope="module")
+def validated_once(tmp_path_factory: pytest.TempPathFactory, quickstart: dict[str, Any]) -> Path:
+    folder = tmp_path_factory.mktemp("validated")
+    write(folder, merged(quickstart, LONG))
     for stage in ("download", "validate"):
-        done = run(tmp_path, stage)
+        done = run(folder, stage)
         assert done.returncode == 0, done.stderr
-    return tmp_path
+    return folder
+
+
+@pytest.fixture
+def validated(validated_once: Path, tmp_path: Path) -> Path:
+    """A copy of the project, to be spoiled."""
+    return shutil.copytree(validated_once, tmp_path, dirs_exist_ok=True)
 
 
 def kill_midway(folder: Path, stage: str, where: str) -> None:
