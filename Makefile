@@ -30,7 +30,7 @@ test: $(READY) ## Run the tests (eight minutes on two cores)
 	pytest -n 2 --dist loadgroup -m "not slow"
 
 test-slow: $(READY) ## Run the tests that take whole runs of the pipeline
-	pytest -m slow
+	pytest -n 2 --dist loadgroup -m slow
 
 lint: $(READY) ## ruff and mypy
 	ruff check .

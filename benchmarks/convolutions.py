@@ -79,7 +79,7 @@ def _times(
             started = time.process_time()
             with torch.autocast("cpu", kind, enabled=kind != torch.float32):
                 output = layer(images)
-            output.backward(torch.ones_like(output))
+            output.backward(torch.ones_like(output))  # type: ignore[no-untyped-call]
             if number >= 3:
                 times.append(time.process_time() - started)
     return taken

@@ -22,7 +22,7 @@ def train(store: PatchStore, params: TrainParams) -> float:
     In between lie training, validation and checkpoints; the trials' sum is that of the machine only if all run at the
     same time.
     """
-    from degrain.training.state import Epoch
+    from degrain.artifacts.history import Epoch
     from degrain.training.trial import expand
     from degrain.trials import grid
     from degrain.trials.board import Board

@@ -56,7 +56,7 @@ def measure(net: str, way: str, folder: Path) -> tuple[float, float]:
     """Return seconds, and MB that the peak grew by since PyTorch, the network and the image libraries were loaded."""
     device = compute.prepare_torch("cpu", compute.threads())
     network = catalog.build(net, 3, 64).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    denoiser = Denoiser(network, net, 3, 64, {})
+    denoiser = Denoiser(network, net, 3, 64)
     denoiser.image(np.zeros((64, 64, 3), np.uint8))
     pixels = reading.read(folder / "in.jpg").pixels if " to " not in way else None
     before, start = compute.peak_memory_mb(), time.perf_counter()

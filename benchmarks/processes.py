@@ -44,10 +44,12 @@ def measure(
             for command in commands
         ]
         with _watched([process.pid for process in running]) as peak:
-            if together and all(process.stdout.readline().strip() == READY for process in running):
-                for process in running:
-                    process.stdin.write("go\n")
-                    process.stdin.flush()
+            pipes = [(process.stdin, process.stdout) for process in running]
+            if together and all(out and out.readline().strip() == READY for _, out in pipes):
+                for told, _ in pipes:
+                    assert told
+                    told.write("go\n")
+                    told.flush()
             outputs = [process.communicate()[0] for process in running]
         if any(process.returncode for process in running):
             errors.seek(0)

@@ -86,7 +86,7 @@ def speed(net: Net, way: Way, seconds: float = 3.0) -> Speed:
 def stepper(net: Net, way: Way) -> Callable[[], None]:
     """Return what computes one step: Adam, MSE."""
     form = torch.channels_last if way.channels_last else torch.contiguous_format
-    network = catalog.build(net.name, net.channels, net.size).to(memory_format=form)
+    network = catalog.build(net.name, net.channels, net.size).to(memory_format=form)  # type: ignore[call-overload]
     forward = torch.compile(network) if way.compiled else network
     optimizer = torch.optim.Adam(network.parameters(), 1e-3, fused=way.fused)
     clean = torch.rand(net.batch, net.channels, net.size, net.size).to(memory_format=form)
@@ -112,7 +112,7 @@ def prepare(way: Way) -> None:
     if not way.deterministic:
         torch.use_deterministic_algorithms(False)
     if way.fill is not None:
-        torch.utils.deterministic.fill_uninitialized_memory = way.fill
+        torch.utils.deterministic.fill_uninitialized_memory = way.fill  # type: ignore[attr-defined]
 
 
 def all_cores(way: Way = Way()) -> Way:

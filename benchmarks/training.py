@@ -11,8 +11,10 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -96,9 +98,9 @@ def peak_flops(repetitions: int = 20) -> float:
     side, channels, pixels = 2048, 256, 32
     left, right = torch.rand(2, side, side)
     convolution = torch.nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-    convolution.to(memory_format=torch.channels_last)
+    convolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     images = torch.rand(8, channels, pixels, pixels).to(memory_format=torch.channels_last)
-    work = {
+    work: dict[Callable[[], object], int] = {
         lambda: left @ right: 2 * side**3,
         lambda: convolution(images): 2 * 9 * images[0, 0].numel() * len(images) * channels**2,
     }
@@ -116,7 +118,7 @@ def step_flops(net: Net) -> float:
     network = catalog.build(net.name, net.channels, net.size)
     with FlopCounterMode(display=False) as counter:
         network(torch.rand(net.batch, net.channels, net.size, net.size)).square().mean().backward()
-    return counter.get_total_flops() / net.batch
+    return float(counter.get_total_flops()) / net.batch
 
 
 def parameters(net: Net) -> int:
@@ -130,17 +132,17 @@ def _contenders(net: Net, bare: float, folder: Path, python: Path) -> list[Conte
     store = pairs.prepare(folder / "store", net, patches, each // 10)
     found = []
     for kind in _kinds():
-        settings = {"epochs": EPOCHS, "patches_per_epoch": each, "batch_size": net.batch}
+        settings: dict[str, Any] = {"epochs": EPOCHS, "patches_per_epoch": each, "batch_size": net.batch}
         settings["precision"] = "bfloat16" if kind else "float32"
-        found.append(Contender(ENGINE + kind, lambda s=settings: engine.speed(store.folder, net.name, cores, **s)))
+        found.append(Contender(ENGINE + kind, partial(engine.speed, store.folder, net.name, cores, **settings)))
         way = steps.all_cores(Way(bfloat16=bool(kind)))
-        found.append(Contender(BARE + kind, lambda w=way: _bare(net, w)))
+        found.append(Contender(BARE + kind, partial(_bare, net, way)))
     if python.exists():
         _check_same(net, store, python)
         for name, script in PEERS.items():
             for workers in (0,) if name.startswith("Keras") else (0, 2):
                 label = name if name.startswith("Keras") else f"{name}, {workers} workers"
-                found.append(Contender(label, lambda s=script, w=workers: _peer(s, net, store, python, w)))
+                found.append(Contender(label, partial(_peer, script, net, store, python, workers)))
     return found
 
 

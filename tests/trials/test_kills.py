@@ -21,7 +21,7 @@ from degrain.trials import grid, processes
 from degrain.trials.ledger import Ledger
 
 CPU = torch.device("cpu")
-KILLS = 22
+KILLS = 8  # of each optimizer; nearly a hundred in all
 OPTIMIZERS: list[dict[str, Any]] = [
     *({"name": name} for name in ("adadelta", "adagrad", "adam", "adamax", "adamw", "muon", "nadam", "rmsprop")),
     {"name": "sgd", "momentum": 0.9},
