@@ -37,7 +37,7 @@ def _has_no_weight(loss: Loss) -> Loss:
 
 # A term of a sum.
 Term = Annotated[Single, Field(discriminator="name"), AfterValidator(_has_no_label)]
-# NOTE: sum.py does not import its terms, so that the keys of its trials follow only those that it has.
+# NOTE: sum.py does not import its terms, so that the keys of its trials follow only those that they have.
 Sum.model_rebuild(_types_namespace={"Term": Term})
 
 # An entry of the grid, for which a bare name will do.
