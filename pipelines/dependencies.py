@@ -39,7 +39,7 @@ def _shortest(used: set[Path], folder: Path | None = None) -> Iterator[Path]:
 def _files(folder: Path) -> Iterator[Path]:
     known = closure.modules_with_code()
     for path in folder.rglob("*"):
-        if path in known or (path.is_file() and path.suffix not in (".py", ".pyc")):
+        if path in known or closure.is_data(path):
             yield path
 
 

@@ -165,9 +165,23 @@ def test_a_change_of_an_optimizer_changes_the_keys_of_its_own_trials_alone(
     assert {name for name in names if after[name] != before[name]} == followed
 
 
-def test_a_network_that_imports_from_another_ones_file_follows_it(package: Path, key_of: Callable[[str], str]) -> None:
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from degrain.networks.rednet import build as borrowed",
+        "from degrain.networks import rednet",
+        "import degrain.networks.rednet",
+        "from .rednet import build as borrowed",
+        "from . import rednet",
+        "from ..networks.rednet import build as borrowed",
+        "def later():\n    from .rednet import build as borrowed",
+    ],
+)
+def test_a_network_that_imports_from_another_ones_file_follows_it(
+    package: Path, key_of: Callable[[str], str], statement: str
+) -> None:
     unet, other = package / "networks" / "unet.py", package / "networks" / "rednet.py"
-    unet.write_text(unet.read_text() + "\nfrom degrain.networks.rednet import build as borrowed\n")
+    unet.write_text(f"{unet.read_text()}\n{statement}\n")
     before = key_of("unet")
     other.write_text(mutated(other.read_text()))
     assert key_of("unet") != before

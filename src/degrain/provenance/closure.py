@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import resolve_name
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent
@@ -89,7 +90,7 @@ def closure(*roots: str, without: frozenset[str] = frozenset()) -> Closure:
         waiting += [*imports.modules, *_parents(name)]
         if package := BY_NAME.get(name):
             waiting += [module for module in known if module.startswith(f"{package}.")]
-    data = {path for folder in {path.parent for path in found.values()} for path in _data(folder)}
+    data = {path for folder in {path.parent for path in found.values()} for path in folder.iterdir() if is_data(path)}
     behind = {other for library in libraries for other in BEHIND.get(library, ())}
     code = {name: path for name, path in sorted(found.items()) if _imports(path).has_code}
     return Closure(code, frozenset(data), frozenset(libraries | behind))
@@ -117,23 +118,23 @@ def _parents(name: str) -> Iterator[str]:
         yield name
 
 
-def _data(folder: Path) -> Iterator[Path]:
-    for path in folder.iterdir():
-        if path.is_file() and path.suffix not in (".py", ".pyc") and not path.name.startswith("."):
-            yield path
+def is_data(path: Path) -> bool:
+    """Tell whether a path of the package is a file that its modules read, such as a template."""
+    return path.is_file() and path.suffix not in (".py", ".pyc", ".typed") and not path.name.startswith(".")
 
 
 def _imports(path: Path) -> _Imports:
-    return _imports_of(path.read_bytes(), frozenset(modules()))
+    package = ".".join(path.parent.relative_to(PACKAGE.parent).parts)
+    return _imports_of(path.read_bytes(), package, frozenset(modules()))
 
 
 @lru_cache(maxsize=1024)
-def _imports_of(source: bytes, known: frozenset[str]) -> _Imports:
+def _imports_of(source: bytes, package: str, known: frozenset[str]) -> _Imports:
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
             node.body = []
-    names = {name for node in ast.walk(tree) for name in _names(node)}
+    names = {name for node in ast.walk(tree) for name in _names(node, package)}
     strings = {
         node.value.partition(":")[0]
         for node in ast.walk(tree)
@@ -145,11 +146,12 @@ def _imports_of(source: bytes, known: frozenset[str]) -> _Imports:
     return _Imports(frozenset(ours), frozenset(others), has_code)
 
 
-def _names(node: ast.AST) -> Iterator[str]:
+def _names(node: ast.AST, package: str) -> Iterator[str]:
     """Names that an import statement may make modules of; in `from a import b`, b may be one or not."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
-    elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-        yield node.module
-        if node.module.partition(".")[0] == NAME:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        base = resolve_name("." * node.level + (node.module or ""), package)
+        yield base
+        if base.partition(".")[0] == NAME:
+            yield from (f"{base}.{alias.name}" for alias in node.names)
