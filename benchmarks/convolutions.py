@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from benchmarks.common import table
 from benchmarks.training import spread
 from degrain.machine import compute
+from degrain.machine.precision import has_bfloat16_units
 from degrain.networks import keras_layers
 from degrain.networks.convolutions import ConvTranspose2d, EnlargedConv2d, FewOutputsConv2d
-from degrain.training.precision import has_bfloat16_units
 
 Layer = Callable[[torch.Tensor], torch.Tensor]
 

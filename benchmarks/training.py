@@ -23,9 +23,9 @@ from benchmarks import engine, pairs, processes, steps
 from benchmarks.common import table
 from benchmarks.steps import NETS, Net, Way
 from degrain.machine import compute
+from degrain.machine.precision import has_bfloat16_units
 from degrain.networks import catalog
 from degrain.patches.store import PatchStore
-from degrain.training.precision import has_bfloat16_units
 
 ENGINE, BARE = "degrain, whole", "degrain, bare loop"
 BF16 = ", bfloat16"

@@ -13,7 +13,7 @@ from benchmarks.common import table
 from benchmarks.steps import NETS, Net, Speed, Way
 from benchmarks.training import spread
 from degrain.machine import compute
-from degrain.training.precision import has_bfloat16_units
+from degrain.machine.precision import has_bfloat16_units
 
 BASE = "as degrain does it in float32"
 WAYS: Mapping[str, Way] = {

@@ -94,6 +94,10 @@ def test_every_stage_refuses_a_misspelt_parameter(folder: Path, tiny: dict[str, 
         (["denoise", "good.png", "good.png", "--model", "model"], "good.png is the input itself"),
         (["denoise", "good.png", "x.webm", "--model", "model"], "must end with"),
         (["denoise", "empty", "out", "--model", "model"], "empty holds no image"),
+        (
+            ["denoise", "good.png", "x.png", "--precision", "float16"],
+            "--precision: 'float16' is not auto, float32 or bfloat16",
+        ),
         (["denoise", "good.png", "x.png", "--resize", "342"], "--resize: '342' is not a width and a height in pixels"),
         (
             ["denoise", "good.png", "x.png", "--crop", "96x128", "--model", "model"],

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from degrain import files
 from degrain.errors import DegrainError, ModelError
 from degrain.inference.denoiser import Denoiser
+from degrain.machine import precision
 from degrain.networks import catalog
 from tests.artifacts import records
 from tests.conftest import picture
@@ -62,6 +63,24 @@ def test_inference_leaves_the_network_in_training_mode(tmp_path: Path) -> None:
     denoiser.patches(np.stack([picture(0, 32, 32)]))
     assert denoiser.network.training
     assert torch.equal(denoiser.network.state_dict()["encoder.2.running_mean"], before)
+
+
+def test_bfloat16_changes_pixels_by_little(tmp_path: Path) -> None:
+    folder = package(tmp_path / "m", "unet", 3)
+    exact, coarse = (Denoiser.load(folder, precision=kind) for kind in ("float32", "bfloat16"))
+    torch.nn.init.normal_(exact.network.tail.weight, std=0.02)
+    coarse.network.load_state_dict(exact.network.state_dict())
+    image = np.random.default_rng(0).integers(0, 256, (65, 47, 3), np.uint8)
+    difference = np.abs(exact.image(image).astype(int) - coarse.image(image))
+    assert 0 < difference.max() <= 3
+
+
+@pytest.mark.parametrize(("units", "auto"), [(True, "bfloat16"), (False, "float32")])
+def test_on_a_cpu_with_units_for_it_auto_is_bfloat16(monkeypatch: pytest.MonkeyPatch, units: bool, auto: str) -> None:
+    monkeypatch.setattr(precision, "has_bfloat16_units", lambda device: units)
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert precision.for_inference("auto", cpu) == precision.resolve("auto", gpu) == auto
+    assert precision.for_inference("auto", gpu) == precision.for_inference("float32", cpu) == "float32"
 
 
 def test_damaged_and_foreign_weights_are_refused(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from degrain.errors import ModelError
+from degrain.errors import ModelError, ParamsError
 from degrain.machine import compute
 
 if TYPE_CHECKING:
@@ -25,16 +25,20 @@ ModelOption = Annotated[
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
-def denoiser(model: str, device: str, params: Path) -> Denoiser:
+def denoiser(model: str, device: str, params: Path, precision: str = "float32") -> Denoiser:
     """Load what `--model` names: by default the champion of the study.
 
     Raises:
+        ParamsError: There is no such device or precision.
         ModelError: There is no such model, it is damaged, or it is one of Bayer mosaics.
         RegistryError: The registry does not answer or does not hold it.
     """
     if device not in ("auto", "cpu", "cuda"):
-        raise typer.BadParameter(f"{device!r} is not auto, cpu or cuda", param_hint="--device")
+        raise ParamsError(f"--device: {device!r} is not auto, cpu or cuda")
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise ParamsError(f"--precision: {precision!r} is not auto, float32 or bfloat16")
     from degrain.inference.denoiser import Denoiser
+    from degrain.machine.precision import for_inference
     from degrain.params.study import load_params
     from degrain.registry import loading
     from degrain.stages import TRIALS
@@ -42,7 +46,7 @@ def denoiser(model: str, device: str, params: Path) -> Denoiser:
     chosen = model or f"models:/{load_params(params).register_.name}@champion"
     on = compute.prepare_torch(device, compute.threads())
     with loading.folder_of(chosen, TRIALS) as folder:
-        loaded = Denoiser.load(folder, on)
+        loaded = Denoiser.load(folder, on, for_inference(precision, on))
     if loaded.channels == 4:
         raise ModelError(f"{chosen} denoises Bayer mosaics, not gray or color images")
     return loaded

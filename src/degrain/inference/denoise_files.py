@@ -14,6 +14,7 @@ import numpy as np
 from degrain.errors import DataError, DegrainError, OutputError, ParamsError
 from degrain.inference.denoiser import Denoiser
 from degrain.ingest.formats import reading
+from degrain.ingest.formats.sizes import MAX_PIXELS
 from degrain.patches import loading
 
 log = logging.getLogger(__name__)
@@ -80,8 +81,8 @@ def _size(option: str, text: str) -> tuple[int, int] | None:
     if not found:
         raise ParamsError(f"{option}: {text!r} is not a width and a height in pixels, such as 342x256")
     width, height = int(found[1]), int(found[2])
-    if width * height > reading.MAX_PIXELS:
-        raise ParamsError(f"{option}: {text} is more than {reading.MAX_PIXELS // 1_000_000} million pixels")
+    if width * height > MAX_PIXELS:
+        raise ParamsError(f"{option}: {text} is more than {MAX_PIXELS // 1_000_000} million pixels")
     return width, height
 
 

@@ -14,11 +14,14 @@ from torch import nn
 from degrain.artifacts.trial import TRIAL, WEIGHTS, TrialRecord
 from degrain.errors import DataError, ModelError, VersionMismatch
 from degrain.inference import tiling
+from degrain.machine.precision import autocast
 from degrain.networks import catalog
 from degrain.pixels import depth, from_unit, to_unit
 
 # Patches that go through a network at once.
 BATCH = 64
+# Side of the tiles of larger images, in pixels: wider ones are little faster and take more memory.
+TILE = 768
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Denoiser:
         channels: 1, 3 or 4.
         patch_size: Side of the patches it was trained on, in pixels.
         trial: What is recorded of its training; None while it is being trained.
+        precision: Type that the network computes in, "float32" or "bfloat16".
     """
 
     network: nn.Module
@@ -38,10 +42,16 @@ class Denoiser:
     channels: int
     patch_size: int
     trial: TrialRecord | None = None
+    precision: str = "float32"
 
     @classmethod
-    def load(cls, folder: Path, device: torch.device | None = None) -> Denoiser:
+    def load(cls, folder: Path, device: torch.device | None = None, precision: str = "float32") -> Denoiser:
         """Load a trained model from a folder with trial.json and weights.safetensors; no code of the folder runs.
+
+        Args:
+            folder: Of the model.
+            device: Where to compute; by default the CPU.
+            precision: "float32" or "bfloat16".
 
         Raises:
             ModelError: The folder holds no model, or weights that are damaged or belong to another network.
@@ -58,7 +68,7 @@ class Denoiser:
             reason = " ".join(str(error).split())[:200]
             raise ModelError(f"{folder} holds a damaged model: {reason}") from error
         network.to(device or torch.device("cpu"), memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return cls(network, trial.model, trial.channels, trial.patch_size, trial)
+        return cls(network, trial.model, trial.channels, trial.patch_size, trial, precision)
 
     def patches(self, noisy: np.ndarray, batch: int = BATCH) -> np.ndarray:
         """Denoise patches of the size it was trained on.
@@ -76,7 +86,7 @@ class Denoiser:
             outputs[part] = from_unit(self.outputs(to_unit(noisy[part])), outputs.dtype)
         return outputs
 
-    def image(self, noisy: np.ndarray, tile: int = 512, overlap: int = 32) -> np.ndarray:
+    def image(self, noisy: np.ndarray, tile: int = TILE, overlap: int = 32) -> np.ndarray:
         """Denoise one image of any size; besides input and output, memory holds one tile.
 
         Args:
@@ -95,7 +105,7 @@ class Denoiser:
             output[rows, columns] = from_unit(pixels, output.dtype)
         return output
 
-    def tiles(self, noisy: np.ndarray, tile: int = 512, overlap: int = 32) -> Iterator[tiling.Tile]:
+    def tiles(self, noisy: np.ndarray, tile: int = TILE, overlap: int = 32) -> Iterator[tiling.Tile]:
         """Yield the parts of a denoised image as they are finished: float32 in units of white = 1, not clamped.
 
         Args:
@@ -124,9 +134,10 @@ class Denoiser:
         training = self.network.training
         self.network.eval()
         device = next(self.network.parameters()).device
-        outputs = self.network(to_tensor(images).to(device))
+        with autocast(self.precision, device):
+            outputs = self.network(to_tensor(images).to(device))
         self.network.train(training)
-        return np.ascontiguousarray(outputs.permute(0, 2, 3, 1).cpu().numpy())
+        return np.ascontiguousarray(outputs.permute(0, 2, 3, 1).float().cpu().numpy())
 
 
 def _weights(path: Path, sha256: str | None) -> dict[str, torch.Tensor]:

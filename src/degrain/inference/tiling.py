@@ -35,7 +35,8 @@ def in_halos(
     """Run a network over an image in tiles that do not overlap, with the outcome of one run over the whole image.
 
     The whole image is continued by its mirror image at the right and at the bottom, to a size that the network takes.
-    Tiles at its border get no halo there, so that the network's own padding acts where it does on the whole image.
+    Tiles at its border get no halo there, so that the network's own padding acts where it does on the whole image; they
+    get a wider one inside, so that the network sees one size only and the memory of one tile serves for the next.
 
     Args:
         forward: From part of the image as it is, (1, h, w, C), to float32 (1, h, w, C).
@@ -94,8 +95,9 @@ class _Axis(NamedTuple):
     def at(self, start: int) -> _Span:
         """Return the tile that starts there."""
         end = min(start + self.side, self.length)
-        first = max(0, start - self.halo)
-        last = min(self.padded, start + self.side + self.halo)
+        window = min(self.padded, self.side + 2 * self.halo)
+        first = min(max(0, start - self.halo), self.padded - window)
+        last = first + window
         seen = min(last, self.length)
         return _Span(slice(first, seen), (0, last - seen), slice(start - first, end - first), slice(start, end))
 

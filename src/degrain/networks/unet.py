@@ -52,7 +52,7 @@ class UNet(nn.Module):
         transform = self.get_buffer("transform")
         full = self.encode(self.head(F.conv2d(images - 0.5, transform, stride=2)))
         half = self.middle(self.down(full))
-        noise = self.tail(self.decode(self.up(half) + full))
+        noise = self.tail(self.decode(self.up(half).add_(full)))
         return images + conv_transpose2d(noise, transform, None, stride=2)
 
 
@@ -71,7 +71,7 @@ class Residual(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Add the block's correction."""
         correction: torch.Tensor = self.second(F.relu(self.first(features), inplace=True))
-        return features + correction
+        return correction.add_(features)
 
 
 def build(channels: int, size: int) -> UNet:  # noqa: ARG001

@@ -16,13 +16,13 @@ from degrain.artifacts.history import Epoch
 from degrain.errors import Diverged, Stopped
 from degrain.inference.denoiser import BATCH, Denoiser, to_tensor
 from degrain.losses.base import Loss
-from degrain.machine import compute
+from degrain.machine import compute, precision
 from degrain.metrics.psnr import psnr
 from degrain.networks import catalog
 from degrain.patches.store import PatchStore, Split
 from degrain.pixels import depth, from_unit, to_unit
 from degrain.randomness import generator
-from degrain.training import gradients, precision, schedules
+from degrain.training import gradients, schedules
 from degrain.training.checkpoints import Checkpoints
 from degrain.training.device_batches import open_batches
 from degrain.training.distributed import ALONE, Group

@@ -18,10 +18,10 @@ from degrain.artifacts.history import Epoch
 from degrain.artifacts.trial import DIVERGED, DONE, FAILED, TRIAL, LedgerEntry, Place, TrialRecord
 from degrain.artifacts.trial import State as End
 from degrain.errors import Diverged, Stopped, TrainingError
-from degrain.machine import compute, description
+from degrain.machine import compute, description, precision
 from degrain.patches.store import PatchStore
 from degrain.provenance import digests
-from degrain.training import loop, precision
+from degrain.training import loop
 from degrain.training.checkpoints import Checkpoints
 from degrain.training.distributed import ALONE, Group
 from degrain.training.state import State

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from degrain.errors import DataError
-from degrain.ingest.formats import archives, reading, tiff_tags
+from degrain.ingest.formats import archives, reading, sizes, tiff_tags
 from degrain.ingest.formats.bayer import PATTERNS, pack_bayer, positions
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _decoded(data: bytes, name: str) -> Iterator[RawPy]:
     _check_whole(data, name)
     try:
         with rawpy.imread(io.BytesIO(data)) as raw:
-            reading.check_size(raw.sizes.raw_width, raw.sizes.raw_height, name)
+            sizes.check(raw.sizes.raw_width, raw.sizes.raw_height, name)
             raw.unpack()
             yield raw
     except rawpy.LibRawFileUnsupportedError:

@@ -19,9 +19,9 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from degrain import files
 from degrain.errors import DataError, OutputError
+from degrain.ingest.formats import quick, sizes
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
-MAX_PIXELS = 200_000_000
 _CHUNK = struct.Struct(">I4s")
 _END_OF_JPEG = b"\xff\xd9"
 # Level 6, the default, takes 5.5 s for 12 megapixels, more than a network; 1 takes 1.0 s.
@@ -58,8 +58,8 @@ def read(path: Path) -> Picture:
         path: PNG, JPEG or TIFF; gray, RGB, palette, with or without alpha; 8 or 16 bits a channel.
 
     Raises:
-        DataError: The file is missing, is no image, is damaged or truncated, has more than `MAX_PIXELS` pixels, or a
-            depth that is not supported.
+        DataError: The file is missing, is no image, is damaged or truncated, has more than `sizes.MAX_PIXELS` pixels,
+            or a depth that is not supported.
     """
     try:
         data = path.read_bytes()
@@ -85,13 +85,13 @@ def decode(data: bytes, name: str) -> Picture:
         raise DataError(f"{name} is not a PNG, JPEG or TIFF image")
     try:
         image = reader(io.BytesIO(data))
-        check_size(image.width, image.height, name)
+        sizes.check(image.width, image.height, name)
         _check_whole(image, data)
         pages = getattr(image, "n_frames", 1) if reader is _Tiff else 1
+        plain = quick.decode(data) if reader is JpegImageFile else None
         # NOTE: Pillow notices when pixels are missing (OpenCV returns what it got of a truncated file), but gives only
         # 8 of 16 bits for color.
-        image.load()
-        pixels, converted = _pixels(image, data)
+        pixels, converted = _pixels(image, data) if plain is None else (plain, False)
         extras = {key: image.info[key] for key in KEPT if image.info.get(key)}
     except DataError:
         raise
@@ -106,17 +106,6 @@ def decode(data: bytes, name: str) -> Picture:
     if pixels.shape[2] in (2, 4):
         return Picture(np.ascontiguousarray(pixels[..., :-1]), pixels[..., -1].copy(), extras)
     return Picture(pixels, None, extras)
-
-
-def check_size(width: int, height: int, name: str) -> None:
-    """Refuse an image by what its header says, before memory is taken for it.
-
-    Raises:
-        DataError: It would have more than `MAX_PIXELS` pixels.
-    """
-    if width * height > MAX_PIXELS:
-        limit = MAX_PIXELS // 1_000_000
-        raise DataError(f"{name} says that it has {width} x {height} pixels; more than {limit} million are refused")
 
 
 def _check_whole(image: ImageFile, data: bytes) -> None:
@@ -165,6 +154,7 @@ def _reader(data: bytes) -> type[ImageFile] | None:
 
 def _pixels(image: Image.Image, data: bytes) -> tuple[np.ndarray, bool]:
     """Return (height, width, channels), alpha last when there is one, and whether colors were converted."""
+    image.load()
     if image.mode in ("RGB", "RGBA") and _bits(image, data) == 16:
         deep: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         return np.ascontiguousarray(deep[..., [2, 1, 0, *range(3, deep.shape[2])]]), False

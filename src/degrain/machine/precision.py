@@ -20,6 +20,11 @@ def resolve(wanted: str, device: torch.device) -> str:
     return "bfloat16" if has_bfloat16_units(device) else "float32"
 
 
+def for_inference(wanted: str, device: torch.device) -> str:
+    """Return "float32" or "bfloat16": "auto" is bfloat16 on CPUs with units for it; on GPUs it gains nothing."""
+    return "float32" if wanted == "auto" and device.type == "cuda" else resolve(wanted, device)
+
+
 def has_bfloat16_units(device: torch.device) -> bool:
     """Tell whether the device has instructions for products of bfloat16 matrices."""
     if device.type == "cuda":
