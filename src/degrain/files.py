@@ -33,6 +33,23 @@ def digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
+def tree_digest(folder: Path, *suffixes: str) -> str:
+    """Return the SHA-256 of what a folder holds: of each file's relative path and bytes.
+
+    Args:
+        folder: Where the files are, at any depth.
+        suffixes: Such as ".npy"; files of others do not count. All count if there are none.
+    """
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return digest(
+        {
+            path.relative_to(folder).as_posix(): sha256(path)
+            for path in sorted(paths)
+            if not suffixes or path.suffix in suffixes
+        }
+    )
+
+
 def portable_name(text: str, otherwise: str) -> str:
     """Return a name for files that people recognise: letters, marks and digits of every script, `.`, `_` and `-`.
 

@@ -8,12 +8,13 @@ import json
 import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from degrain import artifacts, files
 from degrain.artifacts import history
-from degrain.artifacts.base import Record
+from degrain.artifacts.base import CHECKSUM, Record, seal
 from degrain.artifacts.checkpoint import CheckpointRecord
 from degrain.artifacts.history import COLUMNS, Epoch
 from degrain.artifacts.metrics import Metrics
@@ -23,7 +24,7 @@ from degrain.artifacts.reproduction import ReproducedTrial, Reproduction, Sharpe
 from degrain.artifacts.scores import Measured, Scores
 from degrain.artifacts.sidd_validation import BlockScores, SiddValidation
 from degrain.artifacts.store import StoreRecord
-from degrain.artifacts.trial import HISTORY, BegunTrial, LedgerEntry, TrialRecord, TrialSettings
+from degrain.artifacts.trial import HISTORY, BegunTrial, TrialRecord, TrialSettings
 from degrain.artifacts.validation import Expectation, Validation
 from degrain.errors import DataError, VersionMismatch
 from degrain.params.prepare import PrepareParams
@@ -35,7 +36,6 @@ BLOCKS = BlockScores(blocks=6, noisy={"psnr": 20.0}, denoised={"psnr": 30.0})
 SETTINGS = {name: records.TRIAL[name] for name in TrialSettings.model_fields}
 EXAMPLES: list[Record] = [
     records.trial(),
-    LedgerEntry.seal(records.trial(state="failed", epoch=None, val_psnr=None, failures=["a", "b"], sha256={})),
     BegunTrial.model_validate(SETTINGS | {"schema_version": 1, "key": "key", "pid": 7}),
     StoreRecord(
         schema_version=1,
@@ -61,7 +61,7 @@ EXAMPLES: list[Record] = [
         loss_sum=0.1 + 0.2,
         history=EPOCHS,
         seconds=1.5,
-    ).sealed(),
+    ),
     Registration(
         schema_version=1,
         model="tiny",
@@ -90,7 +90,7 @@ EXAMPLES: list[Record] = [
         cameras={"G4": {"identity": 20.0}},
     ),
     Ranking(
-        schema_version=2,
+        schema_version=Ranking.VERSION,
         champion="unet-adam-mse",
         cells=[],
         identity={"test_psnr": 20.0},
@@ -100,6 +100,7 @@ EXAMPLES: list[Record] = [
         unranked=[],
         data_sha256="d" * 64,
         table_sha256="t" * 64,
+        examples_sha256="e" * 64,
     ),
     Validation(
         schema_version=1,
@@ -149,6 +150,10 @@ def classes(record: type[Record]) -> Iterator[type[Record]]:
         yield from classes(inner)
 
 
+def sealed(content: dict[str, Any], record: Record) -> dict[str, Any]:
+    return seal(content) if record.SEALED else content
+
+
 def to_run(record: Record, option: str = "") -> str:
     """What an error says: the stage that leaves the record, or else the command."""
     assert bool(record.STAGE) != bool(record.COMMAND)
@@ -177,7 +182,7 @@ def test_another_schema_version_is_refused_by_file_and_what_to_run(
 ) -> None:
     path = tmp_path / "record.json"
     content = record.model_dump(mode="json") | {"schema_version": version}
-    path.write_text(json.dumps({name: value for name, value in content.items() if value is not None}))
+    path.write_text(json.dumps(sealed({name: value for name, value in content.items() if value is not None}, record)))
     with pytest.raises(VersionMismatch, match=words) as caught:
         type(record).read(path)
     assert str(caught.value).startswith(f"{path} has ")
@@ -190,12 +195,12 @@ def test_unknown_and_missing_fields_are_refused(tmp_path: Path, record: Record) 
     content = record.model_dump(mode="json", exclude_unset=True)
     required = [name for name, field in type(record).model_fields.items() if field.is_required()]
     for name in set(required) - {"schema_version"}:
-        path.write_text(json.dumps({key: value for key, value in content.items() if key != name}))
+        path.write_text(json.dumps(sealed({key: value for key, value in content.items() if key != name}, record)))
         with pytest.raises(
             DataError, match=rf"record.json is damaged \({name}: field required\); {to_run(record, '-f ')}"
         ):
             type(record).read(path)
-    path.write_text(json.dumps(content | {"surprise": 1}))
+    path.write_text(json.dumps(sealed(content | {"surprise": 1}, record)))
     with pytest.raises(DataError, match=r"record.json is damaged \(surprise: extra inputs are not permitted\)"):
         type(record).read(path)
 
@@ -219,11 +224,24 @@ def test_a_done_trial_has_weights(tmp_path: Path) -> None:
         TrialRecord.read(tmp_path / "trial.json")
 
 
-def test_an_entry_that_was_changed_is_not_intact() -> None:
-    entry = LedgerEntry.seal(records.trial())
-    assert entry.is_intact
-    assert not entry.model_copy(update={"val_psnr": 21.0}).is_intact
-    assert entry.named("unet-adam-mse", "adam", "mse") == records.trial()
+@pytest.mark.parametrize("record", [record for record in EXAMPLES if record.SEALED], ids=lambda one: type(one).__name__)
+def test_a_value_that_was_changed_in_a_file_is_found(tmp_path: Path, record: Record) -> None:
+    path = tmp_path / "record.json"
+    record.write(path)
+    content = json.loads(path.read_text())
+    for name, value in content.items():
+        if name != "schema_version":
+            path.write_text(json.dumps(content | {name: [value]}))
+            with pytest.raises(DataError, match=r"record.json is damaged \(its checksum is another\); run: "):
+                type(record).read(path)
+    del content[CHECKSUM]
+    path.write_text(json.dumps(content))
+    with pytest.raises(VersionMismatch, match="has no checksum, and one is needed; run: "):
+        type(record).read(path)
+
+
+def test_a_trial_is_the_same_under_other_names() -> None:
+    assert records.trial(name="x", optimizer="y", loss="z").named("unet-adam-mse", "adam", "mse") == records.trial()
 
 
 def test_settings_that_differ_are_named() -> None:

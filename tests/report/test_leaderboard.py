@@ -117,15 +117,10 @@ def as_if_of_real_noise(project: Project) -> dict[str, Any]:
     store = project.folder / "data" / "prepared" / "store.json"
     described: dict[str, Any] = json.loads(store.read_text())
     prepared = load_params(project.folder / "params.yaml").prepare.model_dump(mode="json")
-    rewrite(store, described | {"params": prepared})
+    records.rewrite(store, params=prepared)
     for path in (project.folder / "data" / "trials").glob("*/*/trial.json"):
-        rewrite(path, json.loads(path.read_text()) | {"noise": {"kind": "real"}})
+        records.rewrite(path, noise={"kind": "real"})
     return described
-
-
-def rewrite(path: Path, content: object) -> None:
-    path.unlink()  # it may be a link into DVC's cache
-    path.write_text(json.dumps(content))
 
 
 def test_the_report_of_a_study_on_sidd_has_the_section(reproduced: Project, tmp_path: Path) -> None:

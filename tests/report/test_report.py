@@ -222,9 +222,7 @@ def test_a_study_of_several_cameras_shows_each(reproduced: Project, tmp_path: Pa
     manifest.unlink()  # it may be a link into DVC's cache
     images.to_parquet(manifest, index=False)
     for record in (manifest.with_name("validation.json"), project.folder / "data" / "prepared" / "store.json"):
-        content = json.loads(record.read_text()) | {"manifest_sha256": files.sha256(manifest)}
-        record.unlink()
-        record.write_text(json.dumps(content))
+        records.rewrite(record, manifest_sha256=files.sha256(manifest))
     for stage in ("evaluate", "report"):
         done = project.run("degrain", stage)
         assert done.returncode == 0, done.stderr

@@ -276,6 +276,7 @@ class Run:
             unranked=[],
             data_sha256=self.store.sha256,
             table_sha256=written.table_sha256,
+            examples_sha256="",
         ).write(folder / ranking.FILE)
 
     def record(self, params: Params | None = None, blocks: Sequence[Path] = ()) -> Reproduction:

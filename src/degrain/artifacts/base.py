@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from degrain import files
 from degrain.errors import DataError, VersionMismatch
+
+# The field of a file that holds the digest of all the others.
+CHECKSUM = "checksum"
 
 
 class Part(BaseModel):
@@ -24,12 +27,14 @@ class Record(Part):
         STAGE: The stage that leaves it.
         COMMAND: The command that leaves it, where no stage does.
         VERSION: The schema version of its fields.
+        SEALED: Whether the file has a checksum; one that people's tools show as it is has none.
         schema_version: That of the file; files of another version are refused.
     """
 
     STAGE: ClassVar[str] = ""
     COMMAND: ClassVar[str] = ""
     VERSION: ClassVar[int]
+    SEALED: ClassVar[bool] = True
 
     schema_version: int
 
@@ -39,7 +44,7 @@ class Record(Part):
 
         Raises:
             VersionMismatch: It has another schema version; the text says what to run.
-            DataError: It is missing or damaged; the text says what to run.
+            DataError: It is missing, damaged, or was changed after it was written; the text says what to run.
         """
         if not path.exists():
             raise DataError(f"{path} is missing; {cls.again()}")
@@ -54,6 +59,12 @@ class Record(Part):
         if version != cls.VERSION:
             found = "no schema version" if version is None else f"schema version {version}"
             raise VersionMismatch(f"{path} has {found}, and {cls.VERSION} is needed; {again}")
+        if cls.SEALED:
+            if CHECKSUM not in content:
+                raise VersionMismatch(f"{path} has no checksum, and one is needed; {again}")
+            checksum = content.pop(CHECKSUM)
+            if checksum != files.digest(content):
+                raise DataError(f"{path} is damaged (its checksum is another); {again}")
         try:
             return cls.model_validate(content)
         except ValidationError as error:
@@ -66,7 +77,13 @@ class Record(Part):
 
     def write(self, path: Path) -> None:
         """Write the record, atomically."""
-        files.write_json(path, self.model_dump(mode="json"))
+        content = self.model_dump(mode="json")
+        files.write_json(path, seal(content) if self.SEALED else content)
+
+
+def seal(content: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return what the file of a record holds: its fields, and their checksum."""
+    return content | {CHECKSUM: files.digest(content)}
 
 
 def explain(error: ValidationError) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from pydantic import JsonValue
 
-from degrain import files
 from degrain.artifacts.base import Part, Record
 from degrain.artifacts.history import Epoch
 
@@ -44,7 +43,6 @@ class CheckpointRecord(Facts, Record):
         key: Of the trial, see `degrain.training.trial`.
         file: Name of the file with the tensors.
         sha256: SHA-256 of that file.
-        digest: Of all the rest.
     """
 
     STAGE: ClassVar[str] = "train"
@@ -53,16 +51,3 @@ class CheckpointRecord(Facts, Record):
     key: str
     file: str
     sha256: str
-    digest: str = ""
-
-    def sealed(self) -> Self:
-        """Return the record with its digest."""
-        return self.model_copy(update={"digest": self._digest()})
-
-    @property
-    def is_intact(self) -> bool:
-        """Whether it is as it was sealed."""
-        return self.digest == self._digest()
-
-    def _digest(self) -> str:
-        return files.digest(self.model_dump(mode="json", exclude={"digest"}))

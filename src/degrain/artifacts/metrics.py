@@ -30,6 +30,7 @@ class Metrics(Record):
 
     STAGE: ClassVar[str] = "evaluate"
     VERSION: ClassVar[int] = 1
+    SEALED: ClassVar[bool] = False
 
     champion: dict[str, str | float]
     identity: Means

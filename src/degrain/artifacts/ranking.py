@@ -74,10 +74,11 @@ class Ranking(Record):
         unranked: Trials that are not done.
         data_sha256: Digest of the patch store.
         table_sha256: SHA-256 of the table of scores that was ranked.
+        examples_sha256: Digest of the pictures that were made with it, see `degrain.files.tree_digest`.
     """
 
     STAGE: ClassVar[str] = "evaluate"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     champion: str
     cells: list[Cell]
@@ -88,6 +89,7 @@ class Ranking(Record):
     unranked: list[Unranked]
     data_sha256: str
     table_sha256: str
+    examples_sha256: str
 
     @property
     def baseline_scores(self) -> dict[str, dict[str, float]]:

@@ -7,7 +7,6 @@ from typing import ClassVar, Final, Literal, Self
 
 from pydantic import JsonValue
 
-from degrain import files
 from degrain.artifacts.base import Part, Record
 from degrain.errors import DataError
 from degrain.noise.catalog import AnyNoise
@@ -169,31 +168,6 @@ class TrialRecord(TrialSettings, Record):
         """Return where train leaves it, in the folder of all trials."""
         return trials / self.model / self.name
 
-
-class LedgerEntry(TrialRecord):
-    """A trial.json of the ledger.
-
-    Attributes:
-        digest: Of all the rest.
-    """
-
-    digest: str
-
-    @classmethod
-    def seal(cls, record: TrialRecord) -> Self:
-        """Return an entry of a trial that has ended."""
-        return cls.model_validate(record.model_dump() | {"digest": _digest(record)})
-
-    @property
-    def is_intact(self) -> bool:
-        """Whether it is as it was sealed."""
-        return self.digest == _digest(self)
-
-    def named(self, name: str, optimizer: str, loss: str) -> TrialRecord:
+    def named(self, name: str, optimizer: str, loss: str) -> Self:
         """Return the trial under the names of a study, which are not part of its key."""
-        content = self.model_dump(exclude={"digest"}) | {"name": name, "optimizer": optimizer, "loss": loss}
-        return TrialRecord.model_validate(content)
-
-
-def _digest(record: TrialRecord) -> str:
-    return files.digest(record.model_dump(mode="json", exclude={"digest"}))
+        return self.model_copy(update={"name": name, "optimizer": optimizer, "loss": loss})

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from degrain import files
 from degrain.artifacts import ranking, scores
 from degrain.artifacts.ranking import Baseline, Ranking, Unranked
 from degrain.artifacts.scores import Scores
@@ -13,6 +14,9 @@ from degrain.artifacts.trial import TrialRecord
 from degrain.errors import DataError
 from degrain.evaluation import summary
 from degrain.patches.store import PatchStore
+
+# The folder of pictures, see `degrain.evaluation.examples`.
+EXAMPLES = "examples"
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +30,7 @@ def write(
     """Write scores and ranking.
 
     Args:
-        folder: Gets scores.parquet, scores.json and ranking.json.
+        folder: Has the examples; gets scores.parquet, scores.json and ranking.json.
         measured: What was measured.
         trials: All of the study.
         manifest: One row per image, with the columns path and camera.
@@ -51,9 +55,21 @@ def write(
         ],
         data_sha256=store.sha256,
         table_sha256=scored.table_sha256,
+        examples_sha256=files.tree_digest(folder / EXAMPLES),
     )
     ranked.write(folder / ranking.FILE)
     return ranked
+
+
+def check_examples(folder: Path, ranked: Ranking) -> Path:
+    """Return the folder of pictures that were made with a ranking.
+
+    Raises:
+        DataError: They are missing, damaged, or another ranking's.
+    """
+    if files.tree_digest(folder / EXAMPLES) != ranked.examples_sha256:
+        raise DataError(f"{folder / EXAMPLES} is damaged or of another run; {Scores.again('-f')}")
+    return folder / EXAMPLES
 
 
 def read(folder: Path, trials: Mapping[str, TrialRecord], store: PatchStore) -> tuple[pd.DataFrame, Ranking]:

@@ -73,6 +73,7 @@ def gather(
     """
     store = PatchStore.open(prepared)
     store.check(params.prepare)
+    store.verify()
     known, validation = manifest.read(validated)
     store.check_manifest(validation.manifest_sha256)
     found = {trial.name: trial for trial in of_study.read(trials, params, store)}
@@ -89,7 +90,7 @@ def gather(
         validation=validation,
         store=store,
         sides=pd.read_parquet(prepared / IMAGES),
-        examples=evaluated / "examples",
+        examples=results.check_examples(evaluated, ranked),
         docs={page.parts[-4]: page.relative_to(report.parent).as_posix() for page in pages},
         machine=description.describe_machine(),
         versions=description.versions(),

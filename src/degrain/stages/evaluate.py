@@ -21,6 +21,7 @@ def run(params: Params) -> None:
     """Measure everything on the same data and rank the grid."""
     store = PatchStore.open(PREPARED)
     store.check(params.prepare)
+    store.verify()
     known, validation = manifest.read(VALIDATED)
     store.check_manifest(validation.manifest_sha256)
     device = compute.prepare_torch(params.train.device, compute.threads())
@@ -29,9 +30,10 @@ def run(params: Params) -> None:
     with console.progress("evaluate", measurement.count(params.evaluate, done)) as advance:
         measured = measurement.measure(params.evaluate, store, done, TRIALS, device, advance)
     with files.new_folder(EVALUATED) as folder:
+        pictures = folder / results.EXAMPLES
+        examples.write(pictures, store, measured, params.report.strips)
+        examples.write_animations(pictures / "animations", store, measured.denoisers, params.report.frames)
         ranked = results.write(folder, measured, trials, known, store)
-        examples.write(folder / "examples", store, measured, params.report.strips)
-        examples.write_animations(folder / "examples" / "animations", store, measured.denoisers, params.report.frames)
     Metrics.of(ranked, measured.means).write(METRICS)
     with files.new_folder(PLOTS) as folder:
         plots.write(folder, ranked, measured.means, of_study.histories(TRIALS, trials))

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from degrain import console, files
 from degrain.artifacts.history import Epoch
-from degrain.artifacts.trial import DIVERGED, DONE, FAILED, TRIAL, LedgerEntry, Place, TrialRecord
+from degrain.artifacts.trial import DIVERGED, DONE, FAILED, TRIAL, Place, TrialRecord
 from degrain.artifacts.trial import State as End
 from degrain.errors import Diverged, Stopped, TrainingError
 from degrain.machine import compute, description, precision
@@ -282,7 +282,7 @@ def lay_out(trials: Sequence[Trial], keys: dict[str, str], ledger: Ledger, targe
         for trial in trials:
             shutil.copytree(ledger.folder / keys[trial.name], folder / trial.name)
             # NOTE: a trial may have been trained under other names, which are not part of its key.
-            entry = LedgerEntry.read(folder / trial.name / TRIAL)
+            entry = TrialRecord.read(folder / trial.name / TRIAL)
             recorded.append(entry.named(trial.name, trial.optimizer.title, trial.loss.title))
             recorded[-1].write(folder / trial.name / TRIAL)
     return recorded

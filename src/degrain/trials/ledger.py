@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 from degrain import files
 from degrain.artifacts import history
 from degrain.artifacts.history import Epoch
-from degrain.artifacts.trial import HISTORY, TRIAL, WEIGHTS, BegunTrial, LedgerEntry, TrialRecord, TrialSettings
+from degrain.artifacts.trial import HISTORY, TRIAL, WEIGHTS, BegunTrial, TrialRecord, TrialSettings
 from degrain.errors import DataError
 from degrain.machine import variables
 
@@ -53,7 +53,7 @@ class Ledger:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or variables.home() / "trials"
 
-    def find(self, key: str) -> LedgerEntry | None:
+    def find(self, key: str) -> TrialRecord | None:
         """Return the entry of a trial that has ended, or None.
 
         One that is damaged, foreign or of another schema version is set aside, not trusted.
@@ -158,7 +158,7 @@ class Ledger:
             if weights is not None:
                 _write_weights(partial / WEIGHTS, weights)
             hashes = {path.name: files.sha256(path) for path in sorted(partial.iterdir())}
-            entry = LedgerEntry.seal(trial.model_copy(update={"ended": time.time(), "sha256": hashes}))
+            entry = trial.model_copy(update={"ended": time.time(), "sha256": hashes})
             entry.write(partial / TRIAL)
             # NOTE: the checkpoint goes next, so this must be on the disk.
             for path in (*partial.iterdir(), partial):
@@ -190,15 +190,15 @@ def _write_weights(path: Path, weights: dict[str, torch.Tensor]) -> None:
     path.write_bytes(save({name: value.detach().cpu().contiguous() for name, value in weights.items()}))
 
 
-def _read(folder: Path, key: str) -> LedgerEntry:
+def _read(folder: Path, key: str) -> TrialRecord:
     """Read an entry.
 
     Raises:
         DataError: It is damaged, another trial's, or of another schema version.
     """
-    entry = LedgerEntry.read(folder / TRIAL)
-    if entry.key != key or not entry.is_intact:
-        raise DataError(f"{TRIAL} is damaged")
+    entry = TrialRecord.read(folder / TRIAL)
+    if entry.key != key:
+        raise DataError(f"{TRIAL} is that of trial {entry.key}")
     for name, sha256 in entry.sha256.items():
         if not (folder / name).is_file() or files.sha256(folder / name) != sha256:
             raise DataError(f"{name} is damaged")

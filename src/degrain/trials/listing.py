@@ -10,7 +10,7 @@ from typing import Any
 
 from degrain import files
 from degrain.artifacts.checkpoint import CheckpointRecord
-from degrain.artifacts.trial import CHECKPOINT, DIVERGED, FAILED, TRIAL, BegunTrial, LedgerEntry
+from degrain.artifacts.trial import CHECKPOINT, DIVERGED, FAILED, TRIAL, BegunTrial, TrialRecord
 from degrain.errors import DataError, ParamsError, VersionMismatch, nearest
 from degrain.trials.ledger import UNFINISHED, Busy, Ledger
 
@@ -116,7 +116,7 @@ def _row(ledger: Ledger, path: Path) -> Row:
     try:
         if path.name.endswith(UNFINISHED):
             return _unfinished(ledger, path, BegunTrial.read(path / TRIAL), idle)
-        trial = LedgerEntry.read(path / TRIAL)
+        trial = TrialRecord.read(path / TRIAL)
     except VersionMismatch:
         reason = "written by another version of degrain; to remove it: degrain trials clean"
         return Row(path.name, key, _name(path / TRIAL), "outdated", 0, 0, None, None, None, reason, idle)
