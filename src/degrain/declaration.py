@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
@@ -15,6 +15,23 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _true_is_no_number(cls, content: object) -> object:
+        """Refuse what Python would take for 1 or 0."""
+        fields = {field.alias or name: field for name, field in cls.model_fields.items()}
+        for name, value in content.items() if isinstance(content, dict) else ():
+            values = value if isinstance(value, (list, tuple)) else [value]
+            found = [one for one in values if isinstance(one, bool)]
+            if name in fields and found and bool not in _atoms(fields[name].annotation):
+                raise ValueError(f"{name} is {str(found[0]).lower()}, which is neither a number nor a name")
+        return content
+
+
+def _atoms(annotation: Any) -> set[Any]:
+    """The types that a type is made of."""
+    return {atom for part in get_args(annotation) for atom in _atoms(part)} or {annotation}
+
 
 def composed(name: str) -> str:
     """Return a name with accents as part of their letters (Unicode's NFC), so that equal names are equal strings."""
@@ -23,6 +40,8 @@ def composed(name: str) -> str:
 
 # What an image, a scene or a class is called; file systems and keyboards differ in how they write accents.
 Name = Annotated[str, AfterValidator(composed)]
+# What random numbers are derived from.
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 # What a person calls something in trials and tables.
 Label = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$")]
 

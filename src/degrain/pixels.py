@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+# Larger images are refused.
+MAX_PIXELS = 200_000_000
+
 
 def to_8_bits(pixels: np.ndarray) -> np.ndarray:
     """Return uint8 pixels as they are and uint16 pixels rounded to 8 bits."""

@@ -14,8 +14,8 @@ import numpy as np
 from degrain.errors import DataError, DegrainError, OutputError, ParamsError
 from degrain.inference.denoiser import Denoiser
 from degrain.ingest.formats import reading
-from degrain.ingest.formats.sizes import MAX_PIXELS
 from degrain.patches import loading
+from degrain.pixels import MAX_PIXELS
 
 log = logging.getLogger(__name__)
 

@@ -32,7 +32,7 @@ class Loss(Section, ABC):
 
     name: str
     label: Label = Field("", description="Name in trials and tables, when one loss is listed twice in a grid.")
-    weight: float = Field(1.0, gt=0, description="What a term of a `sum` is multiplied by; only there.")
+    weight: float = Field(1.0, gt=0, le=1e9, description="What a term of a `sum` is multiplied by; only there.")
 
     @abstractmethod
     def value(self, output: Tensor, clean: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ class Charbonnier(Loss):
     )
 
     name: Literal["charbonnier"]
-    eps: float = Field(1e-3, gt=0, description="Width of the rounded tip.")
+    eps: float = Field(1e-3, gt=0, le=1e3, description="Width of the rounded tip.")
 
     def value(self, output: Tensor, clean: Tensor) -> Tensor:
         """Return the loss, see `Loss`."""

@@ -20,7 +20,7 @@ class Huber(Loss):
     )
 
     name: Literal["huber"]
-    delta: float = Field(1.0, gt=0, description="Where it turns from square to linear.")
+    delta: float = Field(1.0, gt=0, le=1e3, description="Where it turns from square to linear.")
 
     def value(self, output: Tensor, clean: Tensor) -> Tensor:
         """Return the loss, see `Loss`."""

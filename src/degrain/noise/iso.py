@@ -11,7 +11,8 @@ from degrain.noise import augmentation
 from degrain.noise.base import Noise
 from degrain.randomness import Draws
 
-Span = tuple[float, float]
+Shift = Annotated[float, Field(ge=0, le=1)]
+Strength = Annotated[float, Field(ge=0, le=10)]
 
 
 class IsoNoise(Noise):
@@ -21,11 +22,13 @@ class IsoNoise(Noise):
     channels: ClassVar[tuple[int, ...]] = (3,)
 
     kind: Literal["iso"]
-    color_shift: Annotated[Span, Field(description="Least and most shift of hue, as a share of the circle.")] = (
+    color_shift: Annotated[
+        tuple[Shift, Shift], Field(description="Least and most shift of hue, as a share of the circle.")
+    ] = (
         0.01,
         0.05,
     )
-    intensity: Annotated[Span, Field(description="Least and most strength.")] = (0.1, 0.5)
+    intensity: Annotated[tuple[Strength, Strength], Field(description="Least and most strength.")] = (0.1, 0.5)
 
     def draw(self, clean: np.ndarray, draws: Draws) -> np.ndarray:
         """Return noisy patches, see `Noise`."""

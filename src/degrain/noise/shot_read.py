@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from degrain.noise import sensors
 from degrain.noise.base import CLIP, Noise
@@ -14,7 +14,17 @@ from degrain.randomness import Draws
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-Beta = Annotated[float, Field(ge=0, le=1)]
+# Electrons at white; many more are no longer counted one by one, and leave no noise that could be seen.
+MOST_ELECTRONS = 1e9
+
+
+def _countable(beta: float) -> float:
+    if 0 < beta < 1 / MOST_ELECTRONS:
+        raise ValueError(f"should be 0 or at least {1 / MOST_ELECTRONS:g}")
+    return beta
+
+
+Beta = Annotated[float, Field(ge=0, le=1), AfterValidator(_countable)]
 
 # Phone and ISO -> beta1 and beta2 of R, G and B, white = 1: variance = beta1 * light + beta2.
 SIDD: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {

@@ -28,10 +28,10 @@ DecayRate = Annotated[float, Field(ge=0, lt=1)]
 Betas = Annotated[
     tuple[DecayRate, DecayRate] | None, Field(description="Decay rates of the mean and the mean square of gradients.")
 ]
-Epsilon = Annotated[float | None, Field(ge=0, description="Added to denominators for numerical stability.")]
+Epsilon = Annotated[float | None, Field(ge=0, le=1e6, description="Added to denominators for numerical stability.")]
 Momentum = Annotated[float | None, Field(ge=0, lt=1, description="Momentum factor.")]
 Nesterov = Annotated[bool | None, Field(description="Whether to use Nesterov momentum.")]
-WeightDecay = Annotated[float | None, Field(ge=0, description="Decoupled weight decay.")]
+WeightDecay = Annotated[float | None, Field(ge=0, le=1e6, description="Decoupled weight decay.")]
 
 BETAS = (0.9, 0.999)
 
@@ -77,7 +77,9 @@ class Optimizer(Section):
         description="Whose defaults and update rule: PyTorch's, stand-alone Keras 1 and 2, or tf.keras 2 and Keras 3.",
     )
     label: Label = Field("", description="Name in trials and tables, when one optimizer is listed twice in a grid.")
-    lr: float | None = Field(None, gt=0, description="Learning rate; the preset's if absent, as with all that follow.")
+    lr: float | None = Field(
+        None, gt=0, le=1e6, description="Learning rate; the preset's if absent, as with all that follow."
+    )
 
     def settings(self) -> dict[str, Any]:
         """Return everything that decides its updates, the preset's defaults filled in, ready for JSON."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from degrain.declaration import Name, Section
+from degrain.declaration import Name, Section, Seed
 
 Column = Literal["source", "scene", "camera", "instance", "part"]
 
@@ -32,9 +32,12 @@ class DataParams(Section):
         {}, description="Only images with one of these values in a column of the manifest, as in `{camera: [IP]}`."
     )
     limit: int = Field(
-        0, ge=0, description="Only so many images or pairs, drawn evenly over classes, scenes and parts; 0 is all."
+        0,
+        ge=0,
+        le=10**9,
+        description="Only so many images or pairs, drawn evenly over classes, scenes and parts; 0 is all.",
     )
-    seed: int = Field(0, ge=0, description="Seed of that draw.")
+    seed: Seed = Field(0, description="Seed of that draw.")
     raw: Literal["srgb", "linear", "bayer"] = Field(
         "linear",
         description="What camera raw files become: `srgb` as a camera shows them, `linear` demosaiced linear light, "
@@ -48,11 +51,13 @@ class ValidateParams(Section):
     partial: bool = Field(
         False, description="The data may be a part of what was published: fewer images per class or scene will do."
     )
-    min_images: int = Field(1, ge=1, description="At least this many images or pairs.")
+    min_images: int = Field(1, ge=1, le=10**9, description="At least this many images or pairs.")
     channels: list[Literal[1, 3, 4]] | None = Field(None, min_length=1, description="Allowed numbers of channels.")
-    min_side: int | None = Field(None, ge=1, description="Smallest width and height, in pixels.")
-    max_side: int | None = Field(None, ge=1, description="Largest width and height, in pixels.")
-    min_std: float | None = Field(None, ge=0, description="Least standard deviation over an image, in 8-bit levels.")
+    min_side: int | None = Field(None, ge=1, le=10**6, description="Smallest width and height, in pixels.")
+    max_side: int | None = Field(None, ge=1, le=10**6, description="Largest width and height, in pixels.")
+    min_std: float | None = Field(
+        None, ge=0, le=255, description="Least standard deviation over an image, in 8-bit levels."
+    )
     max_saturated: float | None = Field(None, ge=0, le=1, description="Largest share of values at 0 or at the maximum.")
     psnr: tuple[float, float] | None = Field(
         None, description="Pairs: least and most PSNR of the noisy against the clean image, in dB."

@@ -6,14 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from degrain.declaration import Name, Section
+from degrain.declaration import Name, Section, Seed
 from degrain.noise.catalog import AnyNoise
 from degrain.noise.gaussian import GaussianNoise
+from degrain.pixels import MAX_PIXELS
 
 Column = Literal["source", "scene", "camera", "instance", "label", "part"]
 Share = Annotated[float, Field(gt=0, lt=1)]
-HeldOut = list[Name] | Share | Literal["published"]
-Side = Annotated[int, Field(ge=8)]
+HeldOut = Annotated[list[Name], Field(min_length=1)] | Share | Literal["published"]
+Side = Annotated[int, Field(ge=8, le=65_535)]
 
 
 class ResizeParams(Section):
@@ -26,6 +27,13 @@ class ResizeParams(Section):
     via: tuple[Side, Side] | None = Field(
         None, description="Width and height that every image gets before that, by the same method."
     )
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> ResizeParams:
+        for width, height in filter(None, (self.size, self.via)):
+            if width * height > MAX_PIXELS:
+                raise ValueError(f"{width} x {height} is more than {MAX_PIXELS // 1_000_000} million pixels")
+        return self
 
 
 class SplitParams(Section):
@@ -73,26 +81,32 @@ class SplitParams(Section):
 class PrepareParams(Section):
     """How patches are cut, held out and made noisy."""
 
-    seed: int = Field(0, ge=0, description="Seed of splits by share, random crops and fixed noise.")
+    seed: Seed = Field(0, description="Seed of splits by share, random crops and fixed noise.")
     color: Literal["keep", "gray", "rgb"] = Field("keep", description="Turn every image to gray or to RGB first.")
     bits: Literal[8, 16] = Field(8, description="Bits a channel of the store; 16 for camera raw data.")
     resize: ResizeParams | None = Field(None, description="Resize images before they are cut.")
-    patch_size: int = Field(64, ge=16, description="Side of the square patches, in pixels.")
-    stride: int = Field(64, ge=1, description="Distance between neighbouring patches of the grid, in pixels.")
-    crops: int = Field(0, ge=0, description="Random crops of each image instead of the grid; 0 is the grid.")
+    patch_size: int = Field(64, ge=16, le=4096, description="Side of the square patches, in pixels.")
+    stride: int = Field(
+        64, ge=1, le=65_535, description="Distance between neighbouring patches of the grid, in pixels."
+    )
+    crops: int = Field(
+        0, ge=0, le=100_000, description="Random crops of each image instead of the grid; 0 is the grid."
+    )
     min_std: float = Field(
         0.0,
         ge=0,
+        le=255,
         description="Training patches with a smaller standard deviation (8-bit levels) are left out.",
     )
     copies: int = Field(
         0,
         ge=0,
+        le=100_000,
         description="Noisy copies of each training patch, each with noise of its own that never changes; they take no "
         "space. 0: fresh noise in every epoch.",
     )
     whole_images: int = Field(
-        8, ge=0, description="Test images larger than a patch that are kept whole, to be denoised in tiles."
+        8, ge=0, le=10_000, description="Test images larger than a patch that are kept whole, to be denoised in tiles."
     )
     split: SplitParams
     noise: AnyNoise = Field(default_factory=GaussianNoise)

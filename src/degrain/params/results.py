@@ -22,6 +22,7 @@ class EvaluateParams(Section):
     tile: int = Field(
         512,
         ge=16,
+        le=16_384,
         description="Largest side of the tiles of a whole photograph, in pixels: it decides how much memory is needed, "
         "and no result. Networks that take one size only have tiles of that size.",
         json_schema_extra=HOW,
@@ -29,10 +30,11 @@ class EvaluateParams(Section):
     overlap: int = Field(
         32,
         ge=0,
+        le=4096,
         description="Overlap of neighbouring tiles of networks that take one size only, in pixels; at most half of a "
         "tile is used.",
     )
-    bootstrap: int = Field(2000, ge=100, description="Resamples behind each interval.")
+    bootstrap: int = Field(2000, ge=100, le=1_000_000, description="Resamples behind each interval.")
     confidence: float = Field(0.95, gt=0, lt=1, description="Coverage of each interval.")
 
     @model_validator(mode="after")
@@ -67,5 +69,5 @@ class RegisterParams(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Experiment and registered model in MLflow.")
     min_gain: float = Field(
-        0.0, ge=0, description="dB by which it must beat the noisy input and each classical baseline."
+        0.0, ge=0, le=100, description="dB by which it must beat the noisy input and each classical baseline."
     )

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from degrain.declaration import Section, kind_of, sections
 from degrain.errors import ParamsError, nearest
+from degrain.params import yaml_text
 from degrain.params.data import DataParams, StudyParams, ValidateParams
 from degrain.params.prepare import PrepareParams
 from degrain.params.results import EvaluateParams, RegisterParams, ReportParams
@@ -48,17 +48,19 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         The typed parameters.
 
     Raises:
-        ParamsError: The file is missing or is no YAML mapping, a key is unknown (with the nearest known one), or a
-            value is impossible. One line, naming the parameter by its path.
+        ParamsError: The file is missing or is no YAML mapping, a key stands there twice or is unknown (with the nearest
+            known one), or a value is impossible. One line, naming the parameter by its path.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml_text.load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ParamsError(f"{path} is not here; run degrain in the project's folder, or name it: --params") from None
     except OSError as error:
         raise ParamsError(f"cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path} is no readable YAML: {' '.join(str(error).split())}") from error
+    except UnicodeDecodeError as error:
+        raise ParamsError(f"{path} is no text in UTF-8: {error}") from error
+    except yaml_text.Mistake as error:
+        raise ParamsError(f"{path}: {error}") from None
     if not isinstance(raw, dict):
         raise ParamsError(f"{path} must hold a mapping of sections, such as `train:`")
     try:

@@ -7,14 +7,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from degrain.declaration import GRID, HOW, Section
+from degrain.declaration import GRID, HOW, Section, Seed
 from degrain.errors import nearest
 from degrain.losses.base import Loss
 from degrain.losses.catalog import AnyLoss
 from degrain.optimizers.base import Optimizer
 from degrain.optimizers.catalog import AnyOptimizer
 
-Epochs = Annotated[int, Field(ge=1)]
+Epochs = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class TrainParams(Section):
@@ -32,16 +32,18 @@ class TrainParams(Section):
         description="Only these pairs, such as `adam-mse`, of an optimizer and a loss above; all if empty.",
         json_schema_extra=GRID,
     )
-    seeds: list[int] = Field(
+    seeds: list[Seed] = Field(
         [0], min_length=1, description="One trial per seed: first weights, order, noise.", json_schema_extra=GRID
     )
-    epochs: int = Field(10, ge=1, description="Epochs of each trial.")
+    epochs: int = Field(10, ge=1, le=1_000_000, description="Epochs of each trial.")
     patches_per_epoch: int = Field(
-        0, ge=0, description="Patches of one epoch; 0 is all. Epochs go on where the last one stopped."
+        0, ge=0, le=10**9, description="Patches of one epoch; 0 is all. Epochs go on where the last one stopped."
     )
-    batch_size: int = Field(8, ge=1, description="Patches that go through the network at once.")
-    accumulate: int = Field(1, ge=1, description="Batches whose gradients make one optimizer step.")
-    clip_norm: float | None = Field(None, gt=0, description="Largest norm of a step's gradient; longer ones are cut.")
+    batch_size: int = Field(8, ge=1, le=65_536, description="Patches that go through the network at once.")
+    accumulate: int = Field(1, ge=1, le=65_536, description="Batches whose gradients make one optimizer step.")
+    clip_norm: float | None = Field(
+        None, gt=0, le=1e9, description="Largest norm of a step's gradient; longer ones are cut."
+    )
     schedule: Literal["constant", "step", "cosine"] = Field(
         "constant", description="Learning rate over the steps: constant, falling in steps, or to 0 as half a cosine."
     )
@@ -51,7 +53,7 @@ class TrainParams(Section):
         "steps.",
     )
     step_factor: float = Field(0.1, gt=0, le=1, description="For `step`: what each multiplies the learning rate by.")
-    warmup_steps: int = Field(0, ge=0, description="Steps over which the learning rate first rises from 0.")
+    warmup_steps: int = Field(0, ge=0, le=10**9, description="Steps over which the learning rate first rises from 0.")
     ema: float | None = Field(
         None, gt=0, lt=1, description="Decay of averaged weights, which are then the ones validated and kept."
     )
@@ -59,7 +61,7 @@ class TrainParams(Section):
         "last", description="Which weights a trial leaves: the last epoch's, or those with the best validation PSNR."
     )
     patience: int = Field(
-        0, ge=0, description="Stop after so many epochs without a better validation PSNR; 0 is never."
+        0, ge=0, le=1_000_000, description="Stop after so many epochs without a better validation PSNR; 0 is never."
     )
     augment: Literal["none", "dihedral"] = Field(
         "dihedral", description="Fresh geometric augmentation: none, or one of the 8 flips and quarter turns."
@@ -75,12 +77,13 @@ class TrainParams(Section):
     )
     deterministic: bool = Field(True, description="The same bits every time, where a faster way would not give them.")
     threads: int = Field(
-        1, ge=1, description="CPU threads of one trial; on the other cores further trials run side by side."
+        1, ge=1, le=1024, description="CPU threads of one trial; on the other cores further trials run side by side."
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to compute.", json_schema_extra=HOW)
     retries: int = Field(
         1,
         ge=0,
+        le=100,
         description="How often a trial that failed is tried again before it is given up.",
         json_schema_extra=HOW,
     )
@@ -90,7 +93,11 @@ class TrainParams(Section):
         json_schema_extra=HOW,
     )
     checkpoint_seconds: float = Field(
-        20, ge=0, description="Time between two checkpoints of a trial; 0 is after every step.", json_schema_extra=HOW
+        20,
+        ge=0,
+        le=86_400,
+        description="Time between two checkpoints of a trial; 0 is after every step.",
+        json_schema_extra=HOW,
     )
 
     @property

@@ -14,7 +14,7 @@ import zlib
 import cv2
 import numpy as np
 
-from degrain.ingest.formats.sizes import MAX_PIXELS
+from degrain.pixels import MAX_PIXELS
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _GRAY, _RGB = 0, 2

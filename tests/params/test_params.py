@@ -76,6 +76,21 @@ def test_the_shipped_study_loads(tmp_path: Path) -> None:
             "the cells sinha2018-adam-mse and sinha2018-adam-MSE differ only in case",
         ),
         ({"study": {"name": "Has Spaces"}}, "study.name is 'Has Spaces'"),
+        ({"train": {"epochs": True}}, "train: epochs is true, which is neither a number nor a name"),
+        ({"train": {"seeds": [0, False]}}, "train: seeds is false, which is neither a number nor a name"),
+        ({"prepare": {"split": {"val": True}}}, "prepare.split: val is true, which is neither"),
+        ({"prepare": {"noise": {"sigma": [True, 2]}}}, "prepare.noise: sigma is true, which is neither"),
+        ({"train": {"optimizers": [{"name": "adam", "lr": True}]}}, "train.optimizers.0: lr is true, which is neither"),
+        ({"train": {"deterministic": 7}}, "train.deterministic is 7: should be a valid boolean"),
+        ({"prepare": {"split": {"val": []}}}, "prepare.split.val is []: list should have at least 1 item"),
+        ({"prepare": {"resize": {"size": [40000, 40000]}}}, "40000 x 40000 is more than 200 million pixels"),
+        ({"prepare": {"resize": {"size": [100000, 8]}}}, "prepare.resize.size.0 is 100000: should be less than"),
+        ({"prepare": {"copies": 10**12}}, "prepare.copies is 1000000000000: should be less than"),
+        ({"prepare": {"crops": 10**12}}, "prepare.crops is 1000000000000: should be less than"),
+        ({"prepare": {"patch_size": 10**12}}, "prepare.patch_size is 1000000000000: should be less than"),
+        ({"data": {"limit": 1e30}}, "data.limit is 1e+30"),
+        ({"train": {"optimizers": [{"name": "adam", "lr": float("inf")}]}}, "lr is inf: should be a finite number"),
+        ({"evaluate": {"confidence": float("nan")}}, "evaluate.confidence is nan: should be a finite number"),
     ],
 )
 def test_a_mistake_is_named_in_one_line(
@@ -85,6 +100,26 @@ def test_a_mistake_is_named_in_one_line(
         load(tmp_path, merged(quickstart, change))
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("noise", "words"),
+    [
+        (
+            {"kind": "iso", "color_shift": [0.5, 7]},
+            "prepare.noise.color_shift.1 is 7: should be less than or equal to 1",
+        ),
+        ({"kind": "iso", "intensity": [-5, -1]}, "prepare.noise.intensity.0 is -5: should be greater than"),
+        ({"kind": "shot_read", "beta1": 1e-30}, "prepare.noise.beta1 is 1e-30: should be 0 or at least 1e-09"),
+    ],
+)
+def test_noise_that_cannot_be_drawn_is_refused(
+    tmp_path: Path, quickstart: dict[str, Any], noise: dict[str, Any], words: str
+) -> None:
+    quickstart["prepare"]["noise"] = noise
+    with pytest.raises(ParamsError) as caught:
+        load(tmp_path, quickstart)
+    assert words in str(caught.value)
 
 
 def test_a_missing_section_is_named(tmp_path: Path, quickstart: dict[str, Any]) -> None:
