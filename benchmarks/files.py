@@ -22,7 +22,8 @@ import torch
 from benchmarks.common import table
 from degrain.inference import denoise_files
 from degrain.inference.denoiser import TILE, Denoiser
-from degrain.ingest.formats import reading
+from degrain.ingest.formats import reading, writing
+from degrain.ingest.formats.picture import Picture
 from degrain.machine import compute
 from degrain.networks import catalog
 
@@ -35,8 +36,8 @@ def run(net: str = "unet", rounds: int = 3, precision: str = "float32") -> None:
     ways = ("bare network", "Denoiser.image", "JPEG to JPEG", "JPEG to PNG", f"{FOLDER} x JPEG to JPEG")
     with tempfile.TemporaryDirectory() as folder:
         photograph = cv2.resize(skimage.data.astronaut(), SIZE, interpolation=cv2.INTER_CUBIC)
-        reading.write(Path(folder) / "in.jpg", reading.Picture(photograph))
-        reading.write(Path(folder) / "small.jpg", reading.Picture(photograph[:64, :64]))
+        writing.write(Path(folder) / "in.jpg", Picture(photograph))
+        writing.write(Path(folder) / "small.jpg", Picture(photograph[:64, :64]))
         measured: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
         for _ in range(rounds):
             for way in ways:

@@ -24,7 +24,8 @@ import torch
 import yaml
 
 from degrain.cli.main import main
-from degrain.ingest.formats import reading
+from degrain.ingest.formats import reading, writing
+from degrain.ingest.formats.picture import Picture
 from tests.conftest import BIN, merged, picture, save
 from tests.inference.test_denoiser import package
 
@@ -137,7 +138,7 @@ def test_files_of_every_kind_are_denoised(folder: Path, name: str) -> None:
     pixels = picture(0, *shape)
     if name == "deep.png":
         pixels = pixels.astype(np.uint16) * 257 + 3
-    reading.write(folder / name, reading.Picture(pixels))
+    writing.write(folder / name, Picture(pixels))
     done = degrain_here(folder, "denoise", name, f"out/{name}", "--model", "model", "--tile", "64")
     assert done.returncode == 0, done.stderr
     before, after = reading.read(folder / name).pixels, reading.read(folder / "out" / name).pixels
@@ -163,7 +164,7 @@ def test_a_folder_is_denoised_and_a_broken_file_does_not_stop_the_others(folder:
     (folder / "in" / "notes.txt").write_text("not an image")
     done = degrain(folder, "denoise", "in", "out", "--model", "model")
     assert done.returncode == 2
-    assert "1.png is not a PNG" in done.stderr
+    assert "1.png is not an image" in done.stderr
     assert sorted(path.name for path in (folder / "out").iterdir()) == ["0.png", "2.png"]
 
 
@@ -198,7 +199,7 @@ def test_a_damaged_image_is_quarantined_when_the_study_says_so(folder: Path, tin
     done = degrain_here(folder, "validate")
     assert done.returncode == 0, done.stderr
     assert "quarantined: " in done.stderr
-    assert "rocket.jpg is not a PNG" in done.stderr
+    assert "rocket.jpg is not an image" in done.stderr
     assert degrain_here(folder, "prepare").returncode == 0
     images = pd.read_parquet(folder / "data" / "prepared" / "images.parquet")
     assert len(images) == 8

@@ -143,7 +143,9 @@ def flush(path: Path) -> None:
 @contextmanager
 def _partial(target: Path) -> Iterator[Path]:
     """Give a path for half-written output; clean up after errors, and after processes that were killed."""
-    here = f"{target.name}.{socket.gethostname()}"
+    # NOTE: a file system takes 255 bytes, and the rest of the name takes up to 90.
+    short = target.name if len(target.name.encode()) <= LONGEST_NAME else digest(target.name)
+    here = f"{short}.{socket.gethostname()}"
     partial = target.with_name(f"{here}.{os.getpid()}-{secrets.token_hex(4)}.partial")
     for left in target.parent.glob(f"{glob.escape(here)}.*.partial"):
         pid = left.name.removeprefix(f"{here}.").partition("-")[0]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+# What a value stands for: the sRGB curve or one that is close to it, or the amount of light itself.
+Light = Literal["srgb", "linear"]
 # Larger images are refused.
 MAX_PIXELS = 200_000_000
 

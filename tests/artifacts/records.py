@@ -21,6 +21,8 @@ TRIAL: dict[str, Any] = {
     "seed": 0,
     "training": {"epochs": 3, "batch_size": 4},
     "channels": 3,
+    "bits": 8,
+    "light": "srgb",
     "patch_size": 32,
     "noise": {"kind": "gaussian", "sigma": 25.0},
     "data_sha256": "d" * 64,

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from degrain.errors import ParamsError
+from degrain.artifacts.trial import TrialRecord
+from degrain.errors import DataError, OutputError, ParamsError
 from degrain.inference import denoise_files
 from degrain.inference.denoise_files import Frame
 from degrain.inference.denoiser import Denoiser
-from degrain.ingest.formats import reading
+from degrain.ingest.formats import reading, writing
+from degrain.ingest.formats.picture import Metadata, Picture
 from tests.conftest import picture
 from tests.inference.test_denoiser import package
+from tests.ingest.formats import fixtures
 
 COLOR, GRAY, ALPHA = picture(0), picture(1, channels=1).astype(np.uint16) * 257 + 3, picture(2, channels=1)[..., 0]
 PICTURES = {
-    "alpha.png": reading.Picture(COLOR, ALPHA),
-    "deep.png": reading.Picture(GRAY),
-    "deep.tif": reading.Picture(COLOR.astype(np.uint16) * 257 + 3),
-    "gray.jpg": reading.Picture(picture(3, channels=1)),
+    "alpha.png": Picture(COLOR, ALPHA),
+    "deep.png": Picture(GRAY),
+    "deep.tif": Picture(COLOR.astype(np.uint16) * 257 + 3),
+    "gray.jpg": Picture(picture(3, channels=1)),
 }
 
 
@@ -46,8 +51,8 @@ def test_images_are_resized_and_then_cropped(
     tmp_path: Path, denoiser: Denoiser, resize: str, crop: str, shape: tuple[int, int]
 ) -> None:
     for name, image in PICTURES.items():
-        reading.write(tmp_path / "in" / name, image)
-    pairs = denoise_files.plan(tmp_path / "in", tmp_path / "out")
+        writing.write(tmp_path / "in" / name, image)
+    pairs = denoise_files.plan(tmp_path / "in", tmp_path / "out").pairs
     assert denoise_files.run(denoiser, pairs, 256, 32, Frame.parse(resize, crop)) == []
 
     def expected(pixels: np.ndarray) -> np.ndarray:
@@ -67,8 +72,8 @@ def test_images_are_resized_and_then_cropped(
 
 def test_an_image_too_small_for_the_crop_does_not_stop_the_others(tmp_path: Path, denoiser: Denoiser) -> None:
     for name, image in (("large.png", COLOR), ("small.png", COLOR[:20, :30])):
-        reading.write(tmp_path / "in" / name, reading.Picture(image))
-    pairs = denoise_files.plan(tmp_path / "in", tmp_path / "out")
+        writing.write(tmp_path / "in" / name, Picture(image))
+    pairs = denoise_files.plan(tmp_path / "in", tmp_path / "out").pairs
     problems = denoise_files.run(denoiser, pairs, 256, 32, Frame(crop=(64, 64)))
     assert problems == [f"{tmp_path / 'in' / 'small.png'} has 30x20 pixels; --crop 64x64 is larger"]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["large.png"]
@@ -87,3 +92,89 @@ def test_an_impossible_size_is_refused() -> None:
         Frame.parse("99999x9999", "")
     with pytest.raises(ParamsError, match="--crop 48x64 does not fit into --resize 64x48"):
         Frame.parse("64x48", "48x64")
+
+
+def written(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_subfolders_are_mirrored_and_the_output_is_no_input(tmp_path: Path, denoiser: Denoiser) -> None:
+    for name in ("a.png", "sub/a.png", "sub/deep/b.jfif"):
+        writing.write(tmp_path / name, Picture(COLOR))
+    for _ in range(2):
+        plan = denoise_files.plan(tmp_path, tmp_path / "out", recursive=True, force=True)
+        assert denoise_files.run(denoiser, plan.pairs, 256, 32) == []
+        assert written(tmp_path / "out") == {"a.png", "sub/a.png", "sub/deep/b.jfif"}
+    assert denoise_files.plan(tmp_path, tmp_path / "out").left_out.endswith("3 subfolders")  # model, out, sub
+
+
+def test_nothing_is_overwritten_without_a_word(tmp_path: Path, denoiser: Denoiser) -> None:
+    for name in ("in/a.png", "in/b.png", "out/b.png"):
+        writing.write(tmp_path / name, Picture(COLOR))
+    before = (tmp_path / "out" / "b.png").read_bytes()
+    plan = denoise_files.plan(tmp_path / "in", tmp_path / "out")
+    assert plan.skipped == [tmp_path / "out" / "b.png"]
+    assert denoise_files.run(denoiser, plan.pairs, 256, 32) == []
+    assert (tmp_path / "out" / "b.png").read_bytes() == before
+    with pytest.raises(OutputError, match=r"b\.png is there already; --force replaces it"):
+        denoise_files.plan(tmp_path / "in" / "a.png", tmp_path / "out" / "b.png")
+    assert denoise_files.plan(tmp_path / "in" / "a.png", tmp_path / "out" / "b.png", force=True).pairs
+    with pytest.raises(OutputError, match="is the input itself"):
+        denoise_files.plan(tmp_path / "in" / "a.png", tmp_path / "in", force=True)
+    with pytest.raises(OutputError, match="is the input itself"):
+        denoise_files.plan(tmp_path / "in", tmp_path / "in", force=True)
+    with pytest.raises(OutputError, match="is a file; a folder of images needs a folder"):
+        denoise_files.plan(tmp_path / "in", tmp_path / "out" / "b.png")
+
+
+def test_camera_raw_files_become_tiff_files_of_their_own(tmp_path: Path, denoiser: Denoiser) -> None:
+    dng = fixtures.dng(np.random.default_rng(0).integers(64, 900, (64, 80)).astype(np.uint16), black=(64,), white=1023)
+    for name in ("a.dng", "a.NEF", "b.tif"):
+        fixtures.write(tmp_path / "in" / name, dng)
+    writing.write(tmp_path / "in" / "c.png", Picture(COLOR))
+    plan = denoise_files.plan(tmp_path / "in", tmp_path / "out")
+    assert [target.name for _, target in plan.pairs] == ["a.tif", "a.dng.tif", "b.tif", "c.png"]
+    assert denoise_files.run(denoiser, plan.pairs, 256, 32) == []
+    assert reading.read(tmp_path / "out" / "a.tif").pixels.shape == (64, 80, 3)
+
+
+def test_light_that_the_model_has_not_seen_is_refused(tmp_path: Path, denoiser: Denoiser) -> None:
+    fixtures.write(tmp_path / "x.dng", fixtures.dng(np.full((64, 80), 500, np.uint16), white=1023))
+    writing.write(tmp_path / "x.png", Picture(COLOR))
+    writing.write(tmp_path / "linear.png", Picture(COLOR, metadata=Metadata(gamma=1.0)))
+    out = tmp_path / "out.tif"
+    linear = replace(denoiser, trial=replace_light(denoiser))
+    assert denoise_files.run(linear, [(tmp_path / "x.dng", out)], 256, 32) == []
+    assert reading.read(out).pixels.dtype == np.uint16
+    (problem,) = denoise_files.run(linear, [(tmp_path / "x.png", out)], 256, 32)
+    assert problem.endswith("x.png is in the sRGB curve, and the model was trained on images in linear light")
+    (problem,) = denoise_files.run(denoiser, [(tmp_path / "linear.png", out)], 256, 32)
+    assert problem.endswith("linear.png is in linear light, and the model was trained on images in the sRGB curve")
+
+
+def replace_light(denoiser: Denoiser) -> TrialRecord:
+    assert denoiser.trial is not None
+    return denoiser.trial.model_copy(update={"light": "linear"})
+
+
+def test_names_as_long_as_the_file_system_takes_are_written(tmp_path: Path, denoiser: Denoiser) -> None:
+    name = "猫" * 83 + "ab.png"
+    writing.write(tmp_path / "in" / name, Picture(COLOR))
+    plan = denoise_files.plan(tmp_path / "in", tmp_path / "out")
+    assert denoise_files.run(denoiser, plan.pairs, 256, 32) == []
+    assert written(tmp_path / "out") == {name}
+
+
+def test_what_is_no_file_is_refused_and_does_not_stop_the_others(tmp_path: Path) -> None:
+    writing.write(tmp_path / "in" / "a.png", Picture(COLOR))
+    os.mkfifo(tmp_path / "in" / "b.png")
+    plan = denoise_files.plan(tmp_path / "in", tmp_path / "out")
+    assert len(plan.pairs) == 1
+    assert plan.refused == [f"{tmp_path}/in/b.png is a pipe, not a file"]
+    with pytest.raises(DataError, match="is a pipe, not a file"):
+        denoise_files.plan(tmp_path / "in" / "b.png", tmp_path / "out.png")
+    (tmp_path / "none" / "sub").mkdir(parents=True)
+    with pytest.raises(
+        DataError, match=r"holds no image beside 1 subfolders .*; --recursive takes those of subfolders"
+    ):
+        denoise_files.plan(tmp_path / "none", tmp_path / "out")

@@ -37,10 +37,11 @@ def material(make_params: Callable[..., Params]) -> Make:
         cells = [*unet, records.cell("opengenus2019", "adam", 20, parameters=9)]
         params = make_params(data={"dataset": dataset}, prepare={"noise": Whole(kind=noise)})
         record = StoreRecord(
-            schema_version=1,
+            schema_version=StoreRecord.VERSION,
             params=params.prepare,
             manifest_sha256="",
             channels=channels,
+            light="srgb",
             counts={},
             leaks={},
             sha256="",

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from degrain.artifacts.base import Record
 from degrain.params.prepare import PrepareParams
+from degrain.pixels import Light
 
 STORE = "store.json"
 
@@ -17,17 +18,19 @@ class StoreRecord(Record):
         params: The section `prepare` of the study that it was made for.
         manifest_sha256: SHA-256 of the manifest that it was made of.
         channels: 1, 3, or 4 for a packed Bayer mosaic.
+        light: What values stand for.
         counts: Samples of each split.
         leaks: Columns with values on two sides, and how many, where the study asked for a leaky split.
         sha256: Digest of everything that training and evaluation read.
     """
 
     STAGE: ClassVar[str] = "prepare"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     params: PrepareParams
     manifest_sha256: str
     channels: int
+    light: Light
     counts: dict[str, int]
     leaks: dict[str, int]
     sha256: str

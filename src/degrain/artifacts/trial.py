@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from degrain.artifacts.base import Part, Record
 from degrain.errors import DataError
 from degrain.noise.catalog import AnyNoise
+from degrain.pixels import Light
 
 TRIAL = "trial.json"
 HISTORY = "history.csv"
@@ -52,7 +53,7 @@ class TrialSettings(Part):
         optimizer_settings, loss_settings: Their names in the catalogs and all of their options, defaults filled in.
         seed: Of the first weights, the order of the patches and the noise.
         training: Every other parameter of the section `train` that decides the result.
-        channels, patch_size: Of the patches that it is trained on.
+        channels, bits, light, patch_size: Of the patches that it is trained on.
         noise: Of these patches.
         data_sha256: Digest of the patch store.
     """
@@ -66,6 +67,8 @@ class TrialSettings(Part):
     seed: int
     training: Options
     channels: int
+    bits: int
+    light: Light
     patch_size: int
     noise: AnyNoise
     data_sha256: str
@@ -93,7 +96,7 @@ class BegunTrial(TrialSettings, Record):
     """
 
     STAGE: ClassVar[str] = "train"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     key: str
     pid: int
@@ -121,7 +124,7 @@ class TrialRecord(TrialSettings, Record):
     """
 
     STAGE: ClassVar[str] = "train"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     key: str
     place: Place

@@ -166,7 +166,10 @@ def register(params: ParamsOption = PARAMS) -> None:
 
 @app.command()
 def denoise(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="An image (PNG, JPEG, TIFF), or a folder of images.")],
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="IN", help="An image (PNG, JPEG, TIFF, camera raw, ...), or a folder of images."),
+    ],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="Where the result goes; a folder for a folder.")],
     model: ModelOption = "",
     tile: Annotated[
@@ -193,13 +196,26 @@ def denoise(
             "it: twice as fast, and a few pixels differ by some levels."
         ),
     ] = "auto",
+    recursive: Annotated[bool, typer.Option("--recursive", help="Take the images of subfolders, too.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace outputs that are there already.")] = False,
+    white: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=2**32 - 1,
+            help="The value of white in files of more than 8 bits, such as 4095 for 12; where it is not given and a "
+            "16-bit file uses few of its bits, it is guessed, and that is said.",
+        ),
+    ] = None,
     params: ParamsOption = PARAMS,
 ) -> None:
-    """Denoise images of any size, gray or color, 8 or 16 bits.
+    """Denoise images of any size, gray or color, 8 or 16 bits; docs/inputs.md says what is read and what is kept.
 
     Examples:
 
     - `degrain denoise noisy.png clean.png`
+
+    - `degrain denoise photos/ denoised/ --recursive`
 
     - `degrain denoise photos/ denoised/ --model unet-adam-mse`
 
@@ -213,13 +229,23 @@ def denoise(
     from degrain.inference import denoise_files
 
     frame = denoise_files.Frame.parse(resize, crop)
-    pairs = denoise_files.plan(source, target)
+    plan = denoise_files.plan(source, target, recursive, force)
     denoiser = options.denoiser(model, device, params, precision)
-    with console.progress("denoise", len(pairs)) as advance:
-        problems = denoise_files.run(denoiser, pairs, tile, overlap, frame, advance)
-    for problem in problems:
+    with console.progress("denoise", len(plan.pairs)) as advance:
+        problems = denoise_files.run(denoiser, plan.pairs, tile, overlap, frame, white, advance)
+    refused = [*plan.refused, *problems]
+    for problem in refused:
         log.error("degrain: %s", problem)
-    if problems:
+    if source.is_dir():
+        log.info(
+            "%d written, %d refused, %d there already%s%s",
+            len(plan.pairs) - len(problems),
+            len(refused),
+            len(plan.skipped),
+            " (--force replaces them)" if plan.skipped else "",
+            f"; left out: {plan.left_out}" if plan.left_out else "",
+        )
+    if refused:
         raise typer.Exit(2)
 
 

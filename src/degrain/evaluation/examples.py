@@ -11,7 +11,8 @@ from PIL import Image
 from degrain.evaluation import held_out, interpolation, methods
 from degrain.evaluation.measurement import Measurement
 from degrain.inference.denoiser import Denoiser
-from degrain.ingest.formats import reading
+from degrain.ingest.formats import writing
+from degrain.ingest.formats.picture import Picture
 from degrain.patches.store import PatchStore
 from degrain.pixels import from_levels, to_8_bits, to_levels
 
@@ -79,7 +80,7 @@ def _detailed(clean: np.ndarray, count: int) -> np.ndarray:
 
 def _save(path: Path, pixels: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    reading.write(path, reading.Picture(_visible(np.asarray(pixels))))
+    writing.write(path, Picture(_visible(np.asarray(pixels))))
 
 
 def _visible(pixels: np.ndarray) -> np.ndarray:

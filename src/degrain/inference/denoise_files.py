@@ -13,9 +13,10 @@ import numpy as np
 
 from degrain.errors import DataError, DegrainError, OutputError, ParamsError
 from degrain.inference.denoiser import Denoiser
-from degrain.ingest.formats import reading
+from degrain.ingest.formats import camera_raw, folders, reading, writing
+from degrain.ingest.formats.picture import Picture
 from degrain.patches import loading
-from degrain.pixels import MAX_PIXELS
+from degrain.pixels import MAX_PIXELS, Light
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class Frame:
             raise ParamsError(f"--crop {crop} does not fit into --resize {resize}")
         return frame
 
-    def cut(self, picture: reading.Picture, name: str) -> reading.Picture:
+    def cut(self, picture: Picture, name: str) -> Picture:
         """Return the picture, transparency and all, resized and cropped.
 
         Args:
@@ -90,35 +91,86 @@ def _within(inner: tuple[int, int], outer: tuple[int, int]) -> bool:
     return inner[0] <= outer[0] and inner[1] <= outer[1]
 
 
-def plan(source: Path, target: Path) -> list[tuple[Path, Path]]:
+@dataclass(frozen=True)
+class Plan:
+    """What is to be denoised.
+
+    Attributes:
+        pairs: Input and output files.
+        skipped: Outputs that are there already.
+        refused: What cannot be read, one line each.
+        left_out: What else lies in the folder, in words; empty if nothing does.
+    """
+
+    pairs: list[tuple[Path, Path]]
+    skipped: list[Path]
+    refused: list[str]
+    left_out: str
+
+
+def plan(source: Path, target: Path, recursive: bool = False, force: bool = False) -> Plan:
     """Pair input files with output files.
 
     Args:
-        source: An image, or a folder whose images (not those of its folders) are taken.
+        source: An image, or a folder of images.
         target: A file for a file (or a folder to put it in), a folder for a folder.
+        recursive: Whether the images of subfolders are taken, too; their folders are mirrored.
+        force: Whether outputs that are there are replaced.
+
+    Returns:
+        The plan. Camera raw files become TIFF files.
 
     Raises:
         DataError: There is nothing to denoise.
-        OutputError: An input would be overwritten.
+        OutputError: An input would be overwritten, or the only output is there already.
     """
-    if source.is_dir():
-        images = sorted(path for path in source.iterdir() if path.suffix.lower() in reading.SUFFIXES)
-        if not images:
-            raise DataError(f"{source} holds no image ({', '.join(reading.SUFFIXES)})")
-        if target.is_file():
-            raise OutputError(f"{target} is a file; a folder of images needs a folder")
-        pairs = [(path, target / path.name) for path in images]
-    elif source.is_file():
-        to_folder = target.is_dir() or not target.suffix
-        pairs = [(source, target / source.name if to_folder else target)]
-    else:
-        raise DataError(f"{source} does not exist")
-    for path, output in pairs:
+    if not source.is_dir():
+        return _plan_of_one(source, target, force)
+    if target.exists() and not target.is_dir():
+        raise OutputError(f"{target} is a file; a folder of images needs a folder")
+    found = folders.find(source, recursive, [] if target.resolve() == source.resolve() else [target.resolve()])
+    if not found.images and not found.problems:
+        beside = f" beside {found.told()}" if found.left_out else ""
+        further = "; --recursive takes those of subfolders" if folders.SUBFOLDERS in found.left_out else ""
+        raise DataError(f"{source} holds no image{beside} ({', '.join(folders.SUFFIXES)}){further}")
+    pairs, skipped, taken = [], [], set[str]()
+    for path in found.images:
+        output = _told_apart(target / _output_name(path.relative_to(source)), path, taken)
         if output.exists() and output.samefile(path):
-            raise OutputError(f"{output} is the input itself; name another output")
-        if output.suffix.lower() not in reading.SUFFIXES:
-            raise OutputError(f"{output}: the name must end with {', '.join(reading.SUFFIXES)}")
-    return pairs
+            raise OutputError(f"{output} is the input itself; name another folder")
+        if output.exists() and not force:
+            skipped.append(output)
+        else:
+            pairs.append((path, output))
+    return Plan(pairs, skipped, found.problems, found.told())
+
+
+def _plan_of_one(source: Path, target: Path, force: bool) -> Plan:
+    if not source.exists():
+        raise DataError(f"{source} does not exist")
+    if problem := folders.special(source):
+        raise DataError(f"{source} {problem}")
+    to_folder = target.is_dir() or not target.suffix
+    output = target / _output_name(Path(source.name)) if to_folder else target
+    if output.exists() and output.samefile(source):
+        raise OutputError(f"{output} is the input itself; name another output")
+    if output.suffix.lower() not in writing.FORMATS:
+        raise OutputError(f"{output}: the name must end with {', '.join(writing.FORMATS)}")
+    if output.exists() and not force:
+        raise OutputError(f"{output} is there already; --force replaces it")
+    return Plan([(source, output)], [], [], "")
+
+
+def _output_name(name: Path) -> Path:
+    return name.with_suffix(".tif") if name.suffix.lower() in camera_raw.SUFFIXES else name
+
+
+def _told_apart(output: Path, source: Path, taken: set[str]) -> Path:
+    """Return an output that no other input has, on any file system."""
+    if str(output).casefold() in taken:
+        output = output.with_name(f"{source.name}.tif")
+    taken.add(str(output).casefold())
+    return output
 
 
 def run(
@@ -127,6 +179,7 @@ def run(
     tile: int,
     overlap: int,
     frame: Frame = WHOLE,
+    white: int | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> list[str]:
     """Denoise files one by one; a broken one does not stop the others.
@@ -139,6 +192,7 @@ def run(
         tile: Of `Denoiser.image`.
         overlap: Of `Denoiser.image`.
         frame: What of each image is denoised.
+        white: The value of white in files of more than 8 bits; None where it is that of the format, or is guessed.
         progress: Called after each file.
 
     Returns:
@@ -153,14 +207,19 @@ def run(
             problems.append(str(error))
         progress()
 
+    def read(source: Path) -> Picture:
+        picture = reading.read(source, white, guess=True, raw="linear" if denoiser.light == "linear" else "srgb")
+        _check_light(picture.light, denoiser.light, source)
+        return frame.cut(picture, str(source))
+
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         last: Future[None] | None = None
-        ahead = reader.submit(_read, pairs[0][0], frame) if pairs else None
+        ahead = reader.submit(read, pairs[0][0]) if pairs else None
         for (source, target), following in zip(pairs, [*pairs[1:], None], strict=True):
             assert ahead is not None  # noqa: S101
             current = ahead
             wait([current])
-            ahead = reader.submit(_read, following[0], frame) if following else None
+            ahead = reader.submit(read, following[0]) if following else None
             written = _denoised(denoiser, current, tile, overlap)
             if last:
                 finish(last)
@@ -171,13 +230,18 @@ def run(
     return problems
 
 
-def _read(source: Path, frame: Frame) -> reading.Picture:
-    return frame.cut(reading.read(source), str(source))
+def _check_light(found: Light, trained: Light, source: Path) -> None:
+    """Refuse values that mean something else than those of the training.
+
+    Raises:
+        DataError: They do.
+    """
+    if found != trained:
+        words = {"linear": "linear light", "srgb": "the sRGB curve"}
+        raise DataError(f"{source} is in {words[found]}, and the model was trained on images in {words[trained]}")
 
 
-def _denoised(
-    denoiser: Denoiser, read: Future[reading.Picture], tile: int, overlap: int
-) -> reading.Picture | DegrainError:
+def _denoised(denoiser: Denoiser, read: Future[Picture], tile: int, overlap: int) -> Picture | DegrainError:
     try:
         picture = read.result()
         return replace(picture, pixels=denoiser.image(picture.pixels, tile, overlap))
@@ -185,8 +249,9 @@ def _denoised(
         return error
 
 
-def _write(source: Path, target: Path, written: reading.Picture | DegrainError) -> None:
+def _write(source: Path, target: Path, written: Picture | DegrainError) -> None:
     if isinstance(written, DegrainError):
         raise written
-    reading.write(target, written)
-    log.info("%s -> %s", source, target)
+    lost = writing.write(target, written)
+    notes = "; ".join((*written.notes, *lost))
+    log.info("%s -> %s%s", source, target, f" ({notes})" if notes else "")

@@ -16,7 +16,7 @@ from degrain.errors import DataError, ModelError, VersionMismatch
 from degrain.inference import tiling
 from degrain.machine.precision import autocast
 from degrain.networks import catalog
-from degrain.pixels import depth, from_unit, to_unit
+from degrain.pixels import Light, depth, from_unit, to_unit
 
 # Patches that go through a network at once.
 BATCH = 64
@@ -69,6 +69,11 @@ class Denoiser:
             raise ModelError(f"{folder} holds a damaged model: {reason}") from error
         network.to(device or torch.device("cpu"), memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cls(network, trial.model, trial.channels, trial.patch_size, trial, precision)
+
+    @property
+    def light(self) -> Light:
+        """What values stood for in the images that it was trained on."""
+        return "srgb" if self.trial is None else self.trial.light
 
     def patches(self, noisy: np.ndarray, batch: int = BATCH) -> np.ndarray:
         """Denoise patches of the size it was trained on.

@@ -77,6 +77,11 @@ class Noise(Section, ABC):
         return bool(getattr(self, "clip", True))
 
     @property
+    def on_srgb(self) -> bool:
+        """Whether it takes the images for sRGB, and not for linear light."""
+        return False
+
+    @property
     def modules(self) -> set[str]:
         """Names of the modules that decide it."""
         return {type(self).__module__}

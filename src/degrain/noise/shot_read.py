@@ -84,6 +84,11 @@ class ShotReadNoise(Noise):
         noisy = device_sensors.expose(light, beta1, beta2, draw)
         return 255 * (device_sensors.from_linear(noisy) if self.linear else noisy)
 
+    @property
+    def on_srgb(self) -> bool:
+        """Whether the images are taken to linear light first."""
+        return self.linear
+
     def accepts(self, channels: int) -> bool:
         """Tell whether there is one beta for all channels, or one for each."""
         return all(len(betas) in (1, channels) for betas in self._betas())

@@ -43,6 +43,13 @@ class DataParams(Section):
         description="What camera raw files become: `srgb` as a camera shows them, `linear` demosaiced linear light, "
         "`bayer` the mosaic packed into four channels R, G, G, B of half the size.",
     )
+    white: int | None = Field(
+        None,
+        ge=1,
+        le=2**32 - 1,
+        description="The value of white in image files of more than 8 bits, such as 4095 where a camera or scanner put "
+        "12 bits into 16; the format's own if absent.",
+    )
 
 
 class ValidateParams(Section):

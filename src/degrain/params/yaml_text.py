@@ -76,7 +76,7 @@ class _Reader:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*path, str(i))) for i, item in enumerate(node.value)]
-        return node.value if node.style else _plain(node, path)
+        return node.value if getattr(node, "style", None) else _plain(node, path)
 
     def _mapping(self, node: yaml.MappingNode, path: tuple[str, ...]) -> dict[str, Any]:
         lines: dict[str, yaml.Node] = {}

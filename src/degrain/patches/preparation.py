@@ -21,6 +21,7 @@ from degrain.noise import adding
 from degrain.params.prepare import PrepareParams
 from degrain.patches import cutting, splits, store
 from degrain.patches.cutting import Cut, Task, Whole
+from degrain.pixels import Light
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ def fill(
         DataError: A split has no patch, or the images lack the channels or partners that the study needs.
         ParamsError: The split names something that is not there.
     """
-    channels = _channels(manifest, params)
+    channels, light = _channels(manifest, params), _light(manifest, params)
     tasks, sides, leaks = _plan(manifest, params)
 
     def work(group: Sequence[Task]) -> tuple[list[Cut], list[Whole], int]:
@@ -90,6 +91,7 @@ def fill(
         params=params,
         manifest_sha256=manifest_sha256,
         channels=channels,
+        light=light,
         counts=counts,
         leaks=leaks,
         sha256=store.content_digest(folder),
@@ -111,6 +113,20 @@ def _channels(manifest: pd.DataFrame, params: PrepareParams) -> int:
     if not params.noise.accepts(channels):
         raise DataError(f"{params.noise.kind} noise cannot be added to images of {channels} channels")
     return channels
+
+
+def _light(manifest: pd.DataFrame, params: PrepareParams) -> Light:
+    found = sorted(set(manifest["light"]))
+    if found not in (["linear"], ["srgb"]):
+        raise DataError(
+            f"all images of a study must be in the same light, not {' and '.join(found)}; run: dvc repro validate"
+        )
+    if found == ["linear"] and params.noise.on_srgb:
+        raise DataError(
+            f"prepare.noise: {params.noise.kind} takes the images for sRGB, and they are in linear light; "
+            "set prepare.noise.linear: false"
+        )
+    return "linear" if found == ["linear"] else "srgb"
 
 
 def _plan(manifest: pd.DataFrame, params: PrepareParams) -> tuple[list[Task], np.ndarray, dict[str, int]]:

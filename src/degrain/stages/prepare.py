@@ -19,7 +19,7 @@ def run(params: Params) -> None:
     table, validation = manifest.read(VALIDATED)
     table = table[~table["quarantined"]].reset_index(drop=True)
     with (
-        Containers(RAW / params.data.dataset, params.data.raw) as containers,
+        Containers(RAW / params.data.dataset, params.data.raw, white=params.data.white) as containers,
         files.new_folder(PREPARED) as folder,
         console.progress("prepare", len(table)) as advance,
     ):

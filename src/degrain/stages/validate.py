@@ -30,7 +30,10 @@ def run(params: Params) -> None:
     chosen = listing.select(listed, params.data)
     counted = listed[listed["label"].isin(labels)] if labels else listed
     groups = expectations.counts(counted, dataset.expected, params.validation, labels)
-    with Containers(folder, params.data.raw) as containers, console.progress("validate", len(chosen)) as advance:
+    with (
+        Containers(folder, params.data.raw, white=params.data.white) as containers,
+        console.progress("validate", len(chosen)) as advance,
+    ):
         table = manifest.build(containers, chosen, advance)
     with files.new_folder(DATA_DOCS) as docs:
         results = expectations.run(params.data.dataset, dataset, table, groups, params.validation, docs)

@@ -52,6 +52,8 @@ class Trial:
             seed=self.seed,
             training=self.params.model_dump(mode="json", include=decisive),
             channels=store.channels,
+            bits=store.bits,
+            light=store.record.light,
             patch_size=store.patch_size,
             noise=store.noise,
             data_sha256=store.sha256,

@@ -93,7 +93,7 @@ def test_the_manifest_gives_the_reason_where_an_image_does_not_decode(table: pd.
     errors = table.set_index("path")["error"].dropna()
     assert sorted(errors.index) == ["cut.png", "gone.png", "text.png"]
     assert "damaged" in errors["cut.png"]
-    assert "not a PNG" in errors["text.png"]
+    assert "not an image" in errors["text.png"]
     assert "does not exist" in errors["gone.png"]
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from degrain.errors import DataError
-from degrain.ingest.formats import camera_raw, reading
+from degrain.ingest.formats import camera_raw, writing
 from degrain.ingest.formats.bayer import pack_bayer, positions
 from tests.conftest import MIRROR
 from tests.ingest.formats import fixtures
@@ -46,7 +46,7 @@ def test_the_packed_mosaic_has_levels_applied_and_channels_in_one_order(pattern:
     assert picture.pixels.dtype == np.uint16
     assert np.array_equal(picture.pixels, expected_bayer(MOSAIC, pattern, black, 1023))
     assert picture.maximum == 65535
-    assert picture.extras["raw"]["cfa"] == pattern
+    assert picture.shooting["cfa"] == pattern
 
 
 def test_black_is_0_and_white_is_65535() -> None:
@@ -62,14 +62,14 @@ def test_the_masked_border_is_cropped_and_the_phase_follows(pattern: str) -> Non
     black = (5, 6, 7, 8)
     picture = camera_raw.read(fixtures.dng(MOSAIC, pattern, black, 1023, active=(4, 6, 60, 74)), "bayer")
     assert np.array_equal(picture.pixels, expected_bayer(MOSAIC[4:60, 6:74], pattern, black, 1023))
-    assert (picture.extras["raw"]["height"], picture.extras["raw"]["width"]) == (56, 68)
+    assert (picture.shooting["height"], picture.shooting["width"]) == (56, 68)
 
 
 def test_a_visible_area_that_starts_at_an_odd_pixel_keeps_its_colors() -> None:
     """LibRaw moves its corner to the next even pixel."""
     data = fixtures.dng(MOSAIC, "rggb", (10,), 1023, active=(3, 5, 63, 79))
     picture = camera_raw.read(data, "bayer")
-    raw = picture.extras["raw"]
+    raw = picture.shooting
     height, width = raw["height"], raw["width"]
     assert raw["cfa"] == "bggr"
     assert np.array_equal(picture.pixels, expected_bayer(MOSAIC[4 : 4 + height, 6 : 6 + width], "bggr", (10,), 1023))
@@ -120,18 +120,18 @@ def test_pixels_stay_as_the_sensor_lies_and_the_orientation_is_told(mode: camera
     upright = camera_raw.read(fixtures.dng(MOSAIC, white=1023), mode)
     picture = camera_raw.read(fixtures.dng(MOSAIC, white=1023, orientation=orientation), mode)
     assert np.array_equal(picture.pixels, upright.pixels)
-    assert picture.extras["raw"]["orientation"] == orientation
+    assert picture.shooting["orientation"] == orientation
 
 
 def test_a_rendered_picture_that_is_written_is_shown_upright(tmp_path: Path) -> None:
-    reading.write(tmp_path / "x.jpg", camera_raw.read(fixtures.dng(MOSAIC, white=1023, orientation=6)))
+    writing.write(tmp_path / "x.jpg", camera_raw.read(fixtures.dng(MOSAIC, white=1023, orientation=6)))
     with Image.open(tmp_path / "x.jpg") as image:
         assert image.getexif()[0x0112] == 6
 
 
 def test_metadata_are_plain_values(tmp_path: Path) -> None:
     path = fixtures.write(tmp_path / "x.dng", fixtures.dng(MOSAIC, "grbg", (1, 2, 3, 4), 1023, orientation=8))
-    found = camera_raw.read(path, "bayer").extras["raw"]
+    found = camera_raw.read(path, "bayer").shooting
     assert found.pop("exposure") == pytest.approx(1 / 60)
     assert found.pop("white_balance") == pytest.approx([2, 1, 1, 1.25])
     assert found == {
@@ -210,7 +210,7 @@ def test_a_real_file_decodes_in_every_mode() -> None:
     srgb, linear, bayer = (camera_raw.read(COLORCHART, mode) for mode in ("srgb", "linear", "bayer"))
     assert srgb.pixels.shape == linear.pixels.shape == (1156, 1734, 3)
     assert bayer.pixels.shape == (578, 867, 4)
-    raw = bayer.extras["raw"]
+    raw = bayer.shooting
     assert (raw["black_levels"], raw["white_level"], raw["model"]) == ([2056.0] * 4, 15000, "Canon EOS Kiss X4")
     greens = bayer.pixels[..., 1:3].reshape(-1, 2).astype(float)
     assert np.corrcoef(greens.T)[0, 1] > 0.98

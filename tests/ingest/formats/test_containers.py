@@ -15,7 +15,7 @@ import pytest
 from degrain.errors import DataError
 from degrain.ingest.formats import camera_raw
 from degrain.ingest.formats.containers import Containers
-from degrain.ingest.formats.reading import Picture
+from degrain.ingest.formats.picture import Picture
 from degrain.ingest.formats.stacks import idx_labels
 from tests.conftest import MIRROR
 from tests.ingest.formats import fixtures
@@ -125,7 +125,7 @@ def test_camera_raw_files_become_what_was_asked_for(folder: Path, mode: camera_r
         picture = containers.read(locator)
     expected = camera_raw.read(DNG, mode)
     assert np.array_equal(picture.pixels, expected.pixels)
-    assert picture.extras == expected.extras
+    assert picture.metadata == expected.metadata
 
 
 def test_names_and_counts_say_what_there_is(containers: Containers) -> None:
@@ -158,13 +158,13 @@ FAULTS = {
     "../x.zip::x.png": "leaves its folder",
     "a": "cannot read",
     "fer.zip::q.png": "fer.zip has no member 'q.png'",
-    "fer.zip::train/readme.txt": "fer.zip::train/readme.txt is not a PNG, JPEG or TIFF image",
+    "fer.zip::train/readme.txt": "fer.zip::train/readme.txt is not an image of a supported format",
     "hostile.zip::../x.png": "hostile.zip is refused: its member '../x.png' leaves its folder",
     "images-idx3-ubyte.gz::50": "images-idx3-ubyte.gz::50 does not exist: there are 50 images",
     "images-idx3-ubyte.gz::-1": "must end with the number of an image, as in 0",
     "images-idx3-ubyte.gz::x": "must end with the number of an image",
     "images-idx3-ubyte.gz::1/2": "must end with the number of an image",
-    "images-idx3-ubyte.gz": "is not a PNG, JPEG or TIFF image",
+    "images-idx3-ubyte.gz": "is not an image of a supported format",
     "labels-idx1-ubyte.gz::0": "is no idx file of images (idx3)",
     "a/gray.png::0": "is no idx file of images",
     "x.dng::0": "is no idx file of images",

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from degrain.errors import DataError, OutputError
-from degrain.ingest.formats import reading
+from degrain.ingest.formats import reading, writing
+from degrain.ingest.formats.picture import Picture
 from tests.conftest import picture, save
 from tests.ingest.formats import fixtures
 
@@ -27,7 +28,7 @@ def test_lossless_formats_give_back_every_bit(tmp_path: Path, suffix: str, chann
     if dtype == np.uint16:
         pixels = (pixels * 257 + np.arange(pixels.shape[1])[:, None] % 7).astype(np.uint16)
     path = tmp_path / f"x{suffix}"
-    reading.write(path, reading.Picture(pixels))
+    writing.write(path, Picture(pixels))
     again = reading.read(path)
     assert again.pixels.dtype == dtype
     assert np.array_equal(again.pixels, pixels)
@@ -36,7 +37,7 @@ def test_lossless_formats_give_back_every_bit(tmp_path: Path, suffix: str, chann
 
 def test_jpeg_comes_close(tmp_path: Path) -> None:
     pixels = picture(0)
-    reading.write(tmp_path / "x.jpg", reading.Picture(pixels))
+    writing.write(tmp_path / "x.jpg", Picture(pixels))
     assert np.abs(reading.read(tmp_path / "x.jpg").pixels.astype(int) - pixels).mean() < 3
 
 
@@ -55,7 +56,7 @@ def test_the_order_of_colors_is_red_green_blue_at_every_depth(tmp_path: Path) ->
 def test_transparency_is_kept_apart_and_written_back(tmp_path: Path, dtype: type) -> None:
     pixels = np.full((20, 30, 3), 7, dtype)
     alpha = np.arange(600, dtype=dtype).reshape(20, 30)
-    reading.write(tmp_path / "x.png", reading.Picture(pixels, alpha))
+    writing.write(tmp_path / "x.png", Picture(pixels, alpha))
     again = reading.read(tmp_path / "x.png")
     assert np.array_equal(again.pixels, pixels)
     assert again.alpha is not None
@@ -74,7 +75,7 @@ def test_what_a_camera_wrote_beside_the_pixels_is_kept(tmp_path: Path) -> None:
     exif[0x010F] = "a camera"
     Image.fromarray(picture(0)).save(tmp_path / "x.jpg", exif=exif)
     read = reading.read(tmp_path / "x.jpg")
-    reading.write(tmp_path / "y.jpg", read)
+    writing.write(tmp_path / "y.jpg", read)
     with Image.open(tmp_path / "y.jpg") as image:
         assert image.getexif()[0x010F] == "a camera"
 
@@ -98,7 +99,7 @@ def test_a_flipped_bit_in_a_png_is_refused(tmp_path: Path) -> None:
 
 def test_what_is_no_image_or_not_there_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_text("hello")
-    with pytest.raises(DataError, match=r"x\.png is not a PNG, JPEG or TIFF image"):
+    with pytest.raises(DataError, match=r"x\.png is not an image of a supported format"):
         reading.read(tmp_path / "x.png")
     with pytest.raises(DataError, match=r"y\.png does not exist"):
         reading.read(tmp_path / "y.png")
@@ -108,14 +109,15 @@ def test_what_is_no_image_or_not_there_is_refused_by_name(tmp_path: Path) -> Non
 
 def test_an_unknown_format_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="must end with"):
-        reading.write(tmp_path / "x.webm", reading.Picture(picture(0)))
+        writing.write(tmp_path / "x.webm", Picture(picture(0)))
 
 
-def test_sixteen_bit_gray_with_transparency_can_be_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jxl"])
+def test_sixteen_bit_gray_with_transparency_can_be_written(tmp_path: Path, suffix: str) -> None:
     pixels, alpha = np.full((9, 9, 1), 40_000, np.uint16), np.full((9, 9), 12_345, np.uint16)
-    reading.write(tmp_path / "x.png", reading.Picture(pixels, alpha))
-    again = reading.read(tmp_path / "x.png")
-    assert np.array_equal(again.pixels, np.repeat(pixels, 3, axis=2))
+    writing.write(tmp_path / f"x{suffix}", Picture(pixels, alpha))
+    again = reading.read(tmp_path / f"x{suffix}")
+    assert np.array_equal(again.pixels, pixels)
     assert again.alpha is not None
     assert np.array_equal(again.alpha, alpha)
 
@@ -132,7 +134,7 @@ def test_several_pages_and_other_formats_are_refused(tmp_path: Path) -> None:
         reading.read(tmp_path / "x.tif")
     image.save(tmp_path / "x.gif")
     (tmp_path / "x.gif").rename(tmp_path / "x.png")
-    with pytest.raises(DataError, match="is not a PNG"):
+    with pytest.raises(DataError, match="is a GIF"):
         reading.read(tmp_path / "x.png")
 
 
@@ -150,7 +152,7 @@ def test_damage_anywhere_is_an_error_or_an_image_never_a_crash(tmp_path: Path, s
             reading.read(tmp_path / f"x.{suffix}")
         except DataError as error:
             outcomes.append(str(error))
-    assert len(outcomes) > 30
+    assert len(outcomes) > 20
     assert not [text for text in outcomes if "\n" in text]
 
 
@@ -189,7 +191,7 @@ def test_large_pictures_below_the_limit_are_read_without_a_warning(kind: str, si
 def test_bytes_decode_as_their_file_does(tmp_path: Path) -> None:
     path = save(tmp_path / "x.png", picture(0))
     assert np.array_equal(reading.decode(path.read_bytes(), "x").pixels, reading.read(path).pixels)
-    with pytest.raises(DataError, match=r"a\.zip::b\.png is not a PNG"):
+    with pytest.raises(DataError, match=r"a\.zip::b\.png is not an image"):
         reading.decode(b"hello", "a.zip::b.png")
     with pytest.raises(DataError, match=r"a\.zip::b\.png is damaged"):
         reading.decode(path.read_bytes()[:99], "a.zip::b.png")
@@ -228,10 +230,10 @@ def test_a_changed_byte_of_a_png_never_gives_other_pixels() -> None:
 
 
 def test_what_a_camera_raw_file_said_does_not_stop_writing(tmp_path: Path) -> None:
-    reading.write(tmp_path / "x.png", reading.Picture(picture(0), None, {"raw": {"iso": 100}}))
+    writing.write(tmp_path / "x.png", Picture(picture(0), shooting={"iso": 100}))
     assert np.array_equal(reading.read(tmp_path / "x.png").pixels, picture(0))
 
 
 def test_a_packed_mosaic_is_not_written_as_a_transparent_picture(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="no place for a packed Bayer mosaic"):
-        reading.write(tmp_path / "x.png", reading.Picture(np.zeros((8, 8, 4), np.uint16)))
+        writing.write(tmp_path / "x.png", Picture(np.zeros((8, 8, 4), np.uint16)))

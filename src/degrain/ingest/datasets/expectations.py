@@ -16,6 +16,9 @@ from degrain.artifacts.validation import Expectation
 from degrain.ingest.datasets.spec import DatasetSpec, Expected
 from degrain.params.data import ValidateParams
 
+# A data set of 16 bits whose brightest value, in 8-bit levels, is below has 14 bits or fewer in files of 16.
+DARKEST = 64.0
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -105,7 +108,8 @@ def run(
         rules = gx.expectations
         limits = Limits.of(dataset.expected, params)
         of_groups = _run(gx, context, f"{name}-counts", groups, "group", _group_rules(rules, params, groups))
-        of_images = _run(gx, context, name, _plain(manifest), "path", _image_rules(rules, limits, dataset.pairs))
+        image_rules = _image_rules(rules, limits, dataset.pairs) + _meaning_rules(rules, manifest)
+        of_images = _run(gx, context, name, _plain(manifest), "path", image_rules)
         return [*of_groups, *of_images]
 
 
@@ -237,6 +241,19 @@ def _image_rules(rules: Any, limits: Limits, pairs: bool) -> list[Rule]:
         ),
         ("own_clean", "no clean image that belongs to another scene instance", missing(column="shared_with")),
     ]
+
+
+def _meaning_rules(rules: Any, manifest: pd.DataFrame) -> list[Rule]:
+    """What values stand for must be the same in all images, and 16 bits must be used where files have them."""
+    lights = manifest["light"].dropna()
+    most = str(lights.mode().iloc[0]) if len(lights) else "srgb"
+    words = {"srgb": "the sRGB curve", "linear": "linear light"}[most]
+    one_light = rules.ExpectColumnValuesToBeInSet(column="light", value_set=[most])
+    found: list[Rule] = [("light", f"values in {words}, as in most images", one_light)]
+    if manifest["highest"].notna().any() and most == "srgb":
+        text = "of 16 bits the upper two are used; if white is elsewhere, data.white says where"
+        found.append(("bits", text, rules.ExpectColumnMaxToBeBetween(column="highest", min_value=DARKEST)))
+    return found
 
 
 def _signature(config: Any) -> tuple[str, Any]:

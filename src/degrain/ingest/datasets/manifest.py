@@ -17,7 +17,7 @@ from degrain.errors import DataError
 from degrain.ingest.datasets import listing
 from degrain.ingest.formats import identity
 from degrain.ingest.formats.containers import Containers
-from degrain.ingest.formats.reading import Picture
+from degrain.ingest.formats.picture import Picture
 from degrain.machine import compute
 
 MANIFEST = "manifest.parquet"
@@ -33,6 +33,8 @@ COLUMNS = {
     "mean": "float64",
     "std": "float64",
     "saturated": "float64",
+    "highest": "float64",
+    "light": "string",
     "sha256": "string",
     "duplicate_of": "string",
     "noisy_sha256": "string",
@@ -66,7 +68,8 @@ def build(
         A frame with the columns of `COLUMNS`, in the listing's order. They speak of the image itself, of a pair's
         clean one: mean and std in 8-bit levels (0 to 255) whatever the depth, saturated the share of values at 0 or at
         the maximum, sha256 of the decoded pixels, duplicate_of the first image (of a pair: noisy image) with the same
-        pixels. Of a pair: same_size, psnr in dB, correlation of the two at low resolution (NA where both are flat),
+        pixels, light what values stand for ("srgb" or "linear"), highest of 16-bit images the largest value in 8-bit
+        levels. Of a pair: same_size, psnr in dB, correlation of the two at low resolution (NA where both are flat),
         shared_with another instance that has the same clean image and fits it better. Of a camera raw file: camera and
         iso. An image that cannot be decoded
         has its reason under error and no statistics.
@@ -103,32 +106,36 @@ def _threads(containers: Containers, listed: pd.DataFrame) -> int:
 def _describe(containers: Containers, group: Sequence[Any]) -> list[dict[str, Any]]:
     described: list[dict[str, Any]] = [{} for _ in group]
     # NOTE: small images are described as a stack: calls for each one would cost more than decoding it.
-    small: dict[tuple[tuple[int, ...], np.dtype[Any]], list[tuple[int, np.ndarray]]] = {}
+    small: dict[tuple[tuple[int, ...], np.dtype[Any]], list[tuple[int, Picture]]] = {}
     for i, row in enumerate(group):
         try:
             picture = containers.read(row.path)
             clean = picture.pixels
             if pd.isna(row.noisy) and clean.size <= SMALL:
-                small.setdefault((clean.shape, clean.dtype), []).append((i, clean))
+                small.setdefault((clean.shape, clean.dtype), []).append((i, picture))
                 continue
-            described[i] = _statistics(clean) | _shooting(picture)
+            described[i] = _statistics(clean) | _meaning(picture)
             if not pd.isna(row.noisy):
-                described[i] |= _compare(clean, containers.read(row.noisy).pixels)
+                described[i] |= _compare(picture, containers.read(row.noisy))
         except DataError as error:
             # NOTE: without the folder, so that the same data gives the same manifest in every place.
             described[i] = {"error": str(error).replace(f"{containers.folder}/", "")}
     for images in small.values():
-        for (i, _), statistics in zip(images, _stack_statistics(np.stack([p for _, p in images])), strict=True):
-            described[i] = statistics
+        stack = np.stack([picture.pixels for _, picture in images])
+        for (i, picture), statistics in zip(images, _stack_statistics(stack), strict=True):
+            described[i] = statistics | _meaning(picture)
     return described
 
 
-def _shooting(picture: Picture) -> dict[str, Any]:
-    """What a camera raw file says of how it was taken."""
-    raw = picture.extras.get("raw")
+def _meaning(picture: Picture) -> dict[str, Any]:
+    """What values stand for, how much of their range is used, and how a camera raw file was taken."""
+    described: dict[str, Any] = {"light": picture.light}
+    if picture.pixels.dtype == np.uint16:
+        described["highest"] = float(picture.pixels.max()) / 257
+    raw = picture.shooting
     if not raw:
-        return {}
-    return {"camera": " ".join(filter(None, (raw["make"], raw["model"]))) or None, "iso": raw["iso"]}
+        return described
+    return described | {"camera": " ".join(filter(None, (raw["make"], raw["model"]))) or None, "iso": raw["iso"]}
 
 
 def _statistics(pixels: np.ndarray) -> dict[str, Any]:
@@ -170,7 +177,10 @@ def _row(pixels: np.ndarray, mean: float, deviation: float, saturated: float) ->
     }
 
 
-def _compare(clean: np.ndarray, noisy: np.ndarray) -> dict[str, Any]:
+def _compare(one: Picture, other: Picture) -> dict[str, Any]:
+    clean, noisy = one.pixels, other.pixels
+    if one.light != other.light:
+        raise DataError(f"of the pair the clean image is in {one.light} light, and the noisy one in {other.light}")
     described: dict[str, Any] = {"noisy_sha256": identity.digest(noisy), "same_size": clean.shape == noisy.shape}
     if not described["same_size"] or clean.dtype != noisy.dtype:
         return described | {"same_size": False}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,11 +16,11 @@ from degrain.errors import DataError, ParamsError
 from degrain.ingest.datasets import listing
 from degrain.ingest.datasets.spec import DatasetSpec, Expected
 from degrain.ingest.fetching import disk
-from degrain.ingest.formats import archives, camera_raw, reading
+from degrain.ingest.formats import archives, folders
 from degrain.machine import variables
 from degrain.params.data import DataParams
 
-SUFFIXES = (*reading.SUFFIXES, *camera_raw.SUFFIXES)
+log = logging.getLogger(__name__)
 
 
 def _download(folder: Path, params: DataParams) -> list[dict[str, object]]:
@@ -28,10 +28,16 @@ def _download(folder: Path, params: DataParams) -> list[dict[str, object]]:
     if not params.path:
         raise ParamsError("data.path is empty: name the folder of your images, such as -S data.path=~/photos")
     origin = variables.in_project(params.path)
-    found = sorted(path for path in _walk(origin) if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not origin.is_dir():
+        raise DataError(f"data.path: {origin} is no folder")
+    there = folders.find(origin, recursive=True)
+    if there.problems:
+        raise DataError(f"data.path: {there.problems[0]}; remove it, or put what is meant in its place")
+    if there.left_out:
+        log.warning("%s: left out: %s", origin, there.told())
+    found = there.images
     if not found:
-        what = "holds no image" if origin.is_dir() else "is no folder"
-        raise DataError(f"data.path: {origin} {what} ({', '.join(SUFFIXES)})")
+        raise DataError(f"data.path: {origin} holds no image ({', '.join(folders.SUFFIXES)})")
     for path in found:
         _refuse_name(path.relative_to(origin).as_posix(), origin)
     disk.require(sum(path.stat().st_size for path in found), folder, f"the folder {origin}")
@@ -44,23 +50,6 @@ def _download(folder: Path, params: DataParams) -> list[dict[str, object]]:
         _copy(path, folder / name)
         records.append({"file": name.as_posix(), "bytes": path.stat().st_size, "sha256": files.sha256(folder / name)})
     return records
-
-
-def _walk(origin: Path) -> Iterator[Path]:
-    """All files below a folder; what would be passed over in silence is refused."""
-
-    def refuse(error: OSError) -> None:
-        raise DataError(f"data.path: cannot read {error.filename}: {error.strerror}") from error
-
-    if not origin.is_dir():
-        return
-    for folder, folders, names in os.walk(origin, onerror=refuse):
-        for name in folders:
-            if (Path(folder) / name).is_symlink():
-                raise DataError(
-                    f"data.path: {Path(folder) / name} is a link to a folder, which is not followed; copy it"
-                )
-        yield from (Path(folder) / name for name in names)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -83,7 +72,7 @@ def _refuse_name(name: str, origin: Path) -> None:
 
 
 def _names(folder: Path) -> list[Path]:
-    return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in folders.SUFFIXES)
 
 
 def _images(folder: Path, _: DataParams) -> pd.DataFrame:

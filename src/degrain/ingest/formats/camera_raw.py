@@ -16,8 +16,10 @@ import numpy as np
 from PIL import Image
 
 from degrain.errors import DataError
-from degrain.ingest.formats import archives, reading, sizes, tiff_tags
+from degrain.ingest.formats import archives, sizes, tiff_tags
 from degrain.ingest.formats.bayer import PATTERNS, pack_bayer, positions
+from degrain.ingest.formats.picture import Metadata, Picture
+from degrain.pixels import Light
 
 if TYPE_CHECKING:
     from rawpy import RawPy
@@ -49,11 +51,11 @@ _SRGB_GAMMA = (2.4, 12.92)
 _LINEAR_GAMMA = (1.0, 1.0)
 
 
-def read(source: Path | bytes, mode: Mode = "srgb", name: str = "") -> reading.Picture:
+def read(source: Path | bytes, mode: Mode = "srgb", name: str = "") -> Picture:
     """Decode a camera raw file, cropped to the visible area.
 
     The pixels stay as the sensor lies, in every mode, so that all modes of a file and all frames of a burst fit on each
-    other; how to turn the picture is in extras["raw"]["orientation"] and, where colors are rendered, in extras["exif"].
+    other; how to turn the picture is in shooting["orientation"] and, where colors are rendered, in its Exif.
 
     Args:
         source: A file, or its bytes.
@@ -66,7 +68,8 @@ def read(source: Path | bytes, mode: Mode = "srgb", name: str = "") -> reading.P
         name: What messages call it; by default the path.
 
     Returns:
-        The picture, with `metadata` in extras["raw"].
+        The picture; its `shooting` has make, model, iso, exposure, black_levels, white_level, cfa, white_balance,
+        orientation, width and height.
 
     Raises:
         DataError: The file is missing, damaged, truncated, no camera raw file, too large, or, in mode "bayer", not
@@ -75,11 +78,11 @@ def read(source: Path | bytes, mode: Mode = "srgb", name: str = "") -> reading.P
     name = name or (str(source) if isinstance(source, Path) else "the camera raw file")
     data = _bytes(source)
     with _decoded(data, name) as raw:
-        extras: dict[str, Any] = {"raw": _metadata(raw, data)}
+        shooting = _metadata(raw, data)
+        light: Light = "srgb" if mode == "srgb" else "linear"
         if mode == "bayer":
-            return reading.Picture(_bayer(raw, name), None, extras)
-        extras["exif"] = _exif(extras["raw"]["orientation"])
-        return reading.Picture(_rendered(raw, mode), None, extras)
+            return Picture(_bayer(raw, name), light=light, shooting=shooting)
+        return Picture(_rendered(raw, mode), None, Metadata(exif=_exif(shooting)), light=light, shooting=shooting)
 
 
 def _bytes(source: Path | bytes) -> bytes:
@@ -205,7 +208,10 @@ def _metadata(raw: RawPy, data: bytes) -> dict[str, Any]:
     }
 
 
-def _exif(orientation: int) -> bytes:
+def _exif(shooting: dict[str, Any]) -> bytes:
     exif = Image.Exif()
-    exif[_EXIF_ORIENTATION] = orientation
-    return exif.tobytes()
+    exif[_EXIF_ORIENTATION] = shooting["orientation"]
+    for tag, name in ((_MAKE, "make"), (_MODEL, "model")):
+        if shooting[name]:
+            exif[tag] = shooting[name]
+    return exif.tobytes().removeprefix(b"Exif\0\0")

@@ -26,7 +26,7 @@ from degrain.errors import DataError
 from degrain.ingest.formats import archives, camera_raw, mat, quick, reading, stacks, zips
 from degrain.ingest.formats.archives import LIMITS, Limits
 from degrain.ingest.formats.bayer import PATTERNS
-from degrain.ingest.formats.reading import Picture
+from degrain.ingest.formats.picture import Picture
 
 T = TypeVar("T")
 
@@ -42,11 +42,15 @@ class Containers:
         folder: Where the data set lies.
         raw: What camera raw files become; see `camera_raw.read`.
         limits: What is refused in archives.
+        white: The value of white in images of more than 8 bits, such as 4095; None where it is that of the format.
     """
 
-    def __init__(self, folder: Path, raw: camera_raw.Mode = "linear", limits: Limits = LIMITS) -> None:
+    def __init__(
+        self, folder: Path, raw: camera_raw.Mode = "linear", limits: Limits = LIMITS, white: int | None = None
+    ) -> None:
         self.folder = folder
         self._raw = raw
+        self._white = white
         self._limits = limits
         self._once: _Once[Any] = _Once()
 
@@ -165,8 +169,8 @@ class Containers:
             raise DataError(f"{name} cannot be packed as {pattern!r}: only mosaics in MATLAB files need to be told so")
         if suffix.endswith(camera_raw.SUFFIXES):
             return camera_raw.read(data, self._raw, name)
-        pixels = quick.decode(data)
-        return reading.decode(data, name) if pixels is None else Picture(pixels)
+        pixels = quick.decode(data, bare=True)
+        return reading.decode(data, name, self._white, raw=self._raw) if pixels is None else Picture(pixels)
 
     def _zip(self, container: str) -> zips.Zip:
         opened: zips.Zip = self._once.get(container, lambda: zips.Zip(self._path(container), self._limits))

@@ -17,7 +17,8 @@ from degrain.errors import DataError
 from degrain.ingest.formats import archives, mat_v5, mat_v73
 from degrain.ingest.formats.bayer import pack_bayer
 from degrain.ingest.formats.mat_v5 import Variable
-from degrain.ingest.formats.reading import Picture
+from degrain.ingest.formats.picture import Picture
+from degrain.pixels import Light
 
 # The CFA of SIDD's phones, which its raw .MAT files do not say (Abdelhamed, Lin, Brown, CVPR 2018).
 PHONE_PATTERNS = {"GP": "bggr", "IP": "rggb", "S6": "grbg", "N6": "bggr", "G4": "bggr"}
@@ -82,10 +83,15 @@ def picture(array: np.ndarray, pattern: str | None, name: str) -> Picture:
         raise DataError(f"{name} holds an array of shape {array.shape}, not an image")
     pixels = np.ascontiguousarray(_whole(array, name))
     if pattern is None:
-        return Picture(pixels if pixels.ndim == 3 else pixels[..., None])
+        return Picture(pixels if pixels.ndim == 3 else pixels[..., None], light=_light(array))
     if pixels.ndim != 2:
         raise DataError(f"{name} cannot be packed as {pattern!r}: it is no mosaic")
-    return Picture(pack_bayer(pixels, pattern))
+    return Picture(pack_bayer(pixels, pattern), light="linear")
+
+
+def _light(array: np.ndarray) -> Light:
+    """SIDD's raw images are floating-point values, and its sRGB images are not."""
+    return "linear" if array.dtype.kind == "f" else "srgb"
 
 
 def _whole(array: np.ndarray, name: str) -> np.ndarray:

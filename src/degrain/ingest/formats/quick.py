@@ -22,18 +22,23 @@ _GRAY, _RGB = 0, 2
 _FRAMES = (0xC0, 0xC1, 0xC2)
 _WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
 _SCAN = 0xDA
+# Application segments.
+_EXIF, _PROFILE = 0xE1, 0xE2
+# Chunks of a PNG that say what values stand for, or how the picture lies.
+_MEANING = (b"gAMA", b"iCCP", b"cICP", b"eXIf")
 
 
-def decode(data: bytes) -> np.ndarray | None:
+def decode(data: bytes, bare: bool = False) -> np.ndarray | None:
     """Decode a file.
 
     Args:
         data: The file.
+        bare: Whether it must not say anything of how values are meant or how the picture lies.
 
     Returns:
         uint8 (height, width, 1 or 3), or None where the file is damaged, large, or not as plain as this.
     """
-    if not (_plain_png(data) if data.startswith(_PNG) else _plain_jpeg(data)):
+    if not (_plain_png(data, bare) if data.startswith(_PNG) else _plain_jpeg(data, bare)):
         return None
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint8:
@@ -43,7 +48,7 @@ def decode(data: bytes) -> np.ndarray | None:
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if pixels.shape[2] == 3 else None
 
 
-def _plain_png(data: bytes) -> bool:
+def _plain_png(data: bytes, bare: bool) -> bool:
     """Tell whether every chunk is whole and none says more than width, height and 8-bit gray or RGB."""
     view, place = memoryview(data), 8
     while place + 12 <= len(data):
@@ -57,7 +62,7 @@ def _plain_png(data: bytes) -> bool:
             width, height, depth, color = struct.unpack_from(">IIBB", data, 16)
             if depth != 8 or color not in (_GRAY, _RGB) or width * height > MAX_PIXELS:
                 return False
-        elif kind == b"tRNS":
+        elif kind in (b"tRNS", b"acTL") or (bare and kind in _MEANING):
             return False
         elif kind == b"IEND":
             return bool(end == len(data))
@@ -65,7 +70,7 @@ def _plain_png(data: bytes) -> bool:
     return False
 
 
-def _plain_jpeg(data: bytes) -> bool:
+def _plain_jpeg(data: bytes, bare: bool) -> bool:
     """Tell whether a file begins and ends as a JPEG and has one or three components of 8 bits."""
     if not (data.startswith(b"\xff\xd8") and data.endswith(b"\xff\xd9")):
         return False
@@ -75,7 +80,7 @@ def _plain_jpeg(data: bytes) -> bool:
         if marker in _FRAMES:
             precision, height, width, components = struct.unpack_from(">BHHB", data, place + 4)
             return bool(precision == 8 and components in (1, 3) and 0 < width * height <= MAX_PIXELS)
-        if marker == _SCAN:
+        if marker == _SCAN or (bare and marker in (_EXIF, _PROFILE)):
             return False
         length = 0 if marker in _WITHOUT_LENGTH else int.from_bytes(data[place + 2 : place + 4], "big")
         place += 2 + length

@@ -1,0 +1,150 @@
+"""Exif, XMP and ICC profiles: made to fit the pixels that are written, and otherwise left as they are."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+ORIENTATION = 0x0112
+UPRIGHT = 1
+_EXIF_IFD, _WIDTH, _HEIGHT = 0x8769, 0xA002, 0xA003
+_PREFIX = b"Exif\0\0"
+_XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation(?:="|='|>))\d""")
+# Tone curves of ICC profiles: of gray, and of red.
+_CURVES = (b"kTRC", b"rTRC")
+
+
+def orientation(exif: bytes) -> int:
+    """Return how the pixels lie, 1 to 8 as Exif numbers it; 1, upright, where it is not said."""
+    found = _parsed(exif).get(ORIENTATION)
+    return found if isinstance(found, int) and 1 <= found <= 8 else UPRIGHT
+
+
+def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn and mirror pixels (height, width, ...) that lie as an Exif orientation says; a view."""
+    if orientation in (2, 4, 5, 7):
+        pixels = pixels[:, ::-1]
+    turns = {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0)
+    return np.rot90(pixels, turns)
+
+
+def for_upright(exif: bytes, width: int, height: int) -> bytes:
+    """Return Exif that fits upright pixels of a size: no other orientation, and no thumbnail of what was before.
+
+    Args:
+        exif: As `picture.Metadata` holds it.
+        width: In pixels.
+        height: In pixels.
+
+    Returns:
+        The same bytes where nothing is to be changed; nothing where they cannot be read.
+    """
+    parsed = _parsed(exif)
+    if not dict(parsed):
+        return b""
+    detail = parsed.get_ifd(_EXIF_IFD)
+    sizes = {tag: value for tag, value in ((_WIDTH, width), (_HEIGHT, height)) if tag in detail}
+    fits = parsed.get(ORIENTATION, UPRIGHT) == UPRIGHT and all(detail[tag] == value for tag, value in sizes.items())
+    if fits and not _has_thumbnail(exif):
+        return exif
+    if ORIENTATION in parsed:
+        parsed[ORIENTATION] = UPRIGHT
+    detail.update(sizes)
+    try:
+        return parsed.tobytes().removeprefix(_PREFIX)
+    except Exception:  # a value that Pillow read and cannot write
+        return b""
+
+
+def xmp_for_upright(xmp: bytes) -> bytes:
+    """Return XMP that says no other orientation than upright."""
+    return _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
+
+
+def parsed_exif(exif: bytes) -> Image.Exif:
+    """Return Exif by tags; empty where it cannot be read."""
+    return _parsed(exif)
+
+
+def _parsed(exif: bytes) -> Image.Exif:
+    parsed = Image.Exif()
+    try:
+        parsed.load(_PREFIX + exif if exif else b"")
+        parsed.get_ifd(_EXIF_IFD)
+    except Exception:  # damaged ones make the parser raise whatever comes
+        return Image.Exif()
+    return parsed
+
+
+def _has_thumbnail(exif: bytes) -> bool:
+    """Tell whether there is a second directory, which is the thumbnail's."""
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    if order is None or len(exif) < 8:
+        return False
+    (first,) = struct.unpack_from(f"{order}I", exif, 4)
+    if first + 2 > len(exif):
+        return False
+    after = first + 2 + 12 * struct.unpack_from(f"{order}H", exif, first)[0]
+    return after + 4 <= len(exif) and exif[after : after + 4] != b"\0\0\0\0"
+
+
+def is_linear(icc: bytes) -> bool:
+    """Tell whether a profile has no tone curve: values stand for light itself.
+
+    Source: ICC.1:2022, sections 7.3, 10.6 (curveType) and 10.18 (parametricCurveType).
+    """
+    if len(icc) < 132:
+        return False
+    (count,) = struct.unpack_from(">I", icc, 128)
+    for i in range(min(count, 100)):
+        entry = 132 + 12 * i
+        if entry + 12 > len(icc) or icc[entry : entry + 4] not in _CURVES:
+            continue
+        (start,) = struct.unpack_from(">I", icc, entry + 4)
+        return _is_identity(icc[start : start + 64])
+    return False
+
+
+def _is_identity(curve: bytes) -> bool:
+    if curve[:4] == b"curv" and len(curve) >= 14:
+        points, gamma = curve[8:12], curve[12:14]
+        return points == b"\0\0\0\0" or (points == b"\0\0\0\1" and gamma == b"\1\0")
+    if curve[:4] == b"para" and len(curve) >= 16:
+        kind, gamma = curve[8:10], curve[12:16]
+        return kind == b"\0\0" and gamma == b"\0\1\0\0"
+    return False
+
+
+def resolution(values: Sequence[Any], per_inch: float) -> tuple[float, float] | None:
+    """Return pixels per inch, or None where a file's numbers mean nothing.
+
+    Args:
+        values: Horizontal and vertical, in pixels per unit.
+        per_inch: Units per inch.
+    """
+    try:
+        horizontal, vertical = (float(value) * per_inch for value in values)
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+        return None
+    return (horizontal, vertical) if 0 < horizontal < 1e6 and 0 < vertical < 1e6 else None
+
+
+def to_srgb(image: Image.Image, icc: bytes) -> Image.Image:
+    """Convert an image of other colors to RGB: by its profile to sRGB, or without one by Pillow's formulas."""
+    from PIL import ImageCms
+
+    if icc:
+        try:
+            profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+            converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        except ImageCms.PyCMSError:
+            converted = None
+        if converted is not None:
+            return converted
+    return image.convert("RGB")
