@@ -97,6 +97,6 @@ def prepared(folder: Path, params: Params, size: int, channels: int) -> PatchSto
     (folder / "prepared").mkdir()
     with Containers(folder / "raw") as containers:
         rows = ({"path": f"{name}.png", "source": name} for name in ("train", "val", "test"))
-        images = manifest.build(containers, listing.table(rows))
+        images, _ = manifest.build(containers, listing.table(rows))
         preparation.fill(folder / "prepared", containers, images, settings, "0" * 64)
     return PatchStore.open(folder / "prepared")

@@ -25,7 +25,7 @@ def quickstart() -> Iterator[tuple[Params, PatchStore]]:
         assert photos.PHOTOS.download is not None
         photos.PHOTOS.download(raw, params.data)
         with Containers(raw) as containers:
-            table = manifest.build(containers, photos.PHOTOS.images(raw, params.data))
+            table, _ = manifest.build(containers, photos.PHOTOS.images(raw, params.data))
             preparation.fill(prepared, containers, table, params.prepare, "")
         yield params, PatchStore.open(prepared)
 

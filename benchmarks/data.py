@@ -102,7 +102,7 @@ def _child(what: str, folder: Path) -> None:
     with Containers(folder) as containers, tempfile.TemporaryDirectory() as temporary:
         listed = _listed(containers)
         if what == "prepare":
-            listed = manifest.build(containers, listed)
+            listed, _ = manifest.build(containers, listed)
         started = time.perf_counter()
         if what == "decode":
             locators = pd.concat([listed["path"], listed["noisy"].dropna()]).tolist()

@@ -39,7 +39,7 @@ def prepare(folder: Path, net: Net, train: int, val: int) -> PatchStore:
             _write_pair(Path(raw), name, net, seed)
         rows = [(f"{name}-{side}.png", side == "noisy", {"source": name}) for name in every for side in SIDES]
         with Containers(Path(raw)) as containers:
-            preparation.fill(folder, containers, manifest.build(containers, listing.pair(rows)), params, "")
+            preparation.fill(folder, containers, manifest.build(containers, listing.pair(rows))[0], params, "")
     return PatchStore.open(folder)
 
 

@@ -128,7 +128,7 @@ def manifest_of(raw: Path) -> pd.DataFrame:
     names = sorted(path.relative_to(raw).as_posix() for path in raw.rglob("*") if path.is_file())
     listed = listing.table({"path": name, "source": Path(name).stem} for name in names)
     with Containers(raw) as containers:
-        return manifest.build(containers, listed)
+        return manifest.build(containers, listed)[0]
 
 
 def prepare(folder: Path, raw: Path, table: pd.DataFrame, params: Params) -> PatchStore:

@@ -25,7 +25,7 @@ from degrain.artifacts.scores import Measured, Scores
 from degrain.artifacts.sidd_validation import BlockScores, SiddValidation
 from degrain.artifacts.store import StoreRecord
 from degrain.artifacts.trial import HISTORY, BegunTrial, TrialRecord, TrialSettings
-from degrain.artifacts.validation import Expectation, Validation
+from degrain.artifacts.validation import Expectation, NearCopies, Validation
 from degrain.errors import DataError, VersionMismatch
 from degrain.params.prepare import PrepareParams
 from tests.artifacts import records
@@ -104,11 +104,13 @@ EXAMPLES: list[Record] = [
         examples_sha256="e" * 64,
     ),
     Validation(
-        schema_version=1,
+        schema_version=Validation.VERSION,
         images=2,
         published=3,
         quarantined=["a.png"],
         expectations=[Expectation(name="path", text="every path once", success=True, groups=False, images=[])],
+        near_copies=[NearCopies(first="a.png", second="b.png", correlation=0.99, mirrored=True)],
+        pictures_sha256="p" * 64,
         manifest_sha256="m" * 64,
     ),
     SiddValidation(schema_version=1, model="unet", weights_sha256=None, scores=BLOCKS),

@@ -229,7 +229,7 @@ def test_real_pairs_are_cut_at_the_same_places_on_every_side(
         (f"{side}/{name}.png", side == "noisy", {"source": name}) for side in ("clean", "noisy") for name in "abc"
     )
     with Containers(tmp_path / "raw") as containers:
-        table = manifest.build(containers, listed)
+        table, _ = manifest.build(containers, listed)
     params = make_params(prepare={"crops": 5, "split": SPLIT, "noise": Whole({"kind": "real"})})
     store = prepare(tmp_path / "store", tmp_path / "raw", table, params)
     for name in splits.SPLITS:

@@ -25,6 +25,21 @@ class Expectation(Part):
     images: list[str]
 
 
+class NearCopies(Part):
+    """Two images that show the same picture.
+
+    Attributes:
+        first, second: Their paths.
+        correlation: Of their luminance at low resolution.
+        mirrored: Whether one is mirrored.
+    """
+
+    first: str
+    second: str
+    correlation: float
+    mirrored: bool
+
+
 class Validation(Record):
     """What validation.json holds.
 
@@ -33,14 +48,18 @@ class Validation(Record):
         published: Images of the whole data set, those that the study does not use included.
         quarantined: Paths of the images that are set aside.
         expectations: All of them.
+        near_copies: Pairs that show the same picture, the least alike first, a thousand at most.
+        pictures_sha256: Digest of the pictures of the first of them, see `degrain.files.tree_digest`.
         manifest_sha256: SHA-256 of the manifest that was validated.
     """
 
     STAGE: ClassVar[str] = "validate"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     images: int
     published: int
     quarantined: list[str]
     expectations: list[Expectation]
+    near_copies: list[NearCopies]
+    pictures_sha256: str
     manifest_sha256: str

@@ -15,7 +15,14 @@ from degrain.randomness import generator
 SPLITS = ("train", "val", "test")
 DROPPED = "dropped"
 # Columns of the manifest of which, whatever the study says, no value may be on two sides.
-APART = ("source", "scene", "sha256", "noisy_sha256")
+APART = ("source", "scene", "sha256", "noisy_sha256", "near_copies")
+
+
+_WORDS = {
+    "sha256": "the same pixels",
+    "noisy_sha256": "the same pixels",
+    "near_copies": "the same picture (encoded anew, resized or mirrored)",
+}
 
 
 @dataclass(frozen=True)
@@ -125,7 +132,7 @@ def _on_two_sides(values: pd.Series[Any], sides: np.ndarray) -> np.ndarray:
 
 
 def _overlap(column: str, shared: pd.Series[Any], manifest: pd.DataFrame, sides: np.ndarray) -> str:
-    same = "the same pixels" if column.endswith("sha256") else f"{column} {shared.iloc[0]!r}"
+    same = _WORDS.get(column, f"{column} {shared.iloc[0]!r}")
     rows = (manifest[column] == shared.iloc[0]).fillna(value=False).to_numpy(bool)
     examples = [f"{manifest['path'][rows & (sides == split)].iloc[0]} ({split})" for split in set(sides[rows])]
     return (

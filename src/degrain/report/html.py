@@ -64,6 +64,7 @@ def render(material: Material, drawn: Mapping[str, bytes]) -> str:
         headline_words=summary.MEASURES[score],
         noise=_options(material.store.noise),
         images=_images(material),
+        near_copies=_near_copies(material),
         references=_references(ranked, titles),
         cameras=_cameras(ranked, titles),
         titles=titles,
@@ -173,6 +174,16 @@ def _images(material: Material) -> list[dict[str, Any]]:
     return [
         {str(key): None if pd.isna(value) else value for key, value in row.items()} for row in table.to_dict("records")
     ]
+
+
+def _near_copies(material: Material) -> list[dict[str, Any]]:
+    """The pairs that validate made pictures of, with the side of each."""
+    side = dict(zip(material.sides["path"], material.sides["side"], strict=True))
+    found = []
+    for pair, picture in zip(material.validation.near_copies, sorted(material.near_copies.glob("*.png")), strict=False):
+        sides = [side.get(path, "quarantined") for path in (pair.first, pair.second)]
+        found.append(pair.model_dump() | {"sides": sides, "picture": _embed(picture.read_bytes())})
+    return found
 
 
 def _options(noise: Noise) -> str:

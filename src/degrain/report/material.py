@@ -34,6 +34,7 @@ class Material:
         validation: What validate wrote.
         store: What prepare wrote.
         sides: One row per image that was used: path, source, side.
+        near_copies: Folder with the pictures of pairs that validate wrote.
         examples: Folder with the pictures that evaluate wrote.
         docs: For each suite the address of its page in the Data Docs, relative to the report.
         machine, versions: Where it was computed, and with what.
@@ -50,6 +51,7 @@ class Material:
     validation: Validation
     store: PatchStore
     sides: pd.DataFrame
+    near_copies: Path
     examples: Path
     docs: dict[str, str]
     machine: dict[str, str]
@@ -90,6 +92,7 @@ def gather(
         validation=validation,
         store=store,
         sides=pd.read_parquet(prepared / IMAGES),
+        near_copies=validated / manifest.PAIRS,
         examples=results.check_examples(evaluated, ranked),
         docs={page.parts[-4]: page.relative_to(report.parent).as_posix() for page in pages},
         machine=description.describe_machine(),

@@ -6,7 +6,7 @@ import logging
 
 from degrain import console, files
 from degrain.errors import DataError
-from degrain.ingest.datasets import catalog, expectations, judgement, listing, manifest
+from degrain.ingest.datasets import catalog, expectations, judgement, listing, manifest, near_copies
 from degrain.ingest.formats.containers import Containers
 from degrain.params.study import Params
 from degrain.stages import DATA_DOCS, RAW, VALIDATED
@@ -34,12 +34,18 @@ def run(params: Params) -> None:
         Containers(folder, params.data.raw, white=params.data.white) as containers,
         console.progress("validate", len(chosen)) as advance,
     ):
-        table = manifest.build(containers, chosen, advance)
+        table, pairs = manifest.build(containers, chosen, dataset.expected.near_copies, advance)
+        paths = [[table["path"][number] for number in (pair.first, pair.second)] for pair in pairs]
+        both = [[containers.read(path).pixels for path in pair] for pair in paths[: near_copies.SHOWN]]
     with files.new_folder(DATA_DOCS) as docs:
         results = expectations.run(params.data.dataset, dataset, table, groups, params.validation, docs)
     judged = judgement.judge(results, table, groups, params.validation)
     quarantined = judged.quarantined(params.validation, DATA_DOCS)
-    manifest.write(VALIDATED, table, len(listed), quarantined, results)
+    manifest.write(
+        VALIDATED, table, len(listed), quarantined, results, pairs, [near_copies.side_by_side(*pair) for pair in both]
+    )
     judged.warn()
     holding = sum(result.success for result in results)
+    if pairs:
+        log.warning("%d pairs of images show the same picture, such as %s and %s", len(pairs), *paths[-1])
     log.info("%d images, %d expectations hold, %d quarantined", len(table), holding, len(quarantined))

@@ -29,7 +29,7 @@ def dataset(pairs: bool = False, **expected: Any) -> DatasetSpec:
 
 def build(folder: Path, listed: pd.DataFrame) -> pd.DataFrame:
     with Containers(folder) as containers:
-        return manifest.build(containers, listed)
+        return manifest.build(containers, listed)[0]
 
 
 def check(

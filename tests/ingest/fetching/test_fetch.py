@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 import zipfile
 from collections.abc import Callable
@@ -186,7 +189,8 @@ def test_a_failure_in_one_file_does_not_cost_the_others(place: Place, site: Site
 
 
 def test_the_first_download_is_recorded_where_no_checksum_is_published(place: Place, site: Site, good: Answer) -> None:
-    place.checksums.write_text('{"zoo/z": {"sha256": "00"}, "abc/a": {"sha256": "11"}}')
+    line = {"bytes": 1, "date": "2026-01-02", "from": "x", "sha256": "0" * 64}
+    place.checksums.write_text(json.dumps({"zoo/z": line, "abc/a": line}))
     (entry,) = place.fetch(unpublished(site.serve("/file.bin", good)))
     record = json.loads(place.checksums.read_text())
     assert list(record) == ["abc/a", "set/file.bin", "zoo/z"]
@@ -229,6 +233,63 @@ def test_a_damaged_record_says_how_to_mend_it(place: Place, site: Site, good: An
         place.fetch(unpublished(site.serve("/file.bin", good)))
 
 
+def hostile(kind: str) -> tuple[str, bytes]:
+    """Name and bytes of an archive that could do harm."""
+    buffer = io.BytesIO()
+    if kind == "tar":
+        with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+            archive.addfile(tarfile.TarInfo("../x.png"))
+        return "x.tar.gz", buffer.getvalue()
+    if kind == "gzip":
+        return "x.gz", gzip.compress(b"x" * 999)[:-4]
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_BZIP2 if kind == "method" else zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("../x.png" if kind == "path" else "x.png", b"\0" * (1 << 24 if kind == "bomb" else 99))
+    data = bytearray(buffer.getvalue())
+    entry = data.rindex(b"PK\1\2")
+    if kind == "encrypted":
+        data[entry + 8] |= 1
+        data[6] |= 1
+    if kind == "name":
+        data[entry + 9] |= 8
+        data[entry + 46] = 0xFF
+    return "x.zip", bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("path", "x.zip is refused: its member '../x.png' leaves its folder by '..'"),
+        ("bomb", "x.zip is refused: its member 'x.png' unpacks to more than 200 times its size, as a bomb does"),
+        ("method", "x.zip is refused: its member 'x.png' is packed by method 12, not stored or deflated"),
+        ("encrypted", "x.zip is refused: its member 'x.png' is encrypted"),
+        ("name", "x.zip is damaged: 'utf-8' codec can't decode"),
+        ("tar", "x.tar.gz is refused: its member '../x.png' leaves its folder by '..'"),
+        ("gzip", "x.gz is truncated"),
+    ],
+)
+def test_an_archive_that_could_do_harm_is_refused_before_its_checksum_is_recorded(
+    place: Place, site: Site, good: Answer, kind: str, words: str
+) -> None:
+    name, data = hostile(kind)
+    with pytest.raises(DownloadError) as caught:
+        place.fetch(RemoteFile(name, f"set/{name}", (site.serve(f"/{name}", good.but(content=data)),)))
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not place.checksums.exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"a": 1}', '{"a": {"sha256": "x"}}', '{"a": {"bytes": true}}']
+)
+def test_a_damaged_record_of_checksums_is_one_line(place: Place, site: Site, good: Answer, text: str) -> None:
+    place.checksums.write_text(text)
+    with pytest.raises(
+        DataError, match=r"checksums.json is damaged \(.*\); mend it, or restore it: git checkout"
+    ) as caught:
+        place.fetch(RemoteFile("x.png", "set/x.png", (site.serve("/x.png", good),)))
+    assert "\n" not in str(caught.value)
+
+
 def test_a_zip_without_a_checksum_is_held_against_its_own(place: Place, site: Site, good: Answer) -> None:
     path = place.root / "x.zip"
     with zipfile.ZipFile(path, "w") as archive:
@@ -236,9 +297,9 @@ def test_a_zip_without_a_checksum_is_held_against_its_own(place: Place, site: Si
     whole = path.read_bytes()
     damaged = whole[:1000] + b"damage" + whole[1006:]
     bad, ok = site.serve("/bad.zip", good.but(content=damaged)), site.serve("/ok.zip", good.but(content=whole))
-    with pytest.raises(DownloadError, match=r"is a damaged zip: Bad CRC-32 for file 'image.png'"):
+    with pytest.raises(DownloadError, match=r"x.zip::image.png is damaged: Bad CRC-32 for file 'image.png'"):
         place.fetch(RemoteFile("x.zip", "set/x.zip", (bad,)))
-    with pytest.raises(DownloadError, match="is a damaged zip: File is not a zip file"):
+    with pytest.raises(DownloadError, match=r"x\.zip is no zip file"):
         place.fetch(RemoteFile("x.zip", "set/x.zip", (site.serve("/no.zip", good),)))
     (entry,) = place.fetch(RemoteFile("x.zip", "set/x.zip", (bad, ok)))
     assert entry["from"] == ok

@@ -182,7 +182,8 @@ def test_bytes_that_come_without_a_redirect_are_taken_too(kaggle: Kaggle) -> Non
 def test_a_corrupt_zip_of_the_right_size_is_refused(kaggle: Kaggle) -> None:
     kaggle.stores(Answer(ZIP[:100_000] + b"damage" + ZIP[100_006:], headers={"ETag": '"v1"'}))
     assert kaggle.fetch().stderr == (
-        f"cannot get faces/faces.zip: {PAGE}: is a damaged zip: Bad CRC-32 for file 'train/happy/1.jpg'\n"
+        f"cannot get faces/faces.zip: {PAGE}: faces.zip::train/happy/1.jpg is damaged: "
+        "Bad CRC-32 for file 'train/happy/1.jpg'\n"
     )
     assert not list(kaggle.place.downloads.rglob("*.zip*part*"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,9 @@ def _files(mirror: str, urls: tuple[str, ...], known: dict[str, tuple[int, str]]
 
 # Both are mostly black; some digits have nothing but black and white.
 _EXPECTED = Expected(counts=dict(PARTS.values()), channels=(1,), side=(28, 28), max_saturated=1.0)
+# Digits and clothes look alike: above the common limit are 8,156 pairs of MNIST's 60,000 training images, and none
+# above this one; of Fashion-MNIST's pairs between 0.9975 and 0.9994 all that were looked at show different articles.
+_DIGITS_ALIKE, _CLOTHES_ALIKE = 0.997, 0.9995
 
 MNIST = DatasetSpec(
     title="MNIST: handwritten digits, 28x28 gray",
@@ -63,7 +67,7 @@ MNIST = DatasetSpec(
     citation='LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document recognition", '
     "Proceedings of the IEEE 86(11), 1998",
     images=_lister(DIGITS),
-    expected=_EXPECTED,
+    expected=replace(_EXPECTED, near_copies=_DIGITS_ALIKE),
     split="The published test part is the test split, a share of the training part is for validation. The writers of "
     "the two published parts are disjoint; within the training part the files do not name them.",
     problems=("The files do not say who wrote a digit, so validation holds out digits, not writers.",),
@@ -103,7 +107,7 @@ FASHION_MNIST = DatasetSpec(
     citation='Xiao, Rasul, Vollgraf, "Fashion-MNIST: a novel image dataset for benchmarking machine learning '
     'algorithms", arXiv:1708.07747, 2017',
     images=_lister(CLOTHES),
-    expected=_EXPECTED,
+    expected=replace(_EXPECTED, near_copies=_CLOTHES_ALIKE),
     split="The published test part is the test split, a share of the training part is for validation.",
     size="31 MB",
     files=_files(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,18 @@ import numpy as np
 import pandas as pd
 
 from degrain import files, parallel
-from degrain.artifacts.validation import Expectation, Validation
+from degrain.artifacts.validation import Expectation, NearCopies, Validation
 from degrain.errors import DataError
-from degrain.ingest.datasets import listing
-from degrain.ingest.formats import identity
+from degrain.ingest.datasets import listing, near_copies
+from degrain.ingest.datasets.near_copies import Pair
+from degrain.ingest.formats import identity, writing
 from degrain.ingest.formats.containers import Containers
 from degrain.ingest.formats.picture import Picture
 from degrain.machine import compute
 
 MANIFEST = "manifest.parquet"
 VALIDATION = "validation.json"
+PAIRS = "near_copies"
 
 COLUMNS = {
     **dict.fromkeys(listing.COLUMNS, "string"),
@@ -42,6 +45,7 @@ COLUMNS = {
     "psnr": "float64",
     "correlation": "float64",
     "shared_with": "string",
+    "near_copies": "string",
     "error": "string",
 }
 
@@ -50,18 +54,24 @@ GROUP = 64
 SMALL = 1 << 14  # values
 # Name and white of the types that pixels have.
 DEPTHS = {np.dtype(np.uint8): ("uint8", 255), np.dtype(np.uint16): ("uint16", 65535)}
+# Pairs of near-copies that the record names.
+NAMED_PAIRS = 1000
 # Side of the small version by which two images are found to show the same scene, in pixels.
 LOW_SIDE = 16
 
 
 def build(
-    containers: Containers, listed: pd.DataFrame, progress: Callable[[int], None] = lambda _: None
-) -> pd.DataFrame:
+    containers: Containers,
+    listed: pd.DataFrame,
+    limit: float | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> tuple[pd.DataFrame, list[Pair]]:
     """Decode every image once and describe it.
 
     Args:
         containers: The downloaded data set.
         listed: Its listing, see `degrain.ingest.datasets.listing`.
+        limit: Correlation from which on two images are near-copies; None is not to look for any.
         progress: Called with how many more images are done.
 
     Returns:
@@ -71,19 +81,22 @@ def build(
         pixels, light what values stand for ("srgb" or "linear"), highest of 16-bit images the largest value in 8-bit
         levels. Of a pair: same_size, psnr in dB, correlation of the two at low resolution (NA where both are flat),
         shared_with another instance that has the same clean image and fits it better. Of a camera raw file: camera and
-        iso. An image that cannot be decoded
-        has its reason under error and no statistics.
+        iso. An image that cannot be decoded has its reason under error and no statistics. near_copies names, for all
+        images of a group of near-copies, the first one. The pairs of near-copies are the second value, by the numbers
+        of rows, the least alike first; of exact duplicates only the first counts.
     """
 
     def describe(group: Sequence[Any]) -> list[dict[str, Any]]:
         return _describe(containers, group)
 
     rows: list[dict[str, Any]] = []
+    descriptors: list[np.ndarray] = []
     listed_rows = listed.astype("object").itertuples(index=False)
     size = max(1, min(GROUP, len(listed) // GROUP))
     groups = iter(lambda: list(itertools.islice(listed_rows, size)), [])
     for described in parallel.ordered(describe, groups, _threads(containers, listed)):
         rows += described
+        descriptors += [row.pop("descriptor", near_copies.NOTHING) for row in described]
         progress(len(described))
     found = pd.DataFrame(rows, columns=["camera", *(name for name in COLUMNS if name not in listing.COLUMNS)])
     table = listed.reset_index(drop=True).join(found.drop(columns="camera")).astype(COLUMNS)
@@ -91,7 +104,24 @@ def build(
     table = table[list(COLUMNS)]
     table["duplicate_of"] = _duplicates(table)
     table["shared_with"] = _shared(table)
-    return table
+    table["near_copies"], pairs = _near(table, np.stack(descriptors), limit)
+    return table, pairs
+
+
+def _near(table: pd.DataFrame, descriptors: np.ndarray, limit: float | None) -> tuple[pd.Series[Any], list[Pair]]:
+    """For each image that has near-copies, the first of them; and the pairs."""
+    groups, pairs = near_copies.Groups(len(table)), []
+    if limit is not None:
+        first = table["duplicate_of"].isna().to_numpy(bool)
+        numbers = np.flatnonzero(first & descriptors.any(axis=1))
+        for found in near_copies.find(descriptors[numbers], limit):
+            pair = replace(found, first=int(numbers[found.first]), second=int(numbers[found.second]))
+            groups.join(pair.first, pair.second)
+            pairs.append(pair)
+    owners = [groups.of(number) for number in range(len(table))]
+    joined = pd.Series(table["path"].to_numpy()[owners], index=table.index, dtype="string")
+    alone = pd.Series(owners).map(pd.Series(owners).value_counts()).to_numpy() == 1
+    return joined.mask(alone), sorted(pairs, key=lambda pair: pair.correlation)
 
 
 def _threads(containers: Containers, listed: pd.DataFrame) -> int:
@@ -115,6 +145,7 @@ def _describe(containers: Containers, group: Sequence[Any]) -> list[dict[str, An
                 small.setdefault((clean.shape, clean.dtype), []).append((i, picture))
                 continue
             described[i] = _statistics(clean) | _meaning(picture)
+            described[i]["descriptor"] = near_copies.descriptor(clean)
             if not pd.isna(row.noisy):
                 described[i] |= _compare(picture, containers.read(row.noisy))
         except DataError as error:
@@ -124,6 +155,7 @@ def _describe(containers: Containers, group: Sequence[Any]) -> list[dict[str, An
         stack = np.stack([picture.pixels for _, picture in images])
         for (i, picture), statistics in zip(images, _stack_statistics(stack), strict=True):
             described[i] = statistics | _meaning(picture)
+            described[i]["descriptor"] = near_copies.descriptor(picture.pixels)
     return described
 
 
@@ -243,7 +275,13 @@ def remove(folder: Path) -> None:
 
 
 def write(
-    folder: Path, table: pd.DataFrame, published: int, quarantined: list[str], expectations: list[Expectation]
+    folder: Path,
+    table: pd.DataFrame,
+    published: int,
+    quarantined: list[str],
+    expectations: list[Expectation],
+    pairs: Sequence[Pair] = (),
+    pictures: Sequence[np.ndarray] = (),
 ) -> Validation:
     """Write the manifest and what came of its validation.
 
@@ -253,17 +291,32 @@ def write(
         published: Images of the whole data set.
         quarantined: Paths of the images that are set aside.
         expectations: What came of each.
+        pairs: Of near-copies, the least alike first.
+        pictures: Of the first of them, side by side.
     """
     table["quarantined"] = table["path"].isin(quarantined)
     path = folder / MANIFEST
     with files.new_file(path) as partial:
         table.to_parquet(partial, index=False)
+    with files.new_folder(folder / PAIRS) as into:
+        for number, side_by_side in enumerate(pictures):
+            writing.write(into / f"{number:02}.png", Picture(side_by_side))
     record = Validation(
         schema_version=Validation.VERSION,
         images=len(table),
         published=published,
         quarantined=quarantined,
         expectations=expectations,
+        near_copies=[
+            NearCopies(
+                first=str(table["path"][pair.first]),
+                second=str(table["path"][pair.second]),
+                correlation=pair.correlation,
+                mirrored=pair.mirrored,
+            )
+            for pair in pairs[:NAMED_PAIRS]
+        ],
+        pictures_sha256=files.tree_digest(folder / PAIRS),
         manifest_sha256=files.sha256(path),
     )
     record.write(folder / VALIDATION)
@@ -285,4 +338,6 @@ def read(folder: Path) -> tuple[pd.DataFrame, Validation]:
         raise DataError(f"{path} is missing; run: dvc repro validate")
     if files.sha256(path) != record.manifest_sha256:
         raise DataError(f"{path} is damaged or not the one that was validated; run: dvc repro -f validate")
+    if files.tree_digest(folder / PAIRS) != record.pictures_sha256:
+        raise DataError(f"{folder / PAIRS} is damaged or of another run; run: dvc repro -f validate")
     return pd.read_parquet(path), record

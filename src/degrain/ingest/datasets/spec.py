@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from degrain.ingest.datasets import near_copies
 from degrain.ingest.fetching.remote import RemoteFile
 from degrain.params.data import DataParams
 
@@ -29,6 +30,8 @@ class Expected:
         max_saturated: Largest share of values at 0 or at the maximum.
         psnr: For pairs: least and most PSNR of the noisy against the clean image, in dB.
         min_correlation: For pairs: least correlation of the two at low resolution.
+        near_copies: Correlation from which on two images are near-copies, see `degrain.ingest.datasets.near_copies`;
+            None where they are not looked for.
     """
 
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -40,6 +43,7 @@ class Expected:
     max_saturated: float = 0.5
     psnr: tuple[float, float] = (10.0, 70.0)
     min_correlation: float = 0.8
+    near_copies: float | None = near_copies.LIMIT
 
 
 @dataclass(frozen=True)

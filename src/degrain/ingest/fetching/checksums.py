@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 from filelock import FileLock
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from degrain import console, files
+from degrain.artifacts.base import explain
 from degrain.errors import DataError
 from degrain.ingest.fetching import disk
 from degrain.ingest.fetching.remote import RemoteFile, SourceFailed
+from degrain.ingest.formats import archives, zips
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,20 @@ class Found:
     def at(cls, path: Path) -> Found:
         """Read a whole file."""
         return cls(path.stat().st_size, disk.sha256(path))
+
+
+class Recorded(BaseModel):
+    """One line of the record: what came first, when, and where it came from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    bytes: Annotated[int, Field(ge=0)]
+    date: str
+    origin: Annotated[str, Field(alias="from")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+_RECORDS = TypeAdapter(dict[str, Recorded])
 
 
 @dataclass(frozen=True)
@@ -66,14 +81,14 @@ class Checksums:
             if found.sha256 != file.sha256.lower():
                 raise SourceFailed(f"has SHA-256 {found.sha256}, not the published {file.sha256.lower()}")
         elif record := self._read().get(key):
-            if found.sha256 != record["sha256"]:
-                first = f"{record['sha256']} for {key}, which came from {record['from']} on {record['date']}"
+            if found.sha256 != record.sha256:
+                first = f"{record.sha256} for {key}, which came from {record.origin} on {record.date}"
                 raise SourceFailed(
                     f"has SHA-256 {found.sha256}, but {self.path} records {first}; if the publisher really changed it, "
                     "remove that line"
                 )
-        elif path.name.removesuffix(".part").endswith(".zip"):
-            check_zip(path)
+        else:
+            check_archive(path, path.name.removesuffix(".part"))
 
     def record(self, key: str, file: RemoteFile, found: Found, origin: str) -> None:
         """Note what a file looked like the first time, unless its checksum is published.
@@ -91,37 +106,49 @@ class Checksums:
             if key in known:
                 return
             today = datetime.now(UTC).date().isoformat()
-            known[key] = {"bytes": found.bytes, "date": today, "from": origin, "sha256": found.sha256}
-            lines = [f"  {json.dumps(name)}: {json.dumps(known[name], sort_keys=True)}" for name in sorted(known)]
+            known[key] = Recorded(bytes=found.bytes, date=today, **{"from": origin}, sha256=found.sha256)
+            lines = [
+                f"  {json.dumps(name)}: {json.dumps(known[name].model_dump(by_alias=True), sort_keys=True)}"
+                for name in sorted(known)
+            ]
             with files.new_file(self.path) as partial:
                 partial.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
-    def _read(self) -> dict[str, dict[str, Any]]:
+    def _read(self) -> dict[str, Recorded]:
         try:
-            known: dict[str, dict[str, Any]] = json.loads(self.path.read_text(encoding="utf-8"))
+            return _RECORDS.validate_json(self.path.read_bytes())
         except FileNotFoundError:
             return {}
-        except ValueError as error:
+        except OSError as error:
+            raise DataError(f"cannot read {self.path}: {error.strerror}") from error
+        except ValidationError as error:
             raise DataError(
-                f"{self.path} is damaged ({error}); mend it, or restore it: git checkout {self.path}"
+                f"{self.path} is damaged ({explain(error)}); mend it, or restore it: git checkout {self.path}"
             ) from None
-        return known
 
 
-def check_zip(path: Path) -> None:
-    """Read every member of a zip against its CRC-32.
+def check_archive(path: Path, name: str) -> None:
+    """Refuse an archive that could do harm, by its table of contents; then read all of it against its own checksums.
+
+    Args:
+        path: The file.
+        name: What it is to be called; the suffix says what it is. Other files than archives pass.
 
     Raises:
-        SourceFailed: It is no zip, or one is damaged.
+        SourceFailed: It is refused or damaged.
     """
     try:
-        with zipfile.ZipFile(path) as archive, console.transfer(f"checking {path.name}") as show:
-            members = archive.infolist()
-            total, done = sum(member.file_size for member in members), 0
-            for member in members:
-                with archive.open(member) as file:
-                    for block in disk.blocks(file):
-                        done += len(block)
-                        show(done, total)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise SourceFailed(f"is a damaged zip: {error}") from error
+        with console.transfer(f"checking {name}") as show:
+            if name.endswith(".zip"):
+                archive = zips.Zip(path)
+                try:
+                    archive.verify(show)
+                finally:
+                    archive.close()
+            elif name.endswith((".tar", ".tar.gz", ".tgz")):
+                for _ in archives.tar_members(path):
+                    pass
+            elif name.endswith(".gz"):
+                archives.verify_gzip(path)
+    except DataError as error:
+        raise SourceFailed(str(error).replace(str(path), name)) from error

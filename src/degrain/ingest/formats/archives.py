@@ -116,6 +116,20 @@ def unpacked(path: Path) -> Iterator[IO[bytes]]:
             raise DataError(f"{path} is damaged: {_line(error)}") from error
 
 
+def verify_gzip(path: Path, limits: Limits = LIMITS) -> None:
+    """Unpack a gzipped file, a part at a time, against its checksum.
+
+    Raises:
+        DataError: It is missing, damaged, truncated, or unpacks to more than fits into memory.
+    """
+    with unpacked(path) as file:
+        done = 0
+        while block := file.read(MIB):
+            done += len(block)
+            if done > limits.memory:
+                raise DataError(f"{path} is refused: it unpacks to more than {limits.memory} bytes")
+
+
 def _line(error: BaseException) -> str:
     return " ".join(str(error).split())
 

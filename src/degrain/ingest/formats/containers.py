@@ -13,6 +13,7 @@ A locator names one image, relative to the data set's folder:
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -23,10 +24,12 @@ from typing import Any, Generic, Self, TypeVar
 import numpy as np
 
 from degrain.errors import DataError
-from degrain.ingest.formats import archives, camera_raw, mat, quick, reading, stacks, zips
+from degrain.ingest.formats import archives, camera_raw, folders, mat, quick, reading, stacks, zips
 from degrain.ingest.formats.archives import LIMITS, Limits
 from degrain.ingest.formats.bayer import PATTERNS
 from degrain.ingest.formats.picture import Picture
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -104,7 +107,11 @@ class Containers:
             DataError: It is missing, damaged, refused, or no archive.
         """
         if container.lower().endswith(".zip"):
-            return self._zip(container).names
+            every = self._zip(container).names
+            kept = folders.members(every)
+            if len(kept) < len(every):
+                log.warning("%s: left out: %d %s", container, len(every) - len(kept), folders.HIDDEN)
+            return kept
         if container.lower().endswith(_TAR):
             return list(self._batches(container))
         raise DataError(f"{self._path(container)} is no archive")

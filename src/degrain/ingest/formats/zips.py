@@ -11,6 +11,8 @@ import os
 import stat
 import zipfile
 import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -21,6 +23,7 @@ _LOCAL_HEADER = 30  # bytes, and the name after it
 _LONGEST_END = 22 + 0xFFFF  # bytes of the end record with its comment
 _IN_ZIP64 = 0xFFFF
 _ENCRYPTED = 1 | 1 << 6 | 1 << 13
+_BLOCK = 1 << 20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -60,15 +63,42 @@ class Zip:
         member = self._members.get(name)
         if member is None:
             raise DataError(f"{self._path} has no member {name!r}")
-        try:
-            with self._zip.open(member) as file:
-                # NOTE: zipfile checks the CRC-32 at the announced size; without a number it would unpack all there is.
-                data = file.read(member.file_size + 1)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError) as error:
-            raise DataError(f"{self._path}::{name} is damaged: {error or 'it ends too early'}") from error
+        with self._opened(member) as file:
+            # NOTE: zipfile checks the CRC-32 at the announced size; without a number it would unpack all there is.
+            data = file.read(member.file_size + 1)
         if len(data) != member.file_size:
             raise DataError(f"{self._path}::{name} is damaged: it has not the announced {member.file_size} bytes")
         return data
+
+    def verify(self, progress: Callable[[int, int], None] = lambda *_: None) -> None:
+        """Read every member against its announced size and checksum, a part at a time.
+
+        Args:
+            progress: Called with how many bytes are done, and of how many.
+
+        Raises:
+            DataError: One is damaged.
+        """
+        total, done = sum(member.file_size for member in self._members.values()), 0
+        for name, member in self._members.items():
+            with self._opened(member) as file:
+                read = 0
+                while block := file.read(_BLOCK):
+                    read += len(block)
+                    if read > member.file_size:
+                        break
+                    progress(done + read, total)
+            if read != member.file_size:
+                raise DataError(f"{self._path}::{name} is damaged: it has not the announced {member.file_size} bytes")
+            done += read
+
+    @contextmanager
+    def _opened(self, member: zipfile.ZipInfo) -> Iterator[IO[bytes]]:
+        try:
+            with self._zip.open(member) as file:
+                yield file
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError) as error:
+            raise DataError(f"{self._path}::{member.filename} is damaged: {error or 'it ends too early'}") from error
 
     def close(self) -> None:
         """Close the file."""
