@@ -25,7 +25,7 @@ def test_what_is_missing_or_superfluous_is_named_and_written(tmp_path: Path) -> 
     path = tmp_path / "dvc.yaml"
     written = (ROOT / "dvc.yaml").read_text()
     path.write_text(written.replace("      - src/degrain/pixels.py\n", "      - src/degrain/cli/doctor.py\n", 1))
-    expected = ["prepare lacks src/degrain/pixels.py", "prepare does not run src/degrain/cli/doctor.py"]
+    expected = ["download lacks src/degrain/pixels.py", "download does not run src/degrain/cli/doctor.py"]
     assert dependencies.update(path) == expected
     assert path.read_text() == written
     assert dependencies.update(path) == []

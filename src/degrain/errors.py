@@ -20,6 +20,10 @@ import difflib
 from collections.abc import Iterable
 
 
+# Known names that a message lists, where none is near.
+SHOWN = 40
+
+
 class DegrainError(Exception):
     """A mistake that the user can mend; its text is one line that says how."""
 
@@ -87,4 +91,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(names)}"
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"; known: {', '.join(names[:SHOWN])}{more}"

@@ -105,7 +105,7 @@ def test_changed_raw_data_is_noticed_by_preparation(validated: Path) -> None:
     (validated / "data" / "raw" / "photos" / "rocket.jpg").write_bytes(b"something else")
     done = run(validated, "prepare")
     assert done.returncode == 2
-    assert "rocket.jpg is not an image, JPEG or TIFF image" in done.stderr
+    assert "rocket.jpg is not an image of a supported format" in done.stderr
     assert not (validated / "data" / "prepared").exists()
     raw = validated / "data" / "raw" / "photos"
     (raw / "rocket.jpg").write_bytes((raw / "coffee.png").read_bytes())

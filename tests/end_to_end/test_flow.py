@@ -38,7 +38,7 @@ def test_a_stage_runs_or_says_that_nothing_changed(copy: Project, as_in_the_envi
         assert children.reproduce("validate", copy.folder, lines.append, None) is False
         copy.change(validate={"min_std": 1.0})
         assert children.reproduce("validate", copy.folder, lines.append, None) is True
-    assert any("11 expectations hold" in line for line in lines)
+    assert any("12 expectations hold" in line for line in lines)
 
 
 def test_a_mistake_is_told_from_a_failure_that_may_pass(copy: Project, as_in_the_environment: None) -> None:

@@ -116,9 +116,8 @@ def test_a_mistake_is_named_in_one_line(
 def test_noise_that_cannot_be_drawn_is_refused(
     tmp_path: Path, quickstart: dict[str, Any], noise: dict[str, Any], words: str
 ) -> None:
-    quickstart["prepare"]["noise"] = noise
     with pytest.raises(ParamsError) as caught:
-        load(tmp_path, quickstart)
+        load(tmp_path, quickstart | {"prepare": quickstart["prepare"] | {"noise": noise}})
     assert words in str(caught.value)
 
 
@@ -167,6 +166,36 @@ def test_the_command_of_a_study_names_what_differs_from_its_file() -> None:
     assert command == "dvc exp run -S study=sinha2018 -S 'train.seeds=[0]' -S train.epochs=3"
     with pytest.raises(ParamsError, match="holds no study 'sinha2081'"):
         gallery.compose("sinha2081", conf)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (["study=mnst"], "holds no study 'mnst'; did you mean 'mnist'?"),
+        (
+            ["train.epoks=1"],
+            "-S train.epoks=1: the study does not spell 'train.epoks' out; did you mean 'train.epochs'?",
+        ),
+        (
+            ["study=mnist", "prepare.nois.sigma=1"],
+            "does not spell 'prepare.nois.sigma' out; did you mean 'prepare",
+        ),
+        (["+train.epoks=1"], "-S: train.epoks is not a parameter; did you mean 'epochs'?"),
+        (["train.epochs=0"], "-S: train.epochs is 0: should be greater than or equal to 1"),
+        (["train.epochs=["], "-S train.epochs=[: "),
+        (["junk"], "-S junk: the study does not spell 'junk' out; known: data.dataset, "),
+    ],
+)
+def test_a_change_that_dvc_and_hydra_would_stumble_over_is_one_line(changes: list[str], words: str) -> None:
+    with pytest.raises(ParamsError) as caught:
+        gallery.changed(changes, "quickstart", ROOT / "conf")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_changes_are_laid_over_the_study_that_they_name() -> None:
+    made = gallery.changed(["study=mnist", "train.epochs=3", "+train.clip_norm=2"], "quickstart", ROOT / "conf")
+    assert (made.study.name, made.train.epochs, made.train.clip_norm) == ("mnist", 3, 2.0)
 
 
 def test_the_command_of_a_study_can_be_run() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from degrain.errors import RegistryError
 from degrain.metrics.psnr import BEST
 from degrain.registry import loading, promotion, publishing, tracking
 from tests.artifacts import records
+from tests.ingest.fetching.site import Answer, Site
 
 
 @pytest.fixture(autouse=True)
@@ -166,12 +168,30 @@ def test_what_the_registry_does_not_hold_is_one_line(reference: str, words: str)
     assert "\n" not in str(caught.value)
 
 
-def test_an_unreachable_server_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_refuses_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(RegistryError, match="MLflow at http") as caught, tracking.connect() as client:
-        tracking.experiment(client, "tiny")
+    words = r"^MLflow at http://127\.0\.0\.1:9 does not answer: .*refused"
+    with pytest.raises(RegistryError, match=words), tracking.connect():
+        pass
+
+
+def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracking, "ANSWER_TIME", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        with pytest.raises(RegistryError, match=f"^MLflow at {uri} does not answer: ") as caught, tracking.connect():
+            pass
     assert "\n" not in str(caught.value)
+
+
+def test_a_server_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", site.serve("", Answer(status=502)).rstrip("/"))
+    site.serve("/health", Answer(status=502))
+    with pytest.raises(RegistryError, match=r"does not answer: HTTP 502$"), tracking.connect():
+        pass
+    site.close()
 
 
 def test_a_trial_is_found_by_its_name(tmp_path: Path, make_params: Callable[..., Any]) -> None:

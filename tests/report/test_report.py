@@ -17,11 +17,11 @@ import pytest
 from PIL import Image
 
 from degrain import figures, files
-from degrain.errors import DataError
+from degrain.errors import DataError, ValidationFailed
 from degrain.params.study import Params
 from degrain.report import html, published
 from tests.artifacts import records
-from tests.conftest import MIRROR, Project, Whole, picture
+from tests.conftest import MIRROR, Project, Whole, merged, picture, save
 from tests.ingest.datasets.test_catalog import composed, needs_mirror
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -275,3 +275,32 @@ def test_published_curves_come_from_the_mirror_or_are_left_out(tmp_path: Path, m
         file.write_text(broken)
         with pytest.raises(DataError, match="holds no curves"):
             published.read("papers/curves.json")
+
+
+HOSTILE = ("<img src=x onerror=window.hacked=1>", "<script>window.hacked=1", "$a ${b} &amp; 'x' \"y\"", "{{ 7*7 }}")
+
+
+@needs_browser
+@pytest.mark.browser
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_names_of_images_are_text_in_the_data_docs(
+    tmp_path: Path, run_stages: Callable[..., Params], browser: Any
+) -> None:
+    from selenium.webdriver.common.by import By
+
+    for number, name in enumerate(HOSTILE):
+        for copy in ("", "2"):
+            save(tmp_path / "photos" / f"{name}{copy}.png", picture(number))
+    made = composed("folder")
+    made["data"]["path"] = str(tmp_path / "photos")
+    with pytest.raises(ValidationFailed):
+        run_stages(merged(made, {"validate": {"min_side": 1000}}), "download", "validate")
+    pages = sorted((tmp_path / "results" / "validation").rglob("*.html"))
+    assert len(pages) > 4
+    shown = ""
+    for page in pages:
+        browser.get(page.as_uri())
+        assert browser.execute_script("return window.hacked") is None, page
+        shown += browser.find_element(By.TAG_NAME, "body").get_attribute("textContent")
+    for name in HOSTILE:
+        assert name in shown

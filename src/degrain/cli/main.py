@@ -253,9 +253,28 @@ app.add_typer(sidd_commands)
 
 
 @app.command()
-def check(params: ParamsOption = PARAMS) -> None:
-    """Say whether params.yaml is a study that can run, without running anything."""
+def check(
+    change: Annotated[
+        list[str] | None,
+        typer.Option("-S", help="Check what `dvc exp run` would run with this; may be repeated.", metavar="KEY=VALUE"),
+    ] = None,
+    params: ParamsOption = PARAMS,
+) -> None:
+    """Say whether params.yaml is a study that can run, without running anything.
+
+    Examples:
+
+    - `degrain check`
+
+    - `degrain check -S study=mnist -S train.epochs=3`: before `dvc exp run -S study=mnist -S train.epochs=3`
+    """
+    from degrain.studies import check as studies_check
+    from degrain.studies import gallery
+
     loaded = _load(params)
+    if change:
+        loaded = gallery.changed(change, loaded.study.name)
+        studies_check.check(loaded)
     log.info(
         "%s: %d models x %d pairs of optimizer and loss x %d seeds, %d epochs each",
         loaded.study.name,
@@ -288,6 +307,14 @@ def show_datasets(
         typer.echo(overview.details(name))
     else:
         overview.show(RAW)
+
+
+@app.command("formats")
+def show_formats() -> None:
+    """Say what is read, kept, converted and refused of each image format, as Markdown."""
+    from degrain.ingest.formats import overview
+
+    typer.echo(overview.table())
 
 
 @app.command("models")

@@ -12,6 +12,7 @@ from degrain.machine import compute
 
 if TYPE_CHECKING:
     from degrain.inference.denoiser import Denoiser
+    from degrain.pixels import Light
 
 ParamsOption = Annotated[Path, typer.Option("--params", help="The study.", metavar="FILE")]
 ModelOption = Annotated[
@@ -25,12 +26,12 @@ ModelOption = Annotated[
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
-def denoiser(model: str, device: str, params: Path, precision: str = "float32") -> Denoiser:
+def denoiser(model: str, device: str, params: Path, precision: str = "float32", light: Light | None = None) -> Denoiser:
     """Load what `--model` names: by default the champion of the study.
 
     Raises:
         ParamsError: There is no such device or precision.
-        ModelError: There is no such model, it is damaged, or it is one of Bayer mosaics.
+        ModelError: There is no such model, it is damaged, or it is one of Bayer mosaics or of other light.
         RegistryError: The registry does not answer or does not hold it.
     """
     if device not in ("auto", "cpu", "cuda"):
@@ -49,4 +50,6 @@ def denoiser(model: str, device: str, params: Path, precision: str = "float32") 
         loaded = Denoiser.load(folder, on, for_inference(precision, on))
     if loaded.channels == 4:
         raise ModelError(f"{chosen} denoises Bayer mosaics, not gray or color images")
+    if light is not None and loaded.light != light:
+        raise ModelError(f"{chosen} was trained on images in {loaded.light} light, and these are in {light}")
     return loaded

@@ -48,7 +48,7 @@ def submission(
     if competition:
         kaggle_client.check_known(competition)
     with opened(blocks) as noisy:
-        network = denoiser(model, device, params)
+        network = denoiser(model, device, params, light="srgb")
         with console.progress("denoise", len(noisy)) as advance:
             made.write(network, noisy, table, advance)
         log.info("%s: %d blocks denoised by %s", table, len(noisy), _name(network))
@@ -81,7 +81,7 @@ def validation(
     from degrain.sidd import validation as measured
 
     with measured.pairs(folder) as (noisy, clean):
-        network = denoiser(model, device, params)
+        network = denoiser(model, device, params, light="srgb")
         with console.progress("measure", len(noisy)) as advance:
             scores = measured.score(network, noisy, clean, advance)
     _print(_name(network), scores)

@@ -86,6 +86,15 @@ def local_rank() -> int:
     return int(os.environ.get("LOCAL_RANK") or 0)
 
 
+def memory() -> int:
+    """Return how much memory this process may have, in bytes: the machine's, or less where a limit is set."""
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return physical if limit == resource.RLIM_INFINITY else min(limit, physical)
+
+
 def peak_memory_mb() -> float:
     """Return the most memory that this process has had, in MB."""
     import resource

@@ -78,7 +78,7 @@ class Optimizer(Section):
     )
     label: Label = Field("", description="Name in trials and tables, when one optimizer is listed twice in a grid.")
     lr: float | None = Field(
-        None, gt=0, le=1e6, description="Learning rate; the preset's if absent, as with all that follow."
+        None, gt=0, le=1e30, description="Learning rate; the preset's if absent, as with all that follow."
     )
 
     def settings(self) -> dict[str, Any]:

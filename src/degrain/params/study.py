@@ -63,10 +63,23 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         raise ParamsError(f"{path}: {error}") from None
     if not isinstance(raw, dict):
         raise ParamsError(f"{path} must hold a mapping of sections, such as `train:`")
+    return parse(raw, str(path))
+
+
+def parse(raw: dict[str, Any], name: str) -> Params:
+    """Check a study.
+
+    Args:
+        raw: The sections of `Params`, as YAML holds them.
+        name: Where they come from, for messages.
+
+    Raises:
+        ParamsError: As of `load_params`.
+    """
     try:
         return Params.model_validate(raw)
     except ValidationError as error:
-        raise ParamsError(f"{path}: {_explain(error.errors(), raw)}") from None
+        raise ParamsError(f"{name}: {_explain(error.errors(), raw)}") from None
 
 
 def _explain(problems: list[Any], raw: dict[str, Any]) -> str:

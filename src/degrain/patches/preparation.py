@@ -19,7 +19,7 @@ from degrain.errors import DataError
 from degrain.ingest.formats.containers import Containers
 from degrain.noise import adding
 from degrain.params.prepare import PrepareParams
-from degrain.patches import cutting, splits, store
+from degrain.patches import cutting, needs, splits, store
 from degrain.patches.cutting import Cut, Task, Whole
 from degrain.pixels import Light
 
@@ -53,9 +53,10 @@ def fill(
 
     Raises:
         DataError: A split has no patch, or the images lack the channels or partners that the study needs.
-        ParamsError: The split names something that is not there.
+        ParamsError: The split names something that is not there, or disk or memory do not suffice.
     """
     channels, light = _channels(manifest, params), _light(manifest, params)
+    _check_needs(folder, manifest, channels, params)
     tasks, sides, leaks = _plan(manifest, params)
 
     def work(group: Sequence[Task]) -> tuple[list[Cut], list[Whole], int]:
@@ -98,6 +99,13 @@ def fill(
     )
     record.write(folder / STORE)
     return record
+
+
+def _check_needs(folder: Path, manifest: pd.DataFrame, channels: int, params: PrepareParams) -> None:
+    sizes = manifest.groupby(["width", "height"]).size()
+    counts = {size: needs.patches_of(int(size[0]), int(size[1]), params) for size in sizes.index}
+    patches = sum(counts[size] * int(images) for size, images in sizes.items())
+    needs.estimate(patches, max(counts.values()), channels, params).check(folder)
 
 
 def _channels(manifest: pd.DataFrame, params: PrepareParams) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
+# Seconds that a server has for its first answer.
+ANSWER_TIME = 5.0
+
+
 @contextmanager
 def connect() -> Iterator[MlflowClient]:
     """Open the tracking server and registry.
@@ -27,6 +32,11 @@ def connect() -> Iterator[MlflowClient]:
     """
     variables.switch_off_telemetry()
     uri = variables.tracking_uri()
+    if uri.startswith(("http://", "https://")):
+        _check_server(uri)
+        # NOTE: MLflow's own client asks again for 200 seconds without a word.
+        for name, value in (("MAX_RETRIES", "3"), ("BACKOFF_FACTOR", "1"), ("TIMEOUT", "60")):
+            os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
     if uri.startswith(variables.SQLITE):
         Path(unquote(uri.removeprefix(variables.SQLITE))).parent.mkdir(parents=True, exist_ok=True)
     # Only the project's own store: another one may belong to several projects, whose artifacts lie elsewhere.
@@ -45,6 +55,23 @@ def connect() -> Iterator[MlflowClient]:
         except (MlflowException, SQLAlchemyError) as error:
             reason = str(error).splitlines()[0][:300]
             raise RegistryError(f"MLflow at {uri}: {reason}") from error
+
+
+def _check_server(uri: str) -> None:
+    """Ask a server once whether it is there.
+
+    Raises:
+        RegistryError: It refuses, does not answer in time, or answers with an error of its own.
+    """
+    import httpx
+
+    try:
+        answer = httpx.get(f"{uri.rstrip('/')}/health", timeout=ANSWER_TIME, follow_redirects=True)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        reason = str(error) or f"no answer within {ANSWER_TIME:g} s"
+        raise RegistryError(f"MLflow at {uri} does not answer: {reason}") from error
+    if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+        raise RegistryError(f"MLflow at {uri} does not answer: HTTP {answer.status_code}")
 
 
 def experiment(client: MlflowClient, name: str) -> str:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from rich.filesize import decimal
+
 from degrain.baselines import catalog as baselines
 from degrain.errors import ModelError, ParamsError
 from degrain.ingest.datasets import catalog as datasets
+from degrain.machine import compute
 from degrain.metrics.catalog import METRICS
 from degrain.networks import catalog as models
 from degrain.params.study import Params
+from degrain.patches import needs
+
+# Where the store will be.
+PREPARED = Path("data/prepared")
+# Bytes of a value, and how often a batch is there at least: clean, noisy, output, and the gradient of that.
+FLOAT, PASSES = 4, 4
 
 
 def check(params: Params) -> None:
@@ -28,6 +39,25 @@ def check(params: Params) -> None:
             )
     for model in params.train.models:
         _check_model(model, params)
+    _check_needs(params)
+
+
+def _check_needs(params: Params) -> None:
+    """Refuse a patch store that is larger than the disk or memory, by what is known of the images beforehand."""
+    expected, prepare = datasets.spec(params.data.dataset).expected, params.prepare
+    images = sum(expected.counts.values()) or 1
+    images = min(images, params.data.limit or images)
+    smallest, largest = expected.side
+    known = smallest if smallest == largest or not prepare.crops else prepare.patch_size
+    patches = needs.patches_of(known, known, prepare)
+    channels = {"keep": min(expected.channels), "gray": 1, "rgb": 3}[prepare.color]
+    needs.estimate(images * patches, patches, channels, prepare).check(PREPARED)
+    batch = params.train.batch_size * prepare.patch_size**2 * channels * FLOAT * PASSES
+    if batch > compute.memory():
+        raise ParamsError(
+            f"train.batch_size: a batch of {params.train.batch_size} patches of {prepare.patch_size} pixels needs at "
+            f"least {decimal(batch)}, and {decimal(compute.memory())} is the memory here"
+        )
 
 
 def _check_noise(params: Params) -> None:

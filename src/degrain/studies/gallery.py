@@ -4,37 +4,76 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from degrain.errors import ParamsError
-from degrain.params.study import Params
+from degrain.errors import ParamsError, nearest
+from degrain.params.study import Params, parse
 
 CONF = Path("conf")
 
 
-def compose(name: str, conf: Path = CONF) -> dict[str, Any]:
+def compose(name: str, conf: Path = CONF, changes: Sequence[str] = ()) -> dict[str, Any]:
     """Lay a study over what all have in common.
 
     Args:
         name: Of a file in conf/study.
         conf: The folder.
+        changes: Further words of `dvc exp run -S`, such as `train.epochs=3`.
 
     Returns:
         What params.yaml would hold.
 
     Raises:
-        ParamsError: There is no such study.
+        ParamsError: There is no such study or parameter; the message has the nearest name.
     """
     import hydra
-    from omegaconf import OmegaConf
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
 
     if not (conf / "study" / f"{name}.yaml").is_file():
-        raise ParamsError(f"{conf / 'study'} holds no study {name!r}")
+        known = [path.stem for path in (conf / "study").glob("*.yaml")]
+        raise ParamsError(f"{conf / 'study'} holds no study {name!r}{nearest(name, known)}")
     with hydra.initialize_config_dir(str(conf.resolve()), version_base=None):
-        made = OmegaConf.to_container(hydra.compose("config", overrides=[f"study={name}"]), resolve=True)
-    return {str(key): value for key, value in dict(made).items()}  # type: ignore[arg-type]
+        planned = hydra.compose("config", overrides=[f"study={name}"])
+        try:
+            made = hydra.compose("config", overrides=[f"study={name}", *changes])
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ParamsError(_explain(error, changes, [name for name, _ in dotted(_plain(planned))])) from None
+    return _plain(made)
+
+
+def _plain(made: Any) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+
+    return {str(key): value for key, value in dict(OmegaConf.to_container(made, resolve=True)).items()}  # type: ignore[arg-type]
+
+
+def _explain(error: Exception, changes: Sequence[str], known: list[str]) -> str:
+    """Say in one line what Hydra has against a change, with the nearest parameter that the study spells out."""
+    for change in changes:
+        name = change.lstrip("+~").partition("=")[0]
+        if f"'{name}'" in str(error) and name not in known:
+            hint = "" if change.startswith("+") else f", or +{change} where the parameter has its default"
+            return f"-S {change}: the study does not spell {name!r} out{nearest(name, known)}{hint}"
+    return f"-S {' -S '.join(changes)}: {' '.join(str(error).split())}"
+
+
+def changed(changes: Sequence[str], study: str, conf: Path = CONF) -> Params:
+    """Return the study that `dvc exp run` would run.
+
+    Args:
+        changes: The words of its options -S: `study=NAME`, `train.epochs=3`.
+        study: The name where no word says one.
+        conf: The folder of studies.
+
+    Raises:
+        ParamsError: There is no such study or parameter, or a value is impossible; one line.
+    """
+    named = [change.partition("=")[2] for change in changes if change.startswith("study=")]
+    others = [change for change in changes if not change.startswith("study=")]
+    return parse(compose(named[-1] if named else study, conf, others), "-S")
 
 
 def command(params: Params, conf: Path = CONF) -> str:

@@ -17,9 +17,9 @@ import tifffile
 from PIL import Image, ImageCms
 
 from degrain.errors import DataError
-from degrain.ingest.formats import metadata, quick, reading, writing
+from degrain.ingest.formats import folders, metadata, overview, quick, reading, writing
 from degrain.ingest.formats.picture import Metadata, Picture
-from tests.conftest import picture
+from tests.conftest import ROOT, picture
 
 RGB = picture(0, 37, 53)
 GRAY = picture(1, 37, 53, channels=1)
@@ -573,3 +573,11 @@ def test_the_fast_way_of_plain_jpegs_gives_the_pixels_of_the_slow_one(mode: str,
     fast = quick.decode(buffer.getvalue(), bare=True)
     assert fast is not None
     assert np.array_equal(fast.squeeze(), slow)
+
+
+def test_the_page_on_inputs_tells_what_is_read_and_every_suffix() -> None:
+    page = (ROOT / "docs" / "inputs.md").read_text()
+    assert f"<!-- degrain formats -->\n{overview.table()}\n<!-- end -->" in page, "paste what degrain formats prints"
+    told = {suffix for row in overview.ROWS for suffix in row.suffixes}
+    assert told == set(folders.SUFFIXES)
+    assert set(writing.FORMATS) == set(reading.SUFFIXES)

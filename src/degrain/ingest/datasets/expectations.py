@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import logging
 import math
 import warnings
@@ -107,9 +108,9 @@ def run(
         context = _context(gx, docs)
         rules = gx.expectations
         limits = Limits.of(dataset.expected, params)
-        of_groups = _run(gx, context, f"{name}-counts", groups, "group", _group_rules(rules, params, groups))
+        of_groups = _run(gx, context, f"{name}-counts", _escaped(groups), "group", _group_rules(rules, params, groups))
         image_rules = _image_rules(rules, limits, dataset.pairs) + _meaning_rules(rules, manifest)
-        of_images = _run(gx, context, name, _plain(manifest), "path", image_rules)
+        of_images = _run(gx, context, name, _escaped(_plain(manifest)), "path", image_rules)
         return [*of_groups, *of_images]
 
 
@@ -160,6 +161,19 @@ def _plain(manifest: pd.DataFrame) -> pd.DataFrame:
     texts = [column for column, dtype in manifest.dtypes.items() if str(dtype) in ("string", "boolean")]
     plain = plain.astype(dict.fromkeys(texts, "object"))
     return plain.where(plain.notna(), None)
+
+
+def _escaped(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose texts are harmless in HTML: Great Expectations puts values into its pages as they are.
+
+    NOTE: `$` begins a placeholder in its texts.
+    """
+    texts = [column for column in table if table[column].dtype == object]
+    return table.assign(**{str(column): table[column].map(_escape, na_action="ignore") for column in texts})
+
+
+def _escape(value: object) -> object:
+    return html.escape(value).replace("$", "&#36;") if isinstance(value, str) else value
 
 
 def _group_rules(rules: Any, params: ValidateParams, groups: pd.DataFrame) -> list[Rule]:
@@ -262,5 +276,5 @@ def _signature(config: Any) -> tuple[str, Any]:
 
 def _summary(name: str, text: str, result: Any, key: str) -> Expectation:
     failing = result.result.get("unexpected_index_list") or []
-    images = sorted({str(row[key]) for row in failing})
+    images = sorted({html.unescape(str(row[key])) for row in failing})
     return Expectation(name=name, text=text, success=bool(result.success), groups=key == "group", images=images)

@@ -29,7 +29,7 @@ class Policy:
     attempts: int = 5
     first_wait: float = 1.0
     longest_wait: float = 60.0
-    connect_timeout: float = 20.0
+    connect_timeout: float = 8.0
     read_timeout: float = 60.0
 
 

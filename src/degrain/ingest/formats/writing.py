@@ -15,7 +15,7 @@ from degrain.ingest.formats.picture import Metadata, Picture
 from degrain.pixels import to_8_bits
 
 # What `Metadata` holds, by the words of messages.
-_NAMES = {"icc": "color profile", "exif": "Exif", "xmp": "XMP", "dpi": "resolution", "gamma": "gamma"}
+NAMES = {"icc": "color profile", "exif": "Exif", "xmp": "XMP", "dpi": "resolution", "gamma": "gamma"}
 
 
 @dataclass(frozen=True)
@@ -126,9 +126,9 @@ def _kept(held: Metadata, target: Format) -> tuple[Metadata, list[str]]:
         "xmp": target.encode is _JPEG.encode and len(held.xmp) > jpeg.LONGEST_XMP,
     }
     # NOTE: a gamma beside a profile, or close to that of sRGB, says nothing more.
-    told = {name for name in _NAMES if getattr(held, name) and not (name == "gamma" and _is_plain(held))}
-    gone = [name for name in _NAMES if name in told and (name not in target.keeps or too_long.get(name))]
-    return replace(held, **{name: getattr(Metadata(), name) for name in gone}), [_NAMES[name] for name in gone]
+    told = {name for name in NAMES if getattr(held, name) and not (name == "gamma" and _is_plain(held))}
+    gone = [name for name in NAMES if name in told and (name not in target.keeps or too_long.get(name))]
+    return replace(held, **{name: getattr(Metadata(), name) for name in gone}), [NAMES[name] for name in gone]
 
 
 def _is_plain(held: Metadata) -> bool:

@@ -1,0 +1,99 @@
+"""What is read, kept, converted and refused of each format: `degrain formats` and docs/inputs.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from degrain.ingest.formats import camera_raw
+from degrain.ingest.formats.writing import FORMATS, NAMES
+
+
+@dataclass(frozen=True)
+class Row:
+    """One format, in words.
+
+    Attributes:
+        title: Its name.
+        suffixes: By which it is found in folders; the contents decide what a file is.
+        read: What is read of it.
+        converted: What is read and written as something else, with a word.
+        refused: What is refused by name.
+    """
+
+    title: str
+    suffixes: tuple[str, ...]
+    read: str
+    converted: str
+    refused: str
+
+
+ROWS = (
+    Row(
+        "PNG",
+        (".png",),
+        "1 to 16 bits, gray, RGB, palette, alpha, color keys, interlaced; gamma, profile and cICP say which light",
+        "palettes to RGB",
+        "animations, HDR (PQ, HLG), any wrong checksum",
+    ),
+    Row(
+        "JPEG",
+        (".jpg", ".jpeg", ".jfif"),
+        "8 bits, gray, YCbCr, RGB; baseline and progressive",
+        "CMYK to sRGB by its profile; further pictures and videos in or behind it are left out",
+        "12 bits, lossless, hierarchical, arithmetically coded",
+    ),
+    Row(
+        "TIFF",
+        (".tif", ".tiff"),
+        "1 to 16 bits, gray (either way around), RGB, alpha of every kind; strips, tiles, planes, either byte and bit "
+        "order, BigTIFF; no packing, PackBits, LZW, Deflate, LZMA, ZSTD, JPEG and others; with and without predictor",
+        "floating-point and (given white) 32 bits to 16, palettes and 8-bit CMYK to RGB, colors multiplied by alpha",
+        "several pages, stacks, volumes, signed and complex values, L*a*b*, LogLuv, YCbCr not packed as JPEG, channels "
+        "of different bits, more than one extra channel",
+    ),
+    Row("WebP", (".webp",), "8 bits, RGB, alpha", "", "animations"),
+    Row("AVIF", (".avif",), "RGB, alpha", "10 and 12 bits to 8", "sequences"),
+    Row("JPEG XL", (".jxl",), "8 and 16 bits, gray, RGB, alpha", "floating-point to 16 bits", "animations"),
+    Row("BMP", (".bmp",), "1 to 32 bits", "palettes to RGB", ""),
+    Row(
+        "Netpbm",
+        (".ppm", ".pgm", ".pnm"),
+        "binary gray and color (P5, P6), white as the header says",
+        "",
+        "text (P1 to P3), bitmaps (P4), PAM",
+    ),
+    Row(
+        "Camera raw",
+        camera_raw.SUFFIXES,
+        "what LibRaw reads, in the light that the model or study asks for",
+        "to TIFF: 16 bits of linear light or 8 of sRGB",
+        "headerless dumps; mosaics where the model is of colors",
+    ),
+)
+
+
+def table() -> str:
+    """Return the table of docs/inputs.md."""
+    lines = [
+        "| format | suffixes | read | converted | refused | written with |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {' | '.join((row.title, _suffixes(row), row.read, row.converted or '-', row.refused or '-', _kept(row)))} |"
+        for row in ROWS
+    ]
+    return "\n".join(lines)
+
+
+def _suffixes(row: Row) -> str:
+    return " ".join(f"`{suffix}`" for suffix in row.suffixes)
+
+
+def _kept(row: Row) -> str:
+    target = FORMATS.get(row.suffixes[0])
+    if target is None:
+        return "not written"
+    depth, alpha = "16 bits" if target.deep else "8 bits", ["alpha"] if target.alpha else []
+    return ", ".join(
+        [depth, *alpha, *(NAMES[name] for name in target.keeps), "without loss" if target.lossless else "with loss"]
+    )
