@@ -207,7 +207,9 @@ def test_jpeg_within_tiff_is_read_as_its_colors() -> None:
         assert np.abs(reading.decode(data, "x").pixels.astype(int) - smooth).max() < 9
 
 
-@pytest.mark.parametrize("profile", [b"", ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()])
+@pytest.mark.parametrize(
+    "profile", [b"", ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()], ids=["no profile", "profile"]
+)
 def test_cmyk_becomes_rgb_and_that_is_said(profile: bytes) -> None:
     smooth = np.dstack([np.linspace(0, 255, 64 * 48).reshape(48, 64)] * 3).astype(np.uint8)
     for kind, options in (("TIFF", {}), ("JPEG", {"quality": 98})):
