@@ -19,7 +19,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-
 # Known names that a message lists, where none is near.
 SHOWN = 40
 

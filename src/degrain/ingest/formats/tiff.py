@@ -61,7 +61,7 @@ _JPEG = (7, 34892)
 _UNSIGNED, _SIGNED, _FLOAT, _UNKNOWN = 1, 2, 3, 4
 _ASSOCIATED = 1
 _REDUCED, _MASK = 1, 4
-_FULL = 65_535
+_FULL, _MEANING = 65_535, 262
 # Units per inch, by ResolutionUnit.
 _PER_INCH = {2: 1.0, 3: 2.54}
 
@@ -129,7 +129,9 @@ def _flags(page: Any) -> int:
 
 def _refuse(page: TiffPage, name: str) -> None:
     """Refuse what is not understood."""
-    photometric = int(page.photometric) if page.photometric is not None else -1
+    if _MEANING not in page.tags:
+        raise DataError(f"{name} is damaged: nothing in it says which end of its values is white")
+    photometric = int(page.photometric)
     if photometric not in _CHANNELS:
         kind = _PHOTOMETRIC.get(photometric, f"photometric interpretation {photometric}")
         raise DataError(f"{name} is a TIFF of {kind}, which is not supported")
