@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import socket
 import subprocess
 import sys
@@ -116,3 +118,23 @@ def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path) -> N
     with files.new_folder(tmp_path / "out"):
         pass
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["out", running.name, elsewhere.name])
+
+
+def test_where_nothing_can_be_written_is_said_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    files.require_writable(tmp_path / "new" / "deep" / "out.png", tmp_path / "file", tmp_path)
+    assert not (tmp_path / "new").exists()
+    for target in (tmp_path / "file" / "out.png", Path("/proc/degrain/out"), Path("/dev/full/x")):
+        with pytest.raises(OutputError, match=f"^cannot write {target}: ") as caught:
+            files.require_writable(target)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_full_disk_is_said_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        def write(self, _: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.tempfile, "TemporaryFile", lambda dir: Full())
+    with pytest.raises(OutputError, match="No space left on device"):
+        files.require_writable(tmp_path / "x")

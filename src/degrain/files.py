@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 import socket
+import tempfile
 import unicodedata
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -129,6 +130,24 @@ def new_file(target: Path) -> Iterator[Path]:
         flush(partial)
         partial.replace(target)
         flush(target.parent)
+
+
+def require_writable(*targets: Path) -> None:
+    """Refuse to begin work whose result could not be written.
+
+    Args:
+        targets: Files or folders that are to be made.
+
+    Raises:
+        OutputError: Where one belongs nothing can be written; the text names it.
+    """
+    for target in targets:
+        there = next(path for path in target.absolute().parents if path.exists())
+        try:
+            with tempfile.TemporaryFile(dir=there) as probe:
+                probe.write(b"\0" * 4096)
+        except OSError as error:
+            raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
 
 
 def flush(path: Path) -> None:

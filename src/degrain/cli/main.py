@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 import degrain
-from degrain import console
+from degrain import console, files
 from degrain.cli import options
 from degrain.cli.options import DeviceOption, ModelOption, ParamsOption
 from degrain.cli.sidd import app as sidd_commands
@@ -230,6 +230,7 @@ def denoise(
 
     frame = denoise_files.Frame.parse(resize, crop)
     plan = denoise_files.plan(source, target, recursive, force)
+    files.require_writable(*{output.parent: output for _, output in plan.pairs}.values())
     denoiser = options.denoiser(model, device, params, precision)
     with console.progress("denoise", len(plan.pairs)) as advance:
         problems = denoise_files.run(denoiser, plan.pairs, tile, overlap, frame, white, advance)

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 def run(params: Params) -> None:
     """Measure everything on the same data and rank the grid."""
+    files.require_writable(EVALUATED, METRICS, PLOTS)
     store = PatchStore.open(PREPARED)
     store.check(params.prepare)
     store.verify()

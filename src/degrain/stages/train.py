@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from degrain import files
 from degrain.machine import compute
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
@@ -23,6 +24,7 @@ def run(params: Params, model: str, only: str = "", in_process: bool = False) ->
         only: Name of the one trial to train, which is then entered in the ledger and not laid out; all if empty.
         in_process: Train one trial after another in this process.
     """
+    files.require_writable(TRIALS / model)
     trials = trial.chosen(trial.expand(params.train, model), only)
     store = PatchStore.open(PREPARED)
     store.check(params.prepare)

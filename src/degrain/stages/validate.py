@@ -24,6 +24,7 @@ def run(params: Params) -> None:
     folder = RAW / params.data.dataset
     if not folder.is_dir():
         raise DataError(f"{folder} is missing; run: degrain download")
+    files.require_writable(VALIDATED, DATA_DOCS)
     manifest.remove(VALIDATED)
     dataset, labels = catalog.spec(params.data.dataset), params.data.labels
     listed = dataset.images(folder, params.data)

@@ -418,7 +418,7 @@ KEEPING = {
     ".webp": ("icc", "exif", "xmp"),
     ".avif": ("icc", "exif", "xmp"),
     ".jxl": (),
-    ".bmp": (),
+    ".bmp": ("dpi",),
     ".ppm": (),
 }
 

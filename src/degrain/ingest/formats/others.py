@@ -130,9 +130,9 @@ def decoder(data: bytes) -> Decoder | None:
     return _pnm if re.match(rb"P[1-7][\s#]", data) else None
 
 
-def encode_bmp(values: np.ndarray) -> bytes:
-    """Encode 8-bit gray or RGB values."""
-    return _saved(values, "BMP", {})
+def encode_bmp(values: np.ndarray, kept: Metadata) -> bytes:
+    """Encode 8-bit gray or RGB values, with their resolution."""
+    return _saved(values, "BMP", {"dpi": kept.dpi} if kept.dpi else {})
 
 
 def encode_webp(values: np.ndarray, kept: Metadata) -> bytes:

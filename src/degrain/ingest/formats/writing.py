@@ -49,7 +49,7 @@ _AVIF = Format(
     lambda values, _, kept: others.encode_avif(values, kept), False, True, ("icc", "exif", "xmp"), lossless=False
 )
 _JXL = Format(lambda values, _alpha, _kept: others.encode_jxl(values), deep=True, alpha=True, keeps=())
-_BMP = Format(lambda values, _alpha, _kept: others.encode_bmp(values), deep=False, alpha=False, keeps=())
+_BMP = Format(lambda values, _, kept: others.encode_bmp(values, kept), deep=False, alpha=False, keeps=("dpi",))
 _PNM = Format(lambda values, _alpha, _kept: others.encode_pnm(values), deep=True, alpha=False, keeps=())
 
 FORMATS: dict[str, Format] = {
