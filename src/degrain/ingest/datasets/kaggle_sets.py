@@ -66,8 +66,8 @@ FER2013 = DatasetSpec(
         "Bernier and Lucio copied each face 100 times before they split: the same face is in training and test. "
         "`split: {by: copy, published_leaky: true}` repeats that.",
         "The pictures are JPEG-compressed and some are drawings or empty.",
-        "The same photograph comes with and without a watermark, or cut a little otherwise: exact and near-copies stand "
-        "on both published sides.",
+        "The same photograph comes with and without a watermark, or cut a little otherwise: exact and near-copies are on "
+        "both published sides.",
     ),
     needs=ACCOUNT,
     size="about 60 MB",
