@@ -52,6 +52,12 @@ def home() -> Path:
     return in_project(os.environ.get("DEGRAIN_HOME") or ".degrain")
 
 
+def limit_mlflow_retries() -> None:
+    """Have MLflow's client give up a server within seconds: by itself it asks again for 200, without a word."""
+    for name, value in (("MAX_RETRIES", "3"), ("BACKOFF_FACTOR", "1"), ("TIMEOUT", "60")):
+        os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
+
+
 def switch_off_telemetry() -> None:
     """Keep every dependency from calling home, unless the user has set its variable otherwise."""
     for name, value in OFF_SWITCHES.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,9 +33,7 @@ def connect() -> Iterator[MlflowClient]:
     uri = variables.tracking_uri()
     if uri.startswith(("http://", "https://")):
         _check_server(uri)
-        # NOTE: MLflow's own client asks again for 200 seconds without a word.
-        for name, value in (("MAX_RETRIES", "3"), ("BACKOFF_FACTOR", "1"), ("TIMEOUT", "60")):
-            os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
+        variables.limit_mlflow_retries()
     if uri.startswith(variables.SQLITE):
         Path(unquote(uri.removeprefix(variables.SQLITE))).parent.mkdir(parents=True, exist_ok=True)
     # Only the project's own store: another one may belong to several projects, whose artifacts lie elsewhere.

@@ -59,15 +59,15 @@ FER2013 = DatasetSpec(
         max_saturated=0.9,
     ),
     split="The published test part is the test split, a share of the training part is for validation. Repeated "
-    "pictures are found by their pixels and left out, so that none is on two sides.",
+    "pictures are found by their pixels and left out, and near-copies of held-out ones are not trained on.",
     problems=(
         "Many pictures are there more than once, also in both published parts and under different labels; `validate` "
         "flags every repetition but the first.",
         "Bernier and Lucio copied each face 100 times before they split: the same face is in training and test. "
         "`split: {by: copy, published_leaky: true}` repeats that.",
         "The pictures are JPEG-compressed and some are drawings or empty.",
-        "The same photograph comes with and without a watermark, or cut a little otherwise: exact and near-copies are on "
-        "both published sides.",
+        "The same photograph comes with and without a watermark, or cut a little otherwise: near-copies are on both "
+        "published sides.",
     ),
     needs=ACCOUNT,
     size="about 60 MB",
