@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shlex
 from pathlib import Path
@@ -9,10 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from degrain.errors import ParamsError
-from degrain.params.study import Params, load_params
-from degrain.studies import gallery
+from degrain.params.study import Params, load_params, parse
+from degrain.studies import check, gallery
 from degrain.studies.reference import reference
 from tests.conftest import ROOT, committed, merged
 
@@ -205,3 +208,28 @@ def test_the_command_of_a_study_can_be_run() -> None:
     *_, word = shlex.split(gallery.command(changed, ROOT / "conf"))
     planned["train"]["losses"] = json.loads(word.removeprefix("train.losses="))
     assert Params.model_validate(planned) == changed
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.just([]) | st.just({})
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner))
+
+
+@given(data=st.data())
+@settings(max_examples=300, deadline=None)
+def test_any_value_anywhere_is_taken_or_refused_in_one_line(quickstart: dict[str, Any], data: st.DataObject) -> None:
+    study = copy.deepcopy(quickstart)
+    places = [name for name, _ in gallery.dotted(study)]
+    for place in data.draw(st.lists(st.sampled_from(places), min_size=1, max_size=3)):
+        *path, last = place.split(".")
+        section: Any = study
+        for part in path:
+            section = section[part] if isinstance(section, dict) and part in section else {}
+        if isinstance(section, dict):
+            section[last] = data.draw(VALUES)
+    try:
+        check.check(parse(study, "study"))
+    except ParamsError as error:
+        refused = str(error)
+    else:
+        refused = ""
+    assert "\n" not in refused

@@ -66,6 +66,11 @@ def _check_noise(params: Params) -> None:
     spec = datasets.spec(dataset)
     if noise.paired and not spec.pairs:
         raise ParamsError(f"prepare.noise: {noise.kind} needs a data set of pairs, which {dataset} is not")
+    if spec.light == "linear" and noise.on_srgb:
+        raise ParamsError(
+            f"prepare.noise: {noise.kind} takes the images for sRGB, and those of {dataset} are in linear light; "
+            "set prepare.noise.linear: false"
+        )
     published = params.validation.channels or spec.expected.channels
     channels = {"keep": published, "gray": [1], "rgb": [3]}[params.prepare.color]
     if not any(map(noise.accepts, channels)):

@@ -111,6 +111,7 @@ FOLDER = DatasetSpec(
         "Noise that is already in your images counts as detail: a model learns to keep it.",
     ),
     needs="data.path",
+    light=None,
     download=_download,
 )
 
@@ -125,5 +126,6 @@ PAIRS = DatasetSpec(
     problems=("DVC does not watch the folder: after changing it, `dvc repro -f -s download`.",),
     pairs=True,
     needs="data.path",
+    light=None,
     download=_download,
 )

@@ -128,6 +128,7 @@ SIDD_SMALL_RAW = DatasetSpec(
     pairs=True,
     size="about 20 GB",
     files=(_archive("SIDD_Small_Raw_Only.zip"),),
+    light="linear",
 )
 
 

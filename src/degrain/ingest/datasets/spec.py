@@ -11,6 +11,7 @@ import pandas as pd
 from degrain.ingest.datasets import near_copies
 from degrain.ingest.fetching.remote import RemoteFile
 from degrain.params.data import DataParams
+from degrain.pixels import Light
 
 # Lists the images of a downloaded folder.
 Lister = Callable[[Path, DataParams], pd.DataFrame]
@@ -63,6 +64,7 @@ class DatasetSpec:
         pairs: Whether its noise is real: every image has a noisy and a clean version.
         needs: What a user must have or do, beyond a network; empty if nothing.
         size: Of the whole download, in words.
+        light: What values stand for; None where that is seen when the images are read.
         download: Fetches it into an empty folder and returns what source.json is to hold, for data sets that are no
             list of files.
     """
@@ -79,4 +81,5 @@ class DatasetSpec:
     pairs: bool = False
     needs: str = ""
     size: str = ""
+    light: Light | None = "srgb"
     download: Callable[[Path, DataParams], list[dict[str, object]]] | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -19,9 +20,8 @@ from degrain.ingest.formats import depths, metadata, sizes
 from degrain.ingest.formats.picture import Metadata, Picture
 
 QUALITY = 90
-_PNM = re.compile(
-    rb"P([56])(?:[ \t\r\n]+#[^\r\n]*[\r\n]+|[ \t\r\n]+)+?(\d+)\s+(?:#[^\r\n]*\s+)*(\d+)\s+(?:#[^\r\n]*\s+)*(\d+)\s"
-)
+# A word of a netpbm header, after blanks and comments.
+_WORD = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])*([^\s#]+)")
 
 
 def _bmp(data: bytes, name: str) -> Picture:
@@ -89,22 +89,32 @@ def _jxl(data: bytes, name: str) -> Picture:
     return _apart(values if values.ndim == 3 else values[..., None], Metadata())
 
 
+def _pnm_header(data: bytes) -> tuple[Any, ...]:
+    """Return the words of a header, as far as there are any, and where the values begin: one blank behind it."""
+    words: list[bytes] = []
+    place = 0
+    while len(words) < 4 and (found := _WORD.match(data, place)):
+        words.append(found[1])
+        place = found.end()
+    return *words, place + 1
+
+
 def _pnm(data: bytes, name: str) -> Picture:
-    found = _PNM.match(data)
-    if not found:
-        raise DataError(f"{name} is of a netpbm format other than binary PGM and PPM (P5, P6), or damaged")
-    channels = 3 if found[1] == b"6" else 1
-    if any(len(number) > 9 for number in found.groups()[1:]):
-        raise DataError(f"{name} is damaged: its header holds impossible numbers")
-    width, height, white = (int(number) for number in found.groups()[1:])
+    kind, *numbers, end = _pnm_header(data)
+    if kind not in (b"P5", b"P6"):
+        raise DataError(f"{name} is of a netpbm format other than binary PGM and PPM (P5, P6)")
+    if len(numbers) != 3 or not all(number.isdigit() and len(number) < 10 for number in numbers):
+        raise DataError(f"{name} is damaged: its header is not whole")
+    channels = 3 if kind == b"P6" else 1
+    width, height, white = (int(number) for number in numbers)
     sizes.check(width, height, name)
     if not (0 < white < 65_536 and width and height):
         raise DataError(f"{name} is damaged: its header says {width} x {height} pixels, white {white}")
     dtype = np.dtype(np.uint8 if white < 256 else ">u2")
     count = width * height * channels
-    if len(data) - found.end() < count * dtype.itemsize:
+    if len(data) - end < count * dtype.itemsize:
         raise DataError(f"{name} is damaged: it ends too early")
-    values = np.frombuffer(data, dtype, count, found.end()).reshape(height, width, channels)
+    values = np.frombuffer(data, dtype, count, end).reshape(height, width, channels)
     values = values.astype(dtype.newbyteorder("="))
     if white in (255, 65_535):
         return Picture(values, white=white)

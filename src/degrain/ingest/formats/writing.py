@@ -30,6 +30,7 @@ class Format:
         keeps: Names of what of `Metadata` it holds.
         lossless: Whether values come back as they were.
         alpha_of_gray: Whether gray may be transparent.
+        says_white: Whether the file says which value is white.
     """
 
     encode: Callable[[np.ndarray, bool, Metadata], bytes]
@@ -38,6 +39,7 @@ class Format:
     keeps: tuple[str, ...]
     lossless: bool = True
     alpha_of_gray: bool = True
+    says_white: bool = False
 
 
 _ALL = ("icc", "exif", "xmp", "dpi")
@@ -50,7 +52,9 @@ _AVIF = Format(
 )
 _JXL = Format(lambda values, _alpha, _kept: others.encode_jxl(values), deep=True, alpha=True, keeps=())
 _BMP = Format(lambda values, _, kept: others.encode_bmp(values, kept), deep=False, alpha=False, keeps=("dpi",))
-_PNM = Format(lambda values, _alpha, _kept: others.encode_pnm(values), deep=True, alpha=False, keeps=())
+_PNM = Format(
+    lambda values, _alpha, _kept: others.encode_pnm(values), deep=True, alpha=False, keeps=(), says_white=True
+)
 
 FORMATS: dict[str, Format] = {
     ".png": _PNG,
@@ -104,7 +108,7 @@ def _fitted(picture: Picture, target: Format) -> tuple[np.ndarray, Metadata, tup
         pixels = to_8_bits(pixels)
         alpha = None if alpha is None else to_8_bits(alpha)
         lost.append("16 bits became 8")
-    elif picture.white not in (None, picture.maximum):
+    elif picture.white not in (None, picture.maximum) and not target.says_white:
         pixels = depths.restored(pixels, picture.white or picture.maximum)
     if alpha is not None and not target.alpha:
         lost.append("transparency is lost")
