@@ -82,3 +82,18 @@ def test_a_relative_folder_of_images_belongs_to_the_project(project: Path, quick
     (record,) = download(Path(), params.data)
     assert record["file"] == "a.png"
     assert Path("a.png").is_file()
+
+
+def test_what_libraries_are_told_to_do_without_is_part_of_the_kind_of_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from degrain.machine import description, variables
+
+    for name in variables.ARITHMETIC:
+        monkeypatch.delenv(name, raising=False)
+    plain = description.kind(torch.device("cpu"))
+    for name in variables.ARITHMETIC:
+        with monkeypatch.context() as changed:
+            changed.setenv(name, "AVX2")
+            assert description.kind(torch.device("cpu")) == f"{plain} {name}=AVX2"
+    assert ("avx512_bf16" in plain) == torch.cpu._is_avx512_bf16_supported()

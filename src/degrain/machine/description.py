@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from degrain.machine import variables
 from degrain.machine.compute import threads
 
 if TYPE_CHECKING:
@@ -27,15 +28,25 @@ def describe_machine() -> dict[str, str]:
     }
 
 
+# Instructions beyond the vector width by which oneDNN chooses its kernels, as PyTorch names them.
+UNITS = ("avx512_bf16", "avx512_fp16", "amx_bf16", "amx_fp16")
+
+
 def kind(device: torch.device) -> str:
-    """Return what kind of processor or GPU computes: where it differs, the last bits of results may."""
+    """Return what kind of processor or GPU computes: where it differs, the last bits of results may.
+
+    That is also what libraries have been told to do without, see `variables.ARITHMETIC`.
+    """
     import platform
 
     import torch
 
+    told = variables.arithmetic()
     if device.type == "cuda":
-        return f"{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}"
-    return f"{platform.system()} {platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+        return ", ".join([torch.cuda.get_device_name(device), f"CUDA {torch.version.cuda}", *told])
+    has = torch.cpu.get_capabilities()
+    units = [name for name in UNITS if has.get(name)]
+    return " ".join([platform.system(), platform.machine(), torch.backends.cpu.get_cpu_capability(), *units, *told])
 
 
 def _gpu() -> str:

@@ -22,6 +22,13 @@ OFF_SWITCHES: Mapping[str, str] = {
     "NO_ALBUMENTATIONS_UPDATE": "1",
 }
 
+# What makes libraries compute by other instructions than the processor's best, and so with other last bits.
+ARITHMETIC = (
+    *("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE"),
+    *("MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR", "MKL_DEBUG_CPU_TYPE", "OPENBLAS_CORETYPE"),
+    *("NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "OPENCV_CPU_DISABLE", "OPENCV_IPP"),
+    *("NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"),
+)
 
 SQLITE = "sqlite:///"
 
@@ -56,6 +63,11 @@ def limit_mlflow_retries() -> None:
     """Have MLflow's client give up a server within seconds: by itself it asks again for 200, without a word."""
     for name, value in (("MAX_RETRIES", "3"), ("BACKOFF_FACTOR", "1"), ("TIMEOUT", "60")):
         os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
+
+
+def arithmetic() -> list[str]:
+    """Return those of `ARITHMETIC` that are set, as NAME=VALUE."""
+    return [f"{name}={os.environ[name]}" for name in ARITHMETIC if os.environ.get(name)]
 
 
 def switch_off_telemetry() -> None:
