@@ -21,6 +21,7 @@ BENCHMARKS = (
     "variants",
     "memory",
     "files",
+    "decoding",
     "inference",
 )
 
