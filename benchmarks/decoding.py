@@ -72,7 +72,9 @@ def read_by_pillow(data: bytes) -> np.ndarray:
 
 
 def by_opencv(data: bytes) -> np.ndarray:
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)[..., ::-1]
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert pixels is not None
+    return pixels[..., ::-1]
 
 
 def compared(what: str, ours: Callable[[], Any], peer: Callable[[], Any], rounds: int) -> tuple[str, str, str, str]:
