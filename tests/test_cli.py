@@ -182,6 +182,16 @@ def test_a_full_disk_leaves_no_half_image(folder: Path) -> None:
     assert not (folder / "out.png").exists()
 
 
+def test_a_project_that_cannot_be_written_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(folder / "good.png", picture(0))
+    monkeypatch.setenv("DEGRAIN_HOME", "/sys/degrain")
+    done = degrain(folder, "denoise", "good.png", "out.png")
+    assert done.returncode == 2
+    assert done.stderr.startswith("degrain: cannot write")
+    assert "/sys/degrain" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_damaged_image_stops_validation_and_is_named(folder: Path) -> None:
     assert degrain_here(folder, "download").returncode == 0
     image = folder / "data" / "raw" / "photos" / "coffee.png"

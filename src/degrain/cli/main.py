@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 from pathlib import Path
@@ -61,6 +62,8 @@ app = typer.Typer(
 )
 
 STAGES = "Stages (what dvc.yaml calls)"
+# Errors that are nobody's mistake in the code: permissions, read-only and full disks, quotas, failing ones.
+OF_THE_MACHINE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 def _version(wanted: bool) -> None:
@@ -420,4 +423,10 @@ def main(arguments: list[str] | None = None) -> None:
         if debug:
             raise
         typer.echo(f"degrain: {error}", err=True)
+        raise SystemExit(2) from None
+    except OSError as error:
+        if debug or error.errno not in OF_THE_MACHINE:
+            raise
+        where = f" {error.filename}" if error.filename else ""
+        typer.echo(f"degrain: cannot write or read{where}: {error.strerror}", err=True)
         raise SystemExit(2) from None

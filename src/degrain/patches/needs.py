@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.filesize import decimal
 
+from degrain.artifacts.store import STORE
 from degrain.errors import ParamsError
 from degrain.machine import compute
 from degrain.params.prepare import PrepareParams
@@ -35,14 +36,15 @@ class Needs:
         """Refuse what the machine does not have.
 
         Args:
-            folder: Where the store is to be, or will be made.
+            folder: Where the store is to be, or will be made. Where one is, it has its room on the disk.
 
         Raises:
             ParamsError: Disk or memory do not suffice; the text says which parameters count.
         """
-        there = next(path for path in (folder, *folder.parents) if path.exists())
+        there = next(path for path in folder.absolute().parents if path.exists())
+        disk = 0 if (folder / STORE).exists() else self.disk
         for needed, have, what in (
-            (self.disk, shutil.disk_usage(there).free, "are free on the disk"),
+            (disk, shutil.disk_usage(there).free, "are free on the disk"),
             (self.memory, compute.memory(), "is the memory here"),
         ):
             if needed > have:
