@@ -147,6 +147,44 @@ def test_files_of_every_kind_are_denoised(folder: Path, name: str) -> None:
     assert np.abs(after.astype(int) - before).max() <= (12 if name == "x.jpg" else 1)
 
 
+def _photographs(folder: Path) -> None:
+    for name in ("a.png", "b.png"):
+        save(folder / name, picture(0))
+
+
+@pytest.mark.parametrize(
+    ("present", "pipe", "last", "code"),
+    [
+        ((), False, "2 written, 0 refused, 0 there already", 0),
+        (("a.png",), False, "1 written, 0 refused, 1 there already (--force replaces them)", 0),
+        (("a.png", "b.png"), False, "0 written, 0 refused, 2 there already (--force replaces them)", 0),
+        (("a.png", "b.png"), True, "0 written, 1 refused, 2 there already (--force replaces them)", 2),
+        (None, True, "0 written, 1 refused, 0 there already", 2),
+    ],
+)
+def test_the_last_line_counts_what_became_of_a_folder(
+    folder: Path, present: tuple[str, ...] | None, pipe: bool, last: str, code: int
+) -> None:
+    (folder / "in").mkdir()
+    if present is not None:
+        _photographs(folder / "in")
+    if pipe:
+        os.mkfifo(folder / "in" / "pipe.png")
+    for name in present or ():
+        save(folder / "out" / name, picture(0))
+    done = degrain_here(folder, "denoise", "in", "out", "--model", "model")
+    assert done.returncode == code, done.stderr
+    assert done.stderr.splitlines()[-1] == last
+
+
+def test_a_second_run_finds_nothing_left_to_write(folder: Path) -> None:
+    _photographs(folder / "in")
+    for last in ("2 written, 0 refused, 0", "0 written, 0 refused, 2"):
+        done = degrain_here(folder, "denoise", "in", "out", "--model", "model")
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.splitlines()[-1].startswith(f"{last} there already")
+
+
 def test_a_landscape_is_squeezed_and_cut_as_in_the_code_of_sinha_2018(folder: Path) -> None:
     pixels = picture(0, 192, 256)
     save(folder / "x.png", pixels)

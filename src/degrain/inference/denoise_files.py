@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 from collections.abc import Callable
@@ -215,7 +216,7 @@ def run(
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         last: Future[None] | None = None
         ahead = reader.submit(read, pairs[0][0]) if pairs else None
-        for (source, target), following in zip(pairs, [*pairs[1:], None], strict=True):
+        for (source, target), following in itertools.zip_longest(pairs, pairs[1:]):
             assert ahead is not None  # noqa: S101
             current = ahead
             wait([current])
