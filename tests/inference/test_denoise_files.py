@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 from degrain.artifacts.trial import TrialRecord
-from degrain.errors import DataError, OutputError, ParamsError
+from degrain.errors import DataError, OutputError, ParamsError, Stopped
 from degrain.inference import denoise_files
 from degrain.inference.denoise_files import Frame
 from degrain.inference.denoiser import Denoiser
@@ -77,6 +79,64 @@ def test_an_image_too_small_for_the_crop_does_not_stop_the_others(tmp_path: Path
     problems = denoise_files.run(denoiser, pairs, 256, 32, Frame(crop=(64, 64)))
     assert problems == [f"{tmp_path / 'in' / 'small.png'} has 30x20 pixels; --crop 64x64 is larger"]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["large.png"]
+
+
+STEPS = {
+    "read": (denoise_files.reading, "read"),
+    "denoise": (Denoiser, "image"),
+    "write": (denoise_files.writing, "write"),
+}
+RAISED = {
+    "a value": (ValueError("not\n a\tvalue"), "ValueError: not a value"),
+    "memory": (MemoryError(), "MemoryError"),
+    "a key": (KeyError("x"), "KeyError: 'x'"),
+    "the system": (OSError(5, "Input/output error"), "OSError: [Errno 5] Input/output error"),
+    "an assertion": (AssertionError(), "AssertionError"),
+    "a thread": (RuntimeError("can't start new thread"), "RuntimeError: can't start new thread"),
+}
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("raised", RAISED)
+def test_what_nobody_foresaw_costs_one_file(
+    tmp_path: Path, denoiser: Denoiser, monkeypatch: pytest.MonkeyPatch, raised: str, step: str, number: int
+) -> None:
+    names = ["a.png", "b.png", "c.png"]
+    for name in names:
+        writing.write(tmp_path / "in" / name, Picture(COLOR))
+    pairs = denoise_files.plan(tmp_path / "in", tmp_path / "out").pairs
+    _raise_in(monkeypatch, step, RAISED[raised][0], number)
+    (problem,) = denoise_files.run(denoiser, pairs, 256, 32)
+    assert problem == f"{tmp_path}/in/{names[number]} could not be denoised: {RAISED[raised][1]}"
+    assert written(tmp_path / "out") == {*names} - {names[number]}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), Stopped()])
+def test_who_asks_to_stop_is_heard(
+    tmp_path: Path, denoiser: Denoiser, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    for name in ("a.png", "b.png"):
+        writing.write(tmp_path / "in" / name, Picture(COLOR))
+    pairs = denoise_files.plan(tmp_path / "in", tmp_path / "out").pairs
+    _raise_in(monkeypatch, "denoise", error, 1)
+    with pytest.raises(type(error)):
+        denoise_files.run(denoiser, pairs, 256, 32)
+    assert written(tmp_path / "out") == {"a.png"}
+
+
+def _raise_in(monkeypatch: pytest.MonkeyPatch, step: str, error: BaseException, number: int) -> None:
+    """Have one step raise an error over the image of a number."""
+    owner, name = STEPS[step]
+    as_it_is = getattr(owner, name)
+    calls = itertools.count()
+
+    def raises(*arguments: Any, **options: Any) -> Any:
+        if next(calls) == number:
+            raise error
+        return as_it_is(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, raises)
 
 
 @pytest.mark.parametrize("text", ["342", "axb", "0x10", "10x0", "10x", "10X10", "-3x5", "1.5x2", "10x10x3", " 10x10"])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from degrain.errors import DataError, DegrainError, OutputError, ParamsError
+from degrain.errors import DataError, DegrainError, OutputError, ParamsError, Stopped
 from degrain.inference.denoiser import Denoiser
 from degrain.ingest.formats import camera_raw, folders, reading, writing
 from degrain.ingest.formats.picture import Picture
@@ -197,15 +197,13 @@ def run(
         progress: Called after each file.
 
     Returns:
-        What went wrong, one line per file; empty when all went well.
+        What went wrong, one line per file; empty when all went well. An error that nobody foresaw is named by its kind.
     """
     problems = []
 
-    def finish(written: Future[None]) -> None:
-        try:
-            written.result()
-        except DegrainError as error:
-            problems.append(str(error))
+    def finish(written: Future[str]) -> None:
+        if problem := written.result():
+            problems.append(problem)
         progress()
 
     def read(source: Path) -> Picture:
@@ -214,7 +212,7 @@ def run(
         return frame.cut(picture, str(source))
 
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        last: Future[None] | None = None
+        last: Future[str] | None = None
         ahead = reader.submit(read, pairs[0][0]) if pairs else None
         for (source, target), following in itertools.zip_longest(pairs, pairs[1:]):
             assert ahead is not None  # noqa: S101
@@ -242,17 +240,33 @@ def _check_light(found: Light, trained: Light, source: Path) -> None:
         raise DataError(f"{source} is in {words[found]}, and the model was trained on images in {words[trained]}")
 
 
-def _denoised(denoiser: Denoiser, read: Future[Picture], tile: int, overlap: int) -> Picture | DegrainError:
+def _denoised(denoiser: Denoiser, read: Future[Picture], tile: int, overlap: int) -> Picture | Exception:
     try:
         picture = read.result()
         return replace(picture, pixels=denoiser.image(picture.pixels, tile, overlap))
-    except DegrainError as error:
+    except Stopped:
+        raise
+    except Exception as error:
         return error
 
 
-def _write(source: Path, target: Path, written: Picture | DegrainError) -> None:
-    if isinstance(written, DegrainError):
-        raise written
-    lost = writing.write(target, written)
-    notes = "; ".join((*written.notes, *lost))
+def _write(source: Path, target: Path, made: Picture | Exception) -> str:
+    """Write what was made of an image; return what went wrong with it, or "" if nothing did."""
+    if isinstance(made, Exception):
+        return _problem(source, made)
+    try:
+        lost = writing.write(target, made)
+    except Exception as error:
+        return _problem(source, error)
+    notes = "; ".join((*made.notes, *lost))
     log.info("%s -> %s%s", source, target, f" ({notes})" if notes else "")
+    return ""
+
+
+def _problem(source: Path, error: Exception) -> str:
+    """Say in one line why an image could not be denoised, whatever a library raised."""
+    if isinstance(error, DegrainError):
+        return str(error)
+    log.debug("%s could not be denoised", source, exc_info=error)
+    text = " ".join(str(error).split())
+    return f"{source} could not be denoised: {type(error).__name__}{f': {text}' if text else ''}"
