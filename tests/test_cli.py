@@ -177,6 +177,17 @@ def test_the_last_line_counts_what_became_of_a_folder(
     assert done.stderr.splitlines()[-1] == last
 
 
+def test_a_name_that_is_not_utf_8_is_shown_escaped(folder: Path) -> None:
+    _photographs(folder / "in")
+    (folder / "in" / "b.png").rename(folder / "in" / os.fsdecode(b"\xe9t\xe9.png"))
+    (folder / "in" / os.fsdecode(b"\xe9.png")).write_bytes(b"")
+    done = degrain(folder, "denoise", "in", "out", "--model", "model")
+    assert done.returncode == 2
+    assert r"in/\udce9t\udce9.png -> out/\udce9t\udce9.png" in done.stderr.splitlines()
+    assert any(line.startswith(r"degrain: in/\udce9.png is") for line in done.stderr.splitlines())
+    assert done.stderr.splitlines()[-1] == "2 written, 1 refused, 0 there already"
+
+
 def test_a_second_run_finds_nothing_left_to_write(folder: Path) -> None:
     _photographs(folder / "in")
     for last in ("2 written, 0 refused, 0", "0 written, 0 refused, 2"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import os
 import socket
 import subprocess
 import sys
@@ -42,6 +43,23 @@ def test_names_that_a_file_system_takes_for_one_are_told_apart() -> None:
     for name in ("cat", "CAT", "stra\u00dfe", "STRASSE", "caf\u00e9", "cafe\u0301"):
         taken.append(files.told_apart(name, taken, name))
     assert taken == ["cat", "CAT-15b89a", "stra\u00dfe", "STRASSE-b97805", "caf\u00e9", "cafe\u0301-81ef06"]
+
+
+@pytest.mark.parametrize("name", ["\udce9t\udce9.png", "\udcff" * 255, "\ud800", "a\udc80"])
+def test_names_that_are_no_text_can_be_told_apart(name: str) -> None:
+    assert files.portable_name(name, "image").isascii()
+    assert files.told_apart("a", ["a"], name) != files.told_apart("a", ["a"], f"{name}.")
+
+
+@pytest.mark.parametrize("name", [b"\xe9t\xe9.json", b"\xff" * 255, b"\xff" * 150, b"\xff" * 151])
+def test_files_and_folders_of_any_name_are_written(tmp_path: Path, name: bytes) -> None:
+    for target in (tmp_path / os.fsdecode(name), tmp_path / "in" / os.fsdecode(name)):
+        files.write_json(target, 1)
+        assert files.read_json(target) == 1
+        target.unlink()
+        with files.new_folder(target):
+            pass
+        assert target.is_dir()
 
 
 def test_one_more_digit_tells_apart_what_six_do_not() -> None:

@@ -83,7 +83,7 @@ def told_apart(name: str, taken: Collection[str], identity: str) -> str:
     'a-b-c8687a'
     """
     held = {_folded(other) for other in taken}
-    digits = hashlib.sha256(identity.encode()).hexdigest()
+    digits = hashlib.sha256(identity.encode(errors="surrogatepass")).hexdigest()
     candidates = itertools.chain([name], (f"{name}-{digits[:length]}" for length in range(6, len(digits) + 1)))
     return next(candidate for candidate in candidates if _folded(candidate) not in held)
 
@@ -163,7 +163,7 @@ def flush(path: Path) -> None:
 def _partial(target: Path) -> Iterator[Path]:
     """Give a path for half-written output; clean up after errors, and after processes that were killed."""
     # NOTE: a file system takes 255 bytes, and the rest of the name takes up to 90.
-    short = target.name if len(target.name.encode()) <= LONGEST_NAME else digest(target.name)
+    short = target.name if len(os.fsencode(target.name)) <= LONGEST_NAME else digest(target.name)
     here = f"{short}.{socket.gethostname()}"
     partial = target.with_name(f"{here}.{os.getpid()}-{secrets.token_hex(4)}.partial")
     for left in target.parent.glob(f"{glob.escape(here)}.*.partial"):

@@ -225,6 +225,40 @@ def test_names_as_long_as_the_file_system_takes_are_written(tmp_path: Path, deno
     assert written(tmp_path / "out") == {name}
 
 
+# Names that are not UTF-8, as old systems and broken archives leave them, and beside them some that are.
+BYTES = {
+    "Latin-1": b"\xe9t\xe9",
+    "Shift JIS": "猫".encode("shift_jis"),
+    "half a letter": "猫".encode()[:2],
+    "a surrogate": b"\xed\xa0\x80",
+    "long": b"\xe9" * 251,
+    "a new line": b"a\nb",
+    "a pattern": b"[\xe9]*",
+    "UTF-8": "été 猫".encode(),
+}
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp", ".bmp"])
+@pytest.mark.parametrize("name", BYTES)
+def test_files_of_any_name_are_denoised(tmp_path: Path, denoiser: Denoiser, name: str, suffix: str) -> None:
+    good = f"good{suffix}"
+    writing.write(tmp_path / "in" / good, Picture(COLOR))
+    odd = os.fsdecode((BYTES[name] + suffix.encode())[-255:])
+    (tmp_path / "in" / odd).write_bytes((tmp_path / "in" / good).read_bytes())
+    plan = denoise_files.plan(tmp_path / "in", tmp_path / "out")
+    assert denoise_files.run(denoiser, plan.pairs, 256, 32) == []
+    assert written(tmp_path / "out") == {good, odd}
+
+
+@pytest.mark.parametrize("name", BYTES)
+def test_folders_of_any_name_are_mirrored(tmp_path: Path, denoiser: Denoiser, name: str) -> None:
+    inside = tmp_path / "in" / os.fsdecode(BYTES[name])
+    writing.write(inside / "a.png", Picture(COLOR))
+    plan = denoise_files.plan(tmp_path / "in", tmp_path / "out", recursive=True)
+    assert denoise_files.run(denoiser, plan.pairs, 256, 32) == []
+    assert written(tmp_path / "out") == {f"{inside.name}/a.png"}
+
+
 def test_what_is_no_file_is_refused_and_does_not_stop_the_others(tmp_path: Path) -> None:
     writing.write(tmp_path / "in" / "a.png", Picture(COLOR))
     os.mkfifo(tmp_path / "in" / "b.png")
