@@ -121,6 +121,56 @@ def test_a_mistake_is_one_line_and_exit_code_two(folder: Path, arguments: list[s
     assert (folder / "good.png").read_bytes() == whole
 
 
+LONG = "x" * 300
+TOO_LONG = "File name too long"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["denoise", "good.png", f"{LONG}.png"], f"cannot write {LONG}.png: {TOO_LONG}"),
+        (["denoise", "good.png", LONG], f"cannot write {LONG}/good.png: {TOO_LONG}"),
+        (["denoise", "good.png", f"{LONG}/x.png"], f"cannot write {LONG}/x.png: {TOO_LONG}"),
+        (["denoise", "good.png", f"out/{LONG}/x.png"], f"cannot write out/{LONG}/x.png: {TOO_LONG}"),
+        (["denoise", "good.png", "y/" * 2500 + "x.png"], TOO_LONG),
+        (["denoise", "in", LONG], f"cannot write {LONG}: {TOO_LONG}"),
+        (["denoise", f"{LONG}.png", "x.png"], f"{LONG}.png cannot be read: {TOO_LONG}"),
+        (["denoise", f"{LONG}/x.png", "x.png"], f"{LONG}/x.png cannot be read: {TOO_LONG}"),
+        (["denoise", "good.png", "x.png", "--model", LONG], f"no model '{LONG}'"),
+        (["denoise", "good.png", "x.png", "--model", f"{LONG}/y"], f"no model '{LONG}/y'"),
+        (["denoise", "good.png", "x.png", "--params", LONG], f"cannot read {LONG}: {TOO_LONG}"),
+        (["check", "--params", f"{LONG}/y"], f"cannot read {LONG}/y: {TOO_LONG}"),
+        (["sidd-submission", f"{LONG}.mat", "x.csv", "--model", "model"], f"cannot read {LONG}.mat: {TOO_LONG}"),
+        (["sidd-validation", LONG, "--model", "model"], TOO_LONG),
+        (["reproductions", "--folder", LONG], TOO_LONG),
+    ],
+)
+def test_a_name_that_is_too_long_is_one_line(folder: Path, arguments: list[str], words: str) -> None:
+    for name in ("good.png", "in/good.png"):
+        save(folder / name, picture(0))
+    with_model = arguments[0] == "denoise" and not {"--model", "--params"} & set(arguments)
+    assert_one_line(degrain_here(folder, *arguments, *(["--model", "model"] if with_model else [])), words)
+
+
+def test_a_new_folder_with_too_long_a_name_is_said_of_each_output(folder: Path) -> None:
+    _photographs(folder / "in")
+    done = degrain_here(folder, "denoise", "in", f"out/{LONG}", "--model", "model")
+    lines = [f"degrain: cannot write out/{LONG}/{name}: {TOO_LONG}" for name in ("a.png", "b.png")]
+    assert done.stderr.splitlines() == [*lines, "0 written, 2 refused, 0 there already"]
+    assert done.returncode == 2
+
+
+def test_an_output_with_too_long_a_name_does_not_stop_the_others(folder: Path) -> None:
+    """A camera raw file beside an image of its name becomes `NAME.dng.tif`."""
+    name = "x" * 250
+    save(folder / "in" / f"{name}.tif", picture(0))
+    (folder / "in" / f"{name}.dng").write_bytes(b"")
+    save(folder / "in" / "a.png", picture(0))
+    done = degrain_here(folder, "denoise", "in", "out", "--model", "model")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("1 written, 1 refused"), done.stderr
+
+
 def test_a_mistake_ends_the_process_in_the_same_way(folder: Path) -> None:
     assert_one_line(degrain(folder, "train", "--model", "unt"), "'unt' is not in train.models")
 

@@ -142,12 +142,42 @@ def require_writable(*targets: Path) -> None:
         OutputError: Where one belongs nothing can be written; the text names it.
     """
     for target in targets:
-        there = next(path for path in target.absolute().parents if path.exists())
-        try:
+        is_there(target)
+        with _errors_of(target):
+            there = next(path for path in target.absolute().parents if path.exists())
             with tempfile.TemporaryFile(dir=there) as probe:
                 probe.write(b"\0" * 4096)
-        except OSError as error:
-            raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
+
+
+def is_there(target: Path) -> bool:
+    """Tell whether an output is there already.
+
+    Raises:
+        OutputError: It cannot be written, since the system takes no such name, or does not let us look.
+    """
+    with _errors_of(target):
+        return target.exists()
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether a path is a folder; what no system would take for a path is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+@contextmanager
+def _errors_of(target: Path) -> Iterator[None]:
+    """Say in one line what the system has against an output.
+
+    Raises:
+        OutputError: It has something.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
 
 
 def flush(path: Path) -> None:
@@ -171,9 +201,8 @@ def _partial(target: Path) -> Iterator[Path]:
         if pid.isdigit() and not _runs(int(pid)):
             _remove(left)
     try:
-        yield partial
-    except OSError as error:
-        raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
+        with _errors_of(target):
+            yield partial
     finally:
         _remove(partial)
 

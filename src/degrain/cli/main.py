@@ -62,8 +62,18 @@ app = typer.Typer(
 )
 
 STAGES = "Stages (what dvc.yaml calls)"
-# Errors that are nobody's mistake in the code: permissions, read-only and full disks, quotas, failing ones.
-OF_THE_MACHINE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO)
+# Errors that are nobody's mistake in the code: permissions, read-only and full disks, quotas, failing ones, and names
+# that no file can have.
+OF_THE_MACHINE = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+)
 
 
 def _version(wanted: bool) -> None:
@@ -240,7 +250,7 @@ def denoise(
     refused = [*plan.refused, *problems]
     for problem in refused:
         log.error("degrain: %s", problem)
-    if source.is_dir():
+    if files.is_folder(source):
         log.info(
             "%d written, %d refused, %d there already%s%s",
             len(plan.pairs) - len(problems),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from degrain import files
 from degrain.errors import DataError, DegrainError, OutputError, ParamsError, Stopped
 from degrain.inference.denoiser import Denoiser
 from degrain.ingest.formats import camera_raw, folders, reading, writing
@@ -99,7 +100,7 @@ class Plan:
     Attributes:
         pairs: Input and output files.
         skipped: Outputs that are there already.
-        refused: What cannot be read, one line each.
+        refused: What cannot be read, or not be written under its name: one line each.
         left_out: What else lies in the folder, in words; empty if nothing does.
     """
 
@@ -125,39 +126,43 @@ def plan(source: Path, target: Path, recursive: bool = False, force: bool = Fals
         DataError: There is nothing to denoise.
         OutputError: An input would be overwritten, or the only output is there already.
     """
-    if not source.is_dir():
+    if not files.is_folder(source):
         return _plan_of_one(source, target, force)
-    if target.exists() and not target.is_dir():
+    if files.is_there(target) and not files.is_folder(target):
         raise OutputError(f"{target} is a file; a folder of images needs a folder")
     found = folders.find(source, recursive, [] if target.resolve() == source.resolve() else [target.resolve()])
     if not found.images and not found.problems:
         beside = f" beside {found.told()}" if found.left_out else ""
         further = "; --recursive takes those of subfolders" if folders.SUBFOLDERS in found.left_out else ""
         raise DataError(f"{source} holds no image{beside} ({', '.join(folders.SUFFIXES)}){further}")
-    pairs, skipped, taken = [], [], set[str]()
+    pairs, skipped, refused, taken = [], [], found.problems, set[str]()
     for path in found.images:
         output = _told_apart(target / _output_name(path.relative_to(source)), path, taken)
-        if output.exists() and output.samefile(path):
+        try:
+            there = files.is_there(output)
+        except OutputError as error:
+            refused.append(str(error))
+            continue
+        if there and output.samefile(path):
             raise OutputError(f"{output} is the input itself; name another folder")
-        if output.exists() and not force:
+        if there and not force:
             skipped.append(output)
         else:
             pairs.append((path, output))
-    return Plan(pairs, skipped, found.problems, found.told())
+    return Plan(pairs, skipped, refused, found.told())
 
 
 def _plan_of_one(source: Path, target: Path, force: bool) -> Plan:
-    if not source.exists():
-        raise DataError(f"{source} does not exist")
-    if problem := folders.special(source):
+    if problem := folders.problem(source):
         raise DataError(f"{source} {problem}")
-    to_folder = target.is_dir() or not target.suffix
+    to_folder = files.is_folder(target) or not target.suffix
     output = target / _output_name(Path(source.name)) if to_folder else target
-    if output.exists() and output.samefile(source):
+    there = files.is_there(output)
+    if there and output.samefile(source):
         raise OutputError(f"{output} is the input itself; name another output")
     if output.suffix.lower() not in writing.FORMATS:
         raise OutputError(f"{output}: the name must end with {', '.join(writing.FORMATS)}")
-    if output.exists() and not force:
+    if there and not force:
         raise OutputError(f"{output} is there already; --force replaces it")
     return Plan([(source, output)], [], [], "")
 

@@ -38,7 +38,7 @@ def folder_of(reference: str, trials: Path) -> Iterator[Path]:
         with TemporaryDirectory(prefix="degrain-") as temporary:
             yield download(reference, Path(temporary))
         return
-    if Path(reference).is_dir():
+    if files.is_folder(Path(reference)):
         yield Path(reference)
         return
     known = {path.parent.name: path.parent for path in trials.glob(f"*/*/{TRIAL}")}

@@ -28,7 +28,7 @@ def _download(folder: Path, params: DataParams) -> list[dict[str, object]]:
     if not params.path:
         raise ParamsError("data.path is empty: name the folder of your images, such as -S data.path=~/photos")
     origin = variables.in_project(params.path)
-    if not origin.is_dir():
+    if not files.is_folder(origin):
         raise DataError(f"data.path: {origin} is no folder")
     there = folders.find(origin, recursive=True)
     if there.problems:

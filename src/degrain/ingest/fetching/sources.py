@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from degrain.errors import DownloadError
+from degrain.files import is_folder
 from degrain.ingest.fetching import http, kaggle_client
 from degrain.ingest.fetching.partial import Part
 from degrain.ingest.fetching.remote import RemoteFile
@@ -62,7 +63,7 @@ def _at_mirror(file: RemoteFile, mirror: str, policy: Policy) -> Source:
     if mirror.startswith(("http://", "https://")):
         return _at_url(f"{mirror.rstrip('/')}/{quote(file.mirror)}", file, policy, is_mirror=True)
     folder = Path(mirror)
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise DownloadError(f"DEGRAIN_MIRROR={mirror}: there is no such folder")
     path = folder / file.mirror
     return Source(path.as_posix(), f"DEGRAIN_MIRROR/{file.mirror}", path, is_mirror=True)

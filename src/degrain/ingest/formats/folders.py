@@ -124,12 +124,14 @@ def _without_pairs(images: list[Path]) -> tuple[list[Path], int]:
     return kept, len(images) - len(kept)
 
 
-def special(path: Path) -> str | None:
+def problem(path: Path) -> str | None:
     """Say why a path that a person named is no file that can be read, or None."""
     try:
         mode = path.stat().st_mode
-    except OSError:
-        return None
+    except (FileNotFoundError, NotADirectoryError):
+        return "does not exist"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
     return next((f"is {kind}, not a file" for is_kind, kind in _KINDS if is_kind(mode)), None)
 
 
