@@ -196,15 +196,15 @@ def _partial(target: Path) -> Iterator[Path]:
     short = target.name if len(os.fsencode(target.name)) <= LONGEST_NAME else digest(target.name)
     here = f"{short}.{socket.gethostname()}"
     partial = target.with_name(f"{here}.{os.getpid()}-{secrets.token_hex(4)}.partial")
-    for left in target.parent.glob(f"{glob.escape(here)}.*.partial"):
-        pid = left.name.removeprefix(f"{here}.").partition("-")[0]
-        if pid.isdigit() and not _runs(int(pid)):
-            _remove(left)
-    try:
-        with _errors_of(target):
+    with _errors_of(target):
+        for left in target.parent.glob(f"{glob.escape(here)}.*.partial"):
+            pid = left.name.removeprefix(f"{here}.").partition("-")[0]
+            if pid.isdigit() and not _runs(int(pid)):
+                _remove(left)
+        try:
             yield partial
-    finally:
-        _remove(partial)
+        finally:
+            _remove(partial)
 
 
 def _remove(path: Path) -> None:
