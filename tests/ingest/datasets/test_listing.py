@@ -86,3 +86,9 @@ def test_only_images_with_the_wanted_values_are_kept() -> None:
         select(images, only={"camera": ["iP"]})
     with pytest.raises(ValidationError, match="colour"):
         select(images, only={"colour": ["red"]})
+
+
+def test_a_listing_without_images_is_refused() -> None:
+    for made in (listing.table, listing.pair):
+        with pytest.raises(DataError, match="the data set holds no image"):
+            made([])

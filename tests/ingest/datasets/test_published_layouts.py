@@ -134,6 +134,59 @@ def test_the_whole_of_a_published_set_is_asked_for_unless_a_part_will_do(run_sta
         run_stages(study("cifar10"), "validate")
 
 
+FULL = fixtures.gz(fixtures.idx(np.zeros((1, 28, 28), np.uint8)))
+NOTHING = b"PK\5\6" + bytes(18)
+BLOCKS = np.zeros((1, 1, 64, 64, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("fer2013", {"fer2013.zip": NOTHING}, "fer2013.zip holds no file"),
+        ("cifar10-images", {"cifar10-images.zip": NOTHING}, "cifar10-images.zip holds no file"),
+        ("sidd-small", {"SIDD_Small_sRGB_Only.zip": NOTHING}, "holds no file"),
+        ("bsd", {"BSD400.zip": fixtures.zipped({"a/": b""})}, "BSD400.zip holds no file"),
+        ("cifar10", {cifar.ARCHIVE: fixtures.tarred({})}, f"{cifar.ARCHIVE} holds no file"),
+        ("cifar10", {cifar.ARCHIVE: fixtures.tarred({"a.txt": b"x"})}, "holds no CIFAR-10 batch"),
+        ("cifar10", {cifar.ARCHIVE: fixtures.tarred({"a.bin": b""})}, "a.bin is no CIFAR-10 batch: 0 bytes"),
+        *(
+            (
+                "mnist",
+                {"train-images-idx3-ubyte.gz": fixtures.gz(fixtures.idx(np.zeros(shape, np.uint8)))},
+                f"train-images-idx3-ubyte.gz is empty: its shape is {' x '.join(map(str, shape))}",
+            )
+            for shape in ((0, 28, 28), (5, 0, 28), (0, 0, 0))
+        ),
+        (
+            "mnist",
+            {
+                "train-images-idx3-ubyte.gz": FULL,
+                "train-labels-idx1-ubyte.gz": fixtures.gz(fixtures.idx(np.zeros(0, np.uint8))),
+            },
+            "train-labels-idx1-ubyte.gz is empty: its shape is 0",
+        ),
+        ("mnist", {"train-images-idx3-ubyte.gz": fixtures.gz(b"")}, "is no idx file of images"),
+        *(
+            ("sidd-validation", {"ValidationGtBlocksSrgb.mat": made}, "is empty")
+            for made in (fixtures.mat_v5(x=BLOCKS[:0]), fixtures.mat_v5(x=BLOCKS[:, :, :0]))
+        ),
+        ("sidd-validation", {"ValidationGtBlocksSrgb.mat": fixtures.mat_v73({"x": BLOCKS[:0]})}, "is empty"),
+        ("sidd-validation", {"ValidationGtBlocksSrgb.mat": fixtures.mat_v5()}, "holds no array to read"),
+        ("folder", {"source.json": b"{}"}, "the data set holds no image"),
+        ("pairs", {"source.json": b"{}"}, "the data set holds no image"),
+    ],
+)
+def test_a_data_set_without_an_image_is_refused(
+    run_stages: Run, name: str, content: dict[str, bytes], words: str
+) -> None:
+    for file, data in content.items():
+        fixtures.write(Path("data/raw") / name / file, data)
+    with pytest.raises(DataError) as caught:
+        run_stages(study(name), "validate")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
     """A folder of one's own images, with subfolders and odd names."""

@@ -46,6 +46,34 @@ def test_large_archives_of_the_zip64_kind_are_read(tmp_path: Path) -> None:
         assert peer.testzip() is None
 
 
+EMPTY = {
+    "a bare end record": b"PK\5\6" + bytes(18),
+    "an end record and a comment": b"PK\5\6" + bytes(16) + b"\2\0hi",
+    "folders only": fixtures.zipped({"a/": b"", "a/b/": b""}),
+}
+
+
+@pytest.mark.parametrize("kind", EMPTY)
+def test_a_zip_without_a_file_is_refused(tmp_path: Path, kind: str) -> None:
+    path = fixtures.write(tmp_path / "x.zip", EMPTY[kind])
+    with pytest.raises(DataError, match=f"^{path} holds no file$"):
+        Zip(path)
+
+
+def _folder(name: str) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type = tarfile.DIRTYPE
+    return info
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("members", [{}, {"a": _folder("a")}], ids=["nothing", "a folder"])
+def test_a_tar_without_a_file_is_refused(tmp_path: Path, members: dict[str, Any], packed: bool) -> None:
+    path = fixtures.write(tmp_path / "x.tar", fixtures.tarred(members, packed))
+    with pytest.raises(DataError, match=f"^{path} holds no file$"):
+        list(archives.tar_members(path))
+
+
 def test_folders_are_not_listed(tmp_path: Path) -> None:
     path = fixtures.write(tmp_path / "x.zip", fixtures.zipped({"a/": b"", "a/x.png": b"x"}))
     archive = Zip(path)

@@ -30,12 +30,18 @@ COLUMNS = ("path", "noisy", "unpaired", "source", "scene", "camera", "instance",
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return a listing of rows that name some of the columns."""
+    """Return a listing of rows that name some of the columns; errors are those of `complete`."""
     return complete(pd.DataFrame(list(rows)))
 
 
 def complete(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add the columns that are missing, and fix order and types."""
+    """Add the columns that are missing, and fix order and types.
+
+    Raises:
+        DataError: There are no rows.
+    """
+    if frame.empty:
+        raise DataError("the data set holds no image")
     return frame.reindex(columns=list(COLUMNS)).astype("string")
 
 

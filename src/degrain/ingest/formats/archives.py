@@ -138,7 +138,7 @@ def tar_members(path: Path, limits: Limits = LIMITS) -> Iterator[tuple[str, byte
     """Yield name and bytes of each file in a tar file, gzipped or not, in one pass.
 
     Raises:
-        DataError: The file is missing, damaged, truncated, no tar, or refused; see the module.
+        DataError: The file is missing, damaged, truncated, no tar, empty, or refused; see the module.
     """
     try:
         with unpacked(path) as file:
@@ -160,6 +160,7 @@ def _tar_stream(stream: _Capped, path: Path, limits: Limits) -> Iterator[tuple[s
 
 def _tar_files(tar: tarfile.TarFile, path: Path, limits: Limits) -> Iterator[tuple[str, bytes]]:
     seen: set[str] = set()
+    files = 0
     for info in tar:
         reason = fault(info.name) or _tar_fault(info, limits)
         if reason or info.name in seen:
@@ -169,7 +170,10 @@ def _tar_files(tar: tarfile.TarFile, path: Path, limits: Limits) -> Iterator[tup
             raise DataError(f"{path} is refused: it has more than {limits.members} members")
         source = None if info.isdir() else tar.extractfile(info)
         if source is not None:
+            files += 1
             yield info.name, b"".join(iter(lambda read=source.read: read(MIB), b""))  # type: ignore[misc]
+    if not files:
+        raise DataError(f"{path} holds no file")
 
 
 def _tar_fault(info: tarfile.TarInfo, limits: Limits) -> str | None:

@@ -26,7 +26,7 @@ def idx_images(path: Path, limits: Limits = LIMITS) -> np.ndarray:
         uint8 (images, height, width), read-only.
 
     Raises:
-        DataError: It is missing, damaged, truncated, not of this format, or too large.
+        DataError: It is missing, damaged, truncated, empty, not of this format, or too large.
     """
     return _idx(path, 3, limits)
 
@@ -39,6 +39,8 @@ def idx_labels(path: Path, limits: Limits = LIMITS) -> np.ndarray:
 def _idx(path: Path, dimensions: int, limits: Limits) -> np.ndarray:
     with archives.unpacked(path) as file:
         shape = _idx_shape(file.read(4 + 4 * dimensions), dimensions, path)
+        if 0 in shape:
+            raise DataError(f"{path} is empty: its shape is {' x '.join(map(str, shape))}")
         if math.prod(shape) > limits.memory:
             raise DataError(
                 f"{path} says that it holds {math.prod(shape)} bytes; more than {limits.memory} are refused"

@@ -35,7 +35,7 @@ class Zip:
         limits: What is refused.
 
     Raises:
-        DataError: The file is missing, damaged, truncated, no zip, or refused; see the module.
+        DataError: The file is missing, damaged, truncated, no zip, empty, or refused; see the module.
     """
 
     def __init__(self, path: Path, limits: Limits = LIMITS) -> None:
@@ -145,6 +145,8 @@ def _checked(archive: zipfile.ZipFile, path: Path, limits: Limits) -> dict[str, 
         if reason or name in seen:
             raise DataError(f"{path} is refused: its member {name!r} {reason or 'comes twice'}")
         seen.add(name)
+    if all(member.is_dir() for member in members):
+        raise DataError(f"{path} holds no file")
     total = sum(member.file_size for member in members)
     if total > limits.total:
         raise DataError(f"{path} is refused: it unpacks to {total} bytes, more than {limits.total}")
