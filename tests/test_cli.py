@@ -171,6 +171,68 @@ def test_an_output_with_too_long_a_name_does_not_stop_the_others(folder: Path) -
     assert done.stderr.splitlines()[-1].startswith("1 written, 1 refused"), done.stderr
 
 
+@pytest.mark.parametrize("special", ["pipe", "/dev/zero"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["check", "--params", "{}"],
+        ["train", "--model", "unet", "--params", "{}"],
+        ["denoise", "good.png", "x.png", "--params", "{}"],
+        ["denoise", "{}", "x.png", "--model", "model"],
+        ["denoise", "good.png", "x.png", "--model", "{}"],
+        ["denoise", "good.png", "x.png", "--model", "bent-trial"],
+        ["denoise", "good.png", "x.png", "--model", "bent-weights"],
+        ["download", "--params", "bsd.yaml"],
+        ["validate"],
+        ["prepare"],
+        ["evaluate"],
+        ["sidd-submission", "blocks.mat", "x.csv", "--model", "model"],
+        ["sidd-validation", "blocks", "--model", "model"],
+        ["reproductions", "--folder", "claims"],
+        ["reproductions", "--record", "--blocks", "{}"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_no_file_is_refused_in_one_line(
+    folder: Path, tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch, command: list[str], special: str
+) -> None:
+    """Reading a pipe or a device might never end."""
+    monkeypatch.setenv("DEGRAIN_MIRROR", str(folder / "mirror"))
+    os.mkfifo(folder / "pipe")
+    _put_in_place_of_files(folder, tiny, special)
+    assert_one_line(degrain_here(folder, *(special if word == "{}" else word for word in command)), "")
+
+
+def _put_in_place_of_files(folder: Path, tiny: dict[str, Any], special: str) -> None:
+    """Lay links to something that is no file where commands look for files."""
+    save(folder / "good.png", picture(0))
+    (folder / "bsd.yaml").write_text(yaml.safe_dump(merged(tiny, {"data": {"dataset": "bsd"}})))
+    for name in ("bent-trial", "bent-weights"):
+        shutil.copytree(folder / "model", folder / name)
+    places = [
+        "bent-trial/trial.json",
+        "bent-weights/weights.safetensors",
+        "mirror/denoising/BSD400.zip",
+        "data/checksums.json",
+        "data/raw/photos/astronaut.png",
+        "data/validated/validation.json",
+        "data/prepared/store.json",
+        "blocks.mat",
+        "blocks/ValidationGtBlocksSrgb.mat",
+        "blocks/ValidationNoisyBlocksSrgb.mat",
+        "claims/claims.yaml",
+    ]
+    for place in places:
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place).unlink(missing_ok=True)
+        (folder / place).symlink_to(folder / special)
+
+
+def test_a_study_of_a_mebibyte_is_refused(folder: Path) -> None:
+    (folder / "large.yaml").write_text("#" * (1 << 20) + "\n")
+    assert_one_line(degrain_here(folder, "check", "--params", "large.yaml"), "it has more than 1048576 bytes")
+
+
 def test_a_mistake_ends_the_process_in_the_same_way(folder: Path) -> None:
     assert_one_line(degrain(folder, "train", "--model", "unt"), "'unt' is not in train.models")
 

@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,36 @@ def test_files_and_folders_of_any_name_are_written(tmp_path: Path, name: bytes) 
         with files.new_folder(target):
             pass
         assert target.is_dir()
+
+
+def _special(folder: Path, kind: str) -> Path:
+    path = folder / kind
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(str(path))
+    else:
+        path.symlink_to(f"/dev/{kind}")
+    return path
+
+
+@pytest.mark.parametrize("read", [files.sha256, files.contents, files.opened], ids=lambda read: read.__name__)
+@pytest.mark.parametrize("kind", ["pipe", "socket", "zero", "null", "urandom"])
+def test_what_is_no_file_is_not_read(tmp_path: Path, kind: str, read: Callable[[Path], object]) -> None:
+    path = _special(tmp_path, kind)
+    with pytest.raises(OSError, match=r"it is a (pipe|socket|device), not a file") as caught:
+        read(path)
+    assert caught.value.errno == errno.ENXIO
+    with pytest.raises(DataError, match=r"^cannot read .*: it is a (pipe|socket|device), not a file$"):
+        files.read_json(path)
+
+
+def test_a_file_is_read_up_to_a_limit(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"12345")
+    assert files.contents(tmp_path / "x", 5) == files.contents(tmp_path / "x") == b"12345"
+    with pytest.raises(OSError, match="it has more than 4 bytes"):
+        files.contents(tmp_path / "x", 4)
 
 
 def test_one_more_digit_tells_apart_what_six_do_not() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
+import io
 import itertools
 import json
 import os
 import secrets
 import shutil
 import socket
+import stat
 import tempfile
 import unicodedata
 from collections.abc import Collection, Iterator
@@ -23,9 +26,54 @@ from degrain.errors import DataError, OutputError
 LONGEST_NAME = 150
 
 
+_KINDS = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISCHR, "a device"),
+)
+
+
+def special(mode: int) -> str | None:
+    """Say what has a mode, as of `os.stat`, if that is no file and no folder: reading it might never end.
+
+    >>> special(Path("/dev/null").stat().st_mode)
+    'is a device, not a file'
+    """
+    return next((f"is {kind}, not a file" for is_kind, kind in _KINDS if is_kind(mode)), None)
+
+
+def opened(path: Path) -> io.BufferedReader:
+    """Open a file for reading.
+
+    Raises:
+        OSError: It cannot be read. Its `strerror` says why; that of a pipe, socket or device has the number ENXIO.
+    """
+    if reason := special(path.stat().st_mode):
+        raise OSError(errno.ENXIO, f"it {reason}", str(path))
+    return path.open("rb")
+
+
+def contents(path: Path, limit: int | None = None) -> bytes:
+    """Read a whole file.
+
+    Args:
+        path: The file.
+        limit: The most bytes that it may have.
+
+    Raises:
+        OSError: As of `opened`; that of a larger file has the number EFBIG.
+    """
+    with opened(path) as file:
+        data = file.read() if limit is None else file.read(limit + 1)
+    if limit is not None and len(data) > limit:
+        raise OSError(errno.EFBIG, f"it has more than {limit} bytes", str(path))
+    return data
+
+
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
+    """Return the SHA-256 of a file's bytes, in hexadecimal; errors are those of `opened`."""
+    with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -236,11 +284,13 @@ def read_json(path: Path, again: str = "remove it and run dvc repro") -> Any:
         again: What to do about a damaged one.
 
     Raises:
-        DataError: It is missing or damaged.
+        DataError: It is missing, damaged, or cannot be read.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(contents(path).decode())
     except FileNotFoundError:
         raise DataError(f"{path} is missing; run the stage that makes it: dvc repro") from None
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is damaged ({error}); {again}") from error

@@ -49,10 +49,7 @@ class Record(Part):
         if not path.exists():
             raise DataError(f"{path} is missing; {cls.again()}")
         again = cls.again("-f")
-        try:
-            content = files.read_json(path, again)
-        except OSError as error:
-            raise DataError(f"cannot read {path}: {error.strerror}") from error
+        content = files.read_json(path, again)
         if not isinstance(content, dict):
             raise DataError(f"{path} is damaged (it holds no JSON object); {again}")
         version = content.get("schema_version")

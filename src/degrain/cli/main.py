@@ -62,8 +62,8 @@ app = typer.Typer(
 )
 
 STAGES = "Stages (what dvc.yaml calls)"
-# Errors that are nobody's mistake in the code: permissions, read-only and full disks, quotas, failing ones, and names
-# that no file can have.
+# Errors that are nobody's mistake in the code: permissions, read-only and full disks, quotas, failing ones, names that
+# no file can have, and what is no file.
 OF_THE_MACHINE = (
     errno.EACCES,
     errno.EPERM,
@@ -73,6 +73,7 @@ OF_THE_MACHINE = (
     errno.EIO,
     errno.ENAMETOOLONG,
     errno.ELOOP,
+    errno.ENXIO,
 )
 
 

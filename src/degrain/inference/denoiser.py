@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from degrain import files
 from degrain.artifacts.trial import TRIAL, WEIGHTS, TrialRecord
 from degrain.errors import DataError, ModelError, VersionMismatch
 from degrain.inference import tiling
@@ -154,7 +155,7 @@ def _weights(path: Path, sha256: str | None) -> dict[str, torch.Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    content = path.read_bytes()
+    content = files.contents(path)
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ModelError(f"{path} is damaged: its SHA-256 is not the recorded one; train again or fetch it again")
     try:

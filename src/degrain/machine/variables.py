@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+from degrain import files
+
 # NOTE: these must be set before the libraries are imported: several call home while they are imported.
 OFF_SWITCHES: Mapping[str, str] = {
     "DO_NOT_TRACK": "1",
@@ -159,7 +161,7 @@ def _json_names(path: Path) -> set[str]:
 def _text(path: Path) -> str:
     """A file's text, or nothing where it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return files.contents(path).decode(errors="replace")
     except OSError:
         return ""
 

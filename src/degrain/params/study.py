@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
+from degrain import files
 from degrain.declaration import Section, kind_of, sections
 from degrain.errors import ParamsError, nearest
 from degrain.params import yaml_text
@@ -16,6 +17,8 @@ from degrain.params.prepare import PrepareParams
 from degrain.params.results import EvaluateParams, RegisterParams, ReportParams
 from degrain.params.train import TrainParams
 
+# Bytes of a file with a study, far above what one needs.
+LARGEST = 1 << 20
 # What pydantic says in terms of Python, said in terms of YAML.
 PLAIN = {
     "model_type": "should be a mapping of parameters",
@@ -48,11 +51,12 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         The typed parameters.
 
     Raises:
-        ParamsError: The file is missing or is no YAML mapping, a key stands there twice or is unknown (with the nearest
-            known one), or a value is impossible. One line, naming the parameter by its path.
+        ParamsError: The file is missing, a pipe or a device, larger than `LARGEST` or no YAML mapping, a key stands
+            there twice or is unknown (with the nearest known one), or a value is impossible. One line, naming the
+            parameter by its path.
     """
     try:
-        raw = yaml_text.load(path.read_text(encoding="utf-8"))
+        raw = yaml_text.load(files.contents(path, LARGEST).decode())
     except FileNotFoundError:
         raise ParamsError(f"{path} is not here; run degrain in the project's folder, or name it: --params") from None
     except OSError as error:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from degrain import files
 from degrain.artifacts.registration import Promotion, Verdict
 from degrain.errors import OutputError
 from degrain.evaluation import summary
@@ -123,7 +124,7 @@ def remember(name: str, version: str, record: Promotion) -> None:
     """
     path = variables.home() / "promotions.jsonl"
     try:
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        text = files.contents(path).decode() if path.exists() else ""
         if _last_version(text, name) == version:
             return
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 from PIL import Image
 
+from degrain import files
 from degrain.artifacts.ranking import Ranking
 from degrain.baselines import catalog as baselines
 from degrain.evaluation import ranking, scoring, summary
@@ -143,7 +144,7 @@ def _patches(material: Material, trials: list[str]) -> list[tuple[str, list[str]
     places = sorted((material.examples / "patches").iterdir())
     rows = []
     for name in gallery.strip_names(material, trials):
-        rows.append((name, [_embed((place / f"{name}.png").read_bytes()) for place in places]))
+        rows.append((name, [_embed(files.contents(place / f"{name}.png")) for place in places]))
         if name in trials:
             rows.append(("its error", [_error(place, name) for place in places]))
     return rows
@@ -162,7 +163,7 @@ def _photographs(folder: Path) -> list[dict[str, Any]]:
     for place in sorted(folder.glob("*")):
         with Image.open(place / "clean.png") as image:
             width, height = image.size
-        pictures = {name: _embed((place / f"{name}.png").read_bytes()) for name in ("noisy", "denoised", "clean")}
+        pictures = {name: _embed(files.contents(place / f"{name}.png")) for name in ("noisy", "denoised", "clean")}
         shown.append({"name": place.name, "width": width, "height": height, **pictures})
     return shown
 
@@ -182,7 +183,7 @@ def _near_copies(material: Material) -> list[dict[str, Any]]:
     found = []
     for pair, picture in zip(material.validation.near_copies, sorted(material.near_copies.glob("*.png")), strict=False):
         sides = [side.get(path, "quarantined") for path in (pair.first, pair.second)]
-        found.append(pair.model_dump() | {"sides": sides, "picture": _embed(picture.read_bytes())})
+        found.append(pair.model_dump() | {"sides": sides, "picture": _embed(files.contents(picture))})
     return found
 
 

@@ -6,6 +6,7 @@ import json
 import logging
 from pathlib import Path
 
+from degrain import files
 from degrain.errors import DataError
 from degrain.machine import variables
 
@@ -32,7 +33,7 @@ def read(name: str) -> dict[str, list[float]]:
         log.info("%s is in no mirror (DEGRAIN_MIRROR): the published curves are left out", name)
         return {}
     try:
-        curves = json.loads(path.read_text(encoding="utf-8"))
+        curves = json.loads(files.contents(path))
         return {pair.lower(): [float(value) for value in curve["val"]] for pair, curve in curves.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} holds no curves by optimizer and loss: {error}") from error

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from degrain import files
 from degrain.artifacts.reproduction import ReproducedTrial
 from degrain.declaration import Section
 from degrain.errors import ParamsError
@@ -67,9 +68,11 @@ def read(folder: Path) -> list[Claim]:
     import yaml
 
     try:
-        return TypeAdapter(list[Claim]).validate_python(yaml.safe_load((folder / CLAIMS).read_text(encoding="utf-8")))
+        return TypeAdapter(list[Claim]).validate_python(yaml.safe_load(files.contents(folder / CLAIMS)))
     except FileNotFoundError:
         raise ParamsError(f"{folder / CLAIMS} is missing") from None
+    except OSError as error:
+        raise ParamsError(f"cannot read {folder / CLAIMS}: {error.strerror}") from error
     except (ValidationError, yaml.YAMLError) as error:
         raise ParamsError(f"{folder / CLAIMS}: {' '.join(str(error).split())}") from error
 

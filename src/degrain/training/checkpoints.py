@@ -111,7 +111,7 @@ def read(folder: Path, key: str) -> CheckpointRecord:
 
 
 def _tensors(folder: Path, record: CheckpointRecord) -> dict[str, torch.Tensor]:
-    whole = (folder / record.file).read_bytes()
+    whole = files.contents(folder / record.file)
     if hashlib.sha256(whole).hexdigest() != record.sha256:
         raise DataError("its tensors have another hash")
     tensors: dict[str, torch.Tensor] = load(whole)

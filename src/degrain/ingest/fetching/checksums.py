@@ -116,7 +116,7 @@ class Checksums:
 
     def _read(self) -> dict[str, Recorded]:
         try:
-            return _RECORDS.validate_json(self.path.read_bytes())
+            return _RECORDS.validate_json(files.contents(self.path))
         except FileNotFoundError:
             return {}
         except OSError as error:

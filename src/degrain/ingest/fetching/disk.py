@@ -14,6 +14,7 @@ from rich.filesize import decimal
 
 from degrain import console
 from degrain.errors import OutputError
+from degrain.files import opened
 from degrain.ingest.fetching.remote import SourceFailed
 
 BLOCK = 1 << 20  # bytes
@@ -38,7 +39,7 @@ def require(needed: int, folder: Path, what: str) -> None:
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal, with a bar to watch."""
     digest, size = hashlib.sha256(), path.stat().st_size
-    with console.transfer(f"checking {path.name}", size) as show, path.open("rb") as file:
+    with console.transfer(f"checking {path.name}", size) as show, opened(path) as file:
         show(0, size)
         for block in blocks(file):
             digest.update(block)
@@ -54,7 +55,7 @@ def copy(source: Path, target: Path) -> None:
         SourceFailed: The source cannot be read.
     """
     try:
-        file, size = source.open("rb"), source.stat().st_size
+        file, size = opened(source), source.stat().st_size
     except OSError as error:
         status = 404 if isinstance(error, FileNotFoundError) else None
         raise SourceFailed(f"cannot be read: {error.strerror or error}", status) from error

@@ -17,7 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from degrain.errors import DownloadError, OutputError
-from degrain.files import write_json
+from degrain.files import contents, write_json
 from degrain.ingest.fetching import disk
 from degrain.ingest.fetching.checksums import Checksums, Found
 from degrain.ingest.fetching.partial import Part
@@ -131,7 +131,7 @@ class _File:
 
     def _read_note(self) -> dict[str, str]:
         try:
-            note = json.loads(self.note.read_text(encoding="utf-8"))
+            note = json.loads(contents(self.note))
             return {"from": note["from"], "sha256": note["sha256"]}
         except (OSError, ValueError, TypeError, KeyError):
             return {}

@@ -53,7 +53,7 @@ class Part:
     def state(self) -> State | None:
         """Return what was noted when the file was begun, or None when that is missing or damaged."""
         try:
-            return State(**json.loads(self._notes.read_text(encoding="utf-8")))
+            return State(**json.loads(files.contents(self._notes)))
         except (OSError, ValueError, TypeError):
             return None
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
+from degrain import files
 from degrain.errors import DataError
 
 GIB = 1 << 30
@@ -73,10 +74,10 @@ def opened(path: Path) -> IO[bytes]:
     """Open a file for reading.
 
     Raises:
-        DataError: It is missing or cannot be read.
+        DataError: It is missing, cannot be read, or is a pipe or a device.
     """
     try:
-        return path.open("rb")
+        return files.opened(path)
     except FileNotFoundError:
         raise DataError(f"{path} does not exist") from None
     except OSError as error:
@@ -160,7 +161,7 @@ def _tar_stream(stream: _Capped, path: Path, limits: Limits) -> Iterator[tuple[s
 
 def _tar_files(tar: tarfile.TarFile, path: Path, limits: Limits) -> Iterator[tuple[str, bytes]]:
     seen: set[str] = set()
-    files = 0
+    empty = True
     for info in tar:
         reason = fault(info.name) or _tar_fault(info, limits)
         if reason or info.name in seen:
@@ -170,9 +171,9 @@ def _tar_files(tar: tarfile.TarFile, path: Path, limits: Limits) -> Iterator[tup
             raise DataError(f"{path} is refused: it has more than {limits.members} members")
         source = None if info.isdir() else tar.extractfile(info)
         if source is not None:
-            files += 1
+            empty = False
             yield info.name, b"".join(iter(lambda read=source.read: read(MIB), b""))  # type: ignore[misc]
-    if not files:
+    if empty:
         raise DataError(f"{path} holds no file")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from degrain import files
 from degrain.ingest.formats import camera_raw, reading
 
 SUFFIXES = (*reading.SUFFIXES, *camera_raw.SUFFIXES)
@@ -26,12 +27,6 @@ _COMPANIONS = (
     "__macosx",
     "$recycle.bin",
     "zbthumbnail.info",
-)
-_KINDS = (
-    (stat.S_ISFIFO, "a pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISBLK, "a device"),
-    (stat.S_ISCHR, "a device"),
 )
 
 
@@ -111,10 +106,10 @@ def _problem(path: Path, entry: os.DirEntry[str]) -> str | None:
         return f"cannot be read: {error.strerror}"
     if stat.S_ISDIR(mode):
         return "is a link to a folder, which is not followed"
-    kind = next((kind for is_kind, kind in _KINDS if is_kind(mode)), None)
-    if kind is None and path.suffix.lower() in SUFFIXES and not os.access(path, os.R_OK):
+    reason = files.special(mode)
+    if reason is None and path.suffix.lower() in SUFFIXES and not os.access(path, os.R_OK):
         return "cannot be read: permission denied"
-    return f"is {kind}, not a file" if kind else None
+    return reason
 
 
 def _without_pairs(images: list[Path]) -> tuple[list[Path], int]:
@@ -132,7 +127,7 @@ def problem(path: Path) -> str | None:
         return "does not exist"
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    return next((f"is {kind}, not a file" for is_kind, kind in _KINDS if is_kind(mode)), None)
+    return files.special(mode)
 
 
 def members(names: Iterator[str] | Collection[str]) -> list[str]:
