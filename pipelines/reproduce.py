@@ -21,7 +21,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from degrain import files
+from degrain import console, files
 from degrain.artifacts.registration import Registration
 from degrain.errors import DegrainError
 from degrain.stages import METRICS, REGISTRATION, REPORT
@@ -123,10 +123,10 @@ def main(
     try:
         reproduce(folder, jobs)
     except StageFailed as failure:
-        typer.echo(f"reproduce: {failure}", err=True)
+        typer.echo(f"reproduce: {console.printable(str(failure))}", err=True)
         raise typer.Exit(2 if failure.mistake else 1) from None
     except (DegrainError, DvcException) as error:
-        typer.echo(f"reproduce: {error}", err=True)
+        typer.echo(f"reproduce: {console.printable(str(error))}", err=True)
         raise typer.Exit(2) from None
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich import filesize
 from rich.console import Console
@@ -32,6 +34,38 @@ output = Console()
 WORTH_A_LINE = 20_000_000  # bytes
 
 
+# Letters that change the order in which a terminal shows others (Unicode Standard Annex 9).
+_REORDERING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def printable(text: str) -> str:
+    r"""Return a text as one line that steers no terminal, whatever names of files and parameters it quotes.
+
+    Control characters, line separators, letters that reorder others and halves of surrogate pairs (as names have that
+    are not UTF-8) are escaped as in Python; all others stay.
+
+    >>> printable("cat\n\x1b[31m.png")
+    'cat\\n\\x1b[31m.png'
+    """
+    return "".join(letter if _is_harmless(letter) else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def _is_harmless(letter: str) -> bool:
+    return letter not in _REORDERING and unicodedata.category(letter) not in ("Cc", "Cs", "Zl", "Zp")
+
+
+class Lines(logging.Formatter):
+    """One printable line for each message; a traceback below it has several."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (logging's name)
+        """Return the message, escaped."""
+        return printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """Return the lines of a traceback, each escaped."""
+        return "\n".join(map(printable, super().formatException(ei).split("\n")))
+
+
 def set_up_logging(debug: bool = False) -> None:
     """Send degrain's log to standard error: in color to a terminal, as plain lines elsewhere."""
     handler: logging.Handler
@@ -39,7 +73,7 @@ def set_up_logging(debug: bool = False) -> None:
         handler = RichHandler(console=console, show_path=False, show_time=False, show_level=debug, markup=False)
     else:
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(Lines("%(message)s"))
     root = logging.getLogger("degrain")
     root.handlers = [handler]
     root.setLevel(logging.DEBUG if debug else logging.INFO)

@@ -38,7 +38,7 @@ def run() -> bool:
     table = Table(show_header=False, box=None)
     signs = {OK: "[green]ok[/]", NOTE: "[yellow]note[/]", MISSING: "[red]missing[/]"}
     for state, what, text in findings:
-        table.add_row(signs[state], what, escape(text))
+        table.add_row(signs[state], what, escape(console.printable(text)))
     console.console.print(table)
     return all(state != MISSING for state, _, _ in findings)
 

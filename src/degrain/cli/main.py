@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -433,11 +434,11 @@ def main(arguments: list[str] | None = None) -> None:
     except DegrainError as error:
         if debug:
             raise
-        typer.echo(f"degrain: {error}", err=True)
+        typer.echo(f"degrain: {console.printable(str(error))}", err=True)
         raise SystemExit(2) from None
     except OSError as error:
         if debug or error.errno not in OF_THE_MACHINE:
             raise
-        where = f" {error.filename}" if error.filename else ""
+        where = f" {console.printable(os.fsdecode(error.filename))}" if error.filename else ""
         typer.echo(f"degrain: cannot write or read{where}: {error.strerror}", err=True)
         raise SystemExit(2) from None

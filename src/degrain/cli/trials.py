@@ -76,9 +76,10 @@ def clean(
 
 
 def _print(rows: list[Row], what: str = "") -> None:
+    from rich.markup import escape
     from rich.table import Table
 
-    from degrain.console import output
+    from degrain.console import output, printable
 
     if not rows:
         output.print(f"no trial {what}" if what else "the ledger holds no trials yet: make repro")
@@ -93,7 +94,7 @@ def _print(rows: list[Row], what: str = "") -> None:
         psnr = "" if row.val_psnr is None else f"{row.val_psnr:.2f}"
         epochs = f"{row.epochs_done}/{row.epochs}"
         times = _duration(row.seconds), _duration(row.seconds_left)
-        table.add_row(row.key[:8], row.name, row.state, epochs, psnr, *times, row.reason)
+        table.add_row(row.key[:8], row.name, row.state, epochs, psnr, *times, escape(printable(row.reason)))
     output.print(table)
 
 
