@@ -48,8 +48,45 @@ def test_two_images_under_one_name_are_refused() -> None:
 
 
 def test_an_archive_of_another_layout_is_refused() -> None:
-    with pytest.raises(DataError, match=r"x\.zip holds no image of the expected layout"):
-        listing.matches(["readme.txt"], r".*\.png", "x.zip")
+    names = ["readme.txt", "b/c.png", "d.PNG", "e.tif", "f.nef"]
+    words = r"x\.zip holds no image of the expected layout, but 4 images and 1 files of another"
+    with pytest.raises(DataError, match=words):
+        listing.matches(names, r"a/[^/]+", (".png",), "x.zip")
+
+
+@pytest.mark.parametrize("name", ["a/x.jpg", "a/x.JPG", "a/x.jpeg", "a/x.JPEG", "a/x.Jpg", "a/X.jPeG"])
+def test_the_case_of_a_suffix_does_not_matter(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("WARNING", "degrain"):
+        (found,) = listing.matches([name], r"a/(?P<name>[^/]+)", (".jpg", ".jpeg"), "x.zip")
+    assert (found[0], found["name"].lower()) == (name, "x")
+    assert not caplog.messages
+
+
+LEFT_OUT = {
+    "another format": ("a/y.png", True),
+    "a raw file": ("a/y.NEF", True),
+    "deeper": ("a/b/y.jpg", True),
+    "loose": ("y.jpg", True),
+    "another folder": ("A/y.jpg", True),
+    "a suffix that is none": ("a/yjpg", False),
+    "text": ("a/y.txt", False),
+    "metadata": ("a/meta.jpg", False),
+}
+
+
+@pytest.mark.parametrize("kind", LEFT_OUT)
+def test_images_that_are_left_out_are_said(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    other, said = LEFT_OUT[kind]
+    with caplog.at_level("WARNING", "degrain"):
+        found = listing.matches(["a/x.jpg", other], r"a/[xy]", (".jpg",), "x.zip", beside="a/meta.*")
+    assert [match[0] for match in found] == ["a/x.jpg"]
+    assert caplog.messages == [f"x.zip: left out: 1 images of another layout, such as {other}"] * said
+
+
+def test_of_many_images_that_are_left_out_three_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("WARNING", "degrain"):
+        listing.matches(["a.png", *(f"{i}/b.png" for i in range(9))], r"a", (".png",), "x.zip")
+    assert caplog.messages == ["x.zip: left out: 9 images of another layout, such as 0/b.png, 1/b.png, 2/b.png"]
 
 
 def test_a_limit_draws_evenly_and_by_its_seed(digits: pd.DataFrame) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from degrain.errors import DataError, ParamsError, ValidationFailed
-from degrain.ingest.datasets import cifar
+from degrain.ingest.datasets import catalog, cifar
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from tests.conftest import Whole, merged, picture, save
@@ -185,6 +185,89 @@ def test_a_data_set_without_an_image_is_refused(
         run_stages(study(name), "validate")
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+PHOTO = "Data/0001_001_S6_00100_00060_3200_L/0001_{}_SRGB_010.PNG"
+RAW = "Data/0001_001_S6_00100_00060_3200_L/{}_RAW_010.MAT"
+CROP = "cs512/{}_set/IP_01_{}_SRGB_001.PNG"
+BATCHES = {f"cifar-10-batches-bin/{batch}": fixtures.cifar_batch(1)[0] for batch in cifar.BATCHES}
+# For each data set that picks images out of archives: file, what it takes, what it leaves out.
+ARCHIVES: dict[str, tuple[str, list[str], list[str]]] = {
+    "fer2013": (
+        "fer2013.zip",
+        ["train/happy/1.jpg", "test/sad/2.JPG", "test/sad/3.Jpeg"],
+        ["train/happy/1.png", "train/happy/more/1.jpg", "train/1.jpg", "train/Happy/1.jpg", "loose.JPG"],
+    ),
+    "vinbigdata-512": (
+        "vinbigdata-512-image-dataset.zip",
+        ["vinbigdata/train/a.png", "v/vinbigdata/test/b.PNG"],
+        ["vinbigdata/train/a.jpg", "vinbigdata/val/a.png", "other/train/a.png"],
+    ),
+    "cifar10-images": (
+        "cifar10-images.zip",
+        ["cifar10-images/train/cat/1.jpg", "cifar10-images/test/dog/1.JPEG"],
+        ["cifar10-images/train/cat/1.png", "train/cat/1.jpg"],
+    ),
+    "bsd": ("BSD68.zip", ["BSD68/1.png", "BSD68/2.PNG"], ["BSD68/1.jpg", "BSD68/more/1.png", "1.png"]),
+    "sidd-small": (
+        "SIDD_Small_sRGB_Only.zip",
+        [PHOTO.format("GT"), PHOTO.format("NOISY").replace(".PNG", ".png")],
+        [PHOTO.format("GT").replace(".PNG", ".jpg"), PHOTO.format("MEAN"), PHOTO.format("GT").replace("S6", "X1")],
+    ),
+    "sidd-small-raw": (
+        "SIDD_Small_Raw_Only.zip",
+        [RAW.format("GT"), RAW.format("NOISY").replace(".MAT", ".mat")],
+        [RAW.format("MEAN"), RAW.format("GT").replace("S6", "X1")],
+    ),
+    "sidd-native-crops": (
+        "sidd-native-crops.zip",
+        ["native/gt/1.png", "native/noisy/1.PNG"],
+        ["native/gt/one.png", "native/mean/1.png", "native/gt/1.jpg"],
+    ),
+    "sidd-scene001-crops": (
+        "sidd-scene001-crops.zip",
+        [CROP.format("gt", "GT"), CROP.format("noisy", "NOISY").replace(".PNG", ".png")],
+        [CROP.format("gt", "MEAN"), CROP.format("gt", "GT").replace("IP", "X1")],
+    ),
+}
+
+
+def test_every_data_set_that_picks_images_out_of_archives_is_tried() -> None:
+    zipped = {name for name, spec in catalog.DATASETS.items() if any(f.name.endswith(".zip") for f in spec.files)}
+    assert zipped - {"sidd-medium"} == set(ARCHIVES)
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_images_of_another_layout_are_said(
+    tmp_path: Path, make_params: Run, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    file, taken, others = ARCHIVES[name]
+    harmless = ["readme.txt", "train.csv", RAW.format("METADATA")]
+    fixtures.write(tmp_path / file, fixtures.zipped(dict.fromkeys([*taken, *others, *harmless], b"")))
+    if name == "bsd":
+        fixtures.write(tmp_path / "BSD400.zip", fixtures.zipped({"bsd400-gray180/1.PNG": b""}))
+    with caplog.at_level("WARNING", "degrain"):
+        listed = catalog.spec(name).images(tmp_path, make_params().data)
+    found = {path.split("::")[1] for column in ("path", "noisy") for path in listed[column].dropna()}
+    assert found >= set(taken)
+    assert not found & set(others)
+    shown = ", ".join(sorted(others)[:3])
+    assert caplog.messages == [f"{file}: left out: {len(others)} images of another layout, such as {shown}"]
+
+
+def test_batches_and_images_beside_the_batches_of_cifar_are_said(
+    tmp_path: Path, make_params: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = fixtures.cifar_batch(1)[0]
+    beside = {"cifar-10-batches-bin/data_batch_6.bin": one, "a.PNG": b"", "cifar-10-batches-bin/readme.html": b""}
+    path = fixtures.write(tmp_path / cifar.ARCHIVE, fixtures.tarred({**BATCHES, **beside}))
+    with caplog.at_level("WARNING", "degrain"):
+        assert len(catalog.spec("cifar10").images(tmp_path, make_params().data)) == 6
+    batches = "left out: 1 batches of another layout, such as cifar-10-batches-bin/data_batch_6.bin"
+    assert caplog.messages == [
+        f"{path}: left out: 1 images of another layout, such as a.PNG",
+        f"{cifar.ARCHIVE}: {batches}",
+    ]
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from degrain.ingest.formats.containers import Containers
 from degrain.params.data import DataParams
 
 PARTS = {
-    "train": ("BSD400.zip", r"bsd400-gray180/(?P<name>[^/]+)\.png"),
-    "test": ("BSD68.zip", r"BSD68/(?P<name>[^/]+)\.png"),
+    "train": ("BSD400.zip", r"bsd400-gray180/(?P<name>[^/]+)"),
+    "test": ("BSD68.zip", r"BSD68/(?P<name>[^/]+)"),
 }
 
 
@@ -22,7 +22,7 @@ def _images(folder: Path, _: DataParams) -> pd.DataFrame:
     rows = []
     with Containers(folder) as containers:
         for part, (archive, pattern) in PARTS.items():
-            found = listing.matches(containers.names(archive), pattern, archive)
+            found = listing.matches(containers.names(archive), pattern, (".png",), archive)
             rows += [
                 {"path": f"{archive}::{match[0]}", "source": f"{part}/{match['name']}", "part": part} for match in found
             ]

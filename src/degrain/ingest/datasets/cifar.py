@@ -9,6 +9,7 @@ import pandas as pd
 from degrain.ingest.datasets import listing
 from degrain.ingest.datasets.spec import DatasetSpec, Expected
 from degrain.ingest.fetching.remote import RemoteFile
+from degrain.ingest.formats import folders
 from degrain.ingest.formats.containers import Containers
 from degrain.params.data import DataParams
 
@@ -27,6 +28,8 @@ PROBLEMS = (
 def _binary(folder: Path, _: DataParams) -> pd.DataFrame:
     frames = []
     with Containers(folder) as containers:
+        batches = {f"cifar-10-batches-bin/{batch}" for batch in BATCHES}
+        folders.warn_of_others(ARCHIVE, set(containers.names(ARCHIVE)) - batches, "batches")
         for batch, part in BATCHES.items():
             member = f"{ARCHIVE}::cifar-10-batches-bin/{batch}"
             labels = containers.labels(member)
@@ -47,7 +50,8 @@ def _jpegs(folder: Path, _: DataParams) -> pd.DataFrame:
     with Containers(folder) as containers:
         found = listing.matches(
             containers.names(JPEGS),
-            r"cifar10-images/(?P<part>train|test)/(?P<label>[a-z]+)/(?P<name>[^/]+)\.jpe?g",
+            r"cifar10-images/(?P<part>train|test)/(?P<label>[a-z]+)/(?P<name>[^/]+)",
+            (".jpg", ".jpeg"),
             JPEGS,
         )
     return listing.table(

@@ -24,10 +24,10 @@ EMOTIONS = {
 }
 
 
-def _lister(archive: str, pattern: str) -> Lister:
+def _lister(archive: str, pattern: str, *suffixes: str) -> Lister:
     def images(folder: Path, _: DataParams) -> pd.DataFrame:
         with Containers(folder) as containers:
-            found = listing.matches(containers.names(archive), pattern, archive)
+            found = listing.matches(containers.names(archive), pattern, suffixes, archive)
         return listing.table(
             {"path": f"{archive}::{match[0]}", "source": match["source"]}
             | {key: value for key, value in match.groupdict().items() if key in ("label", "part")}
@@ -46,7 +46,7 @@ FER2013 = DatasetSpec(
     origin="Kaggle msambare/fer2013; first the ICML 2013 challenge in representation learning",
     licence="none stated; faces of people, so mind what you do with them",
     citation='Goodfellow et al., "Challenges in representation learning", ICONIP 2013',
-    images=_lister("fer2013.zip", r"(?P<part>train|test)/(?P<label>[a-z]+)/(?P<source>[^/]+)\.jpe?g"),
+    images=_lister("fer2013.zip", r"(?P<part>train|test)/(?P<label>[a-z]+)/(?P<source>[^/]+)", ".jpg", ".jpeg"),
     expected=Expected(
         counts={
             f"{part}/{label}": count
@@ -81,7 +81,7 @@ VINBIGDATA_512 = DatasetSpec(
     citation='Nguyen et al., "VinDr-CXR: an open dataset of chest X-rays with radiologist\'s annotations", '
     "Scientific Data 9, 2022",
     images=_lister(
-        "vinbigdata-512-image-dataset.zip", r"(?:.*/)?vinbigdata/(?P<part>train|test)/(?P<source>[^/]+)\.png"
+        "vinbigdata-512-image-dataset.zip", r"(?:.*/)?vinbigdata/(?P<part>train|test)/(?P<source>[^/]+)", ".png"
     ),
     expected=Expected(counts={"train": 15_000, "test": 3_000}, channels=(1, 3), side=(512, 512)),
     split="The published test part is the test split, a share of the training part is for validation. The "

@@ -17,12 +17,13 @@ part      the publisher's own split: "train", "val" or "test"
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from degrain.errors import DataError, ParamsError, nearest
+from degrain.ingest.formats import folders
 from degrain.params.data import DataParams
 from degrain.randomness import generator
 
@@ -45,20 +46,38 @@ def complete(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.reindex(columns=list(COLUMNS)).astype("string")
 
 
-def matches(names: Iterable[str], pattern: str, what: str) -> list[re.Match[str]]:
-    """Return the names that a pattern matches as a whole, in the order of the names.
+def matches(
+    names: Iterable[str], pattern: str, suffixes: Sequence[str], what: str, beside: str = ""
+) -> list[re.Match[str]]:
+    """Return the names of an archive's images, in the order of the names; say which images are left out.
+
+    Args:
+        names: Of the archive's members.
+        pattern: What they have to match as a whole, but for the suffix.
+        suffixes: Of the images, in lower case, such as (".jpg", ".jpeg"); case does not matter.
+        what: What messages call the archive.
+        beside: Pattern of members with such a suffix that are no images and belong there; none if empty.
 
     Raises:
         DataError: There is none: the archive holds something else.
     """
-    compiled = re.compile(pattern)
-    found = [match for name in sorted(names) if (match := compiled.fullmatch(name))]
+    names = sorted(names)
+    compiled = re.compile(f"{pattern}(?i:{'|'.join(map(re.escape, suffixes))})")
+    found = [match for name in names if (match := compiled.fullmatch(name))]
+    unmatched = set(names) - {match[0] for match in found}
+    others = [name for name in unmatched if not re.fullmatch(beside, name) and _is_image(name, suffixes)]
     if not found:
         raise DataError(
-            f"{what} holds no image of the expected layout; is it another file under the same name? "
+            f"{what} holds no image of the expected layout, but {len(others)} images and "
+            f"{len(unmatched) - len(others)} files of another; is it another file under the same name? "
             "Then remove its line from data/checksums.json, too"
         )
+    folders.warn_of_others(what, others)
     return found
+
+
+def _is_image(name: str, suffixes: Sequence[str]) -> bool:
+    return name.lower().endswith((*folders.SUFFIXES, *suffixes))
 
 
 def pair(images: Iterable[tuple[str, bool, Mapping[str, Any]]]) -> pd.DataFrame:

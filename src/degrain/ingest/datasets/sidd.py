@@ -30,12 +30,13 @@ NO_SUM = "No checksum was ever published: the first download records it in data/
 
 
 def _whole(archive: str, kind: str) -> Lister:
-    suffix = "PNG" if kind == "SRGB" else "MAT"
+    suffix = ".png" if kind == "SRGB" else ".mat"
 
     def images(folder: Path, _: DataParams) -> pd.DataFrame:
-        layout = rf"(?:.*/)?{INSTANCE}/(?:\d{{4}}_)?(?P<which>NOISY|GT)_{kind}_(?P<frame>\d{{3}})\.{suffix}"
+        layout = rf"(?:.*/)?{INSTANCE}/(?:\d{{4}}_)?(?P<which>NOISY|GT)_{kind}_(?P<frame>\d{{3}})"
+        metadata = r".*METADATA_RAW_[^/]*"
         with Containers(folder) as containers:
-            found = listing.matches(containers.names(archive), layout, archive)
+            found = listing.matches(containers.names(archive), layout, (suffix,), archive, beside=metadata)
 
         def described() -> Iterator[tuple[str, bool, Mapping[str, Any]]]:
             for match in found:
@@ -186,7 +187,8 @@ SIDD_VALIDATION = DatasetSpec(
 def _native(folder: Path, _: DataParams) -> pd.DataFrame:
     archive = "sidd-native-crops.zip"
     with Containers(folder) as containers:
-        found = listing.matches(containers.names(archive), r"native/(?P<which>gt|noisy)/(?P<source>\d+)\.png", archive)
+        pattern = r"native/(?P<which>gt|noisy)/(?P<source>\d+)"
+        found = listing.matches(containers.names(archive), pattern, (".png",), archive)
     return listing.pair(
         (f"{archive}::{match[0]}", match["which"] == "noisy", {"source": match["source"]}) for match in found
     )
@@ -216,10 +218,10 @@ def _scene001(folder: Path, _: DataParams) -> pd.DataFrame:
     archive = "sidd-scene001-crops.zip"
     pattern = (
         r"cs512/(?:gt|noisy)_set/(?P<camera>GP|IP|S6|N6|G4)_(?P<crop>\d\d)_(?P<which>GT|NOISY)_SRGB_"
-        r"(?P<frame>\d{3})\.PNG"
+        r"(?P<frame>\d{3})"
     )
     with Containers(folder) as containers:
-        found = listing.matches(containers.names(archive), pattern, archive)
+        found = listing.matches(containers.names(archive), pattern, (".png",), archive)
 
     def described() -> Iterator[tuple[str, bool, Mapping[str, Any]]]:
         for match in found:

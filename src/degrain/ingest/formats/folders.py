@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 from collections import Counter
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from degrain import files
 from degrain.ingest.formats import camera_raw, reading
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = (*reading.SUFFIXES, *camera_raw.SUFFIXES)
 
@@ -128,6 +131,13 @@ def problem(path: Path) -> str | None:
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     return files.special(mode)
+
+
+def warn_of_others(what: str, names: Collection[str], kind: str = "images") -> None:
+    """Say how many members of an archive are left out since they are not where a data set's are; name up to three."""
+    if names:
+        shown = ", ".join(sorted(names)[:3])
+        log.warning("%s: left out: %d %s of another layout, such as %s", what, len(names), kind, shown)
 
 
 def members(names: Iterator[str] | Collection[str]) -> list[str]:

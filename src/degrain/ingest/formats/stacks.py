@@ -11,7 +11,7 @@ from typing import IO
 import numpy as np
 
 from degrain.errors import DataError
-from degrain.ingest.formats import archives
+from degrain.ingest.formats import archives, folders
 from degrain.ingest.formats.archives import LIMITS, Limits
 
 CIFAR_RECORD = 1 + 3 * 32 * 32
@@ -90,14 +90,21 @@ class CifarBatch:
 def cifar_batches(path: Path, limits: Limits = LIMITS) -> dict[str, CifarBatch]:
     """Read all `*.bin` members of `cifar-10-binary.tar.gz` in one pass; a tar file has no other way.
 
+    How many images there are beside them is said.
+
     Returns:
         Batches by the name of their member.
 
     Raises:
         DataError: The file is missing, damaged, truncated, refused, or holds no such batch.
     """
-    members = archives.tar_members(path, limits)
-    batches = {name: _cifar(data, f"{path}::{name}") for name, data in members if name.endswith(".bin")}
+    batches, others = {}, []
+    for name, data in archives.tar_members(path, limits):
+        if name.endswith(".bin"):
+            batches[name] = _cifar(data, f"{path}::{name}")
+        elif name.lower().endswith(folders.SUFFIXES):
+            others.append(name)
+    folders.warn_of_others(str(path), others)
     if not batches:
         raise DataError(f"{path} holds no CIFAR-10 batch (*.bin); take the binary version, cifar-10-binary.tar.gz")
     return batches
