@@ -492,6 +492,17 @@ def test_cells_that_cannot_work_are_refused_before_anything_starts(
     assert not (folder / "data").exists()
 
 
+@pytest.mark.parametrize(("there", "code"), [(False, 2), (True, 0)])
+def test_a_device_is_checked_before_anything_starts(
+    folder: Path, tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch, there: bool, code: int
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    (folder / "params.yaml").write_text(yaml.safe_dump(merged(tiny, {"train": {"device": "cuda"}})))
+    done = degrain_here(folder, "check")
+    assert done.returncode == code
+    assert ("train.device is 'cuda' and this machine has no CUDA device" in done.stderr) == (code == 2)
+
+
 def test_doctor_says_what_is_here(folder: Path) -> None:
     done = degrain(folder, "doctor")
     assert done.returncode == 0, done.stderr

@@ -39,11 +39,11 @@ def composed(name: str) -> str:
 
 
 # What an image, a scene or a class is called; file systems and keyboards differ in how they write accents.
-Name = Annotated[str, AfterValidator(composed)]
+Name = Annotated[str, Field(max_length=255), AfterValidator(composed)]
 # What random numbers are derived from.
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 # What a person calls something in trials and tables.
-Label = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$")]
+Label = Annotated[str, Field(max_length=64, pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$")]
 
 
 def sections(section: type[BaseModel]) -> dict[str, tuple[type[BaseModel], ...]]:

@@ -32,6 +32,24 @@ def test_the_shipped_study_loads(tmp_path: Path) -> None:
     assert params.train.optimizers[1].name == "adadelta"  # a name alone will do
 
 
+SUMMED = ["mse", "mae", "mape", "logcosh", "huber", "charbonnier", "ssim", "ms-ssim", "psnr"] * 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"register": {"name": "x" * 255}},
+        {"study": {"name": "x" * 64}},
+        {"data": {"labels": ["x" * 255], "only": {"camera": ["猫" * 255]}}},
+        {"prepare": {"min_std": 127.5, "split": {"val": 0.5, "test": 0.49}}, "validate": {"min_std": 127.5}},
+        {"validate": {"psnr": [10, 10]}},
+        {"train": {"optimizers": [{"name": "adam", "label": "x" * 64}], "pairs": []}},
+    ],
+)
+def test_the_utmost_is_taken(tmp_path: Path, quickstart: dict[str, Any], change: dict[str, Any]) -> None:
+    load(tmp_path, merged(quickstart, change))
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -93,6 +111,33 @@ def test_the_shipped_study_loads(tmp_path: Path) -> None:
         ({"prepare": {"patch_size": 10**12}}, "prepare.patch_size is 1000000000000: should be less than"),
         ({"data": {"limit": 1e30}}, "data.limit is 1e+30"),
         ({"train": {"optimizers": [{"name": "adam", "lr": float("inf")}]}}, "lr is inf: should be a finite number"),
+        ({"register": {"name": "x" * 256}}, "register.name is 'xxx"),
+        ({"register": {"name": "x" * 256}}, "should have at most 255 characters"),
+        ({"study": {"name": "x" * 65}}, "should have at most 64 characters"),
+        ({"data": {"labels": ["a", "x" * 256]}}, "data.labels.1 is 'xxx"),
+        ({"data": {"labels": ["x" * 256]}}, "should have at most 255 characters"),
+        ({"data": {"only": {"camera": ["x" * 256]}}}, "data.only.camera.0 is 'xxx"),
+        ({"data": {"only": {"scene": ["猫" * 256]}}}, "should have at most 255 characters"),
+        ({"prepare": {"split": {"val": ["x" * 256]}}}, "should have at most 255 characters"),
+        ({"train": {"optimizers": [{"name": "adam", "label": "x" * 65}]}}, "should have at most 64 characters"),
+        (
+            {
+                "train": {
+                    "optimizers": [{"name": "adam", "label": "x" * 64}],
+                    "losses": [{"name": "sum", "terms": [{"name": name} for name in SUMMED]}],
+                }
+            },
+            "has a name of more than 150 letters; give it a label",
+        ),
+        ({"prepare": {"min_std": 127.6}}, "prepare.min_std is 127.6: should be less than or equal to 127.5"),
+        ({"validate": {"min_std": 200}}, "validate.min_std is 200: should be less than or equal to 127.5"),
+        ({"validate": {"psnr": [50, 10]}}, "validate.psnr is [50, 10]: should be the least, then the most"),
+        ({"validate": {"psnr": [10.1, 10.0]}}, "validate.psnr is [10.1, 10.0]: should be the least, then the most"),
+        (
+            {"prepare": {"split": {"val": 0.5, "test": 0.5}}},
+            "prepare.split: shares of 0.5 for val and 0.5 for test leave nothing for training",
+        ),
+        ({"prepare": {"split": {"val": 0.99, "test": 0.02}}}, "leave nothing for training"),
         ({"evaluate": {"confidence": float("nan")}}, "evaluate.confidence is nan: should be a finite number"),
     ],
 )

@@ -17,6 +17,7 @@ from degrain.artifacts.history import CURVES
 from degrain.artifacts.registration import Promotion
 from degrain.errors import RegistryError
 from degrain.metrics.psnr import BEST
+from degrain.params.results import RegisterParams
 from degrain.registry import loading, promotion, publishing, tracking
 from tests.artifacts import records
 from tests.ingest.fetching.site import Answer, Site
@@ -54,6 +55,19 @@ def promoted(trial: str) -> Promotion:
 
 def all_runs(client: Any, experiment: str) -> list[Any]:
     return list(client.search_runs([experiment]))
+
+
+def test_a_name_that_a_study_may_have_is_one_that_mlflow_takes() -> None:
+    from mlflow.store.model_registry.dbmodels.models import SqlRegisteredModel
+    from mlflow.store.tracking.dbmodels.models import SqlExperiment
+    from mlflow.utils.validation import MAX_EXPERIMENT_NAME_LENGTH
+
+    (limit,) = (kept.max_length for kept in RegisterParams.model_fields["name"].metadata if hasattr(kept, "max_length"))
+    columns = (SqlExperiment.__table__.c.name, SqlRegisteredModel.__table__.c.name)
+    assert limit <= min(MAX_EXPERIMENT_NAME_LENGTH, 255, *(column.type.length for column in columns))
+    with tracking.connect() as client:
+        client.create_experiment("x" * limit)
+        assert client.create_registered_model("x" * limit).name == "x" * limit
 
 
 def test_publishing_twice_doubles_nothing() -> None:

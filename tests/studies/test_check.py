@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from degrain.errors import ParamsError
+from degrain.ingest.datasets import catalog
 from degrain.metrics.catalog import METRICS
+from degrain.params.prepare import Column
 from degrain.params.study import Params
 from degrain.studies import check
 from tests.conftest import Whole
@@ -33,12 +35,89 @@ def test_the_tiny_study_can_run(make_params: Callable[..., Params]) -> None:
         ),
         ({"train": {"losses": [{"name": "ssim", "window": 65}]}}, "ssim needs a patch size of at least 65, not 64"),
         ({"prepare": {"patch_size": 60}}, "sinha2018 needs a size that is a multiple of 8, not 60"),
+        ({"validate": {"allow": ["flatt"]}}, "validate.allow: there is no expectation 'flatt'; did you mean 'flat'?"),
+        ({"validate": {"allow": ["psnr"]}}, "validate.allow: there is no expectation 'psnr'"),  # photos are no pairs
+        ({"validate": {"allow": ["flat", "fewer"]}}, "validate.allow: there is no expectation 'fewer'"),
+        ({"validate": {"allow": ["decodes"]}}, "validate.allow: without 'decodes' nothing can be prepared"),
+        (
+            {"validate": {"min_side": 600, "max_side": 500}},
+            "validate.min_side: 600 is more than validate.max_side: 500",
+        ),
+        ({"validate": {"min_side": 1501}}, "1501 is more than validate.max_side: 1500 (the data set's own)"),
+        ({"validate": {"max_side": 299}}, "validate.min_side: 300 (the data set's own) is more than"),
+        (
+            {"prepare": {"resize": {"size": [65535, 8]}, "patch_size": 32}},
+            "prepare.resize.size: no patch of 32 pixels fits into 65535x8",
+        ),
+        ({"prepare": {"resize": {"size": [63, 64]}}}, "prepare.resize.size: no patch of 64 pixels fits into 63x64"),
+        ({"prepare": {"resize": {"size": [63, 64]}, "crops": 3}}, "no patch of 64 pixels fits into 63x64"),
+        (
+            {"data": {"dataset": "mnist"}, "prepare": {"split": {"val": 0.1, "test": 0.1}}},
+            "prepare.patch_size: no patch of 64 pixels fits into images of at most 28 pixels a side",
+        ),
+        ({"data": {"labels": ["cat"]}}, "data.labels: the images of photos have no label"),
+        (
+            {"data": {"only": {"camera": ["IP"]}}},
+            "data.only.camera: the images of photos have no camera; known: source",
+        ),
+        ({"data": {"only": {"part": ["train"]}}}, "data.only.part: the images of photos have no part"),
     ],
 )
 def test_an_impossible_study_is_refused(make_params: Callable[..., Params], change: dict[str, Any], words: str) -> None:
     with pytest.raises(ParamsError) as caught:
         check.check(make_params(**change))
     assert words in str(caught.value)
+
+
+COLUMNS = get_args(Column)
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize("name", catalog.DATASETS)
+def test_a_split_is_by_what_the_images_have(make_params: Callable[..., Params], name: str, column: str) -> None:
+    spec = catalog.spec(name)
+    for split in ({"by": column}, {"apart": [column]}):
+        made = make_params(
+            data={"dataset": name},
+            prepare=fitting(name) | {"split": {"val": 0.1, "test": 0.1, **split}},
+            train={"models": ["unet"]},
+        )
+        if column in spec.listed or (column == "camera" and spec.light is None):
+            check.check(made)
+            continue
+        words = rf"^prepare\.split\.{next(iter(split))}: the images of {name} have no {column}; "
+        with pytest.raises(ParamsError, match=words):
+            check.check(made)
+
+
+@pytest.mark.parametrize("side", ["val", "test"])
+@pytest.mark.parametrize("name", catalog.DATASETS)
+def test_what_is_published_can_be_held_out(make_params: Callable[..., Params], name: str, side: str) -> None:
+    split = {"val": 0.1, "test": 0.1, side: "published"}
+    made = make_params(data={"dataset": name}, prepare=fitting(name) | {"split": split}, train={"models": ["unet"]})
+    if side in catalog.spec(name).parts:
+        check.check(made)
+        return
+    words = rf"^prepare\.split\.{side}: the publisher of {name} has no {side} part$"
+    with pytest.raises(ParamsError, match=words):
+        check.check(made)
+
+
+def fitting(name: str) -> dict[str, Any]:
+    """What of `prepare` the images of a data set can have."""
+    noise = {"noise": Whole(kind="real")} if catalog.spec(name).pairs else {}
+    return {"resize": {"size": [64, 64]}, **noise}
+
+
+def test_a_published_part_that_is_left_out_cannot_be_held_out(make_params: Callable[..., Params]) -> None:
+    change = {"prepare": fitting("mnist") | {"split": {"val": 0.1, "test": "published"}}, "train": {"models": ["unet"]}}
+    for parts, words in (
+        (["train"], r"prepare\.split\.test: data\.only\.part leaves the published test part out"),
+        (["trian", "test"], r"data\.only\.part: mnist has no part 'trian'; did you mean 'train'\?"),
+    ):
+        with pytest.raises(ParamsError, match=words):
+            check.check(make_params(data={"dataset": "mnist", "only": {"part": parts}}, **change))
+    check.check(make_params(data={"dataset": "mnist", "only": {"part": ["test", "train"]}}, **change))
 
 
 def test_a_loss_only_has_to_work_in_the_pairs_that_are_trained(make_params: Callable[..., Params]) -> None:

@@ -19,7 +19,7 @@ from degrain.cli.options import DeviceOption, ModelOption, ParamsOption
 from degrain.cli.sidd import app as sidd_commands
 from degrain.cli.trials import app as trials_commands
 from degrain.errors import DegrainError, ParamsError, Stopped
-from degrain.machine import variables
+from degrain.machine import compute, variables
 from degrain.stages import PARAMS
 
 if TYPE_CHECKING:
@@ -291,6 +291,7 @@ def check(
     if change:
         loaded = gallery.changed(change, loaded.study.name)
         studies_check.check(loaded)
+    compute.require_device(loaded.train.device)
     log.info(
         "%s: %d models x %d pairs of optimizer and loss x %d seeds, %d epochs each",
         loaded.study.name,

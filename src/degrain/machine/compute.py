@@ -64,8 +64,7 @@ def prepare_torch(device: str, cpu_threads: int, deterministic: bool = True) -> 
     keep_freed_memory()
     import torch
 
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ParamsError("train.device is 'cuda' and this machine has no CUDA device; use 'auto' or 'cpu'")
+    require_device(device)
     torch.set_num_threads(cpu_threads)
     # NOTE: the same as use_deterministic_algorithms, which imports the compiler as well: 1.2 s in each process.
     torch.set_deterministic_debug_mode("error" if deterministic else "default")
@@ -74,6 +73,20 @@ def prepare_torch(device: str, cpu_threads: int, deterministic: bool = True) -> 
     torch.backends.cudnn.benchmark = not deterministic
     chosen = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
     return torch.device(chosen)
+
+
+def require_device(device: str) -> None:
+    """Refuse a device that this machine does not have.
+
+    Raises:
+        ParamsError: "cuda" is asked for and there is none.
+    """
+    if device != "cuda":
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        raise ParamsError("train.device is 'cuda' and this machine has no CUDA device; use 'auto' or 'cpu'")
 
 
 def world() -> int:

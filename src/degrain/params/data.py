@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from degrain.declaration import Name, Section, Seed
+
+# The standard deviation of values that are half black and half white, in 8-bit levels: none is larger.
+MOST_STD = 127.5
+
+
+def _in_order(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] > bounds[1]:
+        raise ValueError("should be the least, then the most")
+    return bounds
+
 
 Column = Literal["source", "scene", "camera", "instance", "part"]
 
@@ -14,7 +24,7 @@ Column = Literal["source", "scene", "camera", "instance", "part"]
 class StudyParams(Section):
     """Which question is asked."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="Short name, as in `-S study=NAME`.")
+    name: str = Field(max_length=64, pattern=r"^[a-z0-9][a-z0-9-]*$", description="Short name, as in `-S study=NAME`.")
     title: str = Field(description="One line for the head of the report.")
 
 
@@ -63,10 +73,10 @@ class ValidateParams(Section):
     min_side: int | None = Field(None, ge=1, le=10**6, description="Smallest width and height, in pixels.")
     max_side: int | None = Field(None, ge=1, le=10**6, description="Largest width and height, in pixels.")
     min_std: float | None = Field(
-        None, ge=0, le=255, description="Least standard deviation over an image, in 8-bit levels."
+        None, ge=0, le=MOST_STD, description="Least standard deviation over an image, in 8-bit levels."
     )
     max_saturated: float | None = Field(None, ge=0, le=1, description="Largest share of values at 0 or at the maximum.")
-    psnr: tuple[float, float] | None = Field(
+    psnr: Annotated[tuple[float, float], AfterValidator(_in_order)] | None = Field(
         None, description="Pairs: least and most PSNR of the noisy against the clean image, in dB."
     )
     min_correlation: float | None = Field(

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from degrain.declaration import Name, Section, Seed
 from degrain.noise.catalog import AnyNoise
 from degrain.noise.gaussian import GaussianNoise
+from degrain.params.data import MOST_STD
 from degrain.pixels import MAX_PIXELS
 
 Column = Literal["source", "scene", "camera", "instance", "label", "part"]
@@ -69,6 +70,8 @@ class SplitParams(Section):
             both = sorted(set(self.val) & set(self.test))
             if both:
                 raise ValueError(f"{', '.join(both)} cannot be in val and in test")
+        if isinstance(self.val, float) and isinstance(self.test, float) and self.val + self.test >= 1:
+            raise ValueError(f"shares of {self.val:g} for val and {self.test:g} for test leave nothing for training")
         if self.val == "half_of_test" and isinstance(self.test, list) and len(self.test) < 2:
             raise ValueError("half_of_test needs a test side of several names, not one")
         if self.by == "copy" and not self.published_leaky:
@@ -95,7 +98,7 @@ class PrepareParams(Section):
     min_std: float = Field(
         0.0,
         ge=0,
-        le=255,
+        le=MOST_STD,
         description="Training patches with a smaller standard deviation (8-bit levels) are left out.",
     )
     copies: int = Field(

@@ -67,7 +67,12 @@ class ReportParams(Section):
 class RegisterParams(Section):
     """Where the best model goes, and what it must prove first."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Experiment and registered model in MLflow.")
+    # NOTE: what each of MLflow's stores takes: 256 letters in a database, 255 in a folder.
+    name: str = Field(
+        max_length=255,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="Experiment and registered model in MLflow.",
+    )
     min_gain: float = Field(
         0.0, ge=0, le=100, description="dB by which it must beat the noisy input and each classical baseline."
     )

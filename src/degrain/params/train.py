@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from degrain.declaration import GRID, HOW, Section, Seed
 from degrain.errors import nearest
+from degrain.files import LONGEST_NAME
 from degrain.losses.base import Loss
 from degrain.losses.catalog import AnyLoss
 from degrain.optimizers.base import Optimizer
@@ -127,6 +128,8 @@ class TrainParams(Section):
         for name in names:
             # NOTE: each trial has a folder, and some file systems ignore case.
             other = first.setdefault(name.casefold(), name)
+            if len(name) > LONGEST_NAME:
+                raise ValueError(f"the cell {name} has a name of more than {LONGEST_NAME} letters; give it a label")
             if names.count(name) > 1:
                 raise ValueError(f"two cells are both called {name}; a label tells them apart")
             if other != name:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.filesize import decimal
 
 from degrain.baselines import catalog as baselines
-from degrain.errors import ModelError, ParamsError
+from degrain.errors import ModelError, ParamsError, nearest
 from degrain.ingest.datasets import catalog as datasets
+from degrain.ingest.datasets import expectations, judgement
+from degrain.ingest.datasets.spec import DatasetSpec
 from degrain.machine import compute
 from degrain.metrics.catalog import METRICS
 from degrain.networks import catalog as models
+from degrain.params.data import DataParams
 from degrain.params.study import Params
 from degrain.patches import needs
 
@@ -25,10 +29,15 @@ def check(params: Params) -> None:
     """Refuse a study that cannot work.
 
     Raises:
-        ParamsError: An unknown data set, model or baseline (with the nearest name), noise that the images cannot have,
-            patches too small for a metric, or a cell of the grid that cannot work.
+        ParamsError: An unknown data set, model, baseline or expectation (with the nearest name), classes, columns or
+            parts that the data set does not have, noise or sizes that the images cannot have, patches too small for a
+            metric, or a cell of the grid that cannot work.
     """
-    datasets.spec(params.data.dataset)
+    spec = datasets.spec(params.data.dataset)
+    _check_selection(params.data, spec)
+    _check_split(params, spec)
+    judgement.check_allowed(params.validation, expectations.names(spec, params.data.labels))
+    _check_sides(params, spec)
     baselines.check(params.evaluate.baselines)
     _check_noise(params)
     for metric in METRICS.values():
@@ -40,6 +49,57 @@ def check(params: Params) -> None:
     for model in params.train.models:
         _check_model(model, params)
     _check_needs(params)
+
+
+def _check_selection(data: DataParams, spec: DatasetSpec) -> None:
+    """Refuse classes and values of columns that the listing of the data set does not have."""
+    if data.labels and "label" not in spec.columns:
+        raise ParamsError(f"data.labels: the images of {data.dataset} have no label")
+    for column, values in data.only.items():
+        _check_column(f"data.only.{column}", column, data.dataset, spec.listed)
+        for value in values if column == "part" else ():
+            if value not in spec.parts:
+                raise ParamsError(f"data.only.part: {data.dataset} has no part {value!r}{nearest(value, spec.parts)}")
+
+
+def _check_split(params: Params, spec: DatasetSpec) -> None:
+    """Refuse a split by what the manifest of the data set does not have."""
+    split, dataset = params.prepare.split, params.data.dataset
+    # NOTE: camera raw files say which camera took them, and only data sets of any files hold some.
+    known = [*spec.listed, *(["camera"] if spec.light is None else [])]
+    if split.by != "copy":
+        _check_column("prepare.split.by", split.by, dataset, known)
+    for column in split.apart:
+        _check_column("prepare.split.apart", column, dataset, known)
+    kept = params.data.only.get("part", spec.parts)
+    for name, held_out in (("val", split.val), ("test", split.test)):
+        if held_out == "published" and name not in spec.parts:
+            raise ParamsError(f"prepare.split.{name}: the publisher of {dataset} has no {name} part")
+        if held_out == "published" and name not in kept:
+            raise ParamsError(f"prepare.split.{name}: data.only.part leaves the published {name} part out")
+
+
+def _check_column(key: str, column: str, dataset: str, known: Sequence[str]) -> None:
+    if column not in known:
+        raise ParamsError(f"{key}: the images of {dataset} have no {column}{nearest(column, known)}")
+
+
+def _check_sides(params: Params, spec: DatasetSpec) -> None:
+    """Refuse sizes of images that nothing can have, or that no patch can be cut out of."""
+    smallest, largest = expectations.Limits.of(spec.expected, params.validation).side
+    if smallest > largest:
+        own = " (the data set's own)"
+        raise ParamsError(
+            f"validate.min_side: {smallest}{own if params.validation.min_side is None else ''} is more than "
+            f"validate.max_side: {largest}{own if params.validation.max_side is None else ''}"
+        )
+    size, resize = params.prepare.patch_size, params.prepare.resize
+    if resize and min(resize.size) < size:
+        raise ParamsError(f"prepare.resize.size: no patch of {size} pixels fits into {resize.size[0]}x{resize.size[1]}")
+    if not resize and largest < size:
+        raise ParamsError(
+            f"prepare.patch_size: no patch of {size} pixels fits into images of at most {largest} pixels a side"
+        )
 
 
 def _check_needs(params: Params) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from degrain.errors import DataError, ParamsError, ValidationFailed
-from degrain.ingest.datasets import catalog, cifar
+from degrain.ingest.datasets import catalog, cifar, listing
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from tests.conftest import Whole, merged, picture, save
@@ -268,6 +268,54 @@ def test_batches_and_images_beside_the_batches_of_cifar_are_said(
         f"{path}: left out: 1 images of another layout, such as a.PNG",
         f"{cifar.ARCHIVE}: {batches}",
     ]
+
+
+def _idx_files(images: int = 3) -> dict[str, bytes]:
+    labels, pixels = np.arange(images, dtype=np.uint8), np.zeros((images, 28, 28), np.uint8)
+    made = {}
+    for prefix in ("train", "t10k"):
+        made[f"{prefix}-images-idx3-ubyte.gz"] = fixtures.gz(fixtures.idx(pixels))
+        made[f"{prefix}-labels-idx1-ubyte.gz"] = fixtures.gz(fixtures.idx(labels))
+    return made
+
+
+def _whole_sets() -> dict[str, dict[str, bytes]]:
+    """For each data set the files of a small one of its layout, with images in all published parts."""
+    made = {name: {file: fixtures.zipped(dict.fromkeys(taken, b""))} for name, (file, taken, _) in ARCHIVES.items()}
+    made["sidd-medium"] = {"SIDD_Medium_Srgb.zip": made["sidd-small"]["SIDD_Small_sRGB_Only.zip"]}
+    made["bsd"]["BSD400.zip"] = fixtures.zipped({"bsd400-gray180/1.png": b""})
+    crops = [
+        CROP.format(which.lower(), which).replace("_001", f"_{frame}")
+        for which in ("GT", "NOISY")
+        for frame in ("120", "121", "122")
+    ]
+    made["sidd-scene001-crops"] = {"sidd-scene001-crops.zip": fixtures.zipped(dict.fromkeys(crops, b""))}
+    made["sidd-validation"] = {
+        f"Validation{kind}BlocksSrgb.mat": fixtures.mat_v5(x=np.zeros((2, 2, 64, 64, 3), np.uint8))
+        for kind in ("Gt", "Noisy")
+    }
+    made["cifar10"] = {cifar.ARCHIVE: fixtures.tarred(BATCHES)}
+    made["mnist"] = made["fashion-mnist"] = _idx_files()
+    made["folder"] = {"a/1.png": b"", "b.png": b""}
+    made["pairs"] = {f"{side}/{name}.png": b"" for side in ("noisy", "clean") for name in ("a/1", "b")}
+    made["photos"] = {}
+    return made
+
+
+WHOLE_SETS = _whole_sets()
+
+
+@pytest.mark.parametrize("name", catalog.DATASETS)
+def test_a_listing_has_the_columns_and_parts_that_are_declared(tmp_path: Path, make_params: Run, name: str) -> None:
+    for file, data in WHOLE_SETS[name].items():
+        fixtures.write(tmp_path / file, data)
+    spec = catalog.spec(name)
+    listed = spec.images(tmp_path, make_params().data)
+    filled = {column for column in listing.COLUMNS if listed[column].notna().all()} - {"path", "noisy"}
+    assert filled == set(spec.listed)
+    assert {column for column in listing.COLUMNS if listed[column].notna().any()} - {"path", "noisy"} == filled
+    assert set(listed["part"].dropna()) == set(spec.parts)
+    assert listed["noisy"].notna().all() == spec.pairs
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from degrain.ingest.datasets import expectations, listing, manifest
+from degrain.ingest.datasets import catalog, expectations, listing, manifest
 from degrain.ingest.datasets.spec import DatasetSpec, Expected
 from degrain.ingest.formats.containers import Containers
 from degrain.params.study import Params
@@ -67,6 +68,33 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def table(raw: Path) -> pd.DataFrame:
     names = [*sorted(path.name for path in raw.iterdir()), "gone.png"]
     return build(raw, listing.table({"path": name, "source": name} for name in names))
+
+
+@pytest.mark.parametrize("labels", [[], ["happy"]])
+@pytest.mark.parametrize("name", catalog.DATASETS)
+def test_the_names_of_expectations_are_those_of_the_rules(
+    make_params: Callable[..., Params], name: str, labels: list[str]
+) -> None:
+    rules = gx_expectations()
+    spec, params = catalog.spec(name), make_params().validation
+    there = dict.fromkeys([*spec.expected.count_by, "label"], "x")
+    groups = expectations.counts(listing.table([{"path": "a", **there}]), spec.expected, params, labels)
+    manifest = pd.DataFrame({"light": ["srgb"], "highest": [1.0 if "uint16" in spec.expected.dtypes else None]})
+    limits = expectations.Limits.of(spec.expected, params)
+    made = [
+        *expectations._group_rules(rules, params, groups),
+        *expectations._image_rules(rules, limits, spec.pairs),
+        *expectations._meaning_rules(rules, manifest),
+    ]
+    assert expectations.names(spec, labels) == [rule[0] for rule in made]
+
+
+def gx_expectations() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own dependencies'
+        import great_expectations
+
+    return great_expectations.expectations
 
 
 def test_the_manifest_describes_each_image(table: pd.DataFrame) -> None:

@@ -35,6 +35,7 @@ BSD = DatasetSpec(
     licence="none stated",
     citation='Martin, Fowlkes, Tal, Malik, ICCV 2001; Zhang et al., "Beyond a Gaussian denoiser", TIP 2017',
     images=_images,
+    parts=("train", "test"),
     expected=Expected(counts={"train": 400, "test": 68}, channels=(1,), side=(180, 481)),
     split="BSD68 is the test split; a share of BSD400 is for validation.",
     problems=("The training images were scaled to 180x180; the test images were not.",),

@@ -21,6 +21,32 @@ from degrain.params.data import ValidateParams
 DARKEST = 64.0
 
 
+# Names of the expectations: of groups that have a published size, of images, of pairs, and of 16-bit images.
+_OF_COUNTS = ("fewer", "more")
+_OF_IMAGES = ("count", "decodes", "path", "channels", "dtype", "width", "height", "flat", "saturated", "duplicate")
+_OF_PAIRS = ("paired", "same_size", "psnr", "same_scene", "own_clean")
+_OF_DEEP = ("bits",)
+
+
+def names(dataset: DatasetSpec, labels: list[str]) -> list[str]:
+    """Return the names of the expectations that images of a data set may be held against.
+
+    Args:
+        dataset: The data set.
+        labels: The classes that the study wants; all if empty.
+    """
+    expected = dataset.expected
+    counted = bool(expected.counts) and (not labels or "label" in expected.count_by)
+    return [
+        "groups",
+        *(_OF_COUNTS if counted else ()),
+        *_OF_IMAGES,
+        *(_OF_PAIRS if dataset.pairs else ()),
+        "light",
+        *(_OF_DEEP if "uint16" in expected.dtypes else ()),
+    ]
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a study expects: its own words where it has some, else the data set's."""

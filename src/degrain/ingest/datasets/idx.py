@@ -67,6 +67,8 @@ MNIST = DatasetSpec(
     citation='LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document recognition", '
     "Proceedings of the IEEE 86(11), 1998",
     images=_lister(DIGITS),
+    columns=("source", "label"),
+    parts=("train", "test"),
     expected=replace(_EXPECTED, near_copies=_DIGITS_ALIKE),
     split="The published test part is the test split, a share of the training part is for validation. The writers of "
     "the two published parts are disjoint; within the training part the files do not name them.",
@@ -107,6 +109,8 @@ FASHION_MNIST = DatasetSpec(
     citation='Xiao, Rasul, Vollgraf, "Fashion-MNIST: a novel image dataset for benchmarking machine learning '
     'algorithms", arXiv:1708.07747, 2017',
     images=_lister(CLOTHES),
+    columns=("source", "label"),
+    parts=("train", "test"),
     expected=replace(_EXPECTED, near_copies=_CLOTHES_ALIKE),
     split="The published test part is the test split, a share of the training part is for validation.",
     size="31 MB",

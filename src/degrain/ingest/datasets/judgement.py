@@ -86,7 +86,22 @@ def judge(
     Raises:
         ParamsError: The study allows what does not exist or cannot be done without.
     """
-    known = [result.name for result in results]
+    check_allowed(params, [result.name for result in results])
+    broken = [result for result in results if not result.success]
+    allowed = [result for result in broken if result.name in params.allow]
+    return Judgement(table, groups, allowed, [result for result in broken if result not in allowed])
+
+
+def check_allowed(params: ValidateParams, known: Sequence[str]) -> None:
+    """Refuse what cannot be allowed to fail.
+
+    Args:
+        params: With what the study allows.
+        known: Names of the expectations.
+
+    Raises:
+        ParamsError: As of `judge`.
+    """
     for name in params.allow:
         if name not in known:
             raise ParamsError(f"validate.allow: there is no expectation {name!r}{nearest(name, known)}")
@@ -94,9 +109,6 @@ def judge(
             raise ParamsError(
                 f"validate.allow: without {name!r} nothing can be prepared; quarantine such images instead"
             )
-    broken = [result for result in results if not result.success]
-    allowed = [result for result in broken if result.name in params.allow]
-    return Judgement(table, groups, allowed, [result for result in broken if result not in allowed])
 
 
 def named(names: Sequence[str]) -> str:

@@ -47,6 +47,8 @@ FER2013 = DatasetSpec(
     licence="none stated; faces of people, so mind what you do with them",
     citation='Goodfellow et al., "Challenges in representation learning", ICONIP 2013',
     images=_lister("fer2013.zip", r"(?P<part>train|test)/(?P<label>[a-z]+)/(?P<source>[^/]+)", ".jpg", ".jpeg"),
+    columns=("source", "label"),
+    parts=("train", "test"),
     expected=Expected(
         counts={
             f"{part}/{label}": count
@@ -83,6 +85,7 @@ VINBIGDATA_512 = DatasetSpec(
     images=_lister(
         "vinbigdata-512-image-dataset.zip", r"(?:.*/)?vinbigdata/(?P<part>train|test)/(?P<source>[^/]+)", ".png"
     ),
+    parts=("train", "test"),
     expected=Expected(counts={"train": 15_000, "test": 3_000}, channels=(1, 3), side=(512, 512)),
     split="The published test part is the test split, a share of the training part is for validation. The "
     "paper's 52x52 images are made by `resize: {size: [52, 52], method: area}`, OpenCV's INTER_AREA.",

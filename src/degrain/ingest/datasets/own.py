@@ -121,6 +121,7 @@ PAIRS = DatasetSpec(
     licence="yours",
     citation="",
     images=_pairs,
+    columns=("source", "instance"),
     expected=Expected(channels=(1, 3, 4), dtypes=("uint8", "uint16"), max_saturated=0.9),
     split="By source: noisy/a/1.png and noisy/a/2.png are of source a; an image outside a subfolder is its own source.",
     problems=("DVC does not watch the folder: after changing it, `dvc repro -f -s download`.",),

@@ -61,6 +61,8 @@ class DatasetSpec:
         split: How it is split honestly, in words.
         problems: What is known to be wrong with it.
         files: What is downloaded.
+        columns: Columns of its listing that say something of every image, beside path, noisy and part.
+        parts: The publisher's own parts, of which every image is in one; empty if there are none.
         pairs: Whether its noise is real: every image has a noisy and a clean version.
         needs: What a user must have or do, beyond a network; empty if nothing.
         size: Of the whole download, in words.
@@ -78,8 +80,15 @@ class DatasetSpec:
     split: str
     problems: Sequence[str] = ()
     files: tuple[RemoteFile, ...] = ()
+    columns: tuple[str, ...] = ("source",)
+    parts: tuple[str, ...] = ()
     pairs: bool = False
     needs: str = ""
     size: str = ""
     light: Light | None = "srgb"
     download: Callable[[Path, DataParams], list[dict[str, object]]] | None = None
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """Columns of its listing by which images may be chosen and split."""
+        return (*self.columns, *(("part",) if self.parts else ()))
