@@ -61,7 +61,7 @@ def test_what_the_machine_lacks_is_said_with_what_helps(
     [
         {"prepare": {"crops": 100_000, "patch_size": 512}},
         {"prepare": {"crops": 100_000, "copies": 100_000}},
-        {"train": {"batch_size": 65_536}, "prepare": {"patch_size": 2048}},
+        {"train": {"batch_size": 65_536}, "prepare": {"patch_size": 1024}},
     ],
 )
 def test_a_study_that_cannot_fit_is_refused_by_check(quickstart: dict[str, Any], change: dict[str, Any]) -> None:
