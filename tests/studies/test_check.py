@@ -109,6 +109,17 @@ def fitting(name: str) -> dict[str, Any]:
     return {"resize": {"size": [64, 64]}, **noise}
 
 
+def test_images_may_be_larger_than_published_where_the_study_allows_it(make_params: Callable[..., Params]) -> None:
+    change = {
+        "data": {"dataset": "mnist"},
+        "prepare": {"split": {"val": 0.1, "test": 0.1}},
+        "train": {"models": ["unet"]},
+    }
+    with pytest.raises(ParamsError, match="images of at most 28 pixels a side"):
+        check.check(make_params(validate={"allow": ["width"]}, **change))
+    check.check(make_params(validate={"allow": ["width", "height"]}, **change))
+
+
 def test_a_published_part_that_is_left_out_cannot_be_held_out(make_params: Callable[..., Params]) -> None:
     change = {"prepare": fitting("mnist") | {"split": {"val": 0.1, "test": "published"}}, "train": {"models": ["unet"]}}
     for parts, words in (

@@ -96,7 +96,7 @@ def _check_sides(params: Params, spec: DatasetSpec) -> None:
     size, resize = params.prepare.patch_size, params.prepare.resize
     if resize and min(resize.size) < size:
         raise ParamsError(f"prepare.resize.size: no patch of {size} pixels fits into {resize.size[0]}x{resize.size[1]}")
-    if not resize and largest < size:
+    if not resize and largest < size and not {"width", "height"} <= set(params.validation.allow):
         raise ParamsError(
             f"prepare.patch_size: no patch of {size} pixels fits into images of at most {largest} pixels a side"
         )

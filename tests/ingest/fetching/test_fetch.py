@@ -227,6 +227,30 @@ def test_what_comes_from_a_mirror_must_match_the_record_too(place: Place, site: 
     assert place.got() == DATA
 
 
+@pytest.mark.parametrize("kind", ["pipe", "/dev/zero"])
+def test_a_record_that_is_no_file_is_not_read(place: Place, site: Site, good: Answer, kind: str) -> None:
+    place.checksums.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "pipe":
+        os.mkfifo(place.checksums)
+    else:
+        place.checksums.symlink_to(kind)
+    with pytest.raises(DataError, match=r"^cannot read .*checksums\.json: it is a (pipe|device), not a file$"):
+        place.fetch(unpublished(site.serve("/f", good)))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "/dev/zero"])
+def test_a_file_of_a_mirror_that_is_none_is_not_read(tmp_path: Path, place: Place, kind: str) -> None:
+    mirror = a_mirror(tmp_path)
+    file = mirror / "set" / "file.bin"
+    file.unlink()
+    if kind == "pipe":
+        os.mkfifo(file)
+    else:
+        file.symlink_to(kind)
+    with pytest.raises(DownloadError, match=r"cannot be read: it is a (pipe|device), not a file"):
+        place.fetch(remote(), mirror=str(mirror))
+
+
 def test_a_damaged_record_says_how_to_mend_it(place: Place, site: Site, good: Answer) -> None:
     place.checksums.write_text('{"set/file.bin": ')
     with pytest.raises(DataError, match=r"checksums\.json is damaged .* git checkout"):
