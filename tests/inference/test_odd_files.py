@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -15,7 +14,8 @@ from PIL import Image, ImageCms
 from typer.testing import CliRunner
 
 from degrain.cli.main import app
-from degrain.ingest.formats import metadata, reading
+from degrain.ingest.formats import jxl, metadata, reading
+from degrain.ingest.formats.picture import Metadata
 from tests.conftest import picture
 from tests.inference.test_denoiser import package
 from tests.ingest.formats import fixtures
@@ -49,7 +49,7 @@ def files() -> dict[str, bytes]:
     return {
         "fax.tif": saved(Image.fromarray(GRAY).convert("1"), "TIFF", compression="group4"),
         "float.tif": tiff((RGB / 255).astype(np.float32), photometric="rgb"),
-        "export.jxl": imagecodecs.jpegxl_encode(DEEP, lossless=True),
+        "export.jxl": jxl.encode(DEEP, Metadata()),
         "layers.tif": tiff(
             np.dstack([(RGB // 2), half]),
             photometric="rgb",

@@ -24,7 +24,7 @@ from typing import Any, Generic, Self, TypeVar
 import numpy as np
 
 from degrain.errors import DataError
-from degrain.ingest.formats import archives, camera_raw, folders, mat, quick, reading, stacks, zips
+from degrain.ingest.formats import archives, camera_raw, folders, mat, reading, stacks, zips
 from degrain.ingest.formats.archives import LIMITS, Limits
 from degrain.ingest.formats.bayer import PATTERNS
 from degrain.ingest.formats.picture import Picture
@@ -176,8 +176,7 @@ class Containers:
             raise DataError(f"{name} cannot be packed as {pattern!r}: only mosaics in MATLAB files need to be told so")
         if suffix.endswith(camera_raw.SUFFIXES):
             return camera_raw.read(data, self._raw, name)
-        pixels = quick.decode(data, bare=True)
-        return reading.decode(data, name, self._white, raw=self._raw) if pixels is None else Picture(pixels)
+        return reading.decode(data, name, self._white, raw=self._raw)
 
     def _zip(self, container: str) -> zips.Zip:
         opened: zips.Zip = self._once.get(container, lambda: zips.Zip(self._path(container), self._limits))

@@ -1,28 +1,55 @@
-"""JPEG files: what lies in their segments, and pixels by libjpeg."""
+"""JPEG files: what lies in their segments, and pixels by libjpeg-turbo, whose warnings are errors here.
+
+Source: ITU-T T.81 for segments and scans, T.871 (JFIF), CIPA DC-008 (Exif), ICC.1:2022 appendix B.4.
+"""
 
 from __future__ import annotations
 
 import io
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
+import simplejpeg
 from PIL import Image
-from PIL.JpegImagePlugin import JpegImageFile
 
 from degrain.errors import DataError
-from degrain.ingest.formats import metadata, quick, sizes
+from degrain.ingest.formats import light, metadata, sizes
 from degrain.ingest.formats.picture import Metadata, Picture
 
 SIGNATURE = b"\xff\xd8\xff"
 QUALITY = 95
-# What one segment can hold of Exif and of XMP, with their prefixes.
-LONGEST_EXIF, LONGEST_XMP = 65_533 - 6, 65_533 - 29
-_END = b"\xff\xd9"
-# Start of frame -> what it is; libjpeg as it is built today decodes none of them.
-_UNSUPPORTED = {0xC3: "lossless", **dict.fromkeys((0xC5, 0xC6, 0xC7), "hierarchical")}
-_UNSUPPORTED |= dict.fromkeys((0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF), "arithmetically coded")
-_FRAMES = (0xC0, 0xC1, 0xC2)
+# What one segment can hold of Exif and of XMP, with their prefixes, and of a comment.
+LONGEST_EXIF, LONGEST_XMP, LONGEST_COMMENT = 65_533 - 6, 65_533 - 29, 65_533
+_EXIF, _XMP, _LONG_XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
+_ICC, _MORE_PICTURES, _PHOTOSHOP = b"ICC_PROFILE\0", b"MPF\0", b"Photoshop 3.0\0"
+# Segments of applications whose loss nobody misses: JFIF, a preview, how colors are packed.
+_PLAIN = (b"JFIF\0", b"JFXX\0", b"Adobe")
+_MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
+_END_OF_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]", re.DOTALL)
+_END, _SCAN, _COMMENT, _APPLICATION, _LAST_APPLICATION = 0xD9, 0xDA, 0xFE, 0xE0, 0xEF
 _WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
-_SCAN = 0xDA
+_FRAMES, _PROGRESSIVE = (0xC0, 0xC1, 0xC2), 0xC2
+# Start of frame -> what it is; libjpeg decodes none of them.
+_UNSUPPORTED = {0xC3: "lossless JPEG", 0xF7: "JPEG-LS", **dict.fromkeys((0xC5, 0xC6, 0xC7), "hierarchical JPEG")}
+_UNSUPPORTED |= dict.fromkeys((0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF), "JPEG with arithmetic coding")
+# Colors by the number of components.
+_COLORS = {1: "GRAY", 3: "RGB", 4: "CMYK"}
+# Pixels per unit of JFIF -> units per inch.
+_PER_INCH = {1: 1.0, 2: 2.54}
+_CMYK_NOTE = "its CMYK became sRGB"
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """What the header of the pixels says."""
+
+    progressive: bool
+    width: int
+    height: int
+    components: bytes  # their identifiers
 
 
 def decode(data: bytes, name: str) -> Picture:
@@ -33,70 +60,160 @@ def decode(data: bytes, name: str) -> Picture:
         name: What messages call it.
 
     Returns:
-        8-bit gray or RGB, upright; CMYK is converted.
+        8-bit gray or RGB; CMYK is converted.
 
     Raises:
         DataError: It is damaged, too large, or of a kind that is not supported.
     """
-    _check_frame(data, name)
+    segments, end = _segments(data, name)
+    frame = _frame(segments, name)
+    _check_scans(frame, [contents for marker, contents in segments if marker == _SCAN], name)
+    kept, notes = _metadata(segments)
     try:
-        image = JpegImageFile(io.BytesIO(data))
-        sizes.check(image.width, image.height, name)
-        _check_end(data, image, name)
-        notes = _left_out(data, image)
-        pixels = quick.decode(data)
-        # NOTE: Pillow notices when pixels are missing; OpenCV returns what it got of a damaged file.
-        if pixels is None:
-            image.load()
-            if image.mode == "CMYK":
-                notes += ("its CMYK became sRGB",)
-                pixels = np.asarray(metadata.to_srgb(image, image.info.get("icc_profile", b"")))
-            else:
-                pixels = np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
-    except DataError:
-        raise
+        # NOTE: a broken profile would be a warning, too, and has been left out.
+        whole = data.replace(_ICC, b"NO_PROFILE \0") if metadata.BROKEN_PROFILE in notes else data
+        pixels = simplejpeg.decode_jpeg(whole, _COLORS[len(frame.components)])
+        if len(frame.components) == 4:
+            # NOTE: Pillow knows which programs write CMYK the other way around.
+            pixels = np.asarray(metadata.to_srgb(Image.open(io.BytesIO(data)), kept.icc))
+            kept, notes = metadata.without_profile(kept), (*notes, _CMYK_NOTE)
     except Exception as error:  # damaged files make the decoders raise whatever comes
         raise DataError(f"{name} is damaged: {' '.join(str(error).split())}") from error
-    pixels = pixels if pixels.ndim == 3 else pixels[..., None]
-    return Picture(pixels, None, _metadata(image), notes=notes)
+    notes += _behind(data[end:], any(contents.startswith(_MORE_PICTURES) for _, contents in segments))
+    return Picture(pixels, None, kept, light=light.of_profile(kept.icc, name), notes=notes)
 
 
-def _check_frame(data: bytes, name: str) -> None:
-    """Refuse by name what libjpeg does not decode."""
+def check_pixels(data: bytes, name: str) -> None:
+    """Refuse a JPEG inside of another file whose pixels are damaged.
+
+    Args:
+        data: From start to end of image, its tables included.
+        name: What messages call the file.
+
+    Raises:
+        DataError: libjpeg warns of it.
+    """
+    components = len(_frame(_segments(data, name)[0], name).components)
+    try:
+        simplejpeg.decode_jpeg(data, _COLORS[components])
+    except ValueError as error:
+        raise DataError(f"{name} is damaged: {' '.join(str(error).split())}") from error
+
+
+def _segments(data: bytes, name: str) -> tuple[list[tuple[int, bytes]], int]:
+    """Return marker and contents of each segment, and where the picture ends in the file."""
+    segments: list[tuple[int, bytes]] = []
     place = 2
-    while place + 10 <= len(data) and data[place] == 0xFF:
-        marker = data[place + 1]
-        if marker in _UNSUPPORTED:
-            raise DataError(f"{name} is a {_UNSUPPORTED[marker]} JPEG, which is not supported")
-        if marker in _FRAMES and data[place + 4] != 8:
-            raise DataError(f"{name} is a JPEG of {data[place + 4]} bits a channel; only 8 are supported")
-        if marker in _FRAMES or marker == _SCAN:
-            return
-        length = 0 if marker in _WITHOUT_LENGTH else int.from_bytes(data[place + 2 : place + 4], "big")
-        place += 2 + length if marker != 0xFF else 1
-
-
-def _check_end(data: bytes, image: JpegImageFile, name: str) -> None:
-    if image.fp and data.find(_END, image.fp.tell()) < 0:
+    while found := _MARKER.match(data, place):
+        marker, place = found[1][0], found.end()
+        if marker == _END:
+            return segments, place
+        if marker in _WITHOUT_LENGTH:
+            continue
+        length = int.from_bytes(data[place : place + 2], "big")
+        segments.append((marker, data[place + 2 : place + length]))
+        place += max(length, 2)
+        if marker == _SCAN:
+            behind = _END_OF_SCAN.search(data, place)
+            place = behind.start() if behind else len(data)
+    if place >= len(data) - 1:
         raise DataError(f"{name} is damaged: it ends too early")
+    raise DataError(f"{name} is damaged: no segment begins at byte {place}, where one should")
 
 
-def _left_out(data: bytes, image: JpegImageFile) -> tuple[str, ...]:
-    """What phones put behind the picture or around it."""
-    if "mp" in image.info or "mpoffset" in image.info:
-        return ("further pictures in it (such as a preview, a depth or a gain map) are left out",)
-    return ("the video behind it is left out",) if b"ftyp" in data[data.rfind(_END) :][:64] else ()
+def _frame(segments: list[tuple[int, bytes]], name: str) -> _Frame:
+    """Read the header of the pixels; refuse by name what is not supported."""
+    frames = [(marker, contents) for marker, contents in segments if marker in (*_FRAMES, *_UNSUPPORTED)]
+    if not frames:
+        raise DataError(f"{name} is damaged: it has no header of pixels")
+    marker, contents = frames[0]
+    if marker in _UNSUPPORTED:
+        raise DataError(f"{name} is a {_UNSUPPORTED[marker]}, which is not supported")
+    if len(contents) < 6 or len(contents) < 6 + 3 * contents[5]:
+        raise DataError(f"{name} is damaged: its header of pixels is not whole")
+    bits, height, width, count = struct.unpack_from(">BHHB", contents)
+    if bits != 8:
+        raise DataError(f"{name} is a JPEG of {bits} bits a channel; only 8 are supported")
+    if count not in _COLORS:
+        raise DataError(f"{name} is a JPEG of {count} channels; 1, 3 and 4 are supported")
+    if not height:
+        raise DataError(f"{name} is a JPEG that tells its height behind the pixels, which is not supported")
+    sizes.check(width, height, name)
+    return _Frame(marker == _PROGRESSIVE, width, height, contents[6 : 6 + 3 * count : 3])
 
 
-def _metadata(image: JpegImageFile) -> Metadata:
-    icc = b"" if image.mode == "CMYK" else image.info.get("icc_profile") or b""
-    dpi = image.info.get("dpi")
-    return Metadata(
+def _check_scans(frame: _Frame, scans: list[bytes], name: str) -> None:
+    """Refuse a file without all scans; libjpeg shows what is there, blurred or without color."""
+    every = range(64) if frame.progressive else (0,)
+    missing = {(component, place) for component in frame.components for place in every}
+    for scan in scans:
+        count = scan[0] if scan else 0
+        if len(scan) < 4 + 2 * count:
+            raise DataError(f"{name} is damaged: a scan's header is not whole")
+        first, last, bits = scan[1 + 2 * count : 4 + 2 * count]
+        if frame.progressive and bits & 15:
+            continue  # the last bits come in another scan
+        places = range(first, last + 1) if frame.progressive else (0,)
+        missing -= {(component, place) for component in scan[1 : 1 + 2 * count : 2] for place in places}
+    if missing:
+        raise DataError(f"{name} is damaged: it ends too early, before its last scan")
+
+
+def _metadata(segments: list[tuple[int, bytes]]) -> tuple[Metadata, tuple[str, ...]]:
+    """Gather what is to be kept, and say what is left out."""
+    applications = [part for marker, part in segments if _APPLICATION <= marker <= _LAST_APPLICATION]
+    exif = b"".join(part[len(_EXIF) :] for part in applications if part.startswith(_EXIF))
+    icc, broken = _profile(part[len(_ICC) :] for part in applications if part.startswith(_ICC))
+    kept = Metadata(
         icc=icc,
-        exif=image.info.get("exif", b"").removeprefix(b"Exif\0\0"),
-        xmp=image.info.get("xmp", b""),
-        dpi=metadata.resolution(dpi, 1) if dpi else None,
+        exif=exif,
+        xmp=next((part[len(_XMP) :] for part in applications if part.startswith(_XMP)), b""),
+        dpi=_resolution(applications) or metadata.exif_resolution(exif),
+        comment=b"\n".join(part for marker, part in segments if marker == _COMMENT),
     )
+    return kept, broken + tuple(_left_out(segments))
+
+
+def _left_out(segments: list[tuple[int, bytes]]) -> Iterator[str]:
+    known = (_EXIF, _XMP, _ICC, _MORE_PICTURES, *_PLAIN)
+    rest = {
+        marker: part
+        for marker, part in segments
+        if _APPLICATION <= marker <= _LAST_APPLICATION and part and not part.startswith(known)
+    }
+    if any(part.startswith(_LONG_XMP) for part in rest.values()):
+        yield "the rest of its long XMP is left out"
+    if any(part.startswith(_PHOTOSHOP) for part in rest.values()):
+        yield "its IPTC and other data of Photoshop are left out"
+    others = sorted(marker for marker, part in rest.items() if not part.startswith((_LONG_XMP, _PHOTOSHOP)))
+    if others:
+        yield f"data of programs ({', '.join(f'APP{marker - _APPLICATION}' for marker in others)}) are left out"
+
+
+def _profile(parts: Iterator[bytes]) -> tuple[bytes, tuple[str, ...]]:
+    """Put a profile together from its numbered parts, and say whether one is missing."""
+    numbered = {part[0]: (part[1], part[2:]) for part in parts if len(part) > 2}
+    if not numbered:
+        return b"", ()
+    icc = b"".join(numbered[number][1] for number in sorted(numbered))
+    whole = sorted(numbered) == list(range(1, len(numbered) + 1)) and len(numbered) == numbered[1][0]
+    return (icc, ()) if whole and light.is_profile(icc) else (b"", (metadata.BROKEN_PROFILE,))
+
+
+def _resolution(applications: list[bytes]) -> tuple[float, float] | None:
+    header = next((part for part in applications if part.startswith(b"JFIF\0") and len(part) >= 12), b"")
+    if not header or header[7] not in _PER_INCH:
+        return None
+    return metadata.resolution(struct.unpack_from(">HH", header, 8), _PER_INCH[header[7]])
+
+
+def _behind(rest: bytes, pictures: bool) -> tuple[str, ...]:
+    """Say what phones and others put behind the picture."""
+    if pictures or rest.startswith(SIGNATURE):
+        return ("further pictures behind it (such as a preview, a depth or a gain map) are left out",)
+    if b"ftyp" in rest[:64]:
+        return ("the video behind it is left out",)
+    return (f"{len(rest)} bytes behind its end are left out",) if rest.strip(b"\0\r\n ") else ()
 
 
 def encode(values: np.ndarray, kept: Metadata) -> bytes:
@@ -108,7 +225,7 @@ def encode(values: np.ndarray, kept: Metadata) -> bytes:
     """
     image = Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
     buffer = io.BytesIO()
-    extras = {"exif": b"Exif\0\0" + kept.exif if kept.exif else b"", "xmp": kept.xmp, "icc_profile": kept.icc or None}
+    extras = {"exif": _EXIF + kept.exif if kept.exif else b"", "xmp": kept.xmp, "icc_profile": kept.icc or None}
     options = {"dpi": kept.dpi} if kept.dpi else {}
-    image.save(buffer, "JPEG", quality=QUALITY, subsampling=0, **extras, **options)
+    image.save(buffer, "JPEG", quality=QUALITY, subsampling=0, comment=kept.comment, **extras, **options)
     return buffer.getvalue()

@@ -6,23 +6,32 @@ import io
 import re
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from degrain.ingest.formats import light
+from degrain.ingest.formats.picture import Metadata
+
 ORIENTATION = 0x0112
 UPRIGHT = 1
 _EXIF_IFD, _WIDTH, _HEIGHT = 0x8769, 0xA002, 0xA003
 _PREFIX = b"Exif\0\0"
-_XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation(?:="|='|>))\d""")
-# Tone curves of ICC profiles: of gray, and of red.
-_CURVES = (b"kTRC", b"rTRC")
+_XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|>))\s*([1-8])""")
+_HORIZONTAL, _VERTICAL, _UNIT = 0x011A, 0x011B, 0x0128
+# Units per inch, by ResolutionUnit of TIFF and Exif.
+PER_INCH = {2: 1.0, 3: 2.54}
+BROKEN_EXIF = "its Exif is damaged and left out"
+BROKEN_PROFILE = "its color profile is damaged and left out"
 
 
-def orientation(exif: bytes) -> int:
-    """Return how the pixels lie, 1 to 8 as Exif numbers it; 1, upright, where it is not said."""
+def orientation(exif: bytes, xmp: bytes = b"") -> int:
+    """Return how the pixels lie, 1 to 8 as Exif numbers it; 1, upright, where neither Exif nor XMP says it."""
     found = _parsed(exif).get(ORIENTATION)
+    if found is None and (told := _XMP_ORIENTATION.search(xmp)):
+        found = int(told[2])
     return found if isinstance(found, int) and 1 <= found <= 8 else UPRIGHT
 
 
@@ -94,33 +103,6 @@ def _has_thumbnail(exif: bytes) -> bool:
     return after + 4 <= len(exif) and exif[after : after + 4] != b"\0\0\0\0"
 
 
-def is_linear(icc: bytes) -> bool:
-    """Tell whether a profile has no tone curve: values stand for light itself.
-
-    Source: ICC.1:2022, sections 7.3, 10.6 (curveType) and 10.18 (parametricCurveType).
-    """
-    if len(icc) < 132:
-        return False
-    (count,) = struct.unpack_from(">I", icc, 128)
-    for i in range(min(count, 100)):
-        entry = 132 + 12 * i
-        if entry + 12 > len(icc) or icc[entry : entry + 4] not in _CURVES:
-            continue
-        (start,) = struct.unpack_from(">I", icc, entry + 4)
-        return _is_identity(icc[start : start + 64])
-    return False
-
-
-def _is_identity(curve: bytes) -> bool:
-    if curve[:4] == b"curv" and len(curve) >= 14:
-        points, gamma = curve[8:12], curve[12:14]
-        return points == b"\0\0\0\0" or (points == b"\0\0\0\1" and gamma == b"\1\0")
-    if curve[:4] == b"para" and len(curve) >= 16:
-        kind, gamma = curve[8:10], curve[12:16]
-        return kind == b"\0\0" and gamma == b"\0\1\0\0"
-    return False
-
-
 def resolution(values: Sequence[Any], per_inch: float) -> tuple[float, float] | None:
     """Return pixels per inch, or None where a file's numbers mean nothing.
 
@@ -133,6 +115,23 @@ def resolution(values: Sequence[Any], per_inch: float) -> tuple[float, float] | 
     except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         return None
     return (horizontal, vertical) if 0 < horizontal < 1e6 and 0 < vertical < 1e6 else None
+
+
+def exif_resolution(exif: bytes) -> tuple[float, float] | None:
+    """Return pixels per inch as Exif says them, or None."""
+    parsed = _parsed(exif) if exif else {}
+    per_inch = PER_INCH.get(parsed.get(_UNIT, 2))
+    return resolution([parsed.get(_HORIZONTAL), parsed.get(_VERTICAL)], per_inch) if per_inch else None
+
+
+def without_profile(kept: Metadata) -> Metadata:
+    """Return what is kept of a file whose colors are no longer what its profile says."""
+    return replace(kept, icc=b"", gamma=None, primaries=(), cicp=())
+
+
+def profile(icc: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """Return an ICC profile, or nothing and a word about it where it cannot be read."""
+    return (icc, ()) if not icc or light.is_profile(icc) else (b"", (BROKEN_PROFILE,))
 
 
 def to_srgb(image: Image.Image, icc: bytes) -> Image.Image:

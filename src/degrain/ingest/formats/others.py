@@ -1,13 +1,13 @@
-"""Formats beside PNG, JPEG and TIFF: BMP, WebP, AVIF, JPEG XL and the netpbm family."""
+"""Formats beside PNG, JPEG, TIFF and JPEG XL: BMP, WebP, AVIF and the netpbm family."""
 
 from __future__ import annotations
 
 import io
 import re
+import struct
 from collections.abc import Callable
 from typing import Any
 
-import imagecodecs
 import numpy as np
 from PIL import Image
 from PIL.AvifImagePlugin import AvifImageFile
@@ -16,33 +16,82 @@ from PIL.ImageFile import ImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from degrain.errors import DataError
-from degrain.ingest.formats import depths, metadata, sizes
+from degrain.ingest.formats import boxes, depths, jxl, light, metadata, sizes
+from degrain.ingest.formats.depths import White
 from degrain.ingest.formats.picture import Metadata, Picture
+from degrain.pixels import Light
 
 QUALITY = 90
 # A word of a netpbm header, after blanks and comments.
 _WORD = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])*([^\s#]+)")
+# Sizes of BMP headers that say more of colors, and where in the file they begin.
+_V4, _V5, _BMP_HEADER = 108, 124, 14
+_EMBEDDED, _CALIBRATED = b"DEBM", b"\0\0\0\0"
+_BMP_BITS = (1, 4, 8, 16, 24, 32)
+_PROPERTIES = (b"meta", b"iprp", b"ipco")
+# Numbers of ITU-T H.273 for the primary colors of sRGB, and for those that are not said.
+_PLAIN_PRIMARIES = (1, 2)
 
 
-def _bmp(data: bytes, name: str) -> Picture:
-    return _by_pillow(BmpImageFile, data, name)
+def _bmp(data: bytes, name: str, _: White) -> Picture:
+    size = int.from_bytes(data[_BMP_HEADER : _BMP_HEADER + 4], "little")
+    place = 24 if size == 12 else 28
+    bits = int.from_bytes(data[place : place + 2], "little")
+    if bits not in _BMP_BITS and len(data) >= 30:
+        raise DataError(f"{name} is a BMP of {bits} bits a pixel; {', '.join(map(str, _BMP_BITS))} are supported")
+    header = data[_BMP_HEADER : _BMP_HEADER + size]
+    icc, stands_for = b"", None
+    notes: tuple[str, ...] = ()
+    if size >= _V4 and len(header) == size:
+        space, points, curves = header[56:60], header[60:96], struct.unpack_from("<3I", header, 96)
+        if space == _EMBEDDED and size >= _V5:
+            start, length = struct.unpack_from("<II", header, 112)
+            icc = data[_BMP_HEADER + start : _BMP_HEADER + start + length]
+        if space == _CALIBRATED and any(curves):
+            stands_for = light.of_exponent(curves[1] / 65_536, "gamma", name)
+        if space == _CALIBRATED and any(points):
+            notes = ("its primary colors are left out",)
+    return _by_pillow(BmpImageFile, data, name, icc, stands_for=stands_for, notes=notes)
 
 
-def _webp(data: bytes, name: str) -> Picture:
+def _webp(data: bytes, name: str, _: White) -> Picture:
     return _by_pillow(WebPImageFile, data, name)
 
 
-def _avif(data: bytes, name: str) -> Picture:
-    return _by_pillow(AvifImageFile, data, name)
+def _avif(data: bytes, name: str, _: White) -> Picture:
+    colors = [found for found in boxes.find(data, *_PROPERTIES, b"colr") if found[:4] == b"nclx" and len(found) >= 8]
+    profiles = [found for found in boxes.find(data, *_PROPERTIES, b"colr") if found[:4] in (b"prof", b"rICC")]
+    coding = [found for found in boxes.find(data, *_PROPERTIES, b"av1C") if len(found) >= 3]
+    stands_for: Light | None = None
+    cicp: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+    if colors and not profiles:
+        primaries, transfer = struct.unpack_from(">HH", colors[0], 4)
+        stands_for = light.of_transfer(transfer, name)
+        if stands_for == "linear" or primaries not in _PLAIN_PRIMARIES:
+            cicp = (primaries, transfer, 0, 1)
+    if coding and coding[0][2] & 0x40:
+        notes = (f"its {12 if coding[0][2] & 0x20 else 10} bits became 8",)
+    return _by_pillow(AvifImageFile, data, name, cicp=cicp, stands_for=stands_for, notes=notes)
 
 
-def _by_pillow(reader: type[ImageFile], data: bytes, name: str) -> Picture:
+def _by_pillow(
+    reader: type[ImageFile],
+    data: bytes,
+    name: str,
+    icc: bytes = b"",
+    cicp: tuple[int, ...] = (),
+    stands_for: Light | None = None,
+    notes: tuple[str, ...] = (),
+) -> Picture:
+    """Decode a file, and put what Pillow knows of it beside what it does not look at."""
     try:
         image = reader(io.BytesIO(data))
         sizes.check(image.width, image.height, name)
         _check_single(image, name)
         image.load()
-        notes: tuple[str, ...] = ("its palette became RGB",) if image.mode == "P" else ()
+        if image.mode == "P":
+            notes += ("its palette became RGB",)
         transparent = "transparency" in image.info or image.mode in ("LA", "RGBA", "PA")
         if image.mode not in ("L", "LA", "RGB", "RGBA"):
             image = image.convert("L" if image.mode == "1" else "RGBA" if transparent else "RGB")  # type: ignore[assignment]
@@ -50,43 +99,27 @@ def _by_pillow(reader: type[ImageFile], data: bytes, name: str) -> Picture:
     except DataError:
         raise
     except Exception as error:  # damaged files make the decoders raise whatever comes
-        raise DataError(f"{name} is damaged: {' '.join(str(error).split())}") from error
+        text = " ".join(str(error).split())
+        if text.startswith("Unsupported"):
+            raise DataError(f"{name} is of a kind that is not supported ({text})") from error
+        raise DataError(f"{name} is damaged: {text}") from error
     dpi = image.info.get("dpi")
+    profile, said = metadata.profile(image.info.get("icc_profile") or icc)
     kept = Metadata(
-        icc=image.info.get("icc_profile") or b"",
+        icc=profile,
         exif=(image.info.get("exif") or b"").removeprefix(b"Exif\0\0"),
         xmp=image.info.get("xmp") or b"",
         dpi=metadata.resolution(dpi, 1) if dpi else None,
+        cicp=cicp,
     )
-    return _apart(values if values.ndim == 3 else values[..., None], kept, notes)
+    colors, alpha = depths.apart(values if values.ndim == 3 else values[..., None])
+    return Picture(colors, alpha, kept, light=stands_for or light.of_profile(profile, name), notes=notes + said)
 
 
 def _check_single(image: ImageFile, name: str) -> None:
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
         raise DataError(f"{name} is an animation of {frames} frames; only single images are supported")
-
-
-def _apart(values: np.ndarray, kept: Metadata, notes: tuple[str, ...] = ()) -> Picture:
-    """Make a picture of values whose last channel is alpha if there are two or four."""
-    light = "linear" if metadata.is_linear(kept.icc) else "srgb"
-    if values.shape[2] in (2, 4):
-        colors = np.ascontiguousarray(values[..., :-1])
-        return Picture(colors, values[..., -1].copy(), kept, light=light, notes=notes)  # type: ignore[arg-type]
-    return Picture(np.ascontiguousarray(values), None, kept, light=light, notes=notes)  # type: ignore[arg-type]
-
-
-def _jxl(data: bytes, name: str) -> Picture:
-    try:
-        values = imagecodecs.jpegxl_decode(data)
-    except Exception as error:  # libjxl's errors
-        raise DataError(f"{name} is damaged: {' '.join(str(error).split())}") from error
-    if values.ndim == 4 or (values.ndim == 3 and values.shape[2] > 4):
-        raise DataError(f"{name} is an animation; only single images are supported")
-    sizes.check(values.shape[1], values.shape[0], name)
-    if values.dtype.kind == "f":
-        values = depths.from_floats(values, None, name)
-    return _apart(values if values.ndim == 3 else values[..., None], Metadata())
 
 
 def _pnm_header(data: bytes) -> tuple[Any, ...]:
@@ -99,7 +132,7 @@ def _pnm_header(data: bytes) -> tuple[Any, ...]:
     return *words, place + 1
 
 
-def _pnm(data: bytes, name: str) -> Picture:
+def _pnm(data: bytes, name: str, _: White) -> Picture:
     kind, *numbers, end = _pnm_header(data)
     if kind not in (b"P5", b"P6"):
         raise DataError(f"{name} is of a netpbm format other than binary PGM and PPM (P5, P6)")
@@ -116,15 +149,17 @@ def _pnm(data: bytes, name: str) -> Picture:
         raise DataError(f"{name} is damaged: it ends too early")
     values = np.frombuffer(data, dtype, count, end).reshape(height, width, channels)
     values = values.astype(dtype.newbyteorder("="))
-    if white in (255, 65_535):
-        return Picture(values, white=white)
     if values.max() > white:
         raise DataError(f"{name} is damaged: it has values above its white, {white}")
-    return Picture(depths.scaled(values, white, values.dtype), white=white)
+    rest = data[end + count * dtype.itemsize :]
+    if re.match(rb"P[1-7]\s", rest):
+        raise DataError(f"{name} holds several images; only single images are supported")
+    notes = (f"{len(rest)} bytes behind its end are left out",) if rest.strip() else ()
+    return Picture(depths.scaled(values, white, values.dtype), notes=notes)
 
 
 # First bytes -> decoder.
-Decoder = Callable[[bytes, str], Picture]
+Decoder = Callable[[bytes, str, White], Picture]
 
 
 def decoder(data: bytes) -> Decoder | None:
@@ -133,10 +168,11 @@ def decoder(data: bytes) -> Decoder | None:
         return _bmp
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return _webp
-    if data[4:12] in (b"ftypavif", b"ftypavis"):
+    brands = data[8 : int.from_bytes(data[:4], "big")][:256] if data[4:8] == b"ftyp" else b""
+    if {b"avif", b"avis"} & {brands[i : i + 4] for i in range(0, len(brands), 4)}:
         return _avif
-    if data.startswith(b"\xff\x0a") or data.startswith(b"\0\0\0\x0cJXL \r\n\x87\n"):
-        return _jxl
+    if data.startswith(jxl.SIGNATURES):
+        return jxl.decode
     return _pnm if re.match(rb"P[1-7][\s#]", data) else None
 
 
@@ -152,7 +188,12 @@ def encode_webp(values: np.ndarray, kept: Metadata) -> bytes:
 
 def encode_avif(values: np.ndarray, kept: Metadata) -> bytes:
     """Encode 8-bit gray or RGB values, alpha last where there is one, at quality 90, colors at full resolution."""
-    return _saved(values, "AVIF", {"quality": QUALITY, "subsampling": "4:4:4", "speed": 8, **_kept(kept)})
+    encoded = _saved(values, "AVIF", {"quality": QUALITY, "subsampling": "4:4:4", "speed": 8, **_kept(kept)})
+    place = encoded.find(b"colrnclx")
+    if not kept.cicp or place < 0:
+        return encoded
+    # NOTE: Pillow cannot be told which colors these are, and says sRGB.
+    return encoded[: place + 8] + struct.pack(">HH", *kept.cicp[:2]) + encoded[place + 12 :]
 
 
 def _kept(kept: Metadata) -> dict[str, bytes]:
@@ -164,14 +205,6 @@ def _saved(values: np.ndarray, kind: str, options: dict[str, object]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(values[..., 0] if values.shape[2] == 1 else values).save(buffer, kind, **options)
     return buffer.getvalue()
-
-
-def encode_jxl(values: np.ndarray) -> bytes:
-    """Encode gray or RGB values, alpha last where there is one, of 8 or 16 bits, without loss."""
-    encoded = imagecodecs.jpegxl_encode(
-        np.ascontiguousarray(values[..., 0] if values.shape[2] == 1 else values), lossless=True, effort=3
-    )
-    return bytes(encoded)
 
 
 def encode_pnm(values: np.ndarray) -> bytes:

@@ -31,36 +31,50 @@ ROWS = (
     Row(
         "PNG",
         (".png",),
-        "1 to 16 bits, gray, RGB, palette, alpha, color keys, interlaced; gamma, profile and cICP say which light",
+        "1 to 16 bits, gray, RGB, palette, alpha, color keys, interlaced; cICP, profile and gamma say which light",
         "palettes to RGB",
-        "animations, HDR (PQ, HLG), any wrong checksum",
+        "animations, HDR (PQ, HLG) and other curves, any wrong checksum, colors that the palette does not have",
     ),
     Row(
         "JPEG",
         (".jpg", ".jpeg", ".jfif"),
         "8 bits, gray, YCbCr, RGB; baseline and progressive",
-        "CMYK to sRGB by its profile; further pictures and videos in or behind it are left out",
-        "12 bits, lossless, hierarchical, arithmetically coded",
+        "CMYK to sRGB by its profile",
+        "12 bits, lossless, hierarchical, with arithmetic coding, JPEG-LS, whatever libjpeg warns of, missing scans",
     ),
     Row(
         "TIFF",
         (".tif", ".tiff"),
         "1 to 16 bits, gray (either way around), RGB, alpha of every kind; strips, tiles, planes, either byte and bit "
-        "order, BigTIFF; no packing, PackBits, LZW, Deflate, LZMA, ZSTD, JPEG and others; with and without predictor",
+        "order, BigTIFF; no packing, PackBits, LZW, Deflate, LZMA, ZSTD, JPEG and others; with and without predictor; "
+        "profile, transfer function and gray response curve say which light",
         "floating-point and (given white) 32 bits to 16, palettes and 8-bit CMYK to RGB, colors multiplied by alpha",
         "several pages, stacks, volumes, signed and complex values, L*a*b*, LogLuv, YCbCr not packed as JPEG, channels "
-        "of different bits, more than one extra channel",
+        "of different bits or kinds, more than one extra channel, other inks than CMYK, black and white that are not "
+        "at the ends (DotRange, ReferenceBlackWhite), TIFF/IT",
     ),
     Row("WebP", (".webp",), "8 bits, RGB, alpha", "", "animations"),
-    Row("AVIF", (".avif",), "RGB, alpha", "10 and 12 bits to 8", "sequences"),
-    Row("JPEG XL", (".jxl",), "8 and 16 bits, gray, RGB, alpha", "floating-point to 16 bits", "animations"),
-    Row("BMP", (".bmp",), "1 to 32 bits", "palettes to RGB", ""),
+    Row("AVIF", (".avif",), "RGB, alpha; profile and nclx say which light", "10 and 12 bits to 8", "sequences, HDR"),
+    Row(
+        "JPEG XL",
+        (".jxl",),
+        "1 to 16 bits, gray, RGB, alpha; the header says which light",
+        "floating-point to 16 bits, colors multiplied by alpha",
+        "animations, HDR, color profiles, more than one extra channel",
+    ),
+    Row(
+        "BMP",
+        (".bmp",),
+        "1, 4, 8, 16, 24 and 32 bits a pixel; profile and gamma say which light",
+        "palettes to RGB",
+        "2 bits, unusual bit fields, JPEG and PNG inside",
+    ),
     Row(
         "Netpbm",
         (".ppm", ".pgm", ".pnm"),
         "binary gray and color (P5, P6), white as the header says",
         "",
-        "text (P1 to P3), bitmaps (P4), PAM",
+        "text (P1 to P3), bitmaps (P4), PAM, several images in one file",
     ),
     Row(
         "Camera raw",

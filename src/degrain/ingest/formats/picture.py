@@ -20,6 +20,11 @@ class Metadata:
         xmp: XMP packet.
         dpi: Horizontal and vertical resolution in pixels per inch; None if it is not known.
         gamma: Exponent of a PNG file's gAMA chunk, such as 0.45455; None if there is none.
+        primaries: CIE x and y of white, red, green and blue, where a PNG (cHRM) or TIFF says so; empty otherwise.
+        cicp: Color primaries, transfer function, matrix and whether the range is full, as numbers of ITU-T H.273;
+            empty where they are not said.
+        texts: The chunks of text of a PNG, as they are there.
+        comment: The comment of a JPEG.
     """
 
     icc: bytes = b""
@@ -27,6 +32,10 @@ class Metadata:
     xmp: bytes = b""
     dpi: tuple[float, float] | None = None
     gamma: float | None = None
+    primaries: tuple[float, ...] = ()
+    cicp: tuple[int, ...] = ()
+    texts: bytes = b""
+    comment: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,7 @@ class Picture:
         alpha: Same dtype, shape (height, width), or None when the file has no transparency.
         metadata: What can be written back.
         white: The value of white in the file where that is not the largest one of the type, such as 4095 of 12 bits.
+        alpha_white: The same of alpha.
         light: What values stand for.
         notes: What was converted or left out, and what was guessed, in a few words each.
         shooting: What a camera raw file says of how it was taken, see `camera_raw.read`; empty of other files.
@@ -48,6 +58,7 @@ class Picture:
     alpha: np.ndarray | None = None
     metadata: Metadata = Metadata()
     white: int | None = None
+    alpha_white: int | None = None
     light: Light = "srgb"
     notes: tuple[str, ...] = ()
     shooting: dict[str, Any] = field(default_factory=dict)

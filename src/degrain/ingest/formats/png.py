@@ -5,15 +5,18 @@ Source: Portable Network Graphics, third edition, W3C 2025 (https://www.w3.org/T
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
-from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 import imagecodecs
 import numpy as np
+from PIL import Image
 
 from degrain.errors import DataError
-from degrain.ingest.formats import metadata, sizes
+from degrain.ingest.formats import depths, light, metadata, sizes
+from degrain.ingest.formats.depths import White
 from degrain.ingest.formats.picture import Metadata, Picture
 from degrain.pixels import Light
 
@@ -22,19 +25,49 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LEVEL = 1
 _XMP = b"XML:com.adobe.xmp"
 _METERS_PER_INCH = 0.0254
-# Transfer functions of cICP, after ITU-T H.273, that are close to the sRGB curve.
-_SRGB_LIKE = (1, 6, 13, 14, 15)
-_LINEAR = 8
+_PALETTE = 3
+# What the pixels are made of; the others are not shown to libpng, which would print what it thinks of them.
+_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+# Size of those chunks that have one, in bytes.
+_SIZES = {b"gAMA": 4, b"cHRM": 32, b"cICP": 4, b"sRGB": 1, b"pHYs": 9, b"acTL": 8}
+# What can be left out: hints for displays and printers, the time of the last change, significant bits.
+_HINTS = (b"bKGD", b"hIST", b"sPLT", b"tIME", b"sBIT", b"mDCV", b"cLLI")
 # Bytes of a profile or of text, unpacked.
 _MOST_TEXT = 1 << 24
+# Keywords of texts in which ImageMagick keeps Exif and XMP.
+_HEXADECIMAL = tuple(b"Raw profile type " + kind for kind in (b"exif", b"APP1", b"xmp"))
+_RGB_OF_SRGB = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
 
 
-def decode(data: bytes, name: str) -> Picture:
+@dataclass
+class _Chunks:
+    """The chunks of a file, checked.
+
+    Attributes:
+        single: Contents by kind, the first of each.
+        texts: Those of text but XMP: keyword, and the whole chunk.
+        xmp: The XMP packet.
+        unknown: Kinds that the standard does not have.
+        bare: A file of those chunks that pixels are made of.
+        behind: Bytes behind the last chunk.
+    """
+
+    single: dict[bytes, bytes] = field(default_factory=dict)
+    texts: list[tuple[bytes, bytes]] = field(default_factory=list)
+    xmp: bytes = b""
+    unknown: set[str] = field(default_factory=set)
+    bare: list[memoryview | bytes] = field(default_factory=lambda: [SIGNATURE])
+    behind: int = 0
+
+
+def decode(data: bytes, name: str, white: White = depths.OF_FORMAT) -> Picture:
     """Decode a PNG.
 
     Args:
         data: The whole file.
         name: What messages call it.
+        white: Where white lies in files of 16 bits.
 
     Returns:
         Gray or RGB of 8 or 16 bits, fewer bits scaled up; palettes become RGB, and color keys transparency.
@@ -42,30 +75,34 @@ def decode(data: bytes, name: str) -> Picture:
     Raises:
         DataError: It is damaged, animated, too large, or of a brightness range that is not supported.
     """
-    chunks = dict(_chunks(data, name))
-    width, height, bits, color = struct.unpack_from(">IIBB", chunks[b"IHDR"])
+    chunks = _chunks(data, name)
+    width, height, bits, color = struct.unpack_from(">IIBB", chunks.single[b"IHDR"])
     sizes.check(width, height, name)
-    if b"acTL" in chunks:
-        frames = int.from_bytes(chunks[b"acTL"][:4], "big")
+    _check_transparency(chunks, name)
+    if b"acTL" in chunks.single:
+        frames = int.from_bytes(chunks.single[b"acTL"][:4], "big")
         raise DataError(f"{name} is an animation of {frames} frames; only single images are supported")
-    light = _light(chunks, name)
+    kept, notes = _metadata(chunks)
+    stands_for = _light(chunks.single, kept.icc, name)
+    bare = b"".join(chunks.bare)
     try:
-        values = imagecodecs.png_decode(data)
+        if color == _PALETTE:
+            _check_indices(bare, len(chunks.single.get(b"PLTE", b"")) // 3)
+        values = imagecodecs.png_decode(bare)
     except Exception as error:  # libpng's errors, and whatever damaged headers raise
         raise DataError(f"{name} is damaged: {' '.join(str(error).split())}") from error
     values = values if values.ndim == 3 else values[..., None]
     if values.shape[:2] != (height, width) or values.dtype != (np.uint16 if bits == 16 else np.uint8):
         raise DataError(f"{name} is damaged: its pixels are not those that its header announces")
-    color_and_alpha = values.shape[2] in (2, 4)
-    pixels = np.ascontiguousarray(values[..., :-1]) if color_and_alpha else values
-    alpha = values[..., -1].copy() if color_and_alpha else None
-    notes = ("its palette became RGB",) if color == 3 else ()
-    return Picture(pixels, alpha, _metadata(chunks), light=light, notes=notes)
+    if color == _PALETTE:
+        notes += ("its palette became RGB",)
+    picture = depths.picture(*depths.apart(values), white, name)
+    return replace(picture, metadata=kept, light=stands_for, notes=picture.notes + notes)
 
 
-def _chunks(data: bytes, name: str) -> Iterator[tuple[bytes, bytes]]:
-    """Yield kind and contents of each chunk but those of pixels; check all sums, which libpng and Pillow do not."""
-    view, place, kind = memoryview(data), 8, b""
+def _chunks(data: bytes, name: str) -> _Chunks:
+    """Read the chunks and check all sums, which libpng and Pillow do not."""
+    chunks, view, place, kind = _Chunks(), memoryview(data), 8, b""
     while kind != b"IEND":
         if place + 12 > len(data):
             raise DataError(f"{name} is damaged: it ends too early")
@@ -77,52 +114,123 @@ def _chunks(data: bytes, name: str) -> Iterator[tuple[bytes, bytes]]:
             raise DataError(f"{name} is damaged: a checksum does not match")
         if (place == 8) != (kind == b"IHDR" and length == 13):
             raise DataError(f"{name} is damaged: it does not begin with its header")
-        if kind == b"iTXt" and not data.startswith(_XMP, place + 8):
-            kind = b"text"
-        if kind not in (b"IDAT", b"fdAT"):
-            yield kind, data[place + 8 : end]
+        if length != _SIZES.get(kind, length):
+            raise DataError(f"{name} is damaged: its chunk {kind.decode()} has {length} bytes")
+        _take(chunks, kind, view[place : end + 4], name)
         place = end + 4
+    if b"IDAT" not in chunks.single:
+        raise DataError(f"{name} is damaged: it has no pixels")
+    chunks.behind = len(data) - place
+    return chunks
 
 
-def _light(chunks: dict[bytes, bytes], name: str) -> Light:
+def _take(chunks: _Chunks, kind: bytes, chunk: memoryview, name: str) -> None:
+    if kind in _PIXELS and not (kind == b"PLTE" and _color(chunks) != _PALETTE):
+        chunks.bare.append(chunk)
+    contents = b"" if kind in (b"IDAT", b"fdAT") else bytes(chunk[8:-4])
+    if kind in _TEXTS:
+        keyword = contents.partition(b"\0")[0]
+        if keyword == _XMP and kind == b"iTXt":
+            chunks.xmp = _international(contents)
+        else:
+            chunks.texts.append((keyword, bytes(chunk)))
+        return
+    known = kind in (*_PIXELS, *_SIZES, *_HINTS, b"iCCP", b"eXIf", b"fcTL", b"fdAT")
+    if not known and not kind[0] & 32:
+        title = kind.decode("ascii", "backslashreplace")
+        raise DataError(f"{name} has a chunk {title}, without which a PNG cannot be understood and which is unknown")
+    if not known:
+        chunks.unknown.add(kind.decode("ascii", "backslashreplace"))
+    chunks.single.setdefault(kind, contents)
+
+
+def _color(chunks: _Chunks) -> int:
+    """The color type: gray, RGB or palette, with alpha or without."""
+    return chunks.single[b"IHDR"][9]
+
+
+def _check_transparency(chunks: _Chunks, name: str) -> None:
+    """Refuse color keys and transparency of a palette that do not fit; libpng leaves them out."""
+    if b"tRNS" in chunks.single:
+        size, colors = len(chunks.single[b"tRNS"]), len(chunks.single.get(b"PLTE", b"")) // 3
+        fits = {0: size == 2, 2: size == 6, _PALETTE: size <= colors}.get(_color(chunks), False)
+        if not fits:
+            raise DataError(f"{name} is damaged: its transparency does not fit its colors")
+
+
+def _check_indices(bare: bytes, colors: int) -> None:
+    """Refuse pixels whose color the palette does not have; libpng shows them black.
+
+    Raises:
+        ValueError: There is one.
+    """
+    highest = int(np.asarray(Image.open(io.BytesIO(bare))).max(initial=0))
+    if highest >= colors:
+        raise ValueError(f"it has pixels of color {highest}, and its palette {colors} colors")
+
+
+def _light(chunks: dict[bytes, bytes], icc: bytes, name: str) -> Light:
     """Tell what values stand for, by the chunk that counts most."""
     if b"cICP" in chunks:
-        transfer = chunks[b"cICP"][1]
-        if transfer not in (*_SRGB_LIKE, _LINEAR):
-            raise DataError(
-                f"{name} has the transfer function {transfer} (ITU-T H.273), as of HDR; only sRGB and linear light "
-                "are supported"
-            )
-        return "linear" if transfer == _LINEAR else "srgb"
-    if b"iCCP" in chunks:
-        return "linear" if metadata.is_linear(_profile(chunks)) else "srgb"
+        _, transfer, matrix, full = chunks[b"cICP"]
+        if matrix or full != 1:
+            raise DataError(f"{name} has values that are not RGB of full range (cICP), which is not supported")
+        return light.of_transfer(transfer, name)
+    if icc:
+        return light.of_profile(icc, name)
+    if b"gAMA" not in chunks or b"sRGB" in chunks:
+        return "srgb"
     gamma = _gamma(chunks)
-    return "linear" if gamma is not None and b"sRGB" not in chunks and 0.9 < gamma < 1.1 else "srgb"
+    if not gamma:
+        raise DataError(f"{name} is damaged: its gamma is 0")
+    return light.of_exponent(1 / gamma, "gamma", name)
 
 
 def _gamma(chunks: dict[bytes, bytes]) -> float | None:
-    return int.from_bytes(chunks[b"gAMA"][:4], "big") / 100_000 if b"gAMA" in chunks else None
+    return int.from_bytes(chunks[b"gAMA"], "big") / 100_000 if b"gAMA" in chunks else None
 
 
-def _metadata(chunks: dict[bytes, bytes]) -> Metadata:
-    return Metadata(
-        icc=_profile(chunks),
-        exif=chunks.get(b"eXIf", b"").removeprefix(b"Exif\0\0"),
-        xmp=_xmp(chunks),
-        dpi=_dpi(chunks),
-        gamma=_gamma(chunks),
+def _metadata(chunks: _Chunks) -> tuple[Metadata, tuple[str, ...]]:
+    """Gather what is to be kept, and say what is left out."""
+    single = chunks.single
+    packed = single.get(b"iCCP", b"").partition(b"\0")[2][1:]
+    icc, notes = metadata.profile(_inflated(packed))
+    if b"iCCP" in single and not icc:
+        notes = (metadata.BROKEN_PROFILE,)
+    if chunks.unknown:
+        notes += (f"chunks of no standard ({', '.join(sorted(chunks.unknown))}) are left out",)
+    if chunks.behind:
+        notes += (f"{chunks.behind} bytes behind its end are left out",)
+    hexadecimal = {keyword: _from_hexadecimal(chunk) for keyword, chunk in chunks.texts if keyword in _HEXADECIMAL}
+    exif = single.get(b"eXIf") or hexadecimal.get(_HEXADECIMAL[0]) or hexadecimal.get(_HEXADECIMAL[1]) or b""
+    kept = Metadata(
+        icc=icc,
+        exif=exif.removeprefix(b"Exif\0\0"),
+        xmp=chunks.xmp or hexadecimal.get(_HEXADECIMAL[2], b""),
+        dpi=_dpi(single),
+        gamma=_gamma(single),
+        primaries=_primaries(single),
+        cicp=tuple(single.get(b"cICP", b"")),
+        texts=b"".join(chunk for keyword, chunk in chunks.texts if not hexadecimal.get(keyword)),
     )
+    return kept, notes
 
 
-def _profile(chunks: dict[bytes, bytes]) -> bytes:
-    return _inflated(chunks.get(b"iCCP", b"").partition(b"\0")[2][1:])
-
-
-def _xmp(chunks: dict[bytes, bytes]) -> bytes:
+def _international(contents: bytes) -> bytes:
     # NOTE: keyword, NUL, compressed, method, language, NUL, translated keyword, NUL, text.
-    rest = chunks.get(b"iTXt", b"").partition(b"\0")[2]
+    rest = contents.partition(b"\0")[2]
     text = rest[2:].partition(b"\0")[2].partition(b"\0")[2]
     return _inflated(text) if rest[:1] == b"\1" else text
+
+
+def _from_hexadecimal(chunk: bytes) -> bytes:
+    """Read what ImageMagick puts into text: a name, a length, and hexadecimal digits."""
+    contents = chunk[8:-4].partition(b"\0")[2]
+    text = _inflated(contents[1:]) if chunk[4:8] == b"zTXt" else contents
+    try:
+        return bytes.fromhex("".join(text.decode("ascii").split()[2:]))
+    except ValueError:
+        return b""
 
 
 def _inflated(packed: bytes) -> bytes:
@@ -134,9 +242,16 @@ def _inflated(packed: bytes) -> bytes:
 
 def _dpi(chunks: dict[bytes, bytes]) -> tuple[float, float] | None:
     physical = chunks.get(b"pHYs", b"")
-    if len(physical) != 9 or physical[8] != 1:
+    if not physical or physical[8] != 1:
         return None
     return metadata.resolution(struct.unpack(">II", physical[:8]), _METERS_PER_INCH)
+
+
+def _primaries(chunks: dict[bytes, bytes]) -> tuple[float, ...]:
+    if b"cHRM" not in chunks:
+        return ()
+    found = tuple(value / 100_000 for value in struct.unpack(">8I", chunks[b"cHRM"]))
+    return () if np.allclose(found, _RGB_OF_SRGB, atol=0.002) else found
 
 
 def encode(values: np.ndarray, kept: Metadata) -> bytes:
@@ -148,20 +263,23 @@ def encode(values: np.ndarray, kept: Metadata) -> bytes:
     """
     plain = imagecodecs.png_encode(np.ascontiguousarray(values.squeeze(2) if values.shape[2] == 1 else values), LEVEL)
     header_end = len(SIGNATURE) + 12 + 13
-    return b"".join((plain[:header_end], *_written(kept), plain[header_end:]))
+    return b"".join((plain[:header_end], _written(kept), plain[header_end:]))
 
 
-def _written(kept: Metadata) -> Iterator[bytes]:
-    if kept.gamma is not None:
-        yield _chunk(b"gAMA", struct.pack(">I", round(kept.gamma * 100_000)))
-    if kept.icc:
-        yield _chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(kept.icc))
-    if kept.dpi:
-        yield _chunk(b"pHYs", struct.pack(">IIB", *(round(value / _METERS_PER_INCH) for value in kept.dpi), 1))
-    if kept.exif:
-        yield _chunk(b"eXIf", kept.exif)
-    if kept.xmp:
-        yield _chunk(b"iTXt", _XMP + b"\0\0\0\0\0" + kept.xmp)
+def _written(kept: Metadata) -> bytes:
+    parts = [
+        (b"cICP", bytes(kept.cicp)),
+        (b"gAMA", struct.pack(">I", round(kept.gamma * 100_000)) if kept.gamma is not None else b""),
+        (b"cHRM", struct.pack(">8I", *(round(value * 100_000) for value in kept.primaries)) if kept.primaries else b""),
+        (b"iCCP", b"ICC profile\0\0" + zlib.compress(kept.icc) if kept.icc else b""),
+        (
+            b"pHYs",
+            struct.pack(">IIB", *(round(value / _METERS_PER_INCH) for value in kept.dpi), 1) if kept.dpi else b"",
+        ),
+        (b"eXIf", kept.exif),
+        (b"iTXt", _XMP + b"\0\0\0\0\0" + kept.xmp if kept.xmp else b""),
+    ]
+    return b"".join(_chunk(kind, contents) for kind, contents in parts if contents) + kept.texts
 
 
 def _chunk(kind: bytes, contents: bytes) -> bytes:

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from degrain.errors import DataError
-from degrain.ingest.formats import archives, camera_raw, depths, jpeg, metadata, others, png, tiff
+from degrain.ingest.formats import archives, camera_raw, jpeg, metadata, others, png, tiff
+from degrain.ingest.formats.depths import White
 from degrain.ingest.formats.picture import Picture
 
 SUFFIXES = (
@@ -66,15 +67,12 @@ def decode(
     Raises:
         DataError: As of `read`.
     """
-    picture = _decoded(data, name, white, raw)
-    if picture.pixels.dtype == np.uint16 and picture.white is None and not picture.shooting:
-        picture = _with_white(picture, white, guess, name)
-    return _upright(picture)
+    return _upright(_decoded(data, name, White(white, guess), raw))
 
 
-def _decoded(data: bytes, name: str, white: int | None, raw: camera_raw.Mode) -> Picture:
+def _decoded(data: bytes, name: str, white: White, raw: camera_raw.Mode) -> Picture:
     if data.startswith(png.SIGNATURE):
-        return png.decode(data, name)
+        return png.decode(data, name, white)
     if data.startswith(jpeg.SIGNATURE):
         return jpeg.decode(data, name)
     if name.lower().endswith(camera_raw.SUFFIXES):
@@ -82,28 +80,17 @@ def _decoded(data: bytes, name: str, white: int | None, raw: camera_raw.Mode) ->
     if data.startswith(tiff.SIGNATURES):
         return camera_raw.read(data, raw, name) if tiff.is_dng(data) else tiff.decode(data, name, white)
     if decoder := others.decoder(data):
-        return decoder(data, name)
+        return decoder(data, name, white)
     kind = next((kind for first, at, kind in _FOREIGN if data.startswith(first, at)), None)
     if not data:
         raise DataError(f"{name} is empty")
     raise DataError(f"{name} is {kind}" if kind else f"{name} is not an image of a supported format")
 
 
-def _with_white(picture: Picture, white: int | None, guess: bool, name: str) -> Picture:
-    """Scale 16-bit values whose white is given, or guessed."""
-    notes = picture.notes
-    if white is None and guess and (white := depths.guessed_white(picture.pixels)):
-        bits = white.bit_length()
-        notes += (f"its values use {bits} of 16 bits: white is taken to be {white} (--white sets it)",)
-    if white is None or white == picture.maximum:
-        return picture
-    return replace(picture, pixels=depths.with_white(picture.pixels, white, name), white=white, notes=notes)
-
-
 def _upright(picture: Picture) -> Picture:
     """Turn the pixels as Exif says, and make what is kept fit them."""
     kept = picture.metadata
-    lies = metadata.orientation(kept.exif)
+    lies = metadata.orientation(kept.exif, kept.xmp)
     pixels, alpha = picture.pixels, picture.alpha
     if lies != metadata.UPRIGHT:
         pixels = np.ascontiguousarray(metadata.upright(pixels, lies))
@@ -114,6 +101,6 @@ def _upright(picture: Picture) -> Picture:
     exif = metadata.for_upright(kept.exif, width, height) if kept.exif else b""
     notes = picture.notes
     if kept.exif and not exif:
-        notes += ("its Exif is damaged and left out",)
+        notes += (metadata.BROKEN_EXIF,)
     turned = replace(kept, exif=exif, xmp=metadata.xmp_for_upright(kept.xmp))
     return replace(picture, pixels=pixels, alpha=alpha, metadata=turned, notes=notes)

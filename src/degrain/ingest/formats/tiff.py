@@ -12,6 +12,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from PIL import Image
 from tifffile import TiffFile, TiffPage
 
 from degrain.errors import DataError
-from degrain.ingest.formats import depths, metadata, sizes
+from degrain.ingest.formats import depths, jpeg, light, metadata, sizes
+from degrain.ingest.formats.depths import White
 from degrain.ingest.formats.picture import Metadata, Picture
 from degrain.pixels import Light
 
@@ -52,7 +54,20 @@ _logger.propagate = False
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _EXIF, _GPS, _XMP, _ICC, _DNG = 34665, 34853, 700, 34675, 50706
 # Tags of the first directory that belong to Exif: what camera, who, when.
-_SHOOTING = (270, 271, 272, 305, 306, 315, 33432)
+_SHOOTING = (269, 270, 271, 272, 285, 305, 306, 315, 316, 33432)
+# Tags that say how pixels lie in the file, which tifffile sees to, that are looked at here, or that say nothing of the
+# picture. Whatever else is there is left out with a word.
+_STRUCTURE = (
+    *(254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 274, 277, 278, 279, 280, 281, 282, 283, 284),
+    *(288, 289, 290, 291, 292, 293, 296, 297, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 326, 327, 328, 330),
+    *(332, 333, 334, 336, 337, 338, 339, 340, 341, 347, 529, 530, 531, 532, 32997, 32998),
+)
+# What TIFF/IT and others have that changes the meaning of pixels.
+_FOREIGN = dict.fromkeys(range(34016, 34033), "TIFF/IT") | {33421: "camera raw", 33422: "camera raw"}
+_GRAY_UNIT, _GRAY_CURVE, _CURVES, _WHITE_POINT, _PRIMARIES = 290, 291, 301, 318, 319
+_INKS, _INK_COUNT, _DOTS, _BLACK_AND_WHITE, _TABLES, _WEIGHTS = 332, 334, 336, 532, 347, 529
+# Red, green and blue of YCbCr as libjpeg has them, in thousandths (ITU-R BT.601).
+_USUAL_WEIGHTS = (299, 587, 114)
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
 _PHOTOMETRIC = {4: "a mask", 8: "CIE L*a*b*", 9: "ICC L*a*b*", 10: "ITU L*a*b*", 32844: "LogL", 32845: "LogLuv"}
 _PHOTOMETRIC |= {32803: "a color filter array, as of a camera raw file", 34892: "linear camera raw"}
@@ -61,9 +76,10 @@ _JPEG = (7, 34892)
 _UNSIGNED, _SIGNED, _FLOAT, _UNKNOWN = 1, 2, 3, 4
 _ASSOCIATED = 1
 _REDUCED, _MASK = 1, 4
-_FULL, _MEANING = 65_535, 262
-# Units per inch, by ResolutionUnit.
-_PER_INCH = {2: 1.0, 3: 2.54}
+_MEANING = 262
+_FRACTIONS = (5, 10)
+# Numbers of white, red, green and blue.
+_CHROMATICITIES = 8
 
 
 def is_dng(data: bytes) -> bool:
@@ -75,13 +91,13 @@ def is_dng(data: bytes) -> bool:
         return False
 
 
-def decode(data: bytes, name: str, white: int | None = None) -> Picture:
+def decode(data: bytes, name: str, white: White = depths.OF_FORMAT) -> Picture:
     """Decode a TIFF of one page.
 
     Args:
         data: The whole file.
         name: What messages call it.
-        white: The value of white in files of more than 8 bits; None where it is that of the format.
+        white: Where white lies in files of more than 8 bits.
 
     Returns:
         Gray or RGB of 8 or 16 bits; CMYK and palettes become RGB, floating-point values 16 bits.
@@ -94,8 +110,11 @@ def decode(data: bytes, name: str, white: int | None = None) -> Picture:
             page = _only_page(file, name)
             sizes.check(page.imagewidth, page.imagelength, name)
             _refuse(page, name)
+            _refuse_meanings(page, name)
             _check_whole(page, len(data), name)
-            return _picture(page, data, name, white)
+            _check_jpegs(page, data, name)
+            picture = _picture(page, data, name, white)
+            return replace(picture, notes=(*picture.notes, *_left_out(file, page)))
     except DataError:
         raise
     except Exception as error:  # damaged files make the decoders raise whatever comes
@@ -105,8 +124,11 @@ def decode(data: bytes, name: str, white: int | None = None) -> Picture:
 def _only_page(file: TiffFile, name: str) -> TiffPage:
     """The page, beside those of lower resolution and masks."""
     pages = [page for page in file.pages if not _flags(page) & (_REDUCED | _MASK)]
+    pages = pages or [page for page in file.pages if len(file.pages) == 1 and not _flags(page) & _MASK]
     if not pages:
         raise DataError(f"{name} is damaged: it has no page that can be read")
+    # NOTE: some programs mark what they like as reduced; a larger one than the page is no reduction of it.
+    pages += [page for page in file.pages if _flags(page) & _REDUCED and page.size > pages[0].size]
     if len(pages) != 1:
         raise DataError(f"{name} has {len(pages)} pages; only single images are supported")
     page = pages[0]
@@ -142,6 +164,9 @@ def _refuse(page: TiffPage, name: str) -> None:
         raise DataError(f"{name} is a volume of {page.imagedepth} slices; only single images are supported")
     if photometric == _YCBCR and int(page.compression) not in _JPEG:
         raise DataError(f"{name} is a TIFF of YCbCr that is not packed as JPEG, which is not supported")
+    formats = page.tags[339].value if 339 in page.tags else _UNSIGNED
+    if isinstance(formats, tuple) and len(set(formats)) > 1:
+        raise DataError(f"{name} has channels of different kinds of numbers, which is not supported")
     values, bits = int(page.sampleformat or _UNSIGNED), page.bitspersample
     if not isinstance(bits, int):
         raise DataError(f"{name} has channels of {', '.join(map(str, bits))} bits; all must have the same")
@@ -168,31 +193,127 @@ def _check_whole(page: TiffPage, size: int, name: str) -> None:
         raise DataError(f"{name} is damaged: it ends too early, or pixels are missing")
 
 
-def _picture(page: TiffPage, data: bytes, name: str, white: int | None) -> Picture:
+def _refuse_meanings(page: TiffPage, name: str) -> None:
+    """Refuse tags that say that values mean something else than what is made of them."""
+    tags = page.tags
+    if found := sorted({kind for tag, kind in _FOREIGN.items() if tag in tags}):
+        raise DataError(f"{name} has tags of {found[0]}, which is not supported")
+    top = 2 ** int(page.bitspersample) - 1
+    if _value(tags, _INKS, 1) != 1 or _value(tags, _INK_COUNT, 4) != 4:
+        raise DataError(f"{name} has other inks than cyan, magenta, yellow and black, which is not supported")
+    dots = _numbers(tags, _DOTS)
+    if dots and tuple(dots) != (0, top) * (len(dots) // 2):
+        raise DataError(f"{name} has ink from {dots[0]:g} to {dots[1]:g}, not from 0 to {top} (DotRange)")
+    ends = _numbers(tags, _BLACK_AND_WHITE)
+    usual = ([0, top] * 3, [0, top, (top + 1) / 2, top, (top + 1) / 2, top])
+    if ends and ends not in usual:
+        raise DataError(f"{name} has black at {ends[0]:g} and white at {ends[1]:g} (ReferenceBlackWhite)")
+    weights = [round(1000 * weight) for weight in _numbers(tags, _WEIGHTS)]
+    if weights and tuple(weights) != _USUAL_WEIGHTS:
+        raise DataError(f"{name} has YCbCr of other weights than those of JPEG, which is not supported")
+
+
+def _value(tags: Any, tag: int, otherwise: int) -> int:
+    return int(tags[tag].value) if tag in tags else otherwise
+
+
+def _numbers(tags: Any, tag: int) -> list[float]:
+    """The numbers of a tag, as they are or as fractions; none where it is not there."""
+    if tag not in tags:
+        return []
+    values, kind = np.ravel(tags[tag].value).tolist(), int(tags[tag].dtype)
+    if kind not in _FRACTIONS:
+        return [float(number) for number in values]
+    return [over / under if under else math.nan for over, under in zip(values[::2], values[1::2], strict=True)]
+
+
+def _check_jpegs(page: TiffPage, data: bytes, name: str) -> None:
+    """Refuse damaged JPEG inside; tifffile takes what it gets."""
+    if int(page.compression) not in _JPEG:
+        return
+    tables = _bytes(page.tags, _TABLES)[:-2]
+    for place, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+        strip = data[place : place + count]
+        jpeg.check_pixels(tables + strip[2:] if tables else strip, name)
+
+
+def _left_out(file: TiffFile, page: TiffPage) -> Iterator[str]:
+    """Say what is not kept of what stands beside the pixels."""
+    if any(_flags(other) & _MASK for other in file.pages):
+        yield "its mask is left out"
+    known = (*_STRUCTURE, *_SHOOTING, _EXIF, _GPS, _XMP, _ICC)
+    if others := sorted({tag.name if tag.name else str(tag.code) for tag in page.tags if tag.code not in known}):
+        yield f"TIFF tags ({', '.join(others)}) are left out"
+
+
+def _light(page: TiffPage, icc: bytes, name: str) -> Light:
+    """Tell what values stand for: by the profile, or by curves of TIFF."""
+    if icc:
+        return light.of_profile(icc, name)
+    tags = page.tags
+    if curves := _numbers(tags, _CURVES):
+        size = 2 ** int(page.bitspersample)
+        found = {
+            light.of_curve([value / max(curve[-1], 1) for value in curve], "transfer function", name)
+            for curve in (curves[start : start + size] for start in range(0, len(curves), size))
+        }
+        if len(found) > 1 or len(curves) % size:
+            raise DataError(f"{name} has transfer functions that do not fit each other")
+        return found.pop()
+    if densities := _numbers(tags, _GRAY_CURVE):
+        unit = 10 ** _value(tags, _GRAY_UNIT, 2)
+        light_of = [10 ** -((density - min(densities)) / unit) for density in densities]
+        dark_first = int(page.photometric) != _WHITE_IS_ZERO
+        return light.of_curve(light_of if dark_first else light_of[::-1], "gray response curve", name)
+    return "srgb"
+
+
+def _picture(page: TiffPage, data: bytes, name: str, white: White) -> Picture:
     values = _channels_last(page)
+    count = values.shape[2] - len(page.extrasamples)
+    colors, alpha = np.ascontiguousarray(values[..., :count]), values[..., count].copy() if page.extrasamples else None
+    kept, notes = _metadata(page, data)
+    picture = _meant(page, colors, alpha, kept.icc, name, white)
+    if int(page.photometric) == _CMYK:
+        kept = metadata.without_profile(kept)
+    if alpha is not None and int(page.extrasamples[0]) == _ASSOCIATED:
+        picture = depths.unmultiplied(picture)
+    elif alpha is not None and int(page.extrasamples[0]) == 0:
+        notes += ("a last channel of no stated meaning is kept as alpha",)
+    stands_for = _light(page, kept.icc, name)
+    return replace(picture, metadata=kept, light=stands_for, notes=picture.notes + notes)
+
+
+def _meant(
+    page: TiffPage, colors: np.ndarray, alpha: np.ndarray | None, icc: bytes, name: str, white: White
+) -> Picture:
+    """From the values of a file to gray or RGB of 8 or 16 bits, 0 being black."""
     photometric, bits = int(page.photometric), int(page.bitspersample)
-    kept = _metadata(page, data)
-    notes: tuple[str, ...] = ()
+    inverted = photometric == _WHITE_IS_ZERO
     if int(page.sampleformat or _UNSIGNED) == _FLOAT:
-        pixels = depths.from_floats(values, white, name)
-        notes = (f"its floating-point values became 16 bits, white being {white or 1}",)
-        white = _FULL
-    elif bits == 32:
-        if white is None:
+        top = white.given or 1
+        pixels = depths.from_floats(colors, white.given, name)
+        if alpha is not None:
+            alpha = depths.from_floats(alpha, None if alpha.max(initial=0) <= 1 else top, name)
+        note = f"its floating-point values became 16 bits, white being {top}"
+        return Picture(pixels, alpha, white=depths.FULL, notes=(note,))
+    if bits == 32:
+        if white.given is None:
             raise DataError(f"{name} has 32 bits a channel; give the value of white (--white, data.white)")
-        pixels = depths.with_white(values, white, name)
-        notes, white = (f"its 32 bits became 16, white being {white}",), _FULL
-    elif photometric == _PALETTE:
-        pixels, notes, white = _from_palette(values, page.colormap), ("its palette became RGB",), None
-    elif photometric == _CMYK:
-        pixels, notes, white = _from_cmyk(values, kept.icc), ("its CMYK became sRGB",), None
-        kept = Metadata(exif=kept.exif, xmp=kept.xmp, dpi=kept.dpi)
-    else:
-        pixels = depths.whole(values, bits)
-        white = 2**bits - 1 if bits not in (1, 2, 4, 8, 16) else None
-        if photometric == _WHITE_IS_ZERO:
-            pixels = _inverted(pixels, len(page.extrasamples))
-    return _with_alpha(pixels, page, kept, white, notes)
+        picture = depths.picture(colors, alpha, white, name, inverted)
+        return replace(
+            picture, white=depths.FULL, alpha_white=None, notes=(f"its 32 bits became 16, white being {white.given}",)
+        )
+    if photometric == _PALETTE:
+        scaled = None if alpha is None else depths.scaled(alpha, 2**bits - 1, np.dtype(np.uint8))
+        return Picture(_from_palette(colors, page.colormap), scaled, notes=("its palette became RGB",))
+    if photometric == _CMYK:
+        return Picture(_from_cmyk(colors, icc), notes=("its CMYK became sRGB",))
+    if bits in (8, 16):
+        return depths.picture(colors, alpha, white, name, inverted)
+    scaled = None if alpha is None else depths.whole(alpha, bits)
+    picture = depths.picture(depths.whole(colors, bits), scaled, depths.OF_FORMAT, name, inverted)
+    return replace(picture, alpha_white=None)
 
 
 def _channels_last(page: TiffPage) -> np.ndarray:
@@ -219,50 +340,22 @@ def _from_cmyk(values: np.ndarray, icc: bytes) -> np.ndarray:
     return np.asarray(metadata.to_srgb(Image.fromarray(values, "CMYK"), icc))
 
 
-def _inverted(pixels: np.ndarray, extra: int) -> np.ndarray:
-    colors = pixels.shape[2] - extra
-    inverted = pixels.copy()
-    inverted[..., :colors] = np.iinfo(pixels.dtype).max - pixels[..., :colors]
-    return inverted
-
-
-def _with_alpha(
-    pixels: np.ndarray, page: TiffPage, kept: Metadata, white: int | None, notes: tuple[str, ...]
-) -> Picture:
-    light: Light = "linear" if metadata.is_linear(kept.icc) else "srgb"
-    if pixels.shape[2] not in (2, 4):
-        return Picture(pixels, None, kept, white, light, notes)
-    alpha = pixels[..., -1].copy()
-    colors = np.ascontiguousarray(pixels[..., :-1])
-    if int(page.extrasamples[0]) == _ASSOCIATED:
-        colors = _divided(colors, alpha)
-        notes += ("its colors were multiplied by alpha, and no longer are",)
-    elif int(page.extrasamples[0]) == 0:
-        notes += ("a last channel of no stated meaning is kept as alpha",)
-    return Picture(colors, alpha, kept, white, light, notes)
-
-
-def _divided(colors: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Undo a multiplication by alpha; where nothing is seen, colors stay as they are."""
-    top = np.iinfo(colors.dtype).max
-    share = np.maximum(alpha, 1)[..., None] / top
-    divided = np.rint(np.minimum(colors / share, top)).astype(colors.dtype)
-    result: np.ndarray = np.where(alpha[..., None] == 0, colors, divided)
-    return result
-
-
-def _metadata(page: TiffPage, data: bytes) -> Metadata:
+def _metadata(page: TiffPage, data: bytes) -> tuple[Metadata, tuple[str, ...]]:
     tags = page.tags
-    per_inch = _PER_INCH.get(int(tags[296].value) if 296 in tags else 2)
+    per_inch = metadata.PER_INCH.get(int(tags[296].value) if 296 in tags else 2)
     dpi = None
     if 282 in tags and 283 in tags and per_inch:
         dpi = metadata.resolution([_quotient(tags[tag].value) for tag in (282, 283)], per_inch)
-    return Metadata(
-        icc=_bytes(tags, _ICC),
+    icc, notes = metadata.profile(_bytes(tags, _ICC))
+    primaries = _numbers(tags, _WHITE_POINT) + _numbers(tags, _PRIMARIES)
+    kept = Metadata(
+        icc=icc,
         exif=_exif(page, data),
         xmp=_bytes(tags, _XMP),
         dpi=dpi,
+        primaries=tuple(primaries) if len(primaries) == _CHROMATICITIES and not icc else (),
     )
+    return kept, notes
 
 
 def _quotient(value: Any) -> float | None:
@@ -315,6 +408,10 @@ def encode(values: np.ndarray, has_alpha: bool, kept: Metadata) -> bytes:
     for tag in _SHOOTING:
         if isinstance(text := exif.get(tag), str) and text:
             extra.append((tag, 2, 0, text.encode("utf-8", "replace"), True))
+    for tag, values_of in ((_WHITE_POINT, kept.primaries[:2]), (_PRIMARIES, kept.primaries[2:])):
+        if values_of:
+            fractions = [part for value in values_of for part in (round(value * 100_000), 100_000)]
+            extra.append((tag, 5, len(values_of), tuple(fractions), True))
     below = {tag: directory for tag in (_EXIF, _GPS) if (directory := exif.get_ifd(tag))}
     gray = values.shape[2] - has_alpha == 1
     buffer = io.BytesIO()

@@ -10,12 +10,24 @@ import numpy as np
 
 from degrain import files
 from degrain.errors import OutputError
-from degrain.ingest.formats import depths, jpeg, others, png, tiff
+from degrain.ingest.formats import depths, jpeg, jxl, others, png, tiff
 from degrain.ingest.formats.picture import Metadata, Picture
 from degrain.pixels import to_8_bits
 
 # What `Metadata` holds, by the words of messages.
-NAMES = {"icc": "color profile", "exif": "Exif", "xmp": "XMP", "dpi": "resolution", "gamma": "gamma"}
+NAMES = {
+    "icc": "color profile",
+    "exif": "Exif",
+    "xmp": "XMP",
+    "dpi": "resolution",
+    "gamma": "gamma",
+    "primaries": "primary colors",
+    "cicp": "color space",
+    "texts": "texts",
+    "comment": "comment",
+}
+# Primaries and transfer functions of ITU-T H.273 that are those of sRGB, or close to it.
+_SRGB_COLORS, _SRGB_CURVES = (1, 2), (1, 2, 6, 13, 14, 15)
 
 
 @dataclass(frozen=True)
@@ -43,14 +55,20 @@ class Format:
 
 
 _ALL = ("icc", "exif", "xmp", "dpi")
-_PNG = Format(lambda values, _, kept: png.encode(values, kept), deep=True, alpha=True, keeps=(*_ALL, "gamma"))
-_JPEG = Format(lambda values, _, kept: jpeg.encode(values, kept), False, False, _ALL, lossless=False)
-_TIFF = Format(tiff.encode, deep=True, alpha=True, keeps=_ALL)
+_PNG = Format(
+    lambda values, _, kept: png.encode(values, kept), True, True, (*_ALL, "gamma", "primaries", "cicp", "texts")
+)
+_JPEG = Format(lambda values, _, kept: jpeg.encode(values, kept), False, False, (*_ALL, "comment"), lossless=False)
+_TIFF = Format(tiff.encode, deep=True, alpha=True, keeps=(*_ALL, "primaries"))
 _WEBP = Format(lambda values, _, kept: others.encode_webp(values, kept), False, True, ("icc", "exif", "xmp"))
 _AVIF = Format(
-    lambda values, _, kept: others.encode_avif(values, kept), False, True, ("icc", "exif", "xmp"), lossless=False
+    lambda values, _, kept: others.encode_avif(values, kept),
+    False,
+    True,
+    ("icc", "exif", "xmp", "cicp"),
+    lossless=False,
 )
-_JXL = Format(lambda values, _alpha, _kept: others.encode_jxl(values), deep=True, alpha=True, keeps=())
+_JXL = Format(lambda values, _, kept: jxl.encode(values, kept), deep=True, alpha=True, keeps=("exif", "xmp", "cicp"))
 _BMP = Format(lambda values, _, kept: others.encode_bmp(values, kept), deep=False, alpha=False, keeps=("dpi",))
 _PNM = Format(
     lambda values, _alpha, _kept: others.encode_pnm(values), deep=True, alpha=False, keeps=(), says_white=True
@@ -110,6 +128,8 @@ def _fitted(picture: Picture, target: Format) -> tuple[np.ndarray, Metadata, tup
         lost.append("16 bits became 8")
     elif picture.white not in (None, picture.maximum) and not target.says_white:
         pixels = depths.restored(pixels, picture.white or picture.maximum)
+        if alpha is not None and picture.alpha_white:
+            alpha = depths.restored(alpha, picture.alpha_white)
     if alpha is not None and not target.alpha:
         lost.append("transparency is lost")
         alpha = None
@@ -119,7 +139,8 @@ def _fitted(picture: Picture, target: Format) -> tuple[np.ndarray, Metadata, tup
         pixels = np.dstack([pixels, alpha])
     kept, dropped = _kept(picture.metadata, target)
     if dropped:
-        lost.append(f"{' and '.join(dropped)} {'is' if len(dropped) == 1 else 'are'} lost")
+        several = len(dropped) > 1 or dropped[0].endswith("s")
+        lost.append(f"{' and '.join(dropped)} {'are' if several else 'is'} lost")
     return pixels, kept, tuple(lost)
 
 
@@ -128,12 +149,22 @@ def _kept(held: Metadata, target: Format) -> tuple[Metadata, list[str]]:
     too_long = {
         "exif": target.encode is _JPEG.encode and len(held.exif) > jpeg.LONGEST_EXIF,
         "xmp": target.encode is _JPEG.encode and len(held.xmp) > jpeg.LONGEST_XMP,
+        # NOTE: of JPEG XL only the curve can be said, for colors of sRGB.
+        "cicp": target.encode is _JXL.encode and held.cicp[:2] != jxl.LINEAR_SRGB,
+        "comment": target.encode is _JPEG.encode and len(held.comment) > jpeg.LONGEST_COMMENT,
     }
-    # NOTE: a gamma beside a profile, or close to that of sRGB, says nothing more.
-    told = {name for name in NAMES if getattr(held, name) and not (name == "gamma" and _is_plain(held))}
+    told = {name for name in NAMES if getattr(held, name) and name not in _saying_nothing(held)}
     gone = [name for name in NAMES if name in told and (name not in target.keeps or too_long.get(name))]
     return replace(held, **{name: getattr(Metadata(), name) for name in gone}), [NAMES[name] for name in gone]
 
 
-def _is_plain(held: Metadata) -> bool:
-    return bool(held.icc) or (held.gamma is not None and 0.44 < held.gamma < 0.47)
+def _saying_nothing(held: Metadata) -> list[str]:
+    """Names of what describes colors and says no more than a profile beside it, or no more than sRGB."""
+    if held.icc:
+        return ["gamma", "primaries", "cicp"]
+    plain_gamma = held.gamma is not None and 0.44 < held.gamma < 0.47
+    if not held.cicp:
+        return ["gamma"] if plain_gamma else []
+    primaries, transfer, *_ = held.cicp
+    plain = primaries in _SRGB_COLORS and transfer in _SRGB_CURVES
+    return ["gamma", "primaries", *(["cicp"] if plain else [])]

@@ -1,0 +1,390 @@
+"""Damage inside of pictures is noticed, and what cannot be kept of a file, or stands behind it, is said."""
+
+from __future__ import annotations
+
+import io
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image, ImageOps
+
+from degrain.errors import DataError
+from degrain.ingest.formats import jxl, metadata, reading
+from degrain.ingest.formats.picture import Metadata
+from tests.conftest import ROOT, picture
+from tests.ingest.formats.test_meaning import XMP, adam7, chunk, exif, png
+
+RGB = picture(0, 96, 128)
+GRAY = picture(1, 96, 128, channels=1)
+DEEP = RGB.astype(np.uint16) * 257
+
+
+def jpeg(pixels: np.ndarray = RGB, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.squeeze()).save(buffer, "JPEG", **{"quality": 90} | options)
+    return buffer.getvalue()
+
+
+def tiff(pixels: np.ndarray, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, pixels, **{"metadata": None, "software": False} | options)
+    return buffer.getvalue()
+
+
+# ---- damage ---------------------------------------------------------------------------------------------------------
+
+
+def scan(data: bytes) -> int:
+    """Where the pixels begin."""
+    start = data.index(b"\xff\xda")
+    return start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+
+
+def with_size(data: bytes, rows: int, columns: int) -> bytes:
+    start = next(place for marker in (b"\xff\xc0", b"\xff\xc2") if (place := data.find(marker)) > 0)
+    height, width = struct.unpack_from(">HH", data, start + 5)
+    return data[: start + 5] + struct.pack(">HH", height + rows, width + columns) + data[start + 9 :]
+
+
+def scrambled(data: bytes, seed: int) -> bytes:
+    generator = np.random.default_rng(seed)
+    bent = bytearray(data)
+    for place in generator.integers(scan(data), len(data) - 2, 40):
+        bent[place] = int(generator.integers(0, 255))
+    return bytes(bent)
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "half": lambda data: data[: len(data) // 2] + b"\xff\xd9",
+    "last tenth gone": lambda data: data[: len(data) * 9 // 10] + b"\xff\xd9",
+    "no end": lambda data: data[:-2],
+    "scrambled": lambda data: scrambled(data, 0),
+    "scrambled otherwise": lambda data: scrambled(data, 1),
+    "cut out": lambda data: data[: scan(data) + 200] + data[scan(data) + 600 :],
+    "zeros": lambda data: data[: scan(data) + 200] + bytes(400) + data[scan(data) + 600 :],
+    "taller": lambda data: with_size(data, 64, 0),
+    "shorter": lambda data: with_size(data, -64, 0),
+    "wider": lambda data: with_size(data, 0, 64),
+    "header only": lambda data: data[: scan(data)] + b"\xff\xd9",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"subsampling": 0}, {"restart_marker_rows": 1}], ids=str
+)
+@pytest.mark.parametrize("pixels", [RGB, GRAY], ids=["rgb", "gray"])
+def test_a_damaged_jpeg_is_refused(pixels: np.ndarray, options: dict[str, Any], damage: str) -> None:
+    whole = jpeg(pixels, **options)
+    assert reading.decode(whole, "x").pixels.shape == pixels.shape
+    with pytest.raises(DataError, match=r"^x is damaged: "):
+        reading.decode(DAMAGE[damage](whole), "x")
+
+
+def test_a_jpeg_without_its_restart_intervals_is_refused() -> None:
+    whole = jpeg(restart_marker_rows=1)
+    place = whole.index(b"\xff\xdd")
+    with pytest.raises(DataError, match=r"^x is damaged: "):
+        reading.decode(whole[:place] + whole[place + 6 :], "x")
+
+
+def test_a_progressive_jpeg_without_its_last_scans_is_refused() -> None:
+    whole = jpeg(progressive=True)
+    places = [place for place in range(len(whole) - 1) if whole[place : place + 2] == b"\xff\xda"]
+    assert len(places) > 4
+    for place in places[1:]:
+        with pytest.raises(DataError, match="ends too early, before its last scan"):
+            reading.decode(whole[:place] + b"\xff\xd9", "x")
+
+
+@pytest.mark.parametrize("damage", ["half", "scrambled"])
+def test_a_damaged_jpeg_in_a_tiff_is_refused(damage: str) -> None:
+    whole = tiff(RGB, photometric="rgb", compression="jpeg", tile=(48, 64))
+    assert reading.decode(whole, "x").pixels.shape == RGB.shape
+    with tifffile.TiffFile(io.BytesIO(whole)) as file:
+        page = file.pages[0]
+        place, size = page.dataoffsets[1], page.databytecounts[1]
+    tile = whole[place : place + size]
+    bent = DAMAGE[damage](tile)
+    bent = bent + bytes(size - len(bent)) if damage != "half" else bent[:-2] + bytes(size - len(bent)) + b"\xff\xd9"
+    with pytest.raises(DataError, match=r"^x is damaged: "):
+        reading.decode(whole[:place] + bent + whole[place + size :], "x")
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_color_that_the_palette_of_a_png_does_not_have_is_refused(bits: int) -> None:
+    values = (GRAY.astype(int) * (2**bits - 1) // 255).astype(np.uint16)
+    values[0, 0] = 2**bits - 1
+    table = bytes(3 * (2**bits - 1))
+    with pytest.raises(DataError, match=f"pixels of color {2**bits - 1}, and its palette {2**bits - 1} colors"):
+        reading.decode(png(values, bits, 3, (b"PLTE", table)), "x")
+
+
+@pytest.mark.parametrize(
+    ("chunks", "words"),
+    [
+        ([(b"cICP", b"\1")], "its chunk cICP has 1 bytes"),
+        ([(b"gAMA", b"\1")], "its chunk gAMA has 1 bytes"),
+        ([(b"cHRM", b"")], "its chunk cHRM has 0 bytes"),
+        ([(b"pHYs", b"\1")], "its chunk pHYs has 1 bytes"),
+        ([(b"gAMA", bytes(4))], "its gamma is 0"),
+        ([(b"tRNS", b"\1")], "its transparency does not fit its colors"),
+        ([(b"NEWc", b"\1")], "a chunk NEWc, without which a PNG cannot be understood"),
+    ],
+)
+def test_chunks_that_are_not_whole_or_not_known_are_refused(chunks: list[tuple[bytes, bytes]], words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        reading.decode(png(RGB.astype(np.uint16), 8, 2, *chunks), "x")
+
+
+def test_no_library_prints_what_it_thinks_of_a_file() -> None:
+    chunks = [(b"iCCP", b"x\0\0" + zlib.compress(bytes(200))), (b"sBIT", b"\1"), (b"hIST", b"x"), (b"bKGD", b"")]
+    odd = png(RGB.astype(np.uint16), 8, 2, *chunks, (b"PLTE", b"\1\2\3"), (b"tIME", b"y"))
+    for data in (odd, DAMAGE["half"](jpeg()), DAMAGE["scrambled"](jpeg()), png(RGB.astype(np.uint16), 8, 2)[:900]):
+        code = (
+            "import sys; from degrain.errors import DataError; from degrain.ingest.formats import reading\n"
+            "try: reading.decode(sys.stdin.buffer.read(), 'x')\n"
+            "except DataError: pass"
+        )
+        done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, cwd=ROOT, check=True)
+        assert done.stderr + done.stdout == b""
+
+
+# ---- what is left out -----------------------------------------------------------------------------------------------
+
+
+def segment(marker: int, contents: bytes) -> bytes:
+    return bytes([0xFF, marker]) + struct.pack(">H", len(contents) + 2) + contents
+
+
+def with_segment(data: bytes, marker: int, contents: bytes) -> bytes:
+    return data[:2] + segment(marker, contents) + data[2:]
+
+
+ICC_PART = b"ICC_PROFILE\0\1\2" + b"x" * 50
+LEFT_OUT = {
+    "IPTC": (with_segment(jpeg(), 0xED, b"Photoshop 3.0\08BIM"), "its IPTC and other data of Photoshop are left out"),
+    "long XMP": (
+        with_segment(jpeg(), 0xE1, b"http://ns.adobe.com/xmp/extension/\0" + b"0" * 40),
+        "the rest of its long XMP is left out",
+    ),
+    "thermal": (with_segment(jpeg(), 0xE4, b"FLIR\0..."), "data of programs (APP4) are left out"),
+    "half a profile": (with_segment(jpeg(), 0xE2, ICC_PART), "its color profile is damaged and left out"),
+    "two JPEGs": (
+        jpeg() + jpeg(),
+        "further pictures behind it (such as a preview, a depth or a gain map) are left out",
+    ),
+    "motion photo": (jpeg() + b"\0\0\0\x18ftypmp42" + bytes(99), "the video behind it is left out"),
+    "trailer of a JPEG": (jpeg() + b"trailer", "7 bytes behind its end are left out"),
+    "trailer of a PNG": (png(RGB.astype(np.uint16), 8, 2) + b"trailer", "7 bytes behind its end are left out"),
+    "trailer of a PPM": (b"P6 128 96 255\n" + RGB.tobytes() + b"trailer", "7 bytes behind its end are left out"),
+    "private chunk": (
+        png(RGB.astype(np.uint16), 8, 2, (b"prVt", b"x")),
+        "chunks of no standard (prVt) are left out",
+    ),
+    "float JXL": (
+        imagecodecs.jpegxl_encode((RGB / 255).astype(np.float32), lossless=True),
+        "its floating-point values became 16 bits",
+    ),
+    "10-bit AVIF": (imagecodecs.avif_encode((DEEP >> 6), bitspersample=10), "its 10 bits became 8"),
+    "12-bit AVIF": (imagecodecs.avif_encode((DEEP >> 4), bitspersample=12), "its 12 bits became 8"),
+    "GeoTIFF": (
+        tiff(RGB, photometric="rgb", extratags=[(33550, "d", 3, (1.0, 1.0, 0.0), True)]),
+        "TIFF tags (ModelPixelScaleTag) are left out",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LEFT_OUT)
+def test_what_is_left_out_is_said(case: str) -> None:
+    data, words = LEFT_OUT[case]
+    assert reading.decode(data, "x").notes == (words,)
+
+
+def test_several_images_in_one_netpbm_file_are_refused() -> None:
+    one = b"P5 128 96 255\n" + GRAY.tobytes()
+    with pytest.raises(DataError, match="x holds several images"):
+        reading.decode(one + one, "x")
+
+
+def test_a_mask_is_left_out_with_a_word_and_a_larger_page_is_no_reduction() -> None:
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as file:
+        file.write(RGB, photometric="rgb", metadata=None)
+        file.write(GRAY.squeeze() > 99, photometric="mask", subfiletype=4, metadata=None)
+    assert reading.decode(buffer.getvalue(), "x").notes == ("its mask is left out",)
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as file:
+        file.write(RGB[:48, :64], photometric="rgb", metadata=None)
+        file.write(RGB, photometric="rgb", subfiletype=1, metadata=None)
+    with pytest.raises(DataError, match="has 2 pages"):
+        reading.decode(buffer.getvalue(), "x")
+
+
+# ---- what values mean -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.uint32, np.uint16])
+@pytest.mark.parametrize("top", [4095, 1023])
+def test_white_that_is_zero_is_inverted_at_the_white_of_the_file(dtype: type, top: int) -> None:
+    values = (GRAY.astype(int) * top // 255).astype(dtype).squeeze()
+    values[0, 0], values[0, 1] = 0, top
+    data = tiff(values, photometric="miniswhite")
+    given = reading.decode(data, "x", white=top)
+    assert np.array_equal(given.pixels[..., 0], 65_535 - np.rint(values * (65_535 / top)))
+    if dtype == np.uint16:
+        guessed = reading.decode(data, "x", guess=True)
+        assert np.array_equal(guessed.pixels, given.pixels)
+        assert f"white is taken to be {top}" in guessed.notes[0]
+        full = reading.decode(data, "x")
+        assert np.array_equal(full.pixels[..., 0], 65_535 - values)
+
+
+@pytest.mark.parametrize("alpha_top", [4095, 65_535])
+def test_alpha_ends_where_the_colors_do_or_at_the_top(alpha_top: int) -> None:
+    colors, alpha = DEEP >> 4, (GRAY[..., 0].astype(int) * alpha_top // 255).astype(np.uint16)
+    colors[0, 0], alpha[0, 0] = 4095, alpha_top
+    whole = np.dstack([colors, alpha])
+    for data in (tiff(whole, photometric="rgb", extrasamples=["unassalpha"]), png(whole, 16, 6)):
+        read = reading.decode(data, "x", white=4095)
+        assert read.alpha is not None
+        assert np.array_equal(read.alpha, np.rint(alpha * (65_535 / alpha_top)))
+        assert np.array_equal(read.pixels, np.rint(colors * (65_535 / 4095)))
+
+
+def test_alpha_of_floating_point_values_is_not_scaled_by_their_white() -> None:
+    values = np.dstack([RGB / 255 * 4, GRAY[..., 0] / 255]).astype(np.float32)
+    read = reading.decode(tiff(values, photometric="rgb", extrasamples=["unassalpha"]), "x", white=4)
+    assert read.alpha is not None
+    assert np.abs(read.alpha / 65_535 - GRAY[..., 0] / 255).max() < 1e-4
+    assert np.abs(read.pixels / 65_535 - RGB / 255).max() < 1e-4
+
+
+def test_a_palette_of_a_tiff_keeps_its_alpha() -> None:
+    table = np.random.default_rng(0).integers(0, 256, (3, 256)).astype(np.uint16) * 257
+    values = np.dstack([GRAY, 255 - GRAY])
+    tags = [(320, "H", 768, table.ravel().tolist(), True)]
+    data = tiff(values, photometric="minisblack", extrasamples=["unassalpha"], extratags=tags)
+    photometric = struct.pack("<HHI", 262, 3, 1)
+    data = data.replace(photometric + b"\1\0", photometric + b"\3\0")
+    read = reading.decode(data, "x")
+    assert np.array_equal(read.pixels, (table.T >> 8)[GRAY[..., 0]])
+    assert read.alpha is not None
+    assert np.array_equal(read.alpha, 255 - GRAY[..., 0])
+
+
+@pytest.mark.parametrize(
+    ("tag", "words"),
+    [
+        ((332, "H", 1, 2, True), "other inks than"),
+        ((336, "H", 2, (255, 0), True), "ink from 255 to 0"),
+        ((336, "H", 2, (0, 255), True), ""),
+        ((532, "2I", 6, (15, 1, 235, 1) * 3, True), "black at 15 and white at 235"),
+        ((532, "2I", 6, (0, 1, 255, 1) * 3, True), ""),
+        ((34027, "B", 1, 1, True), "tags of TIFF/IT"),
+    ],
+)
+def test_tags_of_a_tiff_that_change_the_meaning_are_refused_unless_they_say_what_is_usual(
+    tag: tuple[Any, ...], words: str
+) -> None:
+    data = tiff(RGB, photometric="rgb", extratags=[tag])
+    if words:
+        with pytest.raises(DataError, match=words):
+            reading.decode(data, "x")
+    else:
+        assert np.array_equal(reading.decode(data, "x").pixels, RGB)
+
+
+@pytest.mark.parametrize("bits", [2, 5, 10, 12, 16])
+def test_white_of_jpeg_xl_is_what_its_header_says(bits: int) -> None:
+    values = (DEEP >> (16 - bits)).astype(np.uint8 if bits <= 8 else np.uint16)
+    read = reading.decode(imagecodecs.jpegxl_encode(values, lossless=True, bitspersample=bits), "x", guess=True)
+    top = 255 if bits <= 8 else 65_535
+    assert np.array_equal(read.pixels, np.rint(values * (top / (2**bits - 1))))
+    assert read.notes == ()
+
+
+def test_a_huge_jpeg_xl_is_refused_by_its_header() -> None:
+    stream = jxl.encode(np.zeros((8, 8, 3), np.uint8), Metadata())
+    start = stream.index(b"jxlc") + 6
+    # both sides in the longest way: 30 bits
+    bits = 0 | 3 << 1 | (2**30 - 1) << 3 | 0 << 33 | 3 << 36 | (2**30 - 1) << 38 | 1 << 68
+    with pytest.raises(DataError, match="more than 200 million"):
+        reading.decode(stream[:start] + bits.to_bytes(9, "little") + stream[start + 9 :], "x")
+
+
+def turned(data: bytes) -> np.ndarray:
+    return np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_the_orientation_of_xmp_counts_where_exif_says_none(kind: str) -> None:
+    if kind == "JPEG":
+        data = jpeg(xmp=XMP)
+    else:
+        data = png(RGB.astype(np.uint16), 8, 2, (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP))
+    read = reading.decode(data, "x")
+    assert np.array_equal(read.pixels, turned(data))
+    assert b'tiff:Orientation="1"' in read.metadata.xmp
+
+
+def test_exif_in_hexadecimal_text_counts_as_exif() -> None:
+    contents = b"Exif\0\0" + exif(6)
+    digits = contents.hex()
+    text = f"\nexif\n{len(contents):8}\n" + "\n".join(digits[i : i + 72] for i in range(0, len(digits), 72)) + "\n"
+    data = png(RGB.astype(np.uint16), 8, 2, (b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text.encode())))
+    read = reading.decode(data, "x")
+    assert np.array_equal(read.pixels, turned(data))
+    assert metadata.orientation(read.metadata.exif) == 1
+    assert read.metadata.texts == b""
+
+
+def test_metadata_of_jpeg_xl_are_read_and_its_orientation_is_not_applied_twice() -> None:
+    data = jxl.encode(RGB, Metadata(exif=exif(6), xmp=XMP))
+    read = reading.decode(data, "x")
+    assert np.array_equal(read.pixels, RGB)
+    assert metadata.orientation(read.metadata.exif, read.metadata.xmp) == 1
+    packed = imagecodecs.brotli_encode(XMP)
+    place = data.index(b"xml ") - 4
+    (size,) = struct.unpack_from(">I", data, place)
+    brotli = struct.pack(">I", len(packed) + 12) + b"brobxml " + packed
+    again = reading.decode(data[:place] + brotli + data[place + size :], "x")
+    assert again.metadata.xmp == read.metadata.xmp
+
+
+def test_texts_of_a_png_are_kept(tmp_path: Any) -> None:
+    from degrain.ingest.formats import writing
+
+    texts = [(b"tEXt", b"Title\0a cat"), (b"zTXt", b"Comment\0\0" + zlib.compress(b"meow"))]
+    read = reading.decode(png(RGB.astype(np.uint16), 8, 2, *texts), "x")
+    assert writing.write(tmp_path / "x.png", read) == ()
+    assert dict(Image.open(tmp_path / "x.png").text) == {"Title": "a cat", "Comment": "meow"}  # type: ignore[attr-defined]
+    assert read.metadata.texts == b"".join(chunk(*text) for text in texts)
+    assert np.array_equal(reading.decode(adam7(RGB), "x").pixels, RGB)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"BM" + bytes(12) + struct.pack("<IiiHH", 40, 8, 8, 1, 2) + bytes(200), "is a BMP of 2 bits a pixel"),
+        (
+            b"BM"
+            + struct.pack("<IHHI", 400, 0, 0, 66)
+            + struct.pack("<IiiHHIIiiII", 40, 8, 8, 1, 16, 3, 0, 0, 0, 0, 0)
+            + struct.pack("<III", 0xF00, 0xF0, 0xF)
+            + bytes(400),
+            "is of a kind that is not supported .Unsupported BMP bitfields",
+        ),
+    ],
+)
+def test_what_is_whole_and_not_supported_is_not_called_damaged(data: bytes, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        reading.decode(data, "x")
