@@ -114,6 +114,8 @@ def _chunks(data: bytes, name: str) -> _Chunks:
             raise DataError(f"{name} is damaged: a checksum does not match")
         if (place == 8) != (kind == b"IHDR" and length == 13):
             raise DataError(f"{name} is damaged: it does not begin with its header")
+        if not kind.isalpha():
+            raise DataError(f"{name} is damaged: at byte {place} no chunk has its name")
         if length != _SIZES.get(kind, length):
             raise DataError(f"{name} is damaged: its chunk {kind.decode()} has {length} bytes")
         _take(chunks, kind, view[place : end + 4], name)
@@ -137,10 +139,9 @@ def _take(chunks: _Chunks, kind: bytes, chunk: memoryview, name: str) -> None:
         return
     known = kind in (*_PIXELS, *_SIZES, *_HINTS, b"iCCP", b"eXIf", b"fcTL", b"fdAT")
     if not known and not kind[0] & 32:
-        title = kind.decode("ascii", "backslashreplace")
-        raise DataError(f"{name} has a chunk {title}, without which a PNG cannot be understood and which is unknown")
+        raise DataError(f"{name} has a chunk {kind.decode()}, without which a PNG cannot be understood and which is unknown")
     if not known:
-        chunks.unknown.add(kind.decode("ascii", "backslashreplace"))
+        chunks.unknown.add(kind.decode())
     chunks.single.setdefault(kind, contents)
 
 
