@@ -139,9 +139,7 @@ def _take(chunks: _Chunks, kind: bytes, chunk: memoryview, name: str) -> None:
         return
     known = kind in (*_PIXELS, *_SIZES, *_HINTS, b"iCCP", b"eXIf", b"fcTL", b"fdAT")
     if not known and not kind[0] & 32:
-        raise DataError(
-            f"{name} has an unknown chunk {kind.decode()} without which it cannot be understood"
-        )
+        raise DataError(f"{name} has an unknown chunk {kind.decode()} without which it cannot be understood")
     if not known:
         chunks.unknown.add(kind.decode())
     chunks.single.setdefault(kind, contents)
