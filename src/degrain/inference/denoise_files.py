@@ -15,7 +15,7 @@ import numpy as np
 from degrain import files
 from degrain.errors import DataError, DegrainError, OutputError, ParamsError, Stopped
 from degrain.inference.denoiser import Denoiser
-from degrain.ingest.formats import camera_raw, folders, reading, writing
+from degrain.ingest.formats import camera_raw, folders, metadata, reading, writing
 from degrain.ingest.formats.picture import Picture
 from degrain.patches import loading
 from degrain.pixels import MAX_PIXELS, Light
@@ -61,7 +61,10 @@ class Frame:
         """
         pixels = self._cut(picture.pixels, name)
         alpha = None if picture.alpha is None else self._cut(picture.alpha[..., None], name)[..., 0]
-        return replace(picture, pixels=pixels, alpha=alpha)
+        kept, (height, width) = picture.metadata, pixels.shape[:2]
+        if kept.exif and (self.resize or self.crop):
+            kept = replace(kept, exif=metadata.for_upright(kept.exif, width, height))
+        return replace(picture, pixels=pixels, alpha=alpha, metadata=kept)
 
     def _cut(self, pixels: np.ndarray, name: str) -> np.ndarray:
         if self.resize:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import imagecodecs
@@ -17,9 +18,11 @@ import tifffile
 from PIL import Image, ImageOps
 
 from degrain.errors import DataError
-from degrain.ingest.formats import jxl, metadata, reading
-from degrain.ingest.formats.picture import Metadata
+from degrain.inference.denoise_files import Frame
+from degrain.ingest.formats import boxes, jxl, metadata, reading, writing
+from degrain.ingest.formats.picture import Metadata, Picture
 from tests.conftest import ROOT, picture
+from tests.ingest.formats import profiles
 from tests.ingest.formats.test_meaning import XMP, adam7, chunk, exif, png
 
 RGB = picture(0, 96, 128)
@@ -148,7 +151,13 @@ def test_chunks_that_are_not_whole_or_not_known_are_refused(chunks: list[tuple[b
 def test_no_library_prints_what_it_thinks_of_a_file() -> None:
     chunks = [(b"iCCP", b"x\0\0" + zlib.compress(bytes(200))), (b"sBIT", b"\1"), (b"hIST", b"x"), (b"bKGD", b"")]
     odd = png(RGB.astype(np.uint16), 8, 2, *chunks, (b"PLTE", b"\1\2\3"), (b"tIME", b"y"))
-    for data in (odd, DAMAGE["half"](jpeg()), DAMAGE["scrambled"](jpeg()), png(RGB.astype(np.uint16), 8, 2)[:900]):
+    for data in (
+        odd,
+        adam7(RGB),
+        DAMAGE["half"](jpeg()),
+        DAMAGE["scrambled"](jpeg()),
+        png(RGB.astype(np.uint16), 8, 2)[:900],
+    ):
         code = (
             "import sys; from degrain.errors import DataError; from degrain.ingest.formats import reading\n"
             "try: reading.decode(sys.stdin.buffer.read(), 'x')\n"
@@ -188,7 +197,7 @@ LEFT_OUT = {
     "trailer of a PPM": (b"P6 128 96 255\n" + RGB.tobytes() + b"trailer", "7 bytes behind its end are left out"),
     "private chunk": (
         png(RGB.astype(np.uint16), 8, 2, (b"prVt", b"x")),
-        "chunks of no standard (prVt) are left out",
+        "chunks (prVt) are left out",
     ),
     "float JXL": (
         imagecodecs.jpegxl_encode((RGB / 255).astype(np.float32), lossless=True),
@@ -360,9 +369,7 @@ def test_metadata_of_jpeg_xl_are_read_and_its_orientation_is_not_applied_twice()
     assert again.metadata.xmp == read.metadata.xmp
 
 
-def test_texts_of_a_png_are_kept(tmp_path: Any) -> None:
-    from degrain.ingest.formats import writing
-
+def test_texts_of_a_png_are_kept(tmp_path: Path) -> None:
     texts = [(b"tEXt", b"Title\0a cat"), (b"zTXt", b"Comment\0\0" + zlib.compress(b"meow"))]
     read = reading.decode(png(RGB.astype(np.uint16), 8, 2, *texts), "x")
     assert writing.write(tmp_path / "x.png", read) == ()
@@ -388,3 +395,174 @@ def test_texts_of_a_png_are_kept(tmp_path: Any) -> None:
 def test_what_is_whole_and_not_supported_is_not_called_damaged(data: bytes, words: str) -> None:
     with pytest.raises(DataError, match=words):
         reading.decode(data, "x")
+
+
+# ---- Exif, orientation and resolution -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("bigtiff", [False, True])
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_a_tiff_of_any_kind_is_turned_with_its_resolution(byteorder: str, bigtiff: bool, orientation: int) -> None:
+    tags = [(274, "H", 1, orientation, True), (315, "s", 0, "Ann", True)]
+    data = tiff(RGB, photometric="rgb", bigtiff=bigtiff, byteorder=byteorder, extratags=tags, resolution=(200, 100))
+    read = reading.decode(data, "x")
+    assert np.array_equal(read.pixels, metadata.upright(RGB, orientation))
+    assert metadata.parsed_exif(read.metadata.exif)[315] == "Ann"
+    assert read.metadata.dpi == ((100, 200) if orientation == 6 else (200, 100))
+    assert metadata.orientation(read.metadata.exif) == 1
+
+
+def test_exif_of_a_tiff_that_cannot_be_read_is_said_and_does_not_keep_it_from_being_turned() -> None:
+    tags = [(274, "H", 1, 8, True), (315, "H", 1, 7, True)]
+    read = reading.decode(tiff(RGB, photometric="rgb", extratags=tags), "x")
+    assert np.array_equal(read.pixels, metadata.upright(RGB, 8))
+    assert read.notes == (metadata.BROKEN_EXIF,)
+
+
+@pytest.mark.parametrize(("code", "place"), [(34664, 3), (34852, 10**9)])
+def test_a_directory_of_exif_that_is_not_there_is_damage(code: int, place: int) -> None:
+    data = tiff(RGB, photometric="rgb", extratags=[(code, "I", 1, place, True)])
+    # tifffile does not write tags that lead to directories
+    data = data.replace(struct.pack("<HHI", code, 4, 1), struct.pack("<HHI", code + 1, 4, 1))
+    with pytest.raises(DataError, match="x is damaged"):
+        reading.decode(data, "x")
+
+
+@pytest.mark.parametrize("artist", ["Ann", "M\u00fcller", "\u732b"])
+@pytest.mark.parametrize("suffix", [".jpg", ".tif", ".png", ".webp"])
+def test_texts_of_exif_keep_their_letters_when_it_is_written_anew(tmp_path: Path, artist: str, suffix: str) -> None:
+    made = Image.Exif()
+    made[0x013B], made[0x0112] = artist.encode(), 6  # type: ignore[assignment]
+    read = reading.decode(jpeg(exif=made), "x")
+    writing.write(tmp_path / f"x{suffix}", read)
+    again = reading.read(tmp_path / f"x{suffix}").metadata.exif
+    assert metadata.parsed_exif(again)[0x013B].encode("latin-1").decode() == artist
+
+
+def test_resolution_is_turned_with_the_picture() -> None:
+    made = Image.Exif()
+    made[0x0112], made[0x011A], made[0x011B], made[0x0128] = 6, 200.0, 100.0, 2
+    read = reading.decode(jpeg(exif=made, dpi=(200, 100)), "x")
+    assert read.metadata.dpi == (100, 200)
+    assert metadata.exif_resolution(read.metadata.exif) == (100, 200)
+
+
+def test_what_a_tiff_does_not_hold_of_exif_is_said(tmp_path: Path) -> None:
+    made = Image.Exif()
+    made[0x4746], made[0x010F] = 4, "ACME"
+    lost = writing.write(tmp_path / "x.tif", reading.decode(jpeg(exif=made), "x"))
+    assert lost == ("Exif tags (Rating) are lost",)
+
+
+@pytest.mark.parametrize(("dpi", "lost"), [(101_600.0, True), (0.3, True), (300.0, False)])
+def test_a_resolution_that_a_jpeg_cannot_say_is_said_to_be_lost(tmp_path: Path, dpi: float, lost: bool) -> None:
+    said = writing.write(tmp_path / "x.jpg", Picture(RGB, metadata=Metadata(dpi=(dpi, dpi))))
+    assert said == (("resolution is lost",) if lost else ())
+
+
+def test_the_size_in_exif_is_that_of_what_is_cut_out() -> None:
+    read = reading.decode(jpeg(exif=b"Exif\0\0" + exif()), "x")
+    cut = Frame.parse("", "64x32").cut(read, "x")
+    detail = metadata.parsed_exif(cut.metadata.exif).get_ifd(0x8769)
+    assert (detail[0xA002], detail[0xA003]) == (64, 32)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        png(RGB.astype(np.uint16), 8, 2, (b"pHYs", struct.pack(">IIB", 2, 1, 0))),
+        jpeg().replace(b"JFIF\0\1\1\0\0\1\0\1", b"JFIF\0\1\1\0\0\2\0\1"),
+    ],
+    ids=["png", "jpeg"],
+)
+def test_pixels_that_are_not_square_are_said(data: bytes) -> None:
+    assert reading.decode(data, "x").notes == (metadata.OBLONG,)
+
+
+def test_a_tiff_says_what_it_was_read_as(tmp_path: Path) -> None:
+    curve = np.linspace(0, 65_535, 256).astype(int).tolist()
+    read = reading.decode(tiff(GRAY.squeeze(), extratags=[(301, "H", 256, curve, True)]), "x")
+    assert read.light == "linear"
+    assert writing.write(tmp_path / "x.tif", read) == ()
+    assert reading.read(tmp_path / "x.tif").light == "linear"
+
+
+def test_a_png_in_srgb_stays_one(tmp_path: Path) -> None:
+    read = reading.decode(png(RGB.astype(np.uint16), 8, 2, (b"sRGB", b"\1")), "x")
+    assert writing.write(tmp_path / "x.png", read) == ()
+    assert reading.read(tmp_path / "x.png").metadata.intent == 1
+
+
+def test_a_profile_of_gray_is_not_put_beside_rgb(tmp_path: Path) -> None:
+    icc = profiles.profile(profiles.power(2.2), gray=True)
+    said = writing.write(tmp_path / "x.webp", Picture(GRAY, metadata=Metadata(icc=icc)))
+    assert said == ("color profile is lost",)
+    assert writing.write(tmp_path / "x.png", Picture(GRAY, metadata=Metadata(icc=icc))) == ()
+
+
+# ---- inputs that were made to take long -----------------------------------------------------------------------------
+
+
+def test_a_megabyte_of_fill_bytes_is_read_at_once() -> None:
+    whole = jpeg()
+    place = scan(whole)
+    with pytest.raises(DataError, match="x is damaged"):
+        reading.decode(whole[:place] + b"\xff" * 1_000_000 + b"\0" + whole[place:], "x")
+
+
+def test_texts_that_unpack_to_a_lot_are_not_unpacked() -> None:
+    text = zlib.compress(b"\nexif\n 9\n" + b"0" * (1 << 24))
+    chunks = [(b"zTXt", b"Raw profile type exif\0\0" + text)] * 200
+    assert reading.decode(png(RGB.astype(np.uint16), 8, 2, *chunks), "x").pixels.shape == RGB.shape
+    bomb = bytes(imagecodecs.brotli_encode(bytes(1 << 26)))
+    data = jxl.encode(RGB, Metadata(xmp=XMP))
+    place = data.index(b"xml ") - 4
+    read = reading.decode(data[:place] + boxes.box(b"brob", b"Exif" + bomb) + data[place:], "x")
+    assert read.notes == ("metadata that cannot be unpacked are left out",)
+
+
+# ---- what others write ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_lossy_floating_point_jpeg_xl_is_read(dtype: type) -> None:
+    values = (RGB / 255).astype(dtype)
+    read = reading.decode(imagecodecs.jpegxl_encode(values, distance=0.5), "x")
+    assert np.abs(read.pixels / 65_535 - values).mean() < 0.01
+
+
+def test_previews_and_units_of_their_own_are_said() -> None:
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as file:
+        file.write(RGB, photometric="rgb", metadata=None)
+        file.write(RGB[::2, ::2], photometric="rgb", subfiletype=1, metadata=None)
+    assert reading.decode(buffer.getvalue(), "x").notes == ("its previews are left out",)
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, GRAY.squeeze(), imagej=True, resolution=(4, 4), metadata={"unit": "um"})
+    assert "its resolution in units of its own is left out" in reading.decode(buffer.getvalue(), "x").notes
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "BMP"])
+def test_what_lies_behind_other_formats_is_said(kind: str) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(RGB).save(buffer, kind)
+    assert reading.decode(buffer.getvalue() + b"\0trailer", "x").notes == ("8 bytes behind its end are left out",)
+    assert reading.decode(buffer.getvalue(), "x").notes == ()
+
+
+def test_a_bmp_with_colors_beyond_its_palette_is_refused() -> None:
+    rows = b"".join(row.tobytes() for row in GRAY[::-1, :, 0] // 2)
+    header = struct.pack("<IiiHHIIiiII", 40, 128, 96, 1, 8, 0, len(rows), 0, 0, 16, 0) + bytes(64)
+    data = b"BM" + struct.pack("<IHHI", 118 + len(rows), 0, 0, 118) + header + rows
+    with pytest.raises(DataError, match="its palette 16 colors"):
+        reading.decode(data, "x")
+
+
+def test_a_packing_that_is_not_there_is_not_called_damage() -> None:
+    data = tiff(GRAY.squeeze())
+    compression = struct.pack("<HHI", 259, 3, 1)
+    for method in (34661, 32809):
+        bent = data.replace(compression + b"\1\0", compression + struct.pack("<H", method))
+        with pytest.raises(DataError, match="x is packed in a way that cannot be read"):
+            reading.decode(bent, "x")

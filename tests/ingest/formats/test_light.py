@@ -203,7 +203,7 @@ def test_what_describes_colors_is_written_or_said_to_be_lost(
     holding = {
         "cicp": (".png", ".avif", ".jxl") if kept.cicp[:2] == (1, 8) else (".png", ".avif"),
         "primaries": (".png", ".tif"),
-        "gamma": (".png",),
+        "gamma": (".png", ".tif"),
         "texts": (".png",),
         "comment": (".jpg",),
     }[name]

@@ -28,7 +28,7 @@ _ICC, _MORE_PICTURES, _PHOTOSHOP = b"ICC_PROFILE\0", b"MPF\0", b"Photoshop 3.0\0
 # Segments of applications whose loss nobody misses: JFIF, a preview, how colors are packed.
 _PLAIN = (b"JFIF\0", b"JFXX\0", b"Adobe")
 _MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
-_END_OF_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]", re.DOTALL)
+_END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 _END, _SCAN, _COMMENT, _APPLICATION, _LAST_APPLICATION = 0xD9, 0xDA, 0xFE, 0xE0, 0xEF
 _WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
 _FRAMES, _PROGRESSIVE = (0xC0, 0xC1, 0xC2), 0xC2
@@ -176,16 +176,18 @@ def _metadata(segments: list[tuple[int, bytes]]) -> tuple[Metadata, tuple[str, .
 
 def _left_out(segments: list[tuple[int, bytes]]) -> Iterator[str]:
     known = (_EXIF, _XMP, _ICC, _MORE_PICTURES, *_PLAIN)
-    rest = {
-        marker: part
+    rest = [
+        (marker, part)
         for marker, part in segments
         if _APPLICATION <= marker <= _LAST_APPLICATION and part and not part.startswith(known)
-    }
-    if any(part.startswith(_LONG_XMP) for part in rest.values()):
+    ]
+    if any(part.startswith(_LONG_XMP) for _, part in rest):
         yield "the rest of its long XMP is left out"
-    if any(part.startswith(_PHOTOSHOP) for part in rest.values()):
+    if any(part.startswith(_PHOTOSHOP) for _, part in rest):
         yield "its IPTC and other data of Photoshop are left out"
-    others = sorted(marker for marker, part in rest.items() if not part.startswith((_LONG_XMP, _PHOTOSHOP)))
+    if any(_is_oblong(part) for _, part in segments):
+        yield metadata.OBLONG
+    others = sorted({marker for marker, part in rest if not part.startswith((_LONG_XMP, _PHOTOSHOP))})
     if others:
         yield f"data of programs ({', '.join(f'APP{marker - _APPLICATION}' for marker in others)}) are left out"
 
@@ -205,6 +207,11 @@ def _resolution(applications: list[bytes]) -> tuple[float, float] | None:
     if not header or header[7] not in _PER_INCH:
         return None
     return metadata.resolution(struct.unpack_from(">HH", header, 8), _PER_INCH[header[7]])
+
+
+def _is_oblong(part: bytes) -> bool:
+    """Tell whether a header of JFIF says that pixels are not as wide as high."""
+    return part.startswith(b"JFIF\0") and len(part) >= 12 and part[7] == 0 and part[8:10] != part[10:12]
 
 
 def _behind(rest: bytes, pictures: bool) -> tuple[str, ...]:

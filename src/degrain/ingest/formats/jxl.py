@@ -17,6 +17,11 @@ from degrain.ingest.formats.picture import Metadata, Picture
 from degrain.pixels import Light, to_16_bits
 
 SIGNATURES = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
+# Bytes of Exif or XMP, unpacked.
+_MOST_TEXT = 1 << 24
+_BOXES = (b"JXL ", b"ftyp", b"jxll", b"jxlc", b"jxlp", b"jxli", b"jbrd", b"Exif", b"xml ", b"brob", b"free", b"skip")
+# Of white; lossy floating-point values go so far beyond black and white.
+_RINGING = 0.1
 # Primaries and transfer function, of ITU-T H.273.
 LINEAR_SRGB = (1, 8)
 # Bytes in which a header lies, however it is made up.
@@ -107,7 +112,12 @@ def decode(data: bytes, name: str, white: White = depths.OF_FORMAT) -> Picture:
     kept, notes = _metadata(data, header, values)
     stands_for = _light(header, name)
     if header.floating:
-        colors, alpha = depths.apart(depths.from_floats(values, None, name))
+        top = white.given or 1
+        cut = np.clip(values, 0, top)
+        if np.abs(values - cut).max(initial=0) <= _RINGING * top:
+            notes += ("values beyond black and white were cut",) if not np.array_equal(values, cut) else ()
+            values = cut
+        colors, alpha = depths.apart(depths.from_floats(values, white.given, name))
         picture = Picture(colors, alpha, white=depths.FULL)
         notes += ("its floating-point values became 16 bits",)
     elif header.bits == 16:
@@ -242,15 +252,23 @@ def _light(header: _Header, name: str) -> Light:
 
 def _metadata(data: bytes, header: _Header, values: np.ndarray) -> tuple[Metadata, tuple[str, ...]]:
     found = {kind: boxes.find(data, kind) for kind in (b"Exif", b"xml ")} if data.startswith(SIGNATURES[1]) else {}
+    notes: tuple[str, ...] = ()
     for packed in boxes.find(data, b"brob") if found else ():
-        if packed[:4] in found:
-            found[packed[:4]].append(bytes(imagecodecs.brotli_decode(packed[4:])))
+        try:
+            unpacked = bytes(imagecodecs.brotli_decode(packed[4:], out=_MOST_TEXT))
+        except imagecodecs.BrotliError:
+            notes = ("metadata that cannot be unpacked are left out",)
+        else:
+            found.setdefault(packed[:4], []).append(unpacked)
     # NOTE: a number of bytes to skip stands before it.
     box = next(iter(found.get(b"Exif", [])), b"")
     exif = box[4 + int.from_bytes(box[:4], "big") :].removeprefix(b"Exif\0\0")
     # NOTE: the codestream says how the picture lies, and libjxl has turned it; Exif does not count.
     upright = metadata.for_upright(exif, values.shape[1], values.shape[0]) if exif else b""
-    notes: tuple[str, ...] = (metadata.BROKEN_EXIF,) if exif and not upright else ()
+    notes += (metadata.BROKEN_EXIF,) if exif and not upright else ()
+    others = {kind for kind, *_ in boxes.walk(data)} - set(_BOXES) if data.startswith(SIGNATURES[1]) else set()
+    if others:
+        notes += (f"boxes ({', '.join(sorted(kind.decode('ascii', 'replace') for kind in others))}) are left out",)
     plain = header.gamma is None and (header.primaries, header.transfer) == (_SRGB_PRIMARIES, _SRGB_CURVE)
     kept = Metadata(
         exif=upright,

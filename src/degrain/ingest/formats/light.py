@@ -48,6 +48,13 @@ def of_curve(light: Sequence[float], what: str, name: str) -> Light:
     return _of_exponents(exponents, what, name) if exponents else "srgb"
 
 
+def middle_exponent(light: Sequence[float]) -> float | None:
+    """Return the exponent that a curve, as of `of_curve`, has in its middle; None where it has too few points."""
+    last = len(light) - 1
+    place = round(_GRAYS[1] / 255 * last)
+    return _exponent(place / last, light[place]) if last > 2 and 0 < place < last else None
+
+
 def of_transfer(code: int, name: str) -> Light:
     """Judge a transfer function by its number in ITU-T H.273; else as `of_exponent`."""
     if code not in _TRANSFERS:
@@ -64,6 +71,11 @@ def of_profile(icc: bytes, name: str) -> Light:
         name: What messages call the file.
     """
     return _of_exponents(_exponents(icc), "color profile", name) if icc else "srgb"
+
+
+def is_gray(icc: bytes) -> bool:
+    """Tell whether a profile is one of gray."""
+    return icc[16:20] == b"GRAY"
 
 
 def is_profile(icc: bytes) -> bool:

@@ -17,12 +17,17 @@ from degrain.ingest.formats.picture import Metadata
 
 ORIENTATION = 0x0112
 UPRIGHT = 1
+# Orientations that change width and height.
+_ACROSS = (5, 6, 7, 8)
+# Directories below the first one: of Exif, of GPS, and of interoperability.
+_DIRECTORIES = (0x8769, 0x8825)
 _EXIF_IFD, _WIDTH, _HEIGHT = 0x8769, 0xA002, 0xA003
 _PREFIX = b"Exif\0\0"
 _XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|>))\s*([1-8])""")
 _HORIZONTAL, _VERTICAL, _UNIT = 0x011A, 0x011B, 0x0128
 # Units per inch, by ResolutionUnit of TIFF and Exif.
 PER_INCH = {2: 1.0, 3: 2.54}
+OBLONG = "that its pixels are not square is left out"
 BROKEN_EXIF = "its Exif is damaged and left out"
 BROKEN_PROFILE = "its color profile is damaged and left out"
 
@@ -62,13 +67,30 @@ def for_upright(exif: bytes, width: int, height: int) -> bytes:
     fits = parsed.get(ORIENTATION, UPRIGHT) == UPRIGHT and all(detail[tag] == value for tag, value in sizes.items())
     if fits and not _has_thumbnail(exif):
         return exif
+    if parsed.get(ORIENTATION, UPRIGHT) in _ACROSS:
+        across, down = parsed.get(_HORIZONTAL), parsed.get(_VERTICAL)
+        parsed.update({tag: value for tag, value in ((_HORIZONTAL, down), (_VERTICAL, across)) if value is not None})
     if ORIENTATION in parsed:
         parsed[ORIENTATION] = UPRIGHT
     detail.update(sizes)
     try:
-        return parsed.tobytes().removeprefix(_PREFIX)
+        return to_bytes(parsed)
     except Exception:  # a value that Pillow read and cannot write
         return b""
+
+
+def to_bytes(exif: Image.Exif) -> bytes:
+    """Write Exif, with texts as they were read: Pillow reads them as Latin-1, whatever they are, and writes ASCII."""
+    for directory in (exif, *(exif.get_ifd(tag) for tag in _DIRECTORIES if tag in exif)):
+        for tag, value in dict(directory).items():
+            if isinstance(value, str):
+                directory[tag] = value.encode("latin-1", "replace")
+    return exif.tobytes().removeprefix(_PREFIX)
+
+
+def lies_across(orientation: int) -> bool:
+    """Tell whether what an orientation says is wide lies high."""
+    return orientation in _ACROSS
 
 
 def xmp_for_upright(xmp: bytes) -> bytes:

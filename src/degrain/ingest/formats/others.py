@@ -26,7 +26,8 @@ QUALITY = 90
 _WORD = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])*([^\s#]+)")
 # Sizes of BMP headers that say more of colors, and where in the file they begin.
 _V4, _V5, _BMP_HEADER = 108, 124, 14
-_EMBEDDED, _CALIBRATED = b"DEBM", b"\0\0\0\0"
+_EMBEDDED, _LINKED, _CALIBRATED = b"DEBM", b"KNIL", b"\0\0\0\0"
+_WEBP_CHUNKS = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP", b"EXIF", b"XMP ", b"ANIM", b"ANMF")
 _BMP_BITS = (1, 4, 8, 16, 24, 32)
 _PROPERTIES = (b"meta", b"iprp", b"ipco")
 # Numbers of ITU-T H.273 for the primary colors of sRGB, and for those that are not said.
@@ -51,11 +52,27 @@ def _bmp(data: bytes, name: str, _: White) -> Picture:
             stands_for = light.of_exponent(curves[1] / 65_536, "gamma", name)
         if space == _CALIBRATED and any(points):
             notes = ("its primary colors are left out",)
-    return _by_pillow(BmpImageFile, data, name, icc, stands_for=stands_for, notes=notes)
+        if space == _LINKED:
+            notes += ("its color profile is in another file and left out",)
+    announced = max(int.from_bytes(data[2:6], "little"), 54)
+    return _by_pillow(BmpImageFile, data, name, icc, stands_for=stands_for, notes=notes + _behind(data, announced))
 
 
 def _webp(data: bytes, name: str, _: White) -> Picture:
-    return _by_pillow(WebPImageFile, data, name)
+    end, place, others = 8 + int.from_bytes(data[4:8], "little"), 12, set()
+    while place + 8 <= min(end, len(data)):
+        kind, size = struct.unpack_from("<4sI", data, place)
+        others |= {kind} - set(_WEBP_CHUNKS)
+        place += 8 + size + size % 2
+    titles = ", ".join(sorted(kind.decode("ascii", "replace") for kind in others))
+    notes = (f"chunks ({titles}) are left out",) if others else ()
+    return _by_pillow(WebPImageFile, data, name, notes=notes + _behind(data, end + end % 2))
+
+
+def _behind(data: bytes, end: int) -> tuple[str, ...]:
+    """Say what lies behind the end that a file announces."""
+    rest = len(data[end:].rstrip(b"\0"))
+    return (f"{rest} bytes behind its end are left out",) if rest else ()
 
 
 def _avif(data: bytes, name: str, _: White) -> Picture:
@@ -91,6 +108,7 @@ def _by_pillow(
         _check_single(image, name)
         image.load()
         if image.mode == "P":
+            _check_indices(image)
             notes += ("its palette became RGB",)
         transparent = "transparency" in image.info or image.mode in ("LA", "RGBA", "PA")
         if image.mode not in ("L", "LA", "RGB", "RGBA"):
@@ -114,6 +132,18 @@ def _by_pillow(
     )
     colors, alpha = depths.apart(values if values.ndim == 3 else values[..., None])
     return Picture(colors, alpha, kept, light=stands_for or light.of_profile(profile, name), notes=notes + said)
+
+
+def _check_indices(image: ImageFile) -> None:
+    """Refuse pixels whose color the palette does not have.
+
+    Raises:
+        ValueError: There is one.
+    """
+    assert image.palette is not None  # noqa: S101  (mode P)
+    colors, highest = len(image.palette.palette) // len(image.palette.mode), int(np.asarray(image).max(initial=0))
+    if highest >= colors:
+        raise ValueError(f"it has pixels of color {highest}, and its palette {colors} colors")
 
 
 def _check_single(image: ImageFile, name: str) -> None:

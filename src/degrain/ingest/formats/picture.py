@@ -20,6 +20,7 @@ class Metadata:
         xmp: XMP packet.
         dpi: Horizontal and vertical resolution in pixels per inch; None if it is not known.
         gamma: Exponent of a PNG file's gAMA chunk, such as 0.45455; None if there is none.
+        intent: Rendering intent of a PNG file that is in sRGB; None where it does not say so.
         primaries: CIE x and y of white, red, green and blue, where a PNG (cHRM) or TIFF says so; empty otherwise.
         cicp: Color primaries, transfer function, matrix and whether the range is full, as numbers of ITU-T H.273;
             empty where they are not said.
@@ -32,6 +33,7 @@ class Metadata:
     xmp: bytes = b""
     dpi: tuple[float, float] | None = None
     gamma: float | None = None
+    intent: int | None = None
     primaries: tuple[float, ...] = ()
     cicp: tuple[int, ...] = ()
     texts: bytes = b""

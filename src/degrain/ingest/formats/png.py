@@ -31,10 +31,8 @@ _PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 # Size of those chunks that have one, in bytes.
 _SIZES = {b"gAMA": 4, b"cHRM": 32, b"cICP": 4, b"sRGB": 1, b"pHYs": 9, b"acTL": 8}
-# What can be left out: hints for displays and printers, the time of the last change, significant bits.
-_HINTS = (b"bKGD", b"hIST", b"sPLT", b"tIME", b"sBIT", b"mDCV", b"cLLI")
-# Bytes of a profile or of text, unpacked.
-_MOST_TEXT = 1 << 24
+# Bytes of a profile or of XMP, unpacked, and of hexadecimal text.
+_MOST_TEXT, _MOST_DIGITS = 1 << 24, 1 << 18
 # Keywords of texts in which ImageMagick keeps Exif and XMP.
 _HEXADECIMAL = tuple(b"Raw profile type " + kind for kind in (b"exif", b"APP1", b"xmp"))
 _RGB_OF_SRGB = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
@@ -48,7 +46,7 @@ class _Chunks:
         single: Contents by kind, the first of each.
         texts: Those of text but XMP: keyword, and the whole chunk.
         xmp: The XMP packet.
-        unknown: Kinds that the standard does not have.
+        others: Kinds that say nothing of the picture: hints, and those of programs.
         bare: A file of those chunks that pixels are made of.
         behind: Bytes behind the last chunk.
     """
@@ -56,7 +54,7 @@ class _Chunks:
     single: dict[bytes, bytes] = field(default_factory=dict)
     texts: list[tuple[bytes, bytes]] = field(default_factory=list)
     xmp: bytes = b""
-    unknown: set[str] = field(default_factory=set)
+    others: set[str] = field(default_factory=set)
     bare: list[memoryview | bytes] = field(default_factory=lambda: [SIGNATURE])
     behind: int = 0
 
@@ -79,8 +77,8 @@ def decode(data: bytes, name: str, white: White = depths.OF_FORMAT) -> Picture:
     width, height, bits, color = struct.unpack_from(">IIBB", chunks.single[b"IHDR"])
     sizes.check(width, height, name)
     _check_transparency(chunks, name)
-    if b"acTL" in chunks.single:
-        frames = int.from_bytes(chunks.single[b"acTL"][:4], "big")
+    frames = int.from_bytes(chunks.single.get(b"acTL", b"")[:4], "big")
+    if frames > 1:
         raise DataError(f"{name} is an animation of {frames} frames; only single images are supported")
     kept, notes = _metadata(chunks)
     stands_for = _light(chunks.single, kept.icc, name)
@@ -88,7 +86,9 @@ def decode(data: bytes, name: str, white: White = depths.OF_FORMAT) -> Picture:
     try:
         if color == _PALETTE:
             _check_indices(bare, len(chunks.single.get(b"PLTE", b"")) // 3)
-        values = imagecodecs.png_decode(bare)
+        # NOTE: libpng prints a warning about each interlaced file.
+        interlaced = chunks.single[b"IHDR"][12]
+        values = imagecodecs.spng_decode(bare) if interlaced else imagecodecs.png_decode(bare)
     except Exception as error:  # libpng's errors, and whatever damaged headers raise
         raise DataError(f"{name} is damaged: {' '.join(str(error).split())}") from error
     values = values if values.ndim == 3 else values[..., None]
@@ -137,11 +137,11 @@ def _take(chunks: _Chunks, kind: bytes, chunk: memoryview, name: str) -> None:
         else:
             chunks.texts.append((keyword, bytes(chunk)))
         return
-    known = kind in (*_PIXELS, *_SIZES, *_HINTS, b"iCCP", b"eXIf", b"fcTL", b"fdAT")
+    known = kind in (*_PIXELS, *_SIZES, b"iCCP", b"eXIf", b"fcTL", b"fdAT")
     if not known and not kind[0] & 32:
         raise DataError(f"{name} has an unknown chunk {kind.decode()} without which it cannot be understood")
     if not known:
-        chunks.unknown.add(kind.decode())
+        chunks.others.add(kind.decode())
     chunks.single.setdefault(kind, contents)
 
 
@@ -198,11 +198,14 @@ def _metadata(chunks: _Chunks) -> tuple[Metadata, tuple[str, ...]]:
     icc, notes = metadata.profile(_inflated(packed))
     if b"iCCP" in single and not icc:
         notes = (metadata.BROKEN_PROFILE,)
-    if chunks.unknown:
-        notes += (f"chunks of no standard ({', '.join(sorted(chunks.unknown))}) are left out",)
+    if chunks.others:
+        notes += (f"chunks ({', '.join(sorted(chunks.others))}) are left out",)
+    if single.get(b"pHYs", b"").endswith(b"\0") and single[b"pHYs"][:4] != single[b"pHYs"][4:8]:
+        notes += (metadata.OBLONG,)
     if chunks.behind:
         notes += (f"{chunks.behind} bytes behind its end are left out",)
-    hexadecimal = {keyword: _from_hexadecimal(chunk) for keyword, chunk in chunks.texts if keyword in _HEXADECIMAL}
+    first = dict(reversed([text for text in chunks.texts if text[0] in _HEXADECIMAL]))
+    hexadecimal = {keyword: _from_hexadecimal(chunk) for keyword, chunk in first.items()}
     exif = single.get(b"eXIf") or hexadecimal.get(_HEXADECIMAL[0]) or hexadecimal.get(_HEXADECIMAL[1]) or b""
     kept = Metadata(
         icc=icc,
@@ -210,6 +213,7 @@ def _metadata(chunks: _Chunks) -> tuple[Metadata, tuple[str, ...]]:
         xmp=chunks.xmp or hexadecimal.get(_HEXADECIMAL[2], b""),
         dpi=_dpi(single),
         gamma=_gamma(single),
+        intent=single[b"sRGB"][0] if b"sRGB" in single else None,
         primaries=_primaries(single),
         cicp=tuple(single.get(b"cICP", b"")),
         texts=b"".join(chunk for keyword, chunk in chunks.texts if not hexadecimal.get(keyword)),
@@ -227,16 +231,16 @@ def _international(contents: bytes) -> bytes:
 def _from_hexadecimal(chunk: bytes) -> bytes:
     """Read what ImageMagick puts into text: a name, a length, and hexadecimal digits."""
     contents = chunk[8:-4].partition(b"\0")[2]
-    text = _inflated(contents[1:]) if chunk[4:8] == b"zTXt" else contents
+    text = _inflated(contents[1:], _MOST_DIGITS) if chunk[4:8] == b"zTXt" else contents[:_MOST_DIGITS]
     try:
         return bytes.fromhex("".join(text.decode("ascii").split()[2:]))
     except ValueError:
         return b""
 
 
-def _inflated(packed: bytes) -> bytes:
+def _inflated(packed: bytes, most: int = _MOST_TEXT) -> bytes:
     try:
-        return zlib.decompressobj().decompress(packed, _MOST_TEXT) if packed else b""
+        return zlib.decompressobj().decompress(packed, most) if packed else b""
     except zlib.error:
         return b""
 
@@ -270,6 +274,7 @@ def encode(values: np.ndarray, kept: Metadata) -> bytes:
 def _written(kept: Metadata) -> bytes:
     parts = [
         (b"cICP", bytes(kept.cicp)),
+        (b"sRGB", b"" if kept.intent is None or kept.icc else bytes([kept.intent])),
         (b"gAMA", struct.pack(">I", round(kept.gamma * 100_000)) if kept.gamma is not None else b""),
         (b"cHRM", struct.pack(">8I", *(round(value * 100_000) for value in kept.primaries)) if kept.primaries else b""),
         (b"iCCP", b"ICC profile\0\0" + zlib.compress(kept.icc) if kept.icc else b""),

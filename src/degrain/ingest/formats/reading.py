@@ -95,7 +95,9 @@ def _upright(picture: Picture) -> Picture:
     if lies != metadata.UPRIGHT:
         pixels = np.ascontiguousarray(metadata.upright(pixels, lies))
         alpha = None if alpha is None else np.ascontiguousarray(metadata.upright(alpha, lies))
-    if not kept.exif and not kept.xmp:
+    if kept.dpi and metadata.lies_across(lies):
+        kept = replace(kept, dpi=(kept.dpi[1], kept.dpi[0]))
+    if not kept.exif and not kept.xmp and kept is picture.metadata:
         return picture
     height, width = pixels.shape[:2]
     exif = metadata.for_upright(kept.exif, width, height) if kept.exif else b""

@@ -10,6 +10,7 @@ import logging
 import math
 import struct
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -65,6 +66,7 @@ _STRUCTURE = (
 # What TIFF/IT and others have that changes the meaning of pixels.
 _FOREIGN = dict.fromkeys(range(34016, 34033), "TIFF/IT") | {33421: "camera raw", 33422: "camera raw"}
 _GRAY_UNIT, _GRAY_CURVE, _CURVES, _WHITE_POINT, _PRIMARIES = 290, 291, 301, 318, 319
+_ORIENTATION, _UNIT, _BELOW = 274, 296, 330
 _INKS, _INK_COUNT, _DOTS, _BLACK_AND_WHITE, _TABLES, _WEIGHTS = 332, 334, 336, 532, 347, 529
 # Red, green and blue of YCbCr as libjpeg has them, in thousandths (ITU-R BT.601).
 _USUAL_WEIGHTS = (299, 587, 114)
@@ -118,7 +120,10 @@ def decode(data: bytes, name: str, white: White = depths.OF_FORMAT) -> Picture:
     except DataError:
         raise
     except Exception as error:  # damaged files make the decoders raise whatever comes
-        raise DataError(f"{name} is damaged: {' '.join(str(error).split())[:200]}") from error
+        text = " ".join(str(error).split())[:200]
+        if "not supported" in text:
+            raise DataError(f"{name} is packed in a way that cannot be read: {text}") from error
+        raise DataError(f"{name} is damaged: {text}") from error
 
 
 def _only_page(file: TiffFile, name: str) -> TiffPage:
@@ -241,31 +246,41 @@ def _left_out(file: TiffFile, page: TiffPage) -> Iterator[str]:
     """Say what is not kept of what stands beside the pixels."""
     if any(_flags(other) & _MASK for other in file.pages):
         yield "its mask is left out"
+    if _BELOW in page.tags or any(_flags(other) & _REDUCED for other in file.pages if other is not page):
+        yield "its previews are left out"
+    sizes_of = [_numbers(page.tags, tag) for tag in (282, 283)]
+    if _value(page.tags, _UNIT, 2) == 1 and all(sizes_of) and sizes_of != [[1], [1]]:
+        yield "its resolution in units of its own is left out"
     known = (*_STRUCTURE, *_SHOOTING, _EXIF, _GPS, _XMP, _ICC)
     if others := sorted({tag.name if tag.name else str(tag.code) for tag in page.tags if tag.code not in known}):
         yield f"TIFF tags ({', '.join(others)}) are left out"
 
 
-def _light(page: TiffPage, icc: bytes, name: str) -> Light:
-    """Tell what values stand for: by the profile, or by curves of TIFF."""
+def _light(page: TiffPage, icc: bytes, name: str) -> tuple[Light, float | None]:
+    """Tell what values stand for, by the profile or by curves of TIFF, and the gamma of those."""
     if icc:
-        return light.of_profile(icc, name)
+        return light.of_profile(icc, name), None
     tags = page.tags
     if curves := _numbers(tags, _CURVES):
         size = 2 ** int(page.bitspersample)
-        found = {
-            light.of_curve([value / max(curve[-1], 1) for value in curve], "transfer function", name)
-            for curve in (curves[start : start + size] for start in range(0, len(curves), size))
-        }
+        apart = [curves[start : start + size] for start in range(0, len(curves), size)]
+        lights = [[value / max(curve[-1], 1) for value in curve] for curve in apart]
+        found = {light.of_curve(curve, "transfer function", name) for curve in lights}
         if len(found) > 1 or len(curves) % size:
             raise DataError(f"{name} has transfer functions that do not fit each other")
-        return found.pop()
+        return found.pop(), _gamma(lights[0])
     if densities := _numbers(tags, _GRAY_CURVE):
         unit = 10 ** _value(tags, _GRAY_UNIT, 2)
         light_of = [10 ** -((density - min(densities)) / unit) for density in densities]
-        dark_first = int(page.photometric) != _WHITE_IS_ZERO
-        return light.of_curve(light_of if dark_first else light_of[::-1], "gray response curve", name)
-    return "srgb"
+        if int(page.photometric) == _WHITE_IS_ZERO:
+            light_of.reverse()
+        return light.of_curve(light_of, "gray response curve", name), _gamma(light_of)
+    return "srgb", None
+
+
+def _gamma(curve: list[float]) -> float | None:
+    exponent = light.middle_exponent(curve)
+    return round(1 / exponent, 5) if exponent else None
 
 
 def _picture(page: TiffPage, data: bytes, name: str, white: White) -> Picture:
@@ -280,8 +295,21 @@ def _picture(page: TiffPage, data: bytes, name: str, white: White) -> Picture:
         picture = depths.unmultiplied(picture)
     elif alpha is not None and int(page.extrasamples[0]) == 0:
         notes += ("a last channel of no stated meaning is kept as alpha",)
-    stands_for = _light(page, kept.icc, name)
-    return replace(picture, metadata=kept, light=stands_for, notes=picture.notes + notes)
+    stands_for, gamma = _light(page, kept.icc, name)
+    kept = replace(kept, gamma=gamma)
+    return replace(_turned(page, picture, kept), light=stands_for, notes=picture.notes + notes)
+
+
+def _turned(page: TiffPage, picture: Picture, kept: Metadata) -> Picture:
+    """Turn the pixels as the tag of TIFF says, or XMP where there is none."""
+    said = page.tags[_ORIENTATION].value if _ORIENTATION in page.tags else metadata.orientation(b"", kept.xmp)
+    lies = said if said in range(1, 9) else metadata.UPRIGHT
+    pixels = np.ascontiguousarray(metadata.upright(picture.pixels, lies))
+    alpha = None if picture.alpha is None else np.ascontiguousarray(metadata.upright(picture.alpha, lies))
+    if kept.dpi and metadata.lies_across(lies):
+        kept = replace(kept, dpi=(kept.dpi[1], kept.dpi[0]))
+    kept = replace(kept, xmp=metadata.xmp_for_upright(kept.xmp))
+    return replace(picture, pixels=pixels, alpha=alpha, metadata=kept)
 
 
 def _meant(
@@ -347,10 +375,12 @@ def _metadata(page: TiffPage, data: bytes) -> tuple[Metadata, tuple[str, ...]]:
     if 282 in tags and 283 in tags and per_inch:
         dpi = metadata.resolution([_quotient(tags[tag].value) for tag in (282, 283)], per_inch)
     icc, notes = metadata.profile(_bytes(tags, _ICC))
+    exif, whole = _exif(page, data)
+    notes += () if whole else (metadata.BROKEN_EXIF,)
     primaries = _numbers(tags, _WHITE_POINT) + _numbers(tags, _PRIMARIES)
     kept = Metadata(
         icc=icc,
-        exif=_exif(page, data),
+        exif=exif,
         xmp=_bytes(tags, _XMP),
         dpi=dpi,
         primaries=tuple(primaries) if len(primaries) == _CHROMATICITIES and not icc else (),
@@ -370,27 +400,52 @@ def _bytes(tags: Any, tag: int) -> bytes:
     return value if isinstance(value, bytes) else bytes(value) if isinstance(value, (tuple, list)) else b""
 
 
-def _exif(page: TiffPage, data: bytes) -> bytes:
-    """Gather what of the first directory is Exif, and the directories of Exif and GPS, as Exif of their own."""
-    parsed = Image.Exif()
+def _exif(page: TiffPage, data: bytes) -> tuple[bytes, bool]:
+    """Gather what of the first directory is Exif, and the directories of Exif and GPS, as Exif of their own.
+
+    Returns:
+        Exif, and whether it is all that there is.
+    """
+    parsed, whole = Image.Exif(), True
+    parsed.endian = "<" if data.startswith(b"II") else ">"
+    for tag in _SHOOTING:
+        text = page.tags[tag].value if tag in page.tags else None
+        # NOTE: tifffile describes arrays there, and would take its own word for the next one.
+        if isinstance(text, str) and not text.startswith('{"shape"'):
+            parsed[tag] = text.encode().decode("latin-1")
+        elif text is not None and not isinstance(text, str):
+            whole = False
+    for tag in (_EXIF, _GPS):
+        if tag in page.tags:
+            found = _below(data, tag)
+            parsed.get_ifd(tag).update(found)
+            whole = whole and bool(found)
+    if not dict(parsed) and not parsed.get_ifd(_EXIF) and not parsed.get_ifd(_GPS):
+        return b"", whole
     try:
-        parsed.endian = "<" if data.startswith(b"II") else ">"
-        whole = Image.Exif()
-        whole.load(b"Exif\0\0" + data)
-        for tag in _SHOOTING:
-            # NOTE: tifffile describes arrays there, and would take its own word for the next one.
-            if tag in whole and not str(whole[tag]).startswith('{"shape"'):
-                parsed[tag] = whole[tag]
-        for tag in (_EXIF, _GPS):
-            if found := whole.get_ifd(tag):
-                parsed.get_ifd(tag).update(found)
-        lies = page.tags[274].value if 274 in page.tags else metadata.UPRIGHT
-        if lies != metadata.UPRIGHT or dict(parsed) or parsed.get_ifd(_EXIF) or parsed.get_ifd(_GPS):
-            parsed[metadata.ORIENTATION] = int(lies)
-            return parsed.tobytes().removeprefix(b"Exif\0\0")
+        return metadata.to_bytes(parsed), whole
+    except Exception:  # a value that Pillow read and cannot write
+        return b"", False
+
+
+def _below(data: bytes, tag: int) -> dict[int, Any]:
+    """Read a directory below the first one; nothing where Pillow cannot, as in some BigTIFFs."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            whole = Image.Exif()
+            whole.load(b"Exif\0\0" + data)
+            return dict(whole.get_ifd(tag))
     except Exception:  # damaged directories make the parser raise whatever comes
-        return b""
-    return b""
+        return {}
+
+
+def lost_of_exif(exif: bytes) -> list[str]:
+    """Return the names of tags of Exif's first directory that `encode` does not write."""
+    from PIL.ExifTags import Base
+
+    written = (*_SHOOTING, *_STRUCTURE, _EXIF, _GPS, _ICC, _XMP)
+    found = [tag for tag in metadata.parsed_exif(exif) if tag not in written] if exif else []
+    return sorted(Base(tag).name if tag in Base._value2member_map_ else str(tag) for tag in found)
 
 
 def encode(values: np.ndarray, has_alpha: bool, kept: Metadata) -> bytes:
@@ -407,11 +462,15 @@ def encode(values: np.ndarray, has_alpha: bool, kept: Metadata) -> bytes:
         extra.append((_XMP, 1, len(kept.xmp), kept.xmp, True))
     for tag in _SHOOTING:
         if isinstance(text := exif.get(tag), str) and text:
-            extra.append((tag, 2, 0, text.encode("utf-8", "replace"), True))
+            extra.append((tag, 2, 0, text.encode("latin-1", "replace"), True))
     for tag, values_of in ((_WHITE_POINT, kept.primaries[:2]), (_PRIMARIES, kept.primaries[2:])):
         if values_of:
             fractions = [part for value in values_of for part in (round(value * 100_000), 100_000)]
             extra.append((tag, 5, len(values_of), tuple(fractions), True))
+    if kept.gamma and not kept.icc:
+        top = np.iinfo(values.dtype).max
+        curve = np.rint((np.arange(top + 1) / top) ** (1 / kept.gamma) * 65_535).astype(int)
+        extra.append((_CURVES, 3, top + 1, curve.tolist(), True))
     below = {tag: directory for tag in (_EXIF, _GPS) if (directory := exif.get_ifd(tag))}
     gray = values.shape[2] - has_alpha == 1
     buffer = io.BytesIO()

@@ -10,7 +10,7 @@ import numpy as np
 
 from degrain import files
 from degrain.errors import OutputError
-from degrain.ingest.formats import depths, jpeg, jxl, others, png, tiff
+from degrain.ingest.formats import depths, jpeg, jxl, light, others, png, tiff
 from degrain.ingest.formats.picture import Metadata, Picture
 from degrain.pixels import to_8_bits
 
@@ -42,6 +42,7 @@ class Format:
         keeps: Names of what of `Metadata` it holds.
         lossless: Whether values come back as they were.
         alpha_of_gray: Whether gray may be transparent.
+        gray: Whether gray is written as gray.
         says_white: Whether the file says which value is white.
     """
 
@@ -51,6 +52,7 @@ class Format:
     keeps: tuple[str, ...]
     lossless: bool = True
     alpha_of_gray: bool = True
+    gray: bool = True
     says_white: bool = False
 
 
@@ -59,7 +61,7 @@ _PNG = Format(
     lambda values, _, kept: png.encode(values, kept), True, True, (*_ALL, "gamma", "primaries", "cicp", "texts")
 )
 _JPEG = Format(lambda values, _, kept: jpeg.encode(values, kept), False, False, (*_ALL, "comment"), lossless=False)
-_TIFF = Format(tiff.encode, deep=True, alpha=True, keeps=(*_ALL, "primaries"))
+_TIFF = Format(tiff.encode, deep=True, alpha=True, keeps=(*_ALL, "primaries", "gamma"))
 _WEBP = Format(lambda values, _, kept: others.encode_webp(values, kept), False, True, ("icc", "exif", "xmp"))
 _AVIF = Format(
     lambda values, _, kept: others.encode_avif(values, kept),
@@ -78,8 +80,8 @@ FORMATS: dict[str, Format] = {
     ".png": _PNG,
     **dict.fromkeys((".jpg", ".jpeg", ".jfif"), _JPEG),
     **dict.fromkeys((".tif", ".tiff"), _TIFF),
-    ".webp": replace(_WEBP, alpha_of_gray=False),
-    ".avif": replace(_AVIF, alpha_of_gray=False),
+    ".webp": replace(_WEBP, alpha_of_gray=False, gray=False),
+    ".avif": replace(_AVIF, alpha_of_gray=False, gray=False),
     ".jxl": _JXL,
     ".bmp": _BMP,
     **dict.fromkeys((".ppm", ".pgm", ".pnm"), _PNM),
@@ -137,9 +139,14 @@ def _fitted(picture: Picture, target: Format) -> tuple[np.ndarray, Metadata, tup
         if pixels.shape[2] == 1 and not target.alpha_of_gray:
             pixels = np.repeat(pixels, 3, axis=2)
         pixels = np.dstack([pixels, alpha])
-    kept, dropped = _kept(picture.metadata, target)
+    held = picture.metadata
+    kept, dropped = _kept(held, target)
+    if kept.icc and pixels.shape[2] in (1, 2) and not target.gray and light.is_gray(kept.icc):
+        kept, dropped = replace(kept, icc=b""), [NAMES["icc"], *dropped]
+    if target.encode is _TIFF.encode and (tags := tiff.lost_of_exif(kept.exif)):
+        dropped.append(f"Exif tags ({', '.join(tags)})")
     if dropped:
-        several = len(dropped) > 1 or dropped[0].endswith("s")
+        several = len(dropped) > 1 or dropped[0].endswith(("s", ")"))
         lost.append(f"{' and '.join(dropped)} {'are' if several else 'is'} lost")
     return pixels, kept, tuple(lost)
 
@@ -151,6 +158,7 @@ def _kept(held: Metadata, target: Format) -> tuple[Metadata, list[str]]:
         "xmp": target.encode is _JPEG.encode and len(held.xmp) > jpeg.LONGEST_XMP,
         # NOTE: of JPEG XL only the curve can be said, for colors of sRGB.
         "cicp": target.encode is _JXL.encode and held.cicp[:2] != jxl.LINEAR_SRGB,
+        "dpi": target.encode is _JPEG.encode and bool(held.dpi) and not all(0.5 < x < 65_535.5 for x in held.dpi or ()),
         "comment": target.encode is _JPEG.encode and len(held.comment) > jpeg.LONGEST_COMMENT,
     }
     told = {name for name in NAMES if getattr(held, name) and name not in _saying_nothing(held)}
@@ -160,11 +168,12 @@ def _kept(held: Metadata, target: Format) -> tuple[Metadata, list[str]]:
 
 def _saying_nothing(held: Metadata) -> list[str]:
     """Names of what describes colors and says no more than a profile beside it, or no more than sRGB."""
-    if held.icc:
-        return ["gamma", "primaries", "cicp"]
+    if held.icc and not held.cicp:
+        return ["gamma", "primaries"]
     plain_gamma = held.gamma is not None and 0.44 < held.gamma < 0.47
     if not held.cicp:
         return ["gamma"] if plain_gamma else []
     primaries, transfer, *_ = held.cicp
     plain = primaries in _SRGB_COLORS and transfer in _SRGB_CURVES
+    # NOTE: in a PNG it counts more than a profile.
     return ["gamma", "primaries", *(["cicp"] if plain else [])]
