@@ -14,6 +14,7 @@ import yaml
 from rich.console import Console
 
 from degrain import console
+from degrain.errors import printable
 from degrain.machine import variables
 from tests.conftest import merged, picture, save
 from tests.ingest.formats import fixtures
@@ -51,12 +52,12 @@ def logger() -> Iterator[logging.Logger]:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_what_steers_a_terminal_is_escaped(text: str) -> None:
-    assert console.printable(text) == HOSTILE[text]
+    assert printable(text) == HOSTILE[text]
 
 
 @pytest.mark.parametrize("text", FRIENDLY)
 def test_letters_of_every_script_stay(text: str) -> None:
-    assert console.printable(text) == text
+    assert printable(text) == text
 
 
 def logged(monkeypatch: pytest.MonkeyPatch, terminal: bool, *arguments: Any, **options: Any) -> str:
@@ -94,7 +95,7 @@ def test_no_name_of_a_file_forges_a_line(folder: Path, name: str) -> None:
     save(folder / "in" / "x.png", picture(0)).rename(folder / "in" / good)
     (folder / "in" / bad).write_bytes(b"")
     done = degrain_here(folder, "denoise", "in", "out", "--model", "model")
-    shown = console.printable(name)
+    shown = printable(name)
     assert_safe(done.stderr)
     assert len(done.stderr.splitlines()) == 3, done.stderr
     assert f"in/{shown}.png -> out/{shown}.png" in done.stderr
@@ -143,4 +144,4 @@ def test_no_name_of_a_member_forges_a_line(folder: Path, tiny: dict[str, Any], n
 
 
 def assert_safe(text: str) -> None:
-    assert console.printable(text.replace("\n", " ")) == text.replace("\n", " ")
+    assert printable(text.replace("\n", " ")) == text.replace("\n", " ")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +21,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from degrain.errors import printable
 from degrain.machine import variables
 
 log = logging.getLogger(__name__)
@@ -32,26 +32,6 @@ output = Console()
 
 # Smaller transfers are over before a line about them is read.
 WORTH_A_LINE = 20_000_000  # bytes
-
-
-# Letters that change the order in which a terminal shows others (Unicode Standard Annex 9).
-_REORDERING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-
-
-def printable(text: str) -> str:
-    r"""Return a text as one line that steers no terminal, whatever names of files and parameters it quotes.
-
-    Control characters, line separators, letters that reorder others and halves of surrogate pairs (as names have that
-    are not UTF-8) are escaped as in Python; all others stay.
-
-    >>> printable("cat\n\x1b[31m.png")
-    'cat\\n\\x1b[31m.png'
-    """
-    return "".join(letter if _is_harmless(letter) else letter.encode("unicode_escape").decode() for letter in text)
-
-
-def _is_harmless(letter: str) -> bool:
-    return letter not in _REORDERING and unicodedata.category(letter) not in ("Cc", "Cs", "Zl", "Zp")
 
 
 class Lines(logging.Formatter):

@@ -17,14 +17,36 @@ Stopped                       work was asked to stop and has saved what it had; 
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 
 # Known names that a message lists, where none is near.
 SHOWN = 40
+# Letters that change the order in which a terminal shows others (Unicode Standard Annex 9).
+_REORDERING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def printable(text: str) -> str:
+    r"""Return a text as one line that steers no terminal, whatever names of files and parameters it quotes.
+
+    Control characters, line separators, letters that reorder others and halves of surrogate pairs (as names have that
+    are not UTF-8) are escaped as in Python; all others stay.
+
+    >>> printable("cat\n\x1b[31m.png")
+    'cat\\n\\x1b[31m.png'
+    """
+    return "".join(letter if _is_harmless(letter) else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def _is_harmless(letter: str) -> bool:
+    return letter not in _REORDERING and unicodedata.category(letter) not in ("Cc", "Cs", "Zl", "Zp")
 
 
 class DegrainError(Exception):
-    """A mistake that the user can mend; its text is one line that says how."""
+    """A mistake that the user can mend; its text is one printable line that says how."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(printable(text))
 
 
 class ParamsError(DegrainError):

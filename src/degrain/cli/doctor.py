@@ -7,13 +7,12 @@ import importlib.util
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import unquote
 
 from rich.markup import escape
 from rich.table import Table
 
 from degrain import console
-from degrain.errors import DegrainError
+from degrain.errors import DegrainError, printable
 from degrain.machine import description, variables
 from degrain.params.study import load_params
 
@@ -38,7 +37,7 @@ def run() -> bool:
     table = Table(show_header=False, box=None)
     signs = {OK: "[green]ok[/]", NOTE: "[yellow]note[/]", MISSING: "[red]missing[/]"}
     for state, what, text in findings:
-        table.add_row(signs[state], what, escape(console.printable(text)))
+        table.add_row(signs[state], what, escape(printable(text)))
     console.console.print(table)
     return all(state != MISSING for state, _, _ in findings)
 
@@ -105,7 +104,8 @@ def _project() -> Iterator[Finding]:
     uri = variables.tracking_uri()
     yield OK, "MLflow", uri
     name = params.register_.name
-    if uri.startswith(variables.SQLITE) and not Path(unquote(uri.removeprefix(variables.SQLITE))).exists():
+    file = variables.sqlite_file(uri)
+    if file and not file.exists():
         yield NOTE, "champion", f"{name} has none yet: make repro"
         return
     try:

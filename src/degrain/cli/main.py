@@ -18,7 +18,7 @@ from degrain.cli import options
 from degrain.cli.options import DeviceOption, ModelOption, ParamsOption
 from degrain.cli.sidd import app as sidd_commands
 from degrain.cli.trials import app as trials_commands
-from degrain.errors import DegrainError, ParamsError, Stopped
+from degrain.errors import DegrainError, ParamsError, Stopped, printable
 from degrain.machine import compute, variables
 from degrain.stages import PARAMS
 
@@ -96,11 +96,26 @@ def _main(
     console.set_up_logging(debug)
 
 
+def _refuse_code_of_another_folder() -> None:
+    """Refuse to run a stage by other code than that of the project that DVC writes the result down for.
+
+    Raises:
+        ParamsError: The folder has code of its own.
+    """
+    own = Path("src/degrain/__init__.py")
+    if own.is_file() and not own.samefile(degrain.__file__):
+        raise ParamsError(
+            f"this command would run the code in {Path(degrain.__file__).parents[1]}, not that of this folder; "
+            "put PYTHONPATH=src before it"
+        )
+
+
 def _load(path: Path) -> Params:
     """Load the study and refuse one that cannot work as a whole, whichever stage runs."""
     from degrain.params.study import load_params
     from degrain.studies import check
 
+    _refuse_code_of_another_folder()
     params = load_params(path)
     check.check(params)
     return params
@@ -435,11 +450,11 @@ def main(arguments: list[str] | None = None) -> None:
     except DegrainError as error:
         if debug:
             raise
-        typer.echo(f"degrain: {console.printable(str(error))}", err=True)
+        typer.echo(f"degrain: {error}", err=True)
         raise SystemExit(2) from None
     except OSError as error:
         if debug or error.errno not in OF_THE_MACHINE:
             raise
-        where = f" {console.printable(os.fsdecode(error.filename))}" if error.filename else ""
+        where = f" {printable(os.fsdecode(error.filename))}" if error.filename else ""
         typer.echo(f"degrain: cannot write or read{where}: {error.strerror}", err=True)
         raise SystemExit(2) from None

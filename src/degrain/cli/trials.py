@@ -79,7 +79,8 @@ def _print(rows: list[Row], what: str = "") -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from degrain.console import output, printable
+    from degrain.console import output
+    from degrain.errors import printable
 
     if not rows:
         output.print(f"no trial {what}" if what else "the ledger holds no trials yet: make repro")
