@@ -1,4 +1,4 @@
-"""Running stages as child processes that end with the flow, unless the flow itself is killed outright."""
+"""Child processes that end with whoever started them, even if that is killed."""
 
 from __future__ import annotations
 
@@ -8,13 +8,21 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from pipelines import leash
+
 # degrain exits with 2 for a mistake in params or data: trying again would not mend it.
 _MISTAKE = re.compile(r"failed to run: .*, exited with 2$")
+# What stops a child is given so much time beyond the leash's patience, in seconds.
+_GRACE = 5.0
+
+Log = Callable[[str], None]
 
 
 class StageFailed(Exception):  # noqa: N818  (reads as what happened)
@@ -29,17 +37,39 @@ class StageFailed(Exception):  # noqa: N818  (reads as what happened)
         self.mistake = mistake
 
 
-class Children:
-    """Child processes, each the head of a process group of its own; leaving the block stops those still running.
+@dataclass(frozen=True)
+class Ended:
+    """A command that has ended.
 
-    DVC ignores SIGINT while its child runs, so the whole group has to be signalled.
-
-    Args:
-        limit: How many may run side by side; others wait.
+    Attributes:
+        code: Its exit code; that of one that a signal ended is 128 and the signal's number.
+        lines: What it printed, without empty lines.
+        timed_out: Whether it was stopped for taking too long.
     """
 
-    def __init__(self, limit: int) -> None:
+    code: int
+    lines: list[str]
+    timed_out: bool
+
+    def complaint(self) -> str:
+        """What it printed of errors, or its last line."""
+        if self.timed_out:
+            return "it took longer than its timeout"
+        errors = [line for line in self.lines if line.startswith(("ERROR:", "degrain:"))] or self.lines[-1:]
+        return " ".join(errors) or f"exit code {self.code}"
+
+
+class Children:
+    """Child processes, each on a leash; leaving the block ends those that still run.
+
+    Args:
+        limit: How many stages may run side by side; others wait.
+        environment: Variables that all of them get beside the present ones.
+    """
+
+    def __init__(self, limit: int, environment: Mapping[str, str] | None = None) -> None:
         self._slots = threading.BoundedSemaphore(limit)
+        self._environment = dict(environment or {})
         self._running: set[subprocess.Popen[str]] = set()
         self._lock = threading.Lock()
         self._closed = False
@@ -47,7 +77,23 @@ class Children:
     def __enter__(self) -> Self:
         return self
 
-    def reproduce(self, stage: str, folder: Path, log: Callable[[str], None], timeout: float | None) -> bool:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """End all that run, and let nothing else start."""
+        with self._lock:
+            self._closed = True
+            left = list(self._running)
+        for child in left:
+            _let_go(child)
+        deadline = time.monotonic() + leash.PATIENCE + _GRACE
+        for child in left:
+            _reap(child, deadline)
+
+    def reproduce(self, stage: str, folder: Path, log: Log, timeout: float | None) -> bool:
         """Run `dvc repro -s` for one stage.
 
         Args:
@@ -63,29 +109,41 @@ class Children:
             StageFailed: It ended with an error or was stopped.
         """
         with self._slots:
-            return self._reproduce(stage, folder, log, timeout)
+            command = dvc("--wait-for-lock", "repro", "--single-item", stage)
+            ended = self.run(command, folder, log, timeout)
+        if ended.code or ended.timed_out:
+            mistake = any(_MISTAKE.search(line) for line in ended.lines)
+            raise StageFailed(f"{stage}: {ended.complaint()}", mistake)
+        return f"Stage '{stage}' didn't change, skipping" not in ended.lines
 
-    def _reproduce(self, stage: str, folder: Path, log: Callable[[str], None], timeout: float | None) -> bool:
-        here = Path(sys.executable).parent
-        environment = os.environ | {"PATH": f"{here}{os.pathsep}{os.environ.get('PATH', '')}"}
+    def run(self, command: Sequence[str], folder: Path, log: Log, timeout: float | None = None) -> Ended:
+        """Run a command to its end.
+
+        Args:
+            command: Program and arguments.
+            folder: Where.
+            log: Called with each line of output.
+            timeout: Seconds after which it is stopped, or None.
+
+        Raises:
+            StageFailed: The block is being left.
+        """
         with self._lock:
             if self._closed:
-                raise StageFailed(f"{stage}: the flow is being stopped", mistake=True)
-            child = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage],
-                cwd=folder,
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,
-            )
+                raise StageFailed(f"{command[-1]}: the flow is being stopped", mistake=True)
+            child = started(command, folder, self._environment)
             self._running.add(child)
-        alarm = threading.Timer(timeout, _stop, [child]) if timeout else None
+        late = threading.Event()
+
+        def stop() -> None:
+            late.set()
+            _let_go(child)
+
+        alarm = threading.Timer(timeout, stop) if timeout else None
         if alarm:
             alarm.start()
+        lines: list[str] = []
         try:
-            lines = []
             assert child.stdout is not None  # noqa: S101  (it is a pipe)
             for line in child.stdout:
                 if line.strip():
@@ -95,35 +153,50 @@ class Children:
         finally:
             if alarm:
                 alarm.cancel()
-            _stop(child)
+            _let_go(child)
+            _reap(child, time.monotonic() + leash.PATIENCE + _GRACE)
             if child.stdout:
                 child.stdout.close()
             with self._lock:
                 self._running.discard(child)
-        if code:
-            errors = [line for line in lines if line.startswith(("ERROR:", "degrain:"))] or lines[-1:]
-            raise StageFailed(f"{stage}: {' '.join(errors)}", mistake=any(_MISTAKE.search(line) for line in lines))
-        return f"Stage '{stage}' didn't change, skipping" not in lines
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with self._lock:
-            self._closed = True
-            left = list(self._running)
-        for child in left:
-            _stop(child)
+        return Ended(code, lines, late.is_set())
 
 
-def _stop(child: subprocess.Popen[str], patience: float = 10) -> None:
-    """End a child's process group: politely, then by force."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if child.poll() is not None:
-            return
-        try:
-            os.killpg(child.pid, number)
-            child.wait(patience)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
+def dvc(*arguments: str) -> list[str]:
+    """Return the command line of DVC as it is installed beside this Python."""
+    return [sys.executable, "-m", "dvc", *arguments]
+
+
+def started(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    """Start a command on a leash whose end is the standard input of what is returned.
+
+    The programs of this Python's environment come first on its PATH.
+    """
+    here = Path(sys.executable).parent
+    path = {"PATH": f"{here}{os.pathsep}{os.environ.get('PATH', '')}"}
+    return subprocess.Popen(  # noqa: S603
+        [sys.executable, leash.__file__, *command],
+        cwd=folder,
+        env=os.environ | path | dict(environment),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+
+
+def _let_go(child: subprocess.Popen[str]) -> None:
+    """Close a child's leash, which ends it."""
+    if child.stdin and not child.stdin.closed:
+        child.stdin.close()
+
+
+def _reap(child: subprocess.Popen[str], deadline: float) -> None:
+    """Wait for a child that was let go; kill the leash itself if it does not end."""
+    try:
+        child.wait(max(deadline - time.monotonic(), 0.1))
+    except subprocess.TimeoutExpired:
+        child.send_signal(signal.SIGKILL)
+        child.wait()

@@ -21,9 +21,9 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from degrain import console, files
+from degrain import files
 from degrain.artifacts.registration import Registration
-from degrain.errors import DegrainError
+from degrain.errors import DegrainError, printable
 from degrain.stages import METRICS, REGISTRATION, REPORT
 from pipelines import graph
 from pipelines.processes import Children, StageFailed
@@ -48,12 +48,12 @@ def _worth_retrying(_task: Any, _run: Any, state: Any) -> bool:
     return False
 
 
-@task(task_run_name="{stage.name}", retry_delay_seconds=10, retry_condition_fn=_worth_retrying, cache_policy=NO_CACHE)
+@task(task_run_name="{stage.name}", retry_condition_fn=_worth_retrying, cache_policy=NO_CACHE)
 def run_stage(stage: graph.Stage, folder: Path, children: Children) -> Outcome:
     """Run one stage if anything that it depends on has changed."""
     log = get_run_logger()
     started = time.monotonic()
-    ran = children.reproduce(stage.name, folder, log.info, stage.timeout)
+    ran = children.reproduce(stage.name, folder, log.info, stage.meta.timeout)
     return Outcome(stage.name, ran, time.monotonic() - started)
 
 
@@ -74,7 +74,7 @@ def reproduce(folder: Path = Path(), jobs: int = 1) -> list[Outcome]:
     futures: dict[str, PrefectFuture[Outcome]] = {}
     with Children(jobs) as children:
         for stage in graph.read(folder):
-            submit: Any = run_stage.with_options(retries=stage.retries).submit
+            submit: Any = run_stage.with_options(retries=stage.meta.retries, retry_delay_seconds=stage.delays).submit
             needed = [futures[name] for name in stage.needs]
             futures[stage.name] = submit(stage, folder, children, wait_for=needed)
         # NOTE: all are awaited before the first failure is raised, so that stages that do not need it still end.
@@ -123,10 +123,10 @@ def main(
     try:
         reproduce(folder, jobs)
     except StageFailed as failure:
-        typer.echo(f"reproduce: {console.printable(str(failure))}", err=True)
+        typer.echo(f"reproduce: {printable(str(failure))}", err=True)
         raise typer.Exit(2 if failure.mistake else 1) from None
     except (DegrainError, DvcException) as error:
-        typer.echo(f"reproduce: {console.printable(str(error))}", err=True)
+        typer.echo(f"reproduce: {printable(str(error))}", err=True)
         raise typer.Exit(2) from None
 
 

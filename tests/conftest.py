@@ -179,7 +179,13 @@ class Project:
     def environment(self, **variables: str) -> dict[str, str]:
         """The variables that its commands run with."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_TRACKING", "PREFECT_", "GIT_"))}
-        return inherited | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "200", **variables}
+        own = self.folder / "src"
+        return inherited | {
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(own if own.is_dir() else ROOT / "src"),
+            "COLUMNS": "200",
+            **variables,
+        }
 
     def change(self, **change: Any) -> None:
         """Lay changes over its params.yaml."""

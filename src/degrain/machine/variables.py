@@ -38,9 +38,11 @@ SQLITE = "sqlite:///"
 def project() -> Path:
     """Return the project's folder, to which relative paths of params and variables belong: the present one.
 
-    Experiments that DVC runs in a temporary copy of the project (`dvc exp run --temp` and `--queue`) belong to the
-    project itself.
+    A run in a workspace of its own says by DEGRAIN_PROJECT whose it is. Experiments that DVC runs in a temporary copy
+    of the project (`dvc exp run --temp` and `--queue`) belong to the project itself.
     """
+    if chosen := os.environ.get("DEGRAIN_PROJECT"):
+        return Path(chosen)
     for parent in Path.cwd().parents:
         if parent.parts[-3:] == (".dvc", "tmp", "exps"):
             return parent.parents[2]
@@ -85,11 +87,20 @@ def tracking_uri() -> str:
     """
     chosen = os.environ.get("MLFLOW_TRACKING_URI")
     if not chosen:
-        # NOTE: what would end or change the path in a URL; SQLAlchemy takes all other letters as they are.
-        return f"{SQLITE}{tracking_database().as_posix().translate({ord(x): quote(x) for x in '%?#'})}"
+        # NOTE: SQLAlchemy takes all letters as they are but the one that ends a path; that needs SQLite's own form.
+        path = tracking_database().as_posix()
+        return f"{SQLITE}file:{quote(path)}?uri=true" if "?" in path else f"{SQLITE}{path}"
     if chosen.startswith(SQLITE):
         return f"{SQLITE}{in_project(chosen.removeprefix(SQLITE)).resolve().as_posix()}"
     return chosen
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """Return the file of a tracking server that is a SQLite file, or None."""
+    if not uri.startswith(SQLITE):
+        return None
+    place = uri.removeprefix(SQLITE)
+    return Path(unquote(place.removeprefix("file:").partition("?")[0]) if place.startswith("file:") else place)
 
 
 def tracking_database() -> Path:

@@ -6,9 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from degrain.errors import RegistryError
 from degrain.machine import variables
@@ -34,8 +32,8 @@ def connect() -> Iterator[MlflowClient]:
     if uri.startswith(("http://", "https://")):
         _check_server(uri)
         variables.limit_mlflow_retries()
-    if uri.startswith(variables.SQLITE):
-        Path(unquote(uri.removeprefix(variables.SQLITE))).parent.mkdir(parents=True, exist_ok=True)
+    if file := variables.sqlite_file(uri):
+        file.parent.mkdir(parents=True, exist_ok=True)
     # Only the project's own store: another one may belong to several projects, whose artifacts lie elsewhere.
     relocation.relocate(variables.tracking_database(), variables.artifact_root().resolve())
     with warnings.catch_warnings():
