@@ -3,6 +3,7 @@ VENV ?= .venv
 # The environment of what degrain's training speed is measured against.
 PEERS ?= .venv-peers
 PYTHON ?= python3
+export PREFECT_PORT MLFLOW_PORT POOL
 # Which PyTorch uv takes: auto picks CPU or CUDA by itself; empty means the plain package index. Plain pip ignores it.
 TORCH_BACKEND ?= auto
 BIN := $(abspath $(VENV))/bin
@@ -11,7 +12,7 @@ READY := $(VENV)/.ready
 PEERS_READY := $(PEERS)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help env repro test test-slow lint format bench bench-peers flow mlflow clean distclean
+.PHONY: help env repro test test-slow lint format bench bench-peers flow up deploy worker down mlflow clean distclean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -53,8 +54,20 @@ $(PEERS_READY): benchmarks/peers/requirements.txt
 	@"$(PEERS)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-flow: $(READY) ## Run the same graph as a Prefect flow
+flow: $(READY) ## Run the same graph as a Prefect flow, stages side by side, in a workspace of its own
 	python -m pipelines.reproduce
+
+up: $(READY) ## Start Prefect's and MLflow's servers on loopback (PREFECT_PORT=4200, MLFLOW_PORT=5000)
+	@python -m pipelines.servers up
+
+deploy: $(READY) ## Make work pools and the deployments of prefect.yaml on the Prefect server
+	@python -m pipelines.servers deploy
+
+worker: $(READY) ## Take runs of a work pool until Ctrl-C (POOL=cpu)
+	@exec python -m pipelines.servers worker
+
+down: $(READY) ## End the servers and workers that were started here
+	@python -m pipelines.servers down
 
 mlflow: $(READY) ## Open the MLflow UI on http://127.0.0.1:5000
 	mlflow server --host 127.0.0.1 --port 5000 --backend-store-uri "$$(degrain tracking-uri)"

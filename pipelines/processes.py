@@ -167,6 +167,11 @@ def dvc(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "dvc", *arguments]
 
 
+def degrain(*arguments: str) -> list[str]:
+    """Return the command line of degrain, of the code that PYTHONPATH names."""
+    return [sys.executable, "-m", "degrain", *arguments]
+
+
 def started(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
     """Start a command on a leash whose end is the standard input of what is returned.
 

@@ -1,41 +1,45 @@
-"""The Prefect flow that runs DVC's graph: a task per stage, with retries, and artifacts for the Prefect UI.
+"""The Prefect flow that runs DVC's graph: a task per stage, side by side where they can be, with retries and artifacts.
 
-    python -m pipelines.reproduce              all stages, one at a time
-    python -m pipelines.reproduce --jobs 3     stages that do not need each other side by side
+    python -m pipelines.reproduce                               the study in params.yaml, as committed
+    python -m pipelines.reproduce mnist -S train.epochs=2       another one, changed
+    python -m pipelines.reproduce --target evaluate             a part of the graph
+    python -m pipelines.reproduce --publish branch:nightly      results as a commit on a branch
+    python -m pipelines.reproduce --publish here                in this folder, like `dvc repro`
 
-Without PREFECT_API_URL it runs on a server of its own that ends with it.
+Without PREFECT_API_URL it runs on a server of its own that ends with it; .degrain/prefect keeps what that remembers.
 """
 
 from __future__ import annotations
 
+import os
+import re
+import signal
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from dvc.exceptions import DvcException
 from prefect import flow, get_run_logger, task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture
+from prefect.runtime import flow_run
+from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from degrain import files
-from degrain.artifacts.registration import Registration
-from degrain.errors import DegrainError, printable
-from degrain.stages import METRICS, REGISTRATION, REPORT
-from pipelines import graph
-from pipelines.processes import Children, StageFailed
+from degrain.errors import DegrainError, ParamsError, printable
+from degrain.machine import compute
+from pipelines import artifacts, graph, servers, workspaces
+from pipelines.artifacts import Outcome
+from pipelines.processes import Children, Log, StageFailed, degrain
+from pipelines.workspaces import Workspace
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a stage: whether it ran (or had not changed), and how long that took, in seconds."""
-
-    stage: str
-    ran: bool
-    seconds: float
+BRANCH = "branch:"
+CACHED = "Cached"
 
 
 def _worth_retrying(_task: Any, _run: Any, state: Any) -> bool:
@@ -48,86 +52,194 @@ def _worth_retrying(_task: Any, _run: Any, state: Any) -> bool:
     return False
 
 
-@task(task_run_name="{stage.name}", retry_condition_fn=_worth_retrying, cache_policy=NO_CACHE)
+@task(task_run_name="{stage.name}", retry_condition_fn=_worth_retrying, cache_policy=NO_CACHE, persist_result=False)
 def run_stage(stage: graph.Stage, folder: Path, children: Children) -> Outcome:
-    """Run one stage if anything that it depends on has changed."""
-    log = get_run_logger()
+    """Run one stage."""
+    log, progress = get_run_logger(), artifacts.Progress(stage.name)
     started = time.monotonic()
-    ran = children.reproduce(stage.name, folder, log.info, stage.meta.timeout)
+
+    def see(line: str) -> None:
+        log.info(line)
+        progress.see(line)
+
+    ran = children.reproduce(stage.name, folder, see, stage.meta.timeout)
     return Outcome(stage.name, ran, time.monotonic() - started)
 
 
-@flow(name="reproduce", task_runner=ThreadPoolTaskRunner())  # type: ignore[arg-type]
-def reproduce(folder: Path = Path(), jobs: int = 1) -> list[Outcome]:
-    """Reproduce the study in params.yaml.
+@task(task_run_name="{stage.name}", cache_policy=NO_CACHE, persist_result=False)
+def up_to_date(stage: graph.Stage) -> State[Outcome]:
+    """Show a stage of which nothing has changed; nothing is started for it."""
+    return Completed(name=CACHED, message="nothing that it depends on has changed", data=Outcome(stage.name, False, 0))
+
+
+@flow(name="reproduce", task_runner=ThreadPoolTaskRunner(), persist_result=False)  # type: ignore[arg-type]
+def reproduce(
+    study: str = "",
+    overrides: list[str] | None = None,
+    targets: list[str] | None = None,
+    publish: str = "experiment",
+    jobs: int = 0,
+) -> Any:
+    """Reproduce a study.
 
     Args:
-        folder: The project's folder, with dvc.yaml.
-        jobs: How many stages may run side by side.
+        study: A file of conf/study, such as "mnist"; params.yaml as it is committed if empty.
+        overrides: Changes of its parameters, such as ["train.epochs=2"].
+        targets: Stages to run, with all that they need; all if there are none.
+        publish: Where results go: "experiment" of DVC, "branch:NAME" for a commit on a branch, or "here": the stages
+            run in the project's own folder.
+        jobs: How many stages may run side by side; 0 is as many as there are cores.
 
     Returns:
-        What became of each stage, in the order of the graph.
-
-    Raises:
-        StageFailed: A stage failed; stages that need it did not run.
+        What became of each stage, or the state Failed with what went wrong. One stage's failure stops what depends on
+        it and nothing else.
     """
-    futures: dict[str, PrefectFuture[Outcome]] = {}
-    with Children(jobs) as children:
-        for stage in graph.read(folder):
-            submit: Any = run_stage.with_options(retries=stage.meta.retries, retry_delay_seconds=stage.delays).submit
-            needed = [futures[name] for name in stage.needs]
-            futures[stage.name] = submit(stage, folder, children, wait_for=needed)
-        # NOTE: all are awaited before the first failure is raised, so that stages that do not need it still end.
-        for future in futures.values():
-            future.wait()
-        outcomes = [future.result() for future in futures.values()]
-    _publish(folder, outcomes)
+    log = get_run_logger()
+    try:
+        project = workspaces.project_folder(None)
+        run = _run_name()
+        with _workspace(project, publish, run, log.info) as workspace:
+            return _reproduce(workspace, run, study, overrides or [], targets or [], publish, jobs)
+    except StageFailed as failure:
+        return Failed(message=str(failure), name="Failed" if not failure.mistake else "Mistake")
+    except (DegrainError, DvcException) as error:
+        return Failed(message=printable(str(error)), name="Mistake")
+
+
+def _run_name() -> str:
+    """A name for folders and experiments: that of Prefect's run, and as much of its id as tells it apart."""
+    name = re.sub(r"[^A-Za-z0-9-]+", "-", str(flow_run.name or "run")).strip("-") or "run"
+    return f"{name}-{str(flow_run.id or os.getpid())[:8]}"
+
+
+@contextmanager
+def _workspace(project: Path, publish: str, run: str, log: Log) -> Iterator[Workspace]:
+    if publish.startswith(BRANCH):
+        workspaces.refuse_branch(project, publish.removeprefix(BRANCH))
+    elif publish not in ("experiment", "here"):
+        raise ParamsError(f"publish: {publish!r} is neither 'experiment' nor 'here' nor 'branch:NAME'")
+    if publish == "here":
+        yield Workspace(project, project)
+        return
+    with workspaces.opened(project, run, log) as workspace:
+        yield workspace
+
+
+def _reproduce(
+    workspace: Workspace,
+    run: str,
+    study: str,
+    overrides: Sequence[str],
+    targets: Sequence[str],
+    publish: str,
+    jobs: int,
+) -> Any:
+    log = get_run_logger()
+    with Children(1, workspace.environment) as children:
+        workspaces.compose(workspace, study, overrides)
+        checked = children.run(degrain("check"), workspace.folder, log.info)
+        if checked.code:
+            raise StageFailed(checked.complaint(), mistake=True)
+    stages = graph.chosen(graph.read(workspace.folder), targets)
+    outcomes, failures = _run(stages, workspace, jobs)
+    if publish != "here" and (outcomes or not failures):
+        published = _publish(workspace, run, study, outcomes, publish)
+    else:
+        published = f"in {workspace.project}"
+    artifacts.publish(workspace.folder, run, workspace.project, outcomes, published)
+    if failures:
+        mistake = all(isinstance(failure, StageFailed) and failure.mistake for failure in failures)
+        return Failed(message="; ".join(map(str, failures)), name="Mistake" if mistake else "Failed")
     return outcomes
 
 
-def _publish(folder: Path, outcomes: list[Outcome]) -> None:
-    """Leave artifacts in the Prefect UI: what was done, and how the methods compare."""
-    metrics = files.read_json(folder / METRICS)
-    registration = Registration.read(folder / REGISTRATION)
-    champion = metrics["champion"]
-    lines = [
-        f"Best: **{champion['trial']}**, {champion['photograph_psnr']:.2f} dB on the held-out photographs "
-        f"(noisy input {metrics['identity']['photograph_psnr']:.2f} dB).",
-        "",
-        f"Registry: {registration.model}, "
-        + (f"version {registration.version}" if registration.champion else "; ".join(registration.refused)),
-        f"Report: `{(folder / REPORT).resolve()}`",
-        "",
-        "| stage | | seconds |",
-        "|---|---|---|",
-        *(f"| {o.stage} | {'ran' if o.ran else 'unchanged'} | {o.seconds:.1f} |" for o in outcomes),
-    ]
-    create_markdown_artifact("\n".join(lines), key="reproduce-summary", description="What the run did")
-    rows = [("noisy input", metrics["identity"]), *metrics["baselines"].items(), *metrics["trials"].items()]
-    ranked = sorted(rows, key=lambda row: -float(row[1]["val_psnr"]))
-    create_table_artifact(
-        [{"method": name, **values} for name, values in ranked], key="ranking", description="PSNR in dB, best first"
-    )
+def _run(stages: Sequence[graph.Stage], workspace: Workspace, jobs: int) -> tuple[list[Outcome], list[BaseException]]:
+    """Run what is stale; return what became of the stages that ended well, and the failures."""
+    cores = compute.threads()
+    limit = max(1, min(jobs or cores, graph.beside(stages)))
+    threads = {"DEGRAIN_THREADS": str(max(1, cores // limit))}
+    futures: dict[str, PrefectFuture[Outcome]] = {}
+    with Children(limit, workspace.environment | threads) as children:
+        for stage in stages:
+            needed = [futures[name] for name in stage.needs if name in futures]
+            if stage.stale:
+                submit: Any = run_stage.with_options(
+                    retries=stage.meta.retries, retry_delay_seconds=stage.delays or 0
+                ).submit
+                futures[stage.name] = submit(stage, workspace.folder, children, wait_for=needed)
+            else:
+                cached: Any = up_to_date.submit
+                futures[stage.name] = cached(stage, wait_for=needed)
+        # NOTE: all are awaited before the first failure is looked at, so that stages that do not need it still end.
+        for future in futures.values():
+            future.wait()
+    outcomes, failures = [], []
+    for future in futures.values():
+        if future.state.is_completed():
+            outcomes.append(future.result())
+        elif future.state.is_failed() or future.state.is_crashed():
+            failures.append(_reason(future.state))
+    return outcomes, failures
+
+
+def _reason(state: State[Any]) -> BaseException:
+    try:
+        state.result()
+    except Exception as error:
+        return error
+    return StageFailed(state.message or "a stage ended without a reason", mistake=False)
+
+
+def _publish(workspace: Workspace, run: str, study: str, outcomes: Sequence[Outcome], publish: str) -> str:
+    """Bring the results out of the workspace; return where they are, in words."""
+    log = get_run_logger()
+    with Children(1, workspace.environment) as children:
+        if publish.startswith(BRANCH):
+            branch = publish.removeprefix(BRANCH)
+            commit = workspaces.commit_to(workspace, branch, f"Run: {study or 'the study in params.yaml'}")
+            told = f"commit {commit[:10]} on the branch {branch}"
+        else:
+            stages = [outcome.stage for outcome in outcomes]
+            told = f"DVC experiment {workspaces.save_experiment(workspace, run, stages, children, log.info)}"
+        if workspaces.push(workspace, children, log.info):
+            told += ", pushed to the DVC remote"
+    return told
 
 
 def main(
-    folder: Annotated[Path, typer.Option(help="The project's folder, with dvc.yaml.")] = Path(),
-    jobs: Annotated[int, typer.Option(min=1, help="How many stages may run side by side.")] = 1,
+    study: Annotated[str, typer.Argument(help="A file of conf/study; params.yaml as committed if not given.")] = "",
+    overrides: Annotated[
+        list[str] | None, typer.Option("-S", "--set", help="Change a parameter, such as train.epochs=2.")
+    ] = None,
+    targets: Annotated[list[str] | None, typer.Option("--target", help="Only this stage and what it needs.")] = None,
+    publish: Annotated[str, typer.Option(help="experiment, branch:NAME, or here.")] = "experiment",
+    jobs: Annotated[int, typer.Option(min=0, help="How many stages may run side by side; 0: as many as cores.")] = 0,
+    folder: Annotated[Path | None, typer.Option(help="The project's folder, with dvc.yaml.")] = None,
 ) -> None:
-    """Run DVC's graph as a Prefect flow.
+    """Run DVC's graph as a Prefect flow, in a workspace of its own.
 
-    Example: `python -m pipelines.reproduce --jobs 3`
+    Example: `python -m pipelines.reproduce mnist -S train.epochs=2 --publish branch:mnist`
     """
-    if not (folder / "dvc.yaml").is_file():
-        raise typer.BadParameter(f"{folder} holds no dvc.yaml", param_hint="--folder")
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
-        reproduce(folder, jobs)
-    except StageFailed as failure:
-        typer.echo(f"reproduce: {printable(str(failure))}", err=True)
-        raise typer.Exit(2 if failure.mistake else 1) from None
-    except (DegrainError, DvcException) as error:
-        typer.echo(f"reproduce: {printable(str(error))}", err=True)
+        project = workspaces.project_folder(folder)
+        os.environ["DEGRAIN_PROJECT"] = str(project)
+        with servers.own(project):
+            # NOTE: Prefect types what a flow returns as if it could be awaited.
+            state: Any = reproduce(study, overrides or [], targets or [], publish, jobs, return_state=True)
+    except (KeyboardInterrupt, TerminationSignal):
+        typer.echo("reproduce: stopped; what is finished is kept, run the same command again to go on", err=True)
+        raise typer.Exit(130) from None
+    except DegrainError as error:
+        typer.echo(f"reproduce: {error}", err=True)
         raise typer.Exit(2) from None
+    if not state.is_completed():
+        typer.echo(f"reproduce: {printable(state.message or state.name or 'it failed')}", err=True)
+        raise typer.Exit(2 if state.name == "Mistake" else 1)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ class Board:
     def __init__(self, bars: Progress, trials: Sequence[Trial]) -> None:
         self._bars = bars
         self._epochs = {trial.name: trial.params.epochs for trial in trials}
+        self._all, self._ended = len(trials), 0
         self._total = bars.add_task("trials", total=len(trials), note="")
         self._tasks: dict[str, TaskID] = {}
 
@@ -37,8 +38,8 @@ class Board:
             self._bars.update(self._tasks[name], completed=event.epoch, note=note)
             return
         self._leave(name)
-        self._bars.advance(self._total)
         ended(name, event)
+        self._count()
 
     def failed(self, name: str, reason: str, again: bool) -> None:
         """Show that a trial raised or was killed, and whether it is tried again."""
@@ -46,7 +47,13 @@ class Board:
         if again:
             log.warning("%-28s failed and is tried again: %s", name, reason)
         else:
-            self._bars.advance(self._total)
+            self._count()
+
+    def _count(self) -> None:
+        """Count a trial that has ended; the flow reads this line."""
+        self._ended += 1
+        self._bars.advance(self._total)
+        log.info("%d of %d trials have ended", self._ended, self._all)
 
     def _leave(self, name: str) -> None:
         if name in self._tasks:

@@ -1,0 +1,299 @@
+"""Prefect's and MLflow's servers and workers on one machine, without docker.
+
+    python -m pipelines.servers up                   start both servers, or say where they are
+    python -m pipelines.servers deploy               work pools and the deployments of prefect.yaml
+    python -m pipelines.servers worker --pool gpu    take runs of a pool until Ctrl-C
+    python -m pipelines.servers down                 end what was started here
+
+All of them listen on loopback only. What runs is remembered in .degrain/servers; a process is ended only where its
+number and the time of its start are those that were written down.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+
+from degrain import files
+from degrain.errors import DegrainError, OutputError
+from degrain.machine import variables
+from pipelines.processes import started
+from pipelines.workspaces import project_folder
+
+HOST = "127.0.0.1"
+PREFECT_PORT, MLFLOW_PORT = 4200, 5000
+FOLDER = Path(".degrain") / "servers"
+POOLS = ("cpu", "gpu")
+# Seconds until a server must answer, and until what is ended must be gone.
+_START, _END = 120.0, 40.0
+# Heartbeats tell that a worker died together with its run; 500 is what a server says whose database is away.
+RESILIENT = {
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+    "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
+    "PREFECT_CLIENT_MAX_RETRIES": "8",
+    "PREFECT_WORKER_QUERY_SECONDS": "5",
+}
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+
+
+def _environment(project: Path, **more: str) -> dict[str, str]:
+    """Variables of servers and workers: Prefect keeps its things in the project, and nothing calls home."""
+    home = {"PREFECT_HOME": str(project / ".degrain" / "prefect"), "DEGRAIN_PROJECT": str(project)}
+    code = {"PYTHONPATH": os.pathsep.join([str(project / "src"), str(project)])}
+    return os.environ | dict(variables.OFF_SWITCHES) | RESILIENT | home | code | more
+
+
+def _prefect(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "prefect", "--no-prompt", *arguments]
+
+
+# ---- a server for one run -------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def own(project: Path) -> Iterator[str]:
+    """Give the address of Prefect's API: of the server that is set, or of one that ends with this process.
+
+    Raises:
+        OutputError: It does not start.
+    """
+    from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+
+    if chosen := PREFECT_API_URL.value():
+        yield chosen
+        return
+    port = _free_port()
+    url = f"http://{HOST}:{port}/api"
+    command = _prefect("server", "start", "--host", HOST, "--port", str(port), "--no-services", "--no-ui")
+    environment = _environment(project, PREFECT_SERVER_LOGGING_LEVEL="WARNING")
+    server = started(command, project, environment)
+    try:
+        _wait_for(f"{url}/health", lambda: server.poll() is not None, "Prefect's server")
+        with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: Path(environment["PREFECT_HOME"])}):
+            yield url
+    finally:
+        if server.stdin:
+            server.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            server.wait(_END)
+        if server.stdout:
+            server.stdout.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(url: str, has_ended: object, what: str) -> None:
+    """Wait until a server answers.
+
+    Raises:
+        OutputError: It does not, or has ended.
+    """
+    deadline = time.monotonic() + _START
+    while time.monotonic() < deadline:
+        with suppress(httpx.HTTPError):
+            if httpx.get(url, timeout=5, trust_env=False).is_success:
+                return
+        if has_ended():  # type: ignore[operator]
+            raise OutputError(f"{what} ended before it answered at {url}")
+        time.sleep(0.2)
+    raise OutputError(f"{what} did not answer at {url} within {_START:g} s")
+
+
+# ---- servers that stay ----------------------------------------------------------------------------------------------
+
+
+@app.command()
+def up(
+    prefect_port: Annotated[int, typer.Option(envvar="PREFECT_PORT", min=1, max=65_535)] = PREFECT_PORT,
+    mlflow_port: Annotated[int, typer.Option(envvar="MLFLOW_PORT", min=1, max=65_535)] = MLFLOW_PORT,
+) -> None:
+    """Start Prefect's and MLflow's servers, and print where they are.
+
+    Example: `make up PREFECT_PORT=4201`
+    """
+    project = project_folder(None)
+    address = f"http://{HOST}:{prefect_port}"
+    prefect = _prefect("server", "start", "--host", HOST, "--port", str(prefect_port))
+    # NOTE: its pages ask for the API where the browser finds it.
+    own_address = {"PREFECT_SERVER_UI_API_URL": f"{address}/api"}
+    _start(project, "prefect", prefect, _environment(project, **own_address), prefect_port, f"{address}/api/health")
+    mlflow = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(mlflow_port)]
+    store = ["--backend-store-uri", variables.tracking_uri()]
+    _start(
+        project, "mlflow", [*mlflow, *store], _environment(project), mlflow_port, f"http://{HOST}:{mlflow_port}/health"
+    )
+    typer.echo(f"Prefect  {address}\nMLflow   http://{HOST}:{mlflow_port}")
+    typer.echo(f"For commands in this shell: export PREFECT_API_URL={address}/api")
+
+
+@app.command()
+def deploy() -> None:
+    """Make the work pools and the deployments of prefect.yaml, or bring them up to date."""
+    project = project_folder(None)
+    environment = _environment(project, PREFECT_API_URL=_api(project))
+    for pool in POOLS:
+        _do(_prefect("work-pool", "create", pool, "--type", "process", "--overwrite"), project, environment)
+    _do(_prefect("deploy", "--all"), project, environment)
+    typer.echo("Start a worker with: make worker POOL=cpu")
+
+
+@app.command()
+def worker(
+    pool: Annotated[str, typer.Option(envvar="POOL", help="Of which pool it takes runs.")] = POOLS[0],
+    limit: Annotated[int, typer.Option(min=1, help="How many runs at once; one for each GPU.")] = 1,
+) -> None:
+    """Take runs of a pool until Ctrl-C.
+
+    Example: `CUDA_VISIBLE_DEVICES=0 make worker POOL=gpu`
+    """
+    project = project_folder(None)
+    name = f"{pool}-{socket.gethostname()}-{secrets.token_hex(3)}"
+    command = _prefect("worker", "start", "--pool", pool, "--type", "process", "--limit", str(limit), "--name", name)
+    # NOTE: a script's shell starts background commands with SIGINT ignored, and the worker would never end.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _remember(project, f"worker-{name}", os.getpid(), 0)
+    os.chdir(project)
+    os.execve(command[0], command, _environment(project, PREFECT_API_URL=_api(project)))  # noqa: S606
+
+
+@app.command()
+def down() -> None:
+    """End the servers and workers that were started here."""
+    project = project_folder(None)
+    ended = [name for name in sorted(_names(project), reverse=True) if _end(project, name)]
+    typer.echo(f"ended: {', '.join(ended)}" if ended else "nothing was running")
+
+
+def _api(project: Path) -> str:
+    """The address of Prefect's API: PREFECT_API_URL, or that of the server that `up` has started.
+
+    Raises:
+        OutputError: There is none.
+    """
+    if chosen := os.environ.get("PREFECT_API_URL"):
+        return chosen
+    if _runs(project, "prefect"):
+        return f"http://{HOST}:{_read(project, 'prefect')['port']}/api"
+    raise OutputError("there is no Prefect server: run make up, or set PREFECT_API_URL")
+
+
+def _do(command: Sequence[str], project: Path, environment: Mapping[str, str]) -> None:
+    done = subprocess.run(command, cwd=project, env=dict(environment), capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        text = " ".join((done.stderr or done.stdout).split())[-400:]
+        raise OutputError(f"prefect {command[4]}: {text}")
+
+
+def _start(
+    project: Path, name: str, command: Sequence[str], environment: Mapping[str, str], port: int, health: str
+) -> None:
+    """Start a server that stays, unless it runs already.
+
+    Raises:
+        OutputError: Something else has the port, or it does not answer.
+    """
+    if _runs(project, name):
+        if _read(project, name)["port"] != port:
+            raise OutputError(f"{name} runs on port {_read(project, name)['port']} already; make down ends it")
+        return
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            raise OutputError(f"port {port} is taken; choose another one: make up {name.upper()}_PORT=...") from None
+    log = project / FOLDER / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        server = subprocess.Popen(  # noqa: S603
+            command,
+            cwd=project,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    _remember(project, name, server.pid, port)
+    try:
+        _wait_for(health, lambda: server.poll() is not None, f"{name} (log: {log})")
+    except BaseException:
+        _end(project, name)
+        raise
+
+
+def _remember(project: Path, name: str, pid: int, port: int) -> None:
+    files.write_json(project / FOLDER / f"{name}.json", {"pid": pid, "began": _began(pid), "port": port})
+
+
+def _names(project: Path) -> list[str]:
+    return [path.stem for path in (project / FOLDER).glob("*.json")]
+
+
+def _read(project: Path, name: str) -> dict[str, int]:
+    try:
+        found: dict[str, int] = json.loads((project / FOLDER / f"{name}.json").read_text())
+    except (OSError, ValueError):
+        return {"pid": 0, "began": 0, "port": 0}
+    return found
+
+
+def _runs(project: Path, name: str) -> bool:
+    told = _read(project, name)
+    return bool(told["pid"]) and _began(told["pid"]) == told["began"] != 0
+
+
+def _began(pid: int) -> int:
+    """When a process began, in ticks since the machine did; 0 if there is none, or it has ended."""
+    try:
+        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return 0 if state == "Z" else int(rest[18])
+
+
+def _end(project: Path, name: str) -> bool:
+    """End what was started under a name; tell whether it ran."""
+    ran, pid = _runs(project, name), _read(project, name)["pid"]
+    if ran:
+        for number, patience in ((signal.SIGTERM, _END), (signal.SIGKILL, 5.0)):
+            with suppress(ProcessLookupError):
+                os.killpg(pid, number) if os.getpgid(pid) == pid else os.kill(pid, number)
+            deadline = time.monotonic() + patience
+            while _runs(project, name) and time.monotonic() < deadline:
+                with suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+                time.sleep(0.1)
+    (project / FOLDER / f"{name}.json").unlink(missing_ok=True)
+    return ran
+
+
+def main() -> None:
+    """Run the command; a mistake is one line."""
+    try:
+        app()
+    except DegrainError as error:
+        typer.echo(f"servers: {error}", err=True)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

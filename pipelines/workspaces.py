@@ -1,0 +1,262 @@
+"""A workspace for each run: a git worktree that shares the project's DVC cache, trial ledger and registry.
+
+    .degrain/workspaces/NAME         the worktree
+    .degrain/workspaces/NAME.lock    held as long as the run lives, however it ends
+
+So two studies that run at once do not meet, and what a person is editing is not touched. What comes out goes back as a
+DVC experiment, or as a commit on a branch.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from degrain.errors import OutputError, ParamsError, nearest
+from degrain.machine import variables
+from pipelines.processes import Children, Log, StageFailed, dvc
+
+FOLDER = Path(".degrain") / "workspaces"
+_SAVING = "saving.lock"
+# Seconds that a push may take; against a dead server DVC tries for long.
+_PUSH_TIMEOUT = 3600.0
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where a run works.
+
+    Attributes:
+        project: The project that it belongs to.
+        folder: Where its stages run; the project itself where it has no worktree.
+    """
+
+    project: Path
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables of the stages: they run the workspace's code, and keep what outlives it in the project."""
+        return {
+            "PYTHONPATH": str(self.folder / "src"),
+            "DEGRAIN_PROJECT": str(self.project),
+            "DEGRAIN_HOME": str((self.project / (os.environ.get("DEGRAIN_HOME") or ".degrain")).absolute()),
+        }
+
+
+@contextmanager
+def opened(project: Path, name: str, log: Log) -> Iterator[Workspace]:
+    """Make a worktree of the project's present commit, and remove it at the end.
+
+    Args:
+        project: The project's folder, with dvc.yaml.
+        name: Of the run.
+        log: Called with what a person should know.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    base = project.resolve() / FOLDER
+    base.mkdir(parents=True, exist_ok=True)
+    sweep(project)
+    lock = FileLock(base / f"{name}.lock")
+    with lock.acquire(timeout=0):
+        folder = base / name
+        _git(project, "worktree", "add", "--quiet", "--detach", str(folder), "HEAD")
+        try:
+            _share(project, folder)
+            if changed := _git(project, "status", "--porcelain", "--untracked-files=no").splitlines():
+                names = ", ".join(line[3:] for line in changed[:3])
+                log(f"{len(changed)} files that are not committed are no part of this run: {names}")
+            yield Workspace(project.resolve(), folder)
+        finally:
+            _remove(project, folder)
+    (base / f"{name}.lock").unlink(missing_ok=True)
+
+
+def sweep(project: Path) -> None:
+    """Remove the worktrees of runs that are dead."""
+    base = project.resolve() / FOLDER
+    for folder in sorted(base.glob("*")) if base.exists() else ():
+        if not folder.is_dir():
+            continue
+        try:
+            with FileLock(base / f"{folder.name}.lock").acquire(timeout=0):
+                _remove(project, folder)
+        except Timeout:
+            continue
+        (base / f"{folder.name}.lock").unlink(missing_ok=True)
+
+
+def _remove(project: Path, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    _git(project, "worktree", "prune")
+
+
+def _share(project: Path, folder: Path) -> None:
+    """Have the worktree use the project's cache, and its settings that git does not track."""
+    from dvc.config import Config
+    from dvc.repo import Repo
+
+    own = project / ".dvc" / "config.local"
+    if own.exists():
+        shutil.copyfile(own, folder / ".dvc" / "config.local")
+    with Repo(str(project)) as repo:
+        cache = repo.cache.local_cache_dir
+    with Config(str(folder / ".dvc"), validate=False).edit("local") as settings:
+        settings.setdefault("cache", {})["dir"] = cache
+
+
+def compose(workspace: Workspace, study: str, overrides: Sequence[str]) -> None:
+    """Write the workspace's params.yaml as `dvc exp run -S study=STUDY -S OVERRIDE` would.
+
+    Args:
+        workspace: Where.
+        study: A file of conf/study, without its suffix; params.yaml as it is committed if empty.
+        overrides: Such as "train.epochs=2".
+
+    Raises:
+        ParamsError: There is no such study, or an override cannot be understood.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.utils.hydra import apply_overrides, compose_and_dump
+
+    conf, target = workspace.folder / "conf", workspace.folder / "params.yaml"
+    known = sorted(path.stem for path in (conf / "study").glob("*.yaml"))
+    if study and study not in known:
+        raise ParamsError(f"there is no study {study!r}{nearest(study, known)}")
+    try:
+        if study:
+            compose_and_dump(target, str(conf), None, "config", str(workspace.folder), [f"study={study}", *overrides])
+        elif overrides:
+            apply_overrides(target, list(overrides))
+    except (DvcException, OSError) as error:
+        told = [str(error), str(error.__cause__ or "")]
+        raise ParamsError(f"{', '.join(overrides)}: {' '.join(' '.join(told).split())[:300]}") from error
+
+
+def save_experiment(workspace: Workspace, name: str, stages: Sequence[str], children: Children, log: Log) -> str:
+    """Bring what the workspace holds back as a DVC experiment, which `dvc exp show` lists.
+
+    Args:
+        workspace: Where the stages ran.
+        name: Of the experiment.
+        stages: Those that are up to date; DVC would write others down as if they had run.
+        children: Runs the command.
+        log: Called with its output.
+
+    Returns:
+        The name.
+
+    Raises:
+        StageFailed: DVC refused.
+    """
+    # NOTE: DVC keeps no two processes from it.
+    with FileLock(workspace.project / FOLDER / _SAVING):
+        ended = children.run(dvc("exp", "save", "--force", "--name", name, *stages), workspace.folder, log)
+    if ended.code:
+        raise StageFailed(f"the experiment could not be saved: {ended.complaint()}", mistake=False)
+    return name
+
+
+def commit_to(workspace: Workspace, branch: str, message: str) -> str:
+    """Commit the workspace's params, lock and metrics to a branch, which is made if it is not there.
+
+    Args:
+        workspace: Where the stages ran.
+        branch: Its name.
+        message: Of the commit.
+
+    Returns:
+        The commit.
+
+    Raises:
+        OutputError: Somebody has the branch checked out, or moved it meanwhile.
+    """
+    folder = workspace.folder
+    ref = f"refs/heads/{branch}"
+    if f"branch {ref}" in _git(folder, "worktree", "list", "--porcelain").splitlines():
+        raise OutputError(f"the branch {branch} is checked out somewhere; name another one")
+    _git(folder, "add", "--all")
+    tree, head = _git(folder, "write-tree"), _git(folder, "rev-parse", "HEAD")
+    before = _git(folder, "for-each-ref", "--format=%(objectname)", ref)
+    if before and _git(folder, "rev-parse", f"{before}^{{tree}}") == tree:
+        return before
+    parents = [before] if before else [head]
+    if before and _git(folder, "merge-base", before, head, fails=True) != head:
+        parents.append(head)
+    commit = _git(folder, "commit-tree", tree, "-m", message, *(part for parent in parents for part in ("-p", parent)))
+    _git(folder, "update-ref", ref, commit, before or "0" * 40)
+    return commit
+
+
+def push(workspace: Workspace, children: Children, log: Log) -> bool:
+    """Push data and run-cache to the DVC remote; tell whether there is one.
+
+    Raises:
+        StageFailed: It does not take them.
+    """
+    from dvc.repo import Repo
+
+    with Repo(str(workspace.folder)) as repo:
+        if not repo.config.get("core", {}).get("remote"):
+            return False
+    ended = children.run(dvc("push", "--run-cache"), workspace.folder, log, _PUSH_TIMEOUT)
+    if ended.code:
+        raise StageFailed(f"dvc push: {ended.complaint()}", mistake=False)
+    return True
+
+
+def refuse_branch(project: Path, branch: str) -> None:
+    """Refuse a name that no branch can have.
+
+    Raises:
+        ParamsError: Git does not take it.
+    """
+    done = subprocess.run(  # noqa: S603
+        ["git", "check-ref-format", "--branch", branch],  # noqa: S607
+        cwd=project,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ParamsError(f"publish: {branch!r} is no name of a branch")
+
+
+def _git(folder: Path, *arguments: str, fails: bool = False) -> str:
+    """Run git, and return what it prints.
+
+    Raises:
+        OutputError: It refuses, unless it may fail; then nothing is returned.
+    """
+    variables_of_git = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    done = subprocess.run(  # noqa: S603
+        ["git", *arguments],  # noqa: S607
+        cwd=folder,
+        env=variables_of_git,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode and not fails:
+        raise OutputError(f"git {arguments[0]}: {' '.join(done.stderr.split())}")
+    return "" if done.returncode else done.stdout.strip()
+
+
+def project_folder(chosen: Path | None) -> Path:
+    """Return the project's folder: the one that is chosen, or DEGRAIN_PROJECT, or the present one.
+
+    Raises:
+        ParamsError: It holds no dvc.yaml.
+    """
+    folder = (chosen or variables.project()).resolve()
+    if not (folder / "dvc.yaml").is_file():
+        raise ParamsError(f"{folder} holds no dvc.yaml")
+    return folder
