@@ -41,12 +41,12 @@ class Outcome:
 
     Attributes:
         stage: Its name.
-        ran: Whether it ran; otherwise nothing had changed.
+        how: "ran", "restored" from DVC's cache, or "unchanged".
         seconds: How long that took.
     """
 
     stage: str
-    ran: bool
+    how: str
     seconds: float
 
 
@@ -88,7 +88,7 @@ def publish(folder: Path, run: str, project: Path, outcomes: Sequence[Outcome], 
         published: Where the results went, in words.
     """
     lines = [f"Results: {published}.", "", "| stage | | seconds |", "|---|---|---|"]
-    lines += [f"| {o.stage} | {'ran' if o.ran else 'unchanged'} | {o.seconds:.1f} |" for o in outcomes]
+    lines += [f"| {o.stage} | {o.how} | {o.seconds:.1f} |" for o in outcomes]
     done = {outcome.stage for outcome in outcomes}
     if {"evaluate", "report", "register"} <= done:
         lines = [*_champion(folder), f"Report: `{_keep(folder, project, run)}`", "", *lines]

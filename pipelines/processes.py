@@ -93,7 +93,7 @@ class Children:
         for child in left:
             _reap(child, deadline)
 
-    def reproduce(self, stage: str, folder: Path, log: Log, timeout: float | None) -> bool:
+    def reproduce(self, stage: str, folder: Path, log: Log, timeout: float | None) -> str:
         """Run `dvc repro -s` for one stage.
 
         Args:
@@ -103,7 +103,7 @@ class Children:
             timeout: Seconds after which it is stopped, or None.
 
         Returns:
-            Whether the stage ran; False when nothing had changed.
+            "ran", "restored" from DVC's cache, or "unchanged".
 
         Raises:
             StageFailed: It ended with an error or was stopped.
@@ -114,7 +114,9 @@ class Children:
         if ended.code or ended.timed_out:
             mistake = any(_MISTAKE.search(line) for line in ended.lines)
             raise StageFailed(f"{stage}: {ended.complaint()}", mistake)
-        return f"Stage '{stage}' didn't change, skipping" not in ended.lines
+        if f"Stage '{stage}' didn't change, skipping" in ended.lines:
+            return "unchanged"
+        return "restored" if f"Stage '{stage}' is cached - skipping run, checking out outputs" in ended.lines else "ran"
 
     def run(self, command: Sequence[str], folder: Path, log: Log, timeout: float | None = None) -> Ended:
         """Run a command to its end.

@@ -27,6 +27,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture
+from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -62,14 +63,16 @@ def run_stage(stage: graph.Stage, folder: Path, children: Children) -> Outcome:
         log.info(line)
         progress.see(line)
 
-    ran = children.reproduce(stage.name, folder, see, stage.meta.timeout)
-    return Outcome(stage.name, ran, time.monotonic() - started)
+    how = children.reproduce(stage.name, folder, see, stage.meta.timeout)
+    return Outcome(stage.name, how, time.monotonic() - started)
 
 
 @task(task_run_name="{stage.name}", cache_policy=NO_CACHE, persist_result=False)
 def up_to_date(stage: graph.Stage) -> State[Outcome]:
     """Show a stage of which nothing has changed; nothing is started for it."""
-    return Completed(name=CACHED, message="nothing that it depends on has changed", data=Outcome(stage.name, False, 0))
+    return Completed(
+        name=CACHED, message="nothing that it depends on has changed", data=Outcome(stage.name, "unchanged", 0)
+    )
 
 
 @flow(name="reproduce", task_runner=ThreadPoolTaskRunner(), persist_result=False)  # type: ignore[arg-type]
@@ -140,6 +143,7 @@ def _reproduce(
         checked = children.run(degrain("check"), workspace.folder, log.info)
         if checked.code:
             raise StageFailed(checked.complaint(), mistake=True)
+        workspaces.restore(workspace, children)
     stages = graph.chosen(graph.read(workspace.folder), targets)
     outcomes, failures = _run(stages, workspace, jobs)
     if publish != "here" and (outcomes or not failures):
@@ -227,6 +231,7 @@ def main(
         with servers.own(project):
             # NOTE: Prefect types what a flow returns as if it could be awaited.
             state: Any = reproduce(study, overrides or [], targets or [], publish, jobs, return_state=True)
+            APILogHandler.flush()
     except (KeyboardInterrupt, TerminationSignal):
         typer.echo("reproduce: stopped; what is finished is kept, run the same command again to go on", err=True)
         raise typer.Exit(130) from None

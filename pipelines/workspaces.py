@@ -47,6 +47,7 @@ class Workspace:
         return {
             "PYTHONPATH": str(self.folder / "src"),
             "DEGRAIN_PROJECT": str(self.project),
+            "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
             "DEGRAIN_HOME": str((self.project / (os.environ.get("DEGRAIN_HOME") or ".degrain")).absolute()),
         }
 
@@ -140,6 +141,12 @@ def compose(workspace: Workspace, study: str, overrides: Sequence[str]) -> None:
     except (DvcException, OSError) as error:
         told = [str(error), str(error.__cause__ or "")]
         raise ParamsError(f"{', '.join(overrides)}: {' '.join(' '.join(told).split())[:300]}") from error
+
+
+def restore(workspace: Workspace, children: Children) -> None:
+    """Check out what the lock names and the cache holds, so that stages of which nothing has changed are not started."""
+    if workspace.folder != workspace.project and (workspace.folder / "dvc.lock").exists():
+        children.run(dvc("checkout", "--quiet", "--force", "--allow-missing"), workspace.folder, lambda _: None)
 
 
 def save_experiment(workspace: Workspace, name: str, stages: Sequence[str], children: Children, log: Log) -> str:
