@@ -27,7 +27,6 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture
-from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -231,7 +230,6 @@ def main(
         with servers.own(project):
             # NOTE: Prefect types what a flow returns as if it could be awaited.
             state: Any = reproduce(study, overrides or [], targets or [], publish, jobs, return_state=True)
-            APILogHandler.flush()
     except (KeyboardInterrupt, TerminationSignal):
         typer.echo("reproduce: stopped; what is finished is kept, run the same command again to go on", err=True)
         raise typer.Exit(130) from None

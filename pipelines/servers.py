@@ -71,6 +71,7 @@ def own(project: Path) -> Iterator[str]:
     Raises:
         OutputError: It does not start.
     """
+    from prefect.logging.handlers import APILogHandler
     from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
     if chosen := PREFECT_API_URL.value():
@@ -85,6 +86,7 @@ def own(project: Path) -> Iterator[str]:
         _wait_for(f"{url}/health", lambda: server.poll() is not None, "Prefect's server")
         with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: Path(environment["PREFECT_HOME"])}):
             yield url
+            APILogHandler().flush()
     finally:
         if server.stdin:
             server.stdin.close()

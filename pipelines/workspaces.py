@@ -144,7 +144,7 @@ def compose(workspace: Workspace, study: str, overrides: Sequence[str]) -> None:
 
 
 def restore(workspace: Workspace, children: Children) -> None:
-    """Check out what the lock names and the cache holds, so that stages of which nothing has changed are not started."""
+    """Check out what the lock names and the cache holds, so that what has not changed is not started."""
     if workspace.folder != workspace.project and (workspace.folder / "dvc.lock").exists():
         children.run(dvc("checkout", "--quiet", "--force", "--allow-missing"), workspace.folder, lambda _: None)
 
