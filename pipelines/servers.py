@@ -47,6 +47,9 @@ RESILIENT = {
     "PREFECT_WORKER_QUERY_SECONDS": "5",
 }
 
+# Services of Prefect's server that one run of its own does not need.
+_IDLE = ("SCHEDULER", "LATE_RUNS", "FOREMAN", "PAUSE_EXPIRATIONS", "CANCELLATION_CLEANUP", "TRIGGERS", "REPOSSESSOR")
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 
 
@@ -71,6 +74,7 @@ def own(project: Path) -> Iterator[str]:
     Raises:
         OutputError: It does not start.
     """
+    from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogHandler
     from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
@@ -79,14 +83,17 @@ def own(project: Path) -> Iterator[str]:
         return
     port = _free_port()
     url = f"http://{HOST}:{port}/api"
-    command = _prefect("server", "start", "--host", HOST, "--port", str(port), "--no-services", "--no-ui")
-    environment = _environment(project, PREFECT_SERVER_LOGGING_LEVEL="WARNING")
+    command = _prefect("server", "start", "--host", HOST, "--port", str(port), "--no-ui")
+    # NOTE: without the service that records tasks Prefect forgets them; with the scheduler it would start other runs.
+    idle = {f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in _IDLE}
+    environment = _environment(project, PREFECT_SERVER_LOGGING_LEVEL="WARNING", **idle)
     server = started(command, project, environment)
     try:
         _wait_for(f"{url}/health", lambda: server.poll() is not None, "Prefect's server")
         with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: Path(environment["PREFECT_HOME"])}):
             yield url
             APILogHandler().flush()
+            EventsWorker.drain_all(timeout=10)
     finally:
         if server.stdin:
             server.stdin.close()

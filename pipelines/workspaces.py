@@ -10,13 +10,16 @@ DVC experiment, or as a commit on a branch.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import yaml
 from filelock import FileLock, Timeout
 
 from degrain.errors import OutputError, ParamsError, nearest
@@ -24,6 +27,8 @@ from degrain.machine import variables
 from pipelines.processes import Children, Log, StageFailed, dvc
 
 FOLDER = Path(".degrain") / "workspaces"
+# What Hydra says of a parameter that it does not know.
+_UNKNOWN = re.compile(r"Could not override '([^']*)'")
 _SAVING = "saving.lock"
 # Seconds that a push may take; against a dead server DVC tries for long.
 _PUSH_TIMEOUT = 3600.0
@@ -67,9 +72,8 @@ def opened(project: Path, name: str, log: Log) -> Iterator[Workspace]:
     base = project.resolve() / FOLDER
     base.mkdir(parents=True, exist_ok=True)
     sweep(project)
-    lock = FileLock(base / f"{name}.lock")
-    with lock.acquire(timeout=0):
-        folder = base / name
+    folder = base / name
+    with _held(base / f"{name}.lock", f"a run named {name} is going on"):
         _git(project, "worktree", "add", "--quiet", "--detach", str(folder), "HEAD")
         try:
             _share(project, folder)
@@ -80,6 +84,15 @@ def opened(project: Path, name: str, log: Log) -> Iterator[Workspace]:
         finally:
             _remove(project, folder)
     (base / f"{name}.lock").unlink(missing_ok=True)
+
+
+@contextmanager
+def _held(lock: Path, otherwise: str) -> Iterator[None]:
+    try:
+        with FileLock(lock).acquire(timeout=0):
+            yield
+    except Timeout:
+        raise OutputError(otherwise) from None
 
 
 def sweep(project: Path) -> None:
@@ -140,7 +153,19 @@ def compose(workspace: Workspace, study: str, overrides: Sequence[str]) -> None:
             apply_overrides(target, list(overrides))
     except (DvcException, OSError) as error:
         told = [str(error), str(error.__cause__ or "")]
+        if found := _UNKNOWN.search(" ".join(told)):
+            names = _names(yaml.safe_load(target.read_text()))
+            raise ParamsError(f"{found[1]} is not a parameter{nearest(found[1], names)}") from None
         raise ParamsError(f"{', '.join(overrides)}: {' '.join(' '.join(told).split())[:300]}") from error
+
+
+def _names(values: Mapping[str, Any], before: str = "") -> list[str]:
+    """The names of parameters, as in "train.epochs"."""
+    names = []
+    for name, value in values.items():
+        names.append(f"{before}{name}")
+        names += _names(value, f"{before}{name}.") if isinstance(value, dict) else []
+    return names
 
 
 def restore(workspace: Workspace, children: Children) -> None:
@@ -254,7 +279,7 @@ def _git(folder: Path, *arguments: str, fails: bool = False) -> str:
     )
     if done.returncode and not fails:
         raise OutputError(f"git {arguments[0]}: {' '.join(done.stderr.split())}")
-    return "" if done.returncode else done.stdout.strip()
+    return "" if done.returncode else done.stdout.rstrip("\n")
 
 
 def project_folder(chosen: Path | None) -> Path:

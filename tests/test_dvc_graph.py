@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
-from pipelines import dependencies
 
 from degrain.provenance import closure
+from pipelines import dependencies
 from tests.conftest import ROOT, Project
 from tests.provenance.mutation import mutated
 

@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from pipelines import graph
 from pipelines.processes import Children, StageFailed
-
 from tests.conftest import Project
 
 

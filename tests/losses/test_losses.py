@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from benchmarks.peers.loss_values import pair, sample
 from pydantic import TypeAdapter
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
+from benchmarks.peers.loss_values import pair, sample
 from degrain import losses
 from degrain.declaration import kind_of
 from degrain.errors import ParamsError

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from benchmarks.peers import network_outputs
-from benchmarks.peers.keras_weights import adopt
 from torch import nn
 
+from benchmarks.peers import network_outputs
+from benchmarks.peers.keras_weights import adopt
 from degrain.errors import ModelError
 from degrain.inference.denoiser import to_tensor
 from degrain.networks import catalog, keras_layers, overview, unet

@@ -14,10 +14,10 @@ import pytest
 import safetensors.torch
 import torch
 import yaml
-from benchmarks.peers import optimizer_paths
 from pydantic import TypeAdapter
 from torch import nn
 
+from benchmarks.peers import optimizer_paths
 from degrain.declaration import kind_of
 from degrain.errors import ParamsError
 from degrain.networks import catalog

@@ -1,0 +1,46 @@
+"""A reproduced project of one's own, and waiting for what other processes do."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Project
+
+
+@pytest.fixture
+def copy(reproduced: Project, tmp_path: Path) -> Project:
+    """A copy of the project in which everything is up to date, committed."""
+    shutil.copytree(reproduced.folder, tmp_path / "copy", symlinks=True)
+    project = Project(tmp_path / "copy")
+    for command in (("git", "add", "-A"), ("git", "commit", "-qm", "reproduced")):
+        project.run(*command)
+    return project
+
+
+def until(true: Callable[[], object], seconds: float = 60) -> bool:
+    """Wait until something is true; tell whether it became so."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if true():
+            return True
+        time.sleep(0.1)
+    return bool(true())
+
+
+def running(text: str) -> list[int]:
+    """Processes whose command line or environment mentions a text, such as a folder's name."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            told = (place / "cmdline").read_bytes() + (place / "environ").read_bytes()
+            ended = (place / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        except OSError:
+            continue
+        if text.encode() in told and not ended:
+            found.append(int(place.name))
+    return found

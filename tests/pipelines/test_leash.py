@@ -1,0 +1,94 @@
+"""A command on a leash ends with whoever started it, however that ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipelines.processes import Children, StageFailed
+from tests.conftest import ROOT
+from tests.pipelines.conftest import running, until
+
+# A child that writes down its number, and a grandchild that does not listen to SIGTERM.
+STUBBORN = "trap '' TERM; sleep 600 & echo $! $$; wait; sleep 600"
+PARENT = """
+import sys, time
+from pathlib import Path
+from pipelines.processes import Children
+with Children(1) as children:
+    children.run(["sh", "-c", sys.argv[1]], Path(), lambda line: print(line, flush=True))
+"""
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_nothing_is_left_when_the_starter_is_ended(number: int) -> None:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, "sleep 600 & echo $! $$; wait"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    assert parent.stdout is not None
+    pids = [int(word) for word in parent.stdout.readline().split()]
+    assert all(map(alive, pids))
+    parent.send_signal(number)
+    parent.wait()
+    parent.stdout.close()
+    assert until(lambda: not any(map(alive, pids)), 20)
+
+
+def test_what_does_not_listen_is_killed() -> None:
+    child = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from pipelines import leash; leash.PATIENCE = 0.5; sys.exit(leash.main(sys.argv[1:]))",
+            *("sh", "-c", STUBBORN),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    pids = [int(word) for word in child.stdout.readline().split()]
+    child.stdin.close()
+    assert child.wait(20) == 128 + signal.SIGKILL
+    child.stdout.close()
+    assert until(lambda: not any(map(alive, pids)), 5)
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 77])
+def test_the_exit_code_is_that_of_the_command(code: int) -> None:
+    with Children(1) as children:
+        ended = children.run(["sh", "-c", f"echo; echo a line; exit {code}"], Path(), lambda _: None)
+    assert (ended.code, ended.lines, ended.timed_out) == (code, ["a line"], False)
+
+
+def test_what_takes_too_long_is_stopped() -> None:
+    with Children(1) as children:
+        ended = children.run(["sleep", "600.25"], Path(), lambda _: None, timeout=0.5)
+    assert ended.timed_out
+    assert ended.complaint() == "it took longer than its timeout"
+    assert not running("600.25")
+
+
+def test_nothing_is_started_once_the_block_is_left() -> None:
+    with Children(1) as children:
+        pass
+    with pytest.raises(StageFailed, match="the flow is being stopped"):
+        children.run(["true"], Path(), lambda _: None)

@@ -1,0 +1,166 @@
+"""The flow as a person runs it: what it does, what it says, and what it leaves when it is stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from pipelines import servers
+from tests.conftest import Project
+from tests.pipelines.conftest import running, until
+
+COMMAND = ("python", "-m", "pipelines.reproduce")
+
+
+def reproduce(project: Project, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return project.run(*COMMAND, *arguments, **variables)
+
+
+def started(project: Project, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=project.folder,
+        env=project.environment(PATH=project.environment()["PATH"]),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def remembered(project: Project, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, str], dict[str, Any]]:
+    """Names of the tasks' states, and artifacts by their keys, as Prefect's server has them."""
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with servers.own(project.folder) as url:
+        tasks = httpx.post(f"{url}/task_runs/filter", json={}).json()
+        artifacts = httpx.post(f"{url}/artifacts/filter", json={}).json()
+    return {task["name"]: task["state_name"] for task in tasks}, {found["key"]: found for found in artifacts}
+
+
+def add_stage(project: Project, name: str, command: str, *deps: str, **more: Any) -> None:
+    path = project.folder / "dvc.yaml"
+    described = yaml.safe_load(path.read_text())
+    described["stages"][name] = {"cmd": command, "deps": [*deps, "params.yaml"], **more}
+    path.write_text(yaml.safe_dump(described, sort_keys=False))
+
+
+def commit(project: Project) -> None:
+    for command in (("git", "add", "-A"), ("git", "commit", "-qm", "a change")):
+        assert project.run(*command).returncode == 0
+
+
+def test_a_change_runs_what_it_concerns_and_the_rest_is_cached(copy: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = copy.read("params.yaml")
+    done = reproduce(copy, "-S", "evaluate.baselines=[]", "--publish", "branch:nightly")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    states, artifacts = remembered(copy, monkeypatch)
+    cached = {"download", "validate", "prepare", "train@sinha2018", "train@unet"}
+    assert states == dict.fromkeys(cached, "Cached") | dict.fromkeys(("evaluate", "report", "register"), "Completed")
+    assert set(artifacts) == {"reproduce-summary", "ranking", "before-and-after"}
+    summary = artifacts["reproduce-summary"]["data"]
+    assert "| evaluate | ran |" in summary
+    assert "| train@unet | unchanged | 0.0 |" in summary
+    assert "on the branch nightly" in summary
+    (report,) = (copy.folder / ".degrain" / "runs").glob("*/report.html")
+    assert str(report) in summary
+    assert artifacts["before-and-after"]["data"].startswith("data:image/jpeg;base64,")
+    assert copy.read("params.yaml") == before
+    shown = copy.run("git", "show", "nightly:params.yaml").stdout
+    assert yaml.safe_load(shown)["evaluate"]["baselines"] == []
+    assert not list((copy.folder / ".degrain" / "workspaces").glob("*/"))
+
+
+MISTAKES = [
+    (("mnits",), "there is no study 'mnits'; did you mean 'mnist'?"),
+    (("-S", "train.epocs=2"), "train.epocs is not a parameter; did you mean 'train.epochs'?"),
+    (("-S", "train.epochs=-2"), "train.epochs is -2"),
+    (("--target", "trian"), "there is no stage 'trian'; did you mean 'train'?"),
+    (("--publish", "nowhere"), "publish: 'nowhere' is neither"),
+    (("--publish", "branch:a b"), "publish: 'a b' is no name of a branch"),
+    (("--folder", "/"), "/ holds no dvc.yaml"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [pytest.param(*case, marks=[pytest.mark.slow] if case in MISTAKES[2:6] else []) for case in MISTAKES],
+)
+def test_a_mistake_is_one_line(copy: Project, arguments: tuple[str, ...], words: str) -> None:
+    done = reproduce(copy, *arguments)
+    assert done.returncode == 2, done.stdout[-2000:] + done.stderr[-2000:]
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("reproduce: ")]
+    assert words in line
+
+
+@pytest.mark.slow
+def test_a_failure_stops_what_depends_on_it_and_nothing_else(copy: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_stage(copy, "broken", "echo broken; exit 3", outs=["broken.txt"], meta={"retries": 2, "retry_delay": 0})
+    add_stage(copy, "after", "touch after.txt", "broken.txt", outs=["after.txt"])
+    add_stage(copy, "beside", "touch beside.txt", outs=["beside.txt"])
+    commit(copy)
+    done = reproduce(copy)
+    assert done.returncode == 1, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "reproduce: broken: ERROR: failed to reproduce 'broken'" in done.stderr
+    states, artifacts = remembered(copy, monkeypatch)
+    assert (states["broken"], states["after"], states["beside"]) == ("Failed", "NotReady", "Completed")
+    assert done.stderr.count("echo broken; exit 3, exited with 3") >= 3 or done.stdout.count("exited with 3") >= 3
+    assert "| beside | ran |" in artifacts["reproduce-summary"]["data"]
+
+
+@pytest.mark.slow
+def test_stages_run_side_by_side(copy: Project) -> None:
+    # Each waits for the other.
+    meet = "touch {0}.here; for i in $(seq 300); do [ -e {1}.here ] && touch {0}.txt && exit; sleep 0.1; done; exit 1"
+    for name, other in (("left", "right"), ("right", "left")):
+        add_stage(copy, name, meet.format(name, other), outs=[f"{name}.txt"], meta={"retries": 0})
+    commit(copy)
+    done = reproduce(copy, "--target", "left", "--target", "right")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_nothing_is_left_of_a_flow_that_is_stopped_and_the_next_one_goes_on(copy: Project, number: int) -> None:
+    run = started(copy, "-S", "train.epochs=400", "-S", "prepare.stride=64")
+    assert run.stdout is not None
+    begun = False
+    for line in run.stdout:
+        if "degrain train" in line:
+            begun = True
+            break
+    assert begun
+    time.sleep(3)
+    run.send_signal(number)
+    assert until(lambda: run.poll() is not None, 40)
+    run.stdout.close()
+    assert until(lambda: not [pid for pid in running(str(copy.folder)) if pid != os.getpid()], 30)
+    again = reproduce(copy)
+    assert again.returncode == 0, again.stdout[-3000:] + again.stderr[-3000:]
+    assert not list((copy.folder / ".degrain" / "workspaces").glob("*/"))
+
+
+@pytest.mark.slow
+def test_two_studies_at_once_do_not_meet(copy: Project) -> None:
+    runs = [started(copy, "-S", f"evaluate.confidence={share}") for share in (0.5, 0.9)]
+    for run in runs:
+        output, _ = run.communicate(timeout=300)
+        assert run.returncode == 0, output[-3000:]
+    shown = copy.run("dvc", "exp", "show", "--json").stdout
+    assert shown.count('"confidence": 0.5') >= 1
+    assert shown.count('"confidence": 0.9') >= 1
+
+
+def test_own_server_is_not_started_where_one_is_set(copy: Project, tmp_path: Path) -> None:
+    done = reproduce(
+        copy, PREFECT_API_URL="http://127.0.0.1:9/api", PREFECT_HOME=str(tmp_path), PREFECT_CLIENT_MAX_RETRIES="0"
+    )
+    assert done.returncode != 0
+    assert not (copy.folder / ".degrain" / "prefect").exists()

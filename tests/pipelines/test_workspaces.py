@@ -1,0 +1,141 @@
+"""A run works in a worktree of its own, shares what is expensive, and brings its results back."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from degrain.errors import OutputError, ParamsError
+from pipelines import workspaces
+from pipelines.processes import Children, dvc
+from pipelines.workspaces import Workspace
+from tests.conftest import Project
+
+
+def git(project: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=project, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def silent(_: str) -> None:
+    pass
+
+
+def test_a_workspace_is_the_commit_and_leaves_nothing(copy: Project) -> None:
+    said: list[str] = []
+    (copy.folder / "README.md").write_text("being edited")
+    with workspaces.opened(copy.folder, "a", said.append) as workspace:
+        assert workspace.folder.parent == copy.folder / ".degrain" / "workspaces"
+        assert (workspace.folder / "README.md").read_text() != "being edited"
+        assert said == ["1 files that are not committed are no part of this run: README.md"]
+        with Children(1, workspace.environment) as children:
+            workspaces.restore(workspace, children)
+            assert children.run(dvc("status", "--quiet"), workspace.folder, silent).code == 0
+    assert not workspace.folder.exists()
+    assert git(copy.folder, "worktree", "list").count("\n") == 0
+    assert (copy.folder / "README.md").read_text() == "being edited"
+
+
+def test_the_workspaces_of_dead_runs_are_removed_and_others_stay(copy: Project) -> None:
+    script = """
+import sys, time
+from pathlib import Path
+from pipelines import workspaces
+with workspaces.opened(Path(), "dead", print):
+    print("open", flush=True)
+    time.sleep(600)
+"""
+    run = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=copy.folder, env=copy.environment(), stdout=subprocess.PIPE, text=True
+    )
+    assert run.stdout is not None
+    assert run.stdout.readline() == "open\n"
+    folder = copy.folder / ".degrain" / "workspaces" / "dead"
+    workspaces.sweep(copy.folder)
+    assert folder.exists()
+    run.kill()
+    run.wait()
+    run.stdout.close()
+    workspaces.sweep(copy.folder)
+    assert not folder.exists()
+    assert git(copy.folder, "worktree", "list").count("\n") == 0
+
+
+def test_two_workspaces_do_not_meet(copy: Project) -> None:
+    with workspaces.opened(copy.folder, "a", silent) as one, workspaces.opened(copy.folder, "b", silent) as other:
+        workspaces.compose(one, "", ["train.epochs=3"])
+        workspaces.compose(other, "", ["train.epochs=4"])
+        epochs = [yaml.safe_load((w.folder / "params.yaml").read_text())["train"]["epochs"] for w in (one, other)]
+        assert epochs == [3, 4]
+        with pytest.raises(OutputError, match="a run named a is going on"), workspaces.opened(copy.folder, "a", silent):
+            pass
+
+
+def test_a_study_is_composed_as_dvc_would(copy: Project) -> None:
+    with workspaces.opened(copy.folder, "a", silent) as workspace:
+        workspaces.compose(workspace, "mnist", ["train.epochs=1"])
+        params = yaml.safe_load((workspace.folder / "params.yaml").read_text())
+        assert (params["study"]["name"], params["train"]["epochs"]) == ("mnist", 1)
+        with pytest.raises(ParamsError, match="there is no study 'mnits'; did you mean 'mnist'"):
+            workspaces.compose(workspace, "mnits", [])
+        with pytest.raises(ParamsError, match="train"):
+            workspaces.compose(workspace, "", ["train.epochs"])
+
+
+def changed(workspace: Workspace, children: Children) -> None:
+    """Run a stage anew, with another result."""
+    workspaces.restore(workspace, children)
+    workspaces.compose(workspace, "", ["evaluate.baselines=[]"])
+    assert children.run(dvc("repro", "evaluate"), workspace.folder, print).code == 0
+
+
+def test_results_come_back_as_an_experiment(copy: Project) -> None:
+    with workspaces.opened(copy.folder, "a", silent) as workspace, Children(1, workspace.environment) as children:
+        changed(workspace, children)
+        done = ["download", "validate", "prepare", "train@sinha2018", "train@unet", "evaluate"]
+        workspaces.save_experiment(workspace, "without-baselines", done, children, print)
+    listed = copy.run("dvc", "exp", "list", "--names-only")
+    assert listed.stdout.split() == ["without-baselines"]
+    applied = copy.run("dvc", "exp", "apply", "without-baselines")
+    assert applied.returncode == 0, applied.stderr
+    assert yaml.safe_load(copy.read("params.yaml"))["evaluate"]["baselines"] == []
+    status = copy.run("dvc", "status", "evaluate")
+    assert status.stdout.strip().endswith("up to date."), status.stdout
+
+
+def test_results_come_back_as_a_commit_on_a_branch(copy: Project) -> None:
+    head = git(copy.folder, "rev-parse", "HEAD")
+    with workspaces.opened(copy.folder, "a", silent) as workspace:
+        assert workspaces.commit_to(workspace, "nothing", "nothing changed")
+        workspaces.compose(workspace, "", ["train.epochs=3"])
+        first = workspaces.commit_to(workspace, "nightly", "Run: tiny")
+        assert workspaces.commit_to(workspace, "nightly", "again") == first
+    assert git(copy.folder, "rev-parse", "nightly") == first
+    assert git(copy.folder, "rev-parse", "nightly^") == head
+    assert git(copy.folder, "diff", "--name-only", head, first) == "params.yaml"
+    assert git(copy.folder, "rev-parse", "HEAD") == head
+    with workspaces.opened(copy.folder, "b", silent) as workspace:
+        workspaces.compose(workspace, "", ["train.epochs=4"])
+        second = workspaces.commit_to(workspace, "nightly", "Run: tiny")
+        assert git(copy.folder, "rev-parse", f"{second}^") == first
+        with pytest.raises(OutputError, match="the branch main is checked out"):
+            workspaces.commit_to(workspace, "main", "no")
+
+
+@pytest.mark.parametrize("branch", ["", "a b", "..", "-x", "a.lock"])
+def test_a_name_that_no_branch_can_have_is_refused(copy: Project, branch: str) -> None:
+    with pytest.raises(ParamsError, match="is no name of a branch"):
+        workspaces.refuse_branch(copy.folder, branch)
+
+
+def test_data_is_pushed_where_there_is_a_remote(copy: Project, tmp_path: Path) -> None:
+    workspace = Workspace(copy.folder, copy.folder)
+    with Children(1, workspace.environment) as children:
+        assert workspaces.push(workspace, children, silent) is False
+        copy.run("dvc", "remote", "add", "--local", "--default", "here", str(tmp_path / "remote"))
+        assert workspaces.push(workspace, children, silent) is True
+    assert any((tmp_path / "remote").rglob("*"))
