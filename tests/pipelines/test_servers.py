@@ -1,0 +1,113 @@
+"""Servers, deployments and a worker on one machine: the schedule makes runs, and a worker does them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from pipelines import servers
+from tests.conftest import Project
+from tests.pipelines.conftest import running, until
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def command(*arguments: str) -> tuple[str, ...]:
+    return ("python", "-m", "pipelines.servers", *arguments)
+
+
+def ask(url: str, what: str, **query: Any) -> Any:
+    return httpx.post(f"{url}/{what}/filter", json=query, timeout=30).json()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_worker_does_what_is_deployed_and_down_leaves_nothing(copy: Project) -> None:
+    ports = {"PREFECT_PORT": str(free_port()), "MLFLOW_PORT": str(free_port())}
+    url = f"http://127.0.0.1:{ports['PREFECT_PORT']}/api"
+    worker = None
+    try:
+        done = copy.run(*command("up"), **ports)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.splitlines()[0] == f"Prefect  {url.removesuffix('/api')}"
+        assert httpx.get(f"http://127.0.0.1:{ports['MLFLOW_PORT']}/health", timeout=30).is_success
+        assert copy.run(*command("up"), **ports).returncode == 0, "a second time there is nothing to do"
+        done = copy.run(*command("deploy"))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert {found["name"] for found in ask(url, "deployments")} == {"by-hand", "nightly"}
+        scheduled = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
+        assert until(lambda: ask(url, "flow_runs", **scheduled), 90), "the schedule makes runs"
+        worker = subprocess.Popen(
+            command("worker", "--pool", "cpu"),
+            cwd=copy.folder,
+            env=copy.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        (by_hand,) = [found for found in ask(url, "deployments") if found["name"] == "by-hand"]
+        parameters = {"overrides": ["evaluate.baselines=[]"], "publish": "branch:by-hand"}
+        made = httpx.post(f"{url}/deployments/{by_hand['id']}/create_flow_run", json={"parameters": parameters}).json()
+
+        def state() -> str:
+            return str(httpx.get(f"{url}/flow_runs/{made['id']}", timeout=30).json()["state_name"])
+
+        assert until(lambda: state() not in ("Scheduled", "Pending", "Running", "Late"), 240)
+        assert state() == "Completed", ask(url, "logs")[-5:]
+        assert copy.run("git", "rev-parse", "--verify", "by-hand").returncode == 0
+        tasks = {task["name"]: task["state_name"] for task in ask(url, "task_runs")}
+        assert tasks["train@unet"] == "Cached"
+        assert tasks["register"] == "Completed"
+    finally:
+        done = copy.run(*command("down"))
+        if worker is not None:
+            worker.wait(60)
+            if worker.stdout:
+                worker.stdout.close()
+    assert done.returncode == 0, done.stderr
+    assert "mlflow, prefect" in done.stdout
+    assert until(lambda: not [pid for pid in running(str(copy.folder)) if pid != os.getpid()], 30)
+    assert copy.run(*command("down")).stdout == "nothing was running\n"
+
+
+def test_a_port_that_is_taken_is_said(copy: Project) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        done = copy.run(*command("up"), PREFECT_PORT=str(other.getsockname()[1]))
+    assert done.returncode == 2
+    assert "is taken; choose another one: make up PREFECT_PORT=..." in done.stderr
+
+
+def test_without_a_server_nothing_is_deployed(copy: Project) -> None:
+    for arguments in (("deploy",), ("worker",)):
+        done = copy.run(*command(*arguments))
+        assert done.returncode == 2
+        assert done.stderr == "servers: there is no Prefect server: run make up, or set PREFECT_API_URL\n"
+
+
+def test_a_process_is_ended_only_where_it_is_the_one_that_was_started(tmp_path: Path) -> None:
+    child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    try:
+        servers._remember(tmp_path, "prefect", child.pid, 1)
+        path = tmp_path / servers.FOLDER / "prefect.json"
+        path.write_text(path.read_text().replace('"began": ', '"began": 1'))
+        assert not servers._end(tmp_path, "prefect")
+        assert child.poll() is None
+        servers._remember(tmp_path, "prefect", child.pid, 1)
+        assert servers._end(tmp_path, "prefect")
+        assert child.wait(5) == -signal.SIGTERM
+    finally:
+        child.kill()
+        child.wait()
