@@ -522,6 +522,47 @@ def test_texts_that_unpack_to_a_lot_are_not_unpacked() -> None:
     assert read.notes == ("metadata that cannot be unpacked are left out",)
 
 
+def directory_of_pages(data: bytes, big: bool, order: str) -> tuple[int, int]:
+    """Where the first directory of a TIFF begins, and where it names the next one."""
+    if big:
+        (first,) = struct.unpack_from(f"{order}Q", data, 8)
+        return first, first + 8 + 20 * struct.unpack_from(f"{order}Q", data, first)[0]
+    (first,) = struct.unpack_from(f"{order}I", data, 4)
+    return first, first + 2 + 12 * struct.unpack_from(f"{order}H", data, first)[0]
+
+
+@pytest.mark.parametrize("big", [False, True], ids=["classic", "big"])
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("reduced", [False, True], ids=["page", "preview"])
+def test_a_tiff_whose_pages_go_in_circles_is_refused_at_once(big: bool, order: str, reduced: bool) -> None:
+    data = bytearray(tiff(RGB, photometric="rgb", bigtiff=big, byteorder=order, subfiletype=int(reduced)))
+    first, following = directory_of_pages(data, big, order)
+    struct.pack_into(f"{order}{'Q' if big else 'I'}", data, following, first)
+    with pytest.raises(DataError, match="x is damaged: a page of it names an earlier one as the next"):
+        reading.decode(bytes(data), "x")
+    assert first < following < len(data)
+
+
+def test_a_tiff_whose_directory_below_is_its_own_is_read() -> None:
+    data = tiff(RGB, photometric="rgb", extratags=[(331, "I", 1, 8, True)])
+    first, _ = directory_of_pages(data, False, "<")
+    below = struct.pack("<HHII", 330, 4, 1, first)
+    circular = data.replace(struct.pack("<HHII", 331, 4, 1, 8), below)
+    assert below in circular
+    read = reading.decode(circular, "x")
+    assert np.array_equal(read.pixels, RGB)
+    assert read.notes == ("its previews are left out",)
+
+
+def test_a_tiff_of_a_thousand_pages_and_more_is_refused() -> None:
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as file:
+        for number in range(1001):
+            file.write(GRAY[:16, :16, 0], photometric="minisblack", subfiletype=int(number > 0), metadata=None)
+    with pytest.raises(DataError, match="x has more than 1000 pages"):
+        reading.decode(buffer.getvalue(), "x")
+
+
 # ---- what others write ----------------------------------------------------------------------------------------------
 
 
