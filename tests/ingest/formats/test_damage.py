@@ -600,6 +600,56 @@ def test_a_bmp_with_colors_beyond_its_palette_is_refused() -> None:
         reading.decode(data, "x")
 
 
+@pytest.mark.parametrize("adobe", [True, False])
+def test_only_adobe_writes_cmyk_the_other_way_around(adobe: bool) -> None:
+    smooth = np.dstack([np.linspace(0, 255, 64 * 48).reshape(48, 64)] * 3).astype(np.uint8)
+    inks = np.asarray(Image.fromarray(smooth).convert("CMYK"))
+    # Pillow writes 255 for no ink, and says that it is Adobe.
+    buffer = io.BytesIO()
+    stored = Image.fromarray(inks if adobe else 255 - inks, "CMYK")
+    stored.save(buffer, "JPEG", quality=98)
+    data = buffer.getvalue()
+    place = data.index(b"\xff\xee")
+    assert data[place + 4 : place + 9] == b"Adobe"
+    data = data if adobe else data[:place] + data[place + 16 :]
+    assert np.abs(reading.decode(data, "x").pixels.astype(int) - smooth).max() < 6
+
+
+@pytest.mark.parametrize("case", ["palette", "CMYK"])
+def test_the_limit_of_pixels_is_that_of_degrain(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    buffer = io.BytesIO()
+    image = Image.fromarray(RGB).convert("P" if case == "palette" else "CMYK")
+    image.save(buffer, "PNG" if case == "palette" else "JPEG")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    assert reading.decode(buffer.getvalue(), "x").pixels.shape == RGB.shape
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_profile_that_is_there_twice_is_read_once(parts: int) -> None:
+    icc = profiles.profile(profiles.power(2.2))
+    size = -(-len(icc) // parts)
+    data = jpeg()
+    for _ in range(2):
+        for number in range(parts, 0, -1):
+            contents = icc[(number - 1) * size : number * size]
+            data = with_segment(data, 0xE2, b"ICC_PROFILE\0" + bytes([number, parts]) + contents)
+    read = reading.decode(data, "x")
+    assert (read.metadata.icc, read.notes) == (icc, ())
+    other = with_segment(data, 0xE2, b"ICC_PROFILE\0" + bytes([1, parts]) + bytes(len(icc)))
+    assert reading.decode(other, "x").notes == (metadata.BROKEN_PROFILE,)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "AVIF"])
+@pytest.mark.parametrize("colors", ["Lab", "XYZ", "CMYK", "HSV"])
+def test_a_profile_of_other_colors_is_left_out_and_that_is_said(kind: str, colors: str) -> None:
+    icc = profiles.profile(profiles.power(1)).replace(b"RGB XYZ ", colors.ljust(4).encode() + b"XYZ ")
+    buffer = io.BytesIO()
+    Image.fromarray(RGB).save(buffer, kind, icc_profile=icc)
+    read = reading.decode(buffer.getvalue(), "x")
+    assert (read.metadata.icc, read.light) == (b"", "srgb")
+    assert read.notes == (f"its color profile is one of {colors} and left out",)
+
+
 def test_a_packing_that_is_not_there_is_not_called_damage() -> None:
     data = tiff(GRAY.squeeze())
     compression = struct.pack("<HHI", 259, 3, 1)

@@ -171,6 +171,19 @@ def test_a_profile_that_cannot_be_read_is_left_out_and_that_is_said() -> None:
     assert reading.decode(broken, "x").notes == ("its color profile is damaged and left out",)
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "AVIF", "BMP"])
+@pytest.mark.parametrize("place", [4, 8, 12, 16, 20, 36, 64, 128, 132, 136])
+def test_a_profile_with_damage_in_its_header_is_kept_or_left_out_and_the_picture_is_read(kind: str, place: int) -> None:
+    whole = profiles.profile(profiles.power(2.2))
+    for value in (b"\xff\xff\xff\xff", b"RG\xc7 ", b"\0\0\0\0"):
+        icc = whole[:place] + value + whole[place + 4 :]
+        read = reading.decode(bmp(icc) if kind == "BMP" else saved(kind, RGB, icc_profile=icc), "x")
+        assert read.pixels.shape == RGB.shape
+        left_out = read.notes == ("its color profile is damaged and left out",)
+        assert left_out or read.metadata.icc == icc
+        assert left_out or place != 16
+
+
 def test_profiles_of_other_colors_say_nothing_of_light() -> None:
     cmyk = profiles.profile(profiles.power(1)).replace(b"RGB XYZ", b"CMYKXYZ")
     assert light.of_profile(cmyk, "x") == "srgb"

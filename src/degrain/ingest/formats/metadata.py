@@ -151,9 +151,17 @@ def without_profile(kept: Metadata) -> Metadata:
     return replace(kept, icc=b"", gamma=None, primaries=(), cicp=())
 
 
-def profile(icc: bytes) -> tuple[bytes, tuple[str, ...]]:
-    """Return an ICC profile, or nothing and a word about it where it cannot be read."""
-    return (icc, ()) if not icc or light.is_profile(icc) else (b"", (BROKEN_PROFILE,))
+def profile(icc: bytes, cmyk: bool = False) -> tuple[bytes, tuple[str, ...]]:
+    """Return an ICC profile, or nothing and a word about it where it cannot be read or is not of the file's colors.
+
+    Args:
+        icc: The profile; empty if there is none.
+        cmyk: Whether the file's colors are CMYK, not gray or RGB.
+    """
+    colors = light.colors_of(icc) if icc else ""
+    if not icc or colors in (("CMYK",) if cmyk else ("RGB", "GRAY")):
+        return icc, ()
+    return b"", (f"its color profile is one of {colors} and left out" if colors.isalpha() else BROKEN_PROFILE,)
 
 
 def to_srgb(image: Image.Image, icc: bytes) -> Image.Image:

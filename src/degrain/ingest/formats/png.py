@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import imagecodecs
 import numpy as np
-from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from degrain.errors import DataError
 from degrain.ingest.formats import depths, light, metadata, sizes
@@ -165,7 +165,8 @@ def _check_indices(bare: bytes, colors: int) -> None:
     Raises:
         ValueError: There is one.
     """
-    highest = int(np.asarray(Image.open(io.BytesIO(bare))).max(initial=0))
+    # NOTE: Image.open has a limit of its own, below that of degrain.
+    highest = int(np.asarray(PngImageFile(io.BytesIO(bare))).max(initial=0))
     if highest >= colors:
         raise ValueError(f"it has pixels of color {highest}, and its palette {colors} colors")
 
@@ -195,8 +196,9 @@ def _metadata(chunks: _Chunks) -> tuple[Metadata, tuple[str, ...]]:
     """Gather what is to be kept, and say what is left out."""
     single = chunks.single
     packed = single.get(b"iCCP", b"").partition(b"\0")[2][1:]
-    icc, notes = metadata.profile(_inflated(packed))
-    if b"iCCP" in single and not icc:
+    unpacked = _inflated(packed)
+    icc, notes = metadata.profile(unpacked)
+    if b"iCCP" in single and not unpacked:
         notes = (metadata.BROKEN_PROFILE,)
     if chunks.others:
         notes += (f"chunks ({', '.join(sorted(chunks.others))}) are left out",)

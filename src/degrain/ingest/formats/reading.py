@@ -5,12 +5,14 @@ What is understood of each format stands in its module: `png`, `jpeg`, `tiff`, `
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from degrain.errors import DataError
+from degrain.errors import DataError, DegrainError, Stopped
 from degrain.ingest.formats import archives, camera_raw, jpeg, metadata, others, png, tiff
 from degrain.ingest.formats.depths import White
 from degrain.ingest.formats.picture import Picture
@@ -67,7 +69,27 @@ def decode(
     Raises:
         DataError: As of `read`.
     """
-    return _upright(_decoded(data, name, White(white, guess), raw))
+    with refused(name):
+        return _upright(_decoded(data, name, White(white, guess), raw))
+
+
+@contextmanager
+def refused(name: str) -> Iterator[None]:
+    """Turn whatever decoders and parsers raise, and nobody foresaw, into the error of a file that cannot be read.
+
+    Args:
+        name: What messages call the file.
+
+    Raises:
+        DataError: Anything was raised but what degrain raises itself, and want of memory.
+    """
+    try:
+        yield
+    except (DegrainError, Stopped, MemoryError):
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())[:200]
+        raise DataError(f"{name} cannot be read: {type(error).__name__}{f': {text}' if text else ''}") from error
 
 
 def _decoded(data: bytes, name: str, white: White, raw: camera_raw.Mode) -> Picture:

@@ -401,7 +401,7 @@ def _metadata(page: TiffPage, data: bytes) -> tuple[Metadata, tuple[str, ...]]:
     dpi = None
     if 282 in tags and 283 in tags and per_inch:
         dpi = metadata.resolution([_quotient(tags[tag].value) for tag in (282, 283)], per_inch)
-    icc, notes = metadata.profile(_bytes(tags, _ICC))
+    icc, notes = metadata.profile(_bytes(tags, _ICC), cmyk=int(page.photometric) == _CMYK)
     exif, whole = _exif(page, data)
     notes += () if whole else (metadata.BROKEN_EXIF,)
     primaries = _numbers(tags, _WHITE_POINT) + _numbers(tags, _PRIMARIES)
