@@ -14,6 +14,7 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import pytest
+import simplejpeg
 import tifffile
 from PIL import Image, ImageOps
 
@@ -413,6 +414,39 @@ def test_a_tiff_of_any_kind_is_turned_with_its_resolution(byteorder: str, bigtif
     assert metadata.orientation(read.metadata.exif) == 1
 
 
+@pytest.mark.parametrize("make", [True, False])
+@pytest.mark.parametrize("told", [None, 1, 3, 6])
+@pytest.mark.parametrize("stale", [1, 6, 8])
+def test_the_orientation_of_xmp_counts_only_where_a_tiff_has_no_tag_of_it(
+    make: bool, told: int | None, stale: int
+) -> None:
+    xmp = XMP.replace(b'tiff:Orientation="6"', b'tiff:Orientation="%d"' % stale)
+    tags: list[tuple[Any, ...]] = [(700, "B", len(xmp), xmp, True)]
+    tags += [(274, "H", 1, told, True)] if told else []
+    tags += [(271, "s", 0, "ACME", True)] if make else []
+    read = reading.decode(tiff(RGB, photometric="rgb", extratags=tags), "x")
+    assert np.array_equal(read.pixels, metadata.upright(RGB, told or stale))
+    assert metadata.orientation(read.metadata.exif, read.metadata.xmp) == 1
+
+
+@pytest.mark.parametrize("lies", [1, 3, 6])
+@pytest.mark.parametrize("with_exif", [True, False])
+def test_only_the_boxes_of_an_avif_say_how_it_lies(lies: int, with_exif: bool) -> None:
+    buffer = io.BytesIO()
+    made = Image.Exif()
+    made[0x0112] = lies
+    if with_exif:
+        made[0x010F] = "ACME"
+    options = {"exif": made} if with_exif or lies != 1 else {}
+    # Pillow makes boxes of the orientation that Exif says
+    Image.fromarray(RGB).save(buffer, "AVIF", quality=100, subsampling="4:4:4", xmp=XMP, **options)
+    read = reading.decode(buffer.getvalue(), "x")
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(buffer.getvalue())))) if lies != 1 else RGB
+    assert read.pixels.shape == metadata.upright(RGB, lies).shape
+    assert np.abs(read.pixels.astype(int) - upright).max() < 12
+    assert metadata.orientation(read.metadata.exif, read.metadata.xmp) == 1
+
+
 def test_exif_of_a_tiff_that_cannot_be_read_is_said_and_does_not_keep_it_from_being_turned() -> None:
     tags = [(274, "H", 1, 8, True), (315, "H", 1, 7, True)]
     read = reading.decode(tiff(RGB, photometric="rgb", extratags=tags), "x")
@@ -509,6 +543,21 @@ def test_a_megabyte_of_fill_bytes_is_read_at_once() -> None:
     place = scan(whole)
     with pytest.raises(DataError, match="x is damaged"):
         reading.decode(whole[:place] + b"\xff" * 1_000_000 + b"\0" + whole[place:], "x")
+
+
+def test_a_jpeg_of_hundreds_of_scans_is_refused_before_they_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def decoded(*_: object) -> None:
+        raise AssertionError
+
+    whole = jpeg(GRAY, progressive=True)
+    starts = [place for place in range(len(whole) - 1) if whole[place : place + 2] == b"\xff\xda"]
+    # the last one refines; the first one of all bits would not be refused for what it holds
+    last, plain = whole[starts[-1] : -2], b"\xff\xda\0\x08\1\1\0\1\5\0" + bytes(99)
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", decoded)
+    with pytest.raises(DataError, match="x is damaged: a scan does not begin where the one before ends"):
+        reading.decode(whole[:-2] + last + b"\xff\xd9", "x")
+    with pytest.raises(DataError, match=r"x has \d+ scans; more than 500 are refused"):
+        reading.decode(whole[:-2] + plain * 500 + b"\xff\xd9", "x")
 
 
 def test_texts_that_unpack_to_a_lot_are_not_unpacked() -> None:

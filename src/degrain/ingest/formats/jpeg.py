@@ -6,6 +6,7 @@ Source: ITU-T T.81 for segments and scans, T.871 (JFIF), CIPA DC-008 (Exif), ICC
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import struct
 from collections.abc import Iterator
@@ -38,6 +39,8 @@ _UNSUPPORTED |= dict.fromkeys((0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF), "JPEG with a
 # Colors by the number of components.
 _CMYK = 4
 _COLORS = {1: "GRAY", 3: "RGB", _CMYK: "CMYK"}
+# Each takes as long as the whole picture. Ten are usual; libjpeg-turbo advises to refuse more than so many.
+_MOST_SCANS = 500
 # Pixels per unit of JFIF -> units per inch.
 _PER_INCH = {1: 1.0, 2: 2.54}
 _CMYK_NOTE = "its CMYK became sRGB"
@@ -153,18 +156,23 @@ def _frame(segments: list[tuple[int, bytes]], name: str) -> _Frame:
 
 def _check_scans(frame: _Frame, scans: list[bytes], name: str) -> None:
     """Refuse a file without all scans; libjpeg shows what is there, blurred or without color."""
+    if len(scans) > _MOST_SCANS:
+        raise DataError(f"{name} has {len(scans)} scans; more than {_MOST_SCANS} are refused")
     every = range(64) if frame.progressive else (0,)
-    missing = {(component, place) for component in frame.components for place in every}
+    lowest: dict[tuple[int, int], int] = {}  # of each component's coefficients, the lowest bit that is there
     for scan in scans:
         count = scan[0] if scan else 0
         if len(scan) < 4 + 2 * count:
             raise DataError(f"{name} is damaged: a scan's header is not whole")
-        first, last, bits = scan[1 + 2 * count : 4 + 2 * count]
-        if frame.progressive and bits & 15:
-            continue  # the last bits come in another scan
-        places = range(first, last + 1) if frame.progressive else (0,)
-        missing -= {(component, place) for component in scan[1 : 1 + 2 * count : 2] for place in places}
-    if missing:
+        first, last, bits = scan[1 + 2 * count : 4 + 2 * count] if frame.progressive else (0, 0, 0)
+        parts = itertools.product(scan[1 : 1 + 2 * count : 2], range(first, min(last, 63) + 1))
+        above, low = divmod(bits, 16)
+        here = dict.fromkeys(parts, low)
+        # NOTE: libjpeg warns of it, too, but only when it has decoded all scans.
+        if any(lowest.get(part, 0) != above for part in here):
+            raise DataError(f"{name} is damaged: a scan does not begin where the one before ends")
+        lowest |= here
+    if any(lowest.get((component, place)) != 0 for component in frame.components for place in every):
         raise DataError(f"{name} is damaged: it ends too early, before its last scan")
 
 

@@ -6,6 +6,7 @@ import io
 import re
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,10 @@ def _avif(data: bytes, name: str, _: White) -> Picture:
             cicp = (primaries, transfer, 0, 1)
     if coding and coding[0][2] & 0x40:
         notes = (f"its {12 if coding[0][2] & 0x20 else 10} bits became 8",)
-    return _by_pillow(AvifImageFile, data, name, cicp=cicp, stands_for=stands_for, notes=notes)
+    picture = _by_pillow(AvifImageFile, data, name, cicp=cicp, stands_for=stands_for, notes=notes)
+    # NOTE: the boxes irot and imir say how the picture lies, which Pillow puts into Exif; XMP does not count.
+    kept = replace(picture.metadata, xmp=metadata.xmp_for_upright(picture.metadata.xmp))
+    return replace(picture, metadata=kept)
 
 
 def _by_pillow(
