@@ -221,3 +221,28 @@ def test_what_describes_colors_is_written_or_said_to_be_lost(
         "comment": (".jpg",),
     }[name]
     assert bool(told) == (suffix not in holding and words != "")
+
+
+LINEAR_LIGHT = {
+    "nothing said": Metadata(),
+    "gamma": Metadata(gamma=1.0),
+    "profile": Metadata(icc=profiles.profile(profiles.power(1))),
+    "sRGB": Metadata(cicp=(1, 8, 0, 1)),
+    "P3": Metadata(cicp=(12, 8, 0, 1)),
+    "profile and space": Metadata(icc=profiles.profile(profiles.power(1)), cicp=(12, 8, 0, 1)),
+}
+
+
+@pytest.mark.parametrize("suffix", writing.FORMATS)
+@pytest.mark.parametrize("said", LINEAR_LIGHT)
+@pytest.mark.parametrize("deep", [False, True], ids=["8 bits", "16 bits"])
+def test_linear_light_is_written_as_such_or_said_to_be_lost(tmp_path: Path, suffix: str, said: str, deep: bool) -> None:
+    pixels = RGB.astype(np.uint16) * 257 if deep else RGB
+    lost = writing.write(tmp_path / f"x{suffix}", Picture(pixels, metadata=LINEAR_LIGHT[said], light="linear"))
+    read = reading.read(tmp_path / f"x{suffix}")
+    assert (read.light == "srgb") == ("that its values are linear light is lost" in lost)
+    assert ("8 bits became 16" in lost) == (read.pixels.dtype == np.uint16 and not deep)
+    if suffix in (".png", ".tif", ".tiff", ".avif", ".jxl"):
+        assert read.light == "linear"
+    if suffix in (".png", ".tif") and said == "nothing said":
+        assert lost == ()

@@ -225,7 +225,7 @@ def _kept(data: bytes, shooting: dict[str, Any]) -> tuple[Metadata, tuple[str, .
     exif.update({tag: shooting[name] for tag, name in ((_MAKE, "make"), (_MODEL, "model")) if shooting[name]})
     exif[_EXIF_ORIENTATION] = shooting["orientation"]
     detail = {tag: found[tag] for tag in _EXPOSURE if tag in found} | found.get_ifd(_EXIF)
-    notes = ("its maker notes are left out",) if detail.pop(_MAKER_NOTES, None) else ()
+    notes: tuple[str, ...] = ("its maker notes are left out",) if detail.pop(_MAKER_NOTES, None) else ()
     told = ((_ISO, "iso"), (_EXPOSURE_TIME, "exposure"))
     detail |= {tag: shooting[name] for tag, name in told if shooting[name] and tag not in detail}
     for tag, directory in ((_EXIF, detail), (_GPS, found.get_ifd(_GPS))):

@@ -143,12 +143,41 @@ def _fitted(picture: Picture, target: Format) -> tuple[np.ndarray, Metadata, tup
     kept, dropped = _kept(held, target)
     if kept.icc and pixels.shape[2] in (1, 2) and not target.gray and light.is_gray(kept.icc):
         kept, dropped = replace(kept, icc=b""), [NAMES["icc"], *dropped]
+    kept, words = _with_light(picture, kept, target)
+    lost += words
+    if picture.light == "linear" and NAMES["gamma"] in dropped:
+        dropped.remove(NAMES["gamma"])  # it says the same
     if target.encode is _TIFF.encode and (tags := tiff.lost_of_exif(kept.exif)):
         dropped.append(f"Exif tags ({', '.join(tags)})")
     if dropped:
         several = len(dropped) > 1 or dropped[0].endswith(("s", ")"))
         lost.append(f"{' and '.join(dropped)} {'are' if several else 'is'} lost")
     return pixels, kept, tuple(lost)
+
+
+def _with_light(picture: Picture, kept: Metadata, target: Format) -> tuple[Metadata, list[str]]:
+    """Let a file say that its values are linear light, where it can and does not yet; else say that this is lost."""
+    if picture.light != "linear":
+        return kept, []
+    if not (kept.icc or kept.cicp or kept.gamma):
+        if "gamma" in target.keeps:
+            kept = replace(kept, gamma=1.0)
+        elif "cicp" in target.keeps:
+            kept = replace(kept, cicp=(*jxl.LINEAR_SRGB, 0, 1))
+    if not _is_linear(kept):
+        return kept, ["that its values are linear light is lost"]
+    deeper = target.encode is _JXL.encode and picture.pixels.dtype == np.uint8
+    return kept, ["8 bits became 16"] if deeper else []
+
+
+def _is_linear(kept: Metadata) -> bool:
+    """Tell whether values beside which this is written are read as linear light."""
+    name = "the picture"
+    if kept.cicp:
+        return light.of_transfer(kept.cicp[1], name) == "linear"
+    if kept.icc:
+        return light.of_profile(kept.icc, name) == "linear"
+    return bool(kept.gamma) and light.of_exponent(1 / (kept.gamma or 1), "gamma", name) == "linear"
 
 
 def _kept(held: Metadata, target: Format) -> tuple[Metadata, list[str]]:
