@@ -18,7 +18,7 @@ import simplejpeg
 import tifffile
 from PIL import Image, ImageOps
 
-from degrain.errors import DataError
+from degrain.errors import DataError, OutputError
 from degrain.inference.denoise_files import Frame
 from degrain.ingest.formats import boxes, jxl, metadata, reading, writing
 from degrain.ingest.formats.picture import Metadata, Picture
@@ -706,3 +706,34 @@ def test_a_packing_that_is_not_there_is_not_called_damage() -> None:
         bent = data.replace(compression + b"\1\0", compression + struct.pack("<H", method))
         with pytest.raises(DataError, match="x is packed in a way that cannot be read"):
             reading.decode(bent, "x")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "longest"), [(".jpg", 65_500), (".webp", 16_383), (".avif", 32_768), (".png", 1_000_000)]
+)
+@pytest.mark.parametrize("high", [False, True], ids=["wide", "high"])
+def test_the_largest_image_of_a_format_is_written_and_read_and_a_larger_one_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], suffix: str, longest: int, high: bool
+) -> None:
+    path = tmp_path / f"x{suffix}"
+    pixels = np.zeros((longest, 1, 1) if high else (1, longest, 1), np.uint8)
+    writing.write(path, Picture(pixels))
+    assert reading.read(path).pixels.shape[:2] == pixels.shape[:2]
+    larger = np.zeros((longest + 1, 1, 1) if high else (1, longest + 1, 1), np.uint8)
+    with pytest.raises(OutputError, match=f"and the format has at most {longest} pixels in width or height"):
+        writing.write(path, Picture(larger))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("color", [0, 2, 3])
+def test_a_png_wider_than_libpng_takes_is_read(color: int) -> None:
+    values = np.tile(np.arange(2, dtype=np.uint16), 500_001).reshape(1, -1, 1)
+    values = np.repeat(values, 3, axis=2) if color == 2 else values
+    read = reading.decode(png(values, 8, color, *[(b"PLTE", b"\1\2\3\4\5\6")] * (color == 3)), "x")
+    expected = np.array([[1, 2, 3], [4, 5, 6]])[values[..., 0]] if color == 3 else values
+    assert np.array_equal(read.pixels, expected)
+
+
+def test_a_jpeg_larger_than_libjpeg_takes_is_refused_by_that_reason() -> None:
+    with pytest.raises(DataError, match="x has 65501 x 1 pixels; JPEG files are read up to 65500 a side"):
+        reading.decode(with_size(jpeg(GRAY), 1 - 96, 65_501 - 128), "x")

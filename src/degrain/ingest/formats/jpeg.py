@@ -22,6 +22,8 @@ from degrain.ingest.formats.picture import Metadata, Picture
 
 SIGNATURE = b"\xff\xd8\xff"
 QUALITY = 95
+# Pixels of width or height, of libjpeg.
+LONGEST_SIDE = 65_500
 # What one segment can hold of Exif and of XMP, with their prefixes, and of a comment.
 LONGEST_EXIF, LONGEST_XMP, LONGEST_COMMENT = 65_533 - 6, 65_533 - 29, 65_533
 _EXIF, _XMP, _LONG_XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
@@ -151,6 +153,8 @@ def _frame(segments: list[tuple[int, bytes]], name: str) -> _Frame:
     if not height:
         raise DataError(f"{name} is a JPEG that tells its height behind the pixels, which is not supported")
     sizes.check(width, height, name)
+    if max(width, height) > LONGEST_SIDE:
+        raise DataError(f"{name} has {width} x {height} pixels; JPEG files are read up to {LONGEST_SIDE} a side")
     return _Frame(marker == _PROGRESSIVE, width, height, contents[6 : 6 + 3 * count : 3])
 
 

@@ -23,6 +23,8 @@ from degrain.ingest.formats.picture import Metadata, Picture
 from degrain.pixels import Light
 
 QUALITY = 90
+# Pixels of width or height: what the format can say of WebP, and what libavif reads.
+LONGEST_WEBP, LONGEST_AVIF = 16_383, 32_768
 # A word of a netpbm header, after blanks and comments.
 _WORD = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])*([^\s#]+)")
 # Sizes of BMP headers that say more of colors, and where in the file they begin.
@@ -196,18 +198,18 @@ def _pnm(data: bytes, name: str, _: White) -> Picture:
 Decoder = Callable[[bytes, str, White], Picture]
 
 
-def decoder(data: bytes) -> Decoder | None:
-    """Choose by the first bytes; None where it is none of these."""
+def decoder(data: bytes) -> tuple[str, Decoder] | None:
+    """Choose by the first bytes, and name the suffix of such files; None where it is none of these."""
     if data.startswith(b"BM"):
-        return _bmp
+        return ".bmp", _bmp
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return _webp
+        return ".webp", _webp
     brands = data[8 : int.from_bytes(data[:4], "big")][:256] if data[4:8] == b"ftyp" else b""
     if {b"avif", b"avis"} & {brands[i : i + 4] for i in range(0, len(brands), 4)}:
-        return _avif
+        return ".avif", _avif
     if data.startswith(jxl.SIGNATURES):
-        return jxl.decode
-    return _pnm if re.match(rb"P[1-7][\s#]", data) else None
+        return ".jxl", jxl.decode
+    return (".ppm", _pnm) if re.match(rb"P[1-7][\s#]", data) else None
 
 
 def encode_bmp(values: np.ndarray, kept: Metadata) -> bytes:

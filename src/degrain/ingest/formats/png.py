@@ -23,6 +23,8 @@ from degrain.pixels import Light
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Level 6, the default, takes 5.5 s for 12 megapixels, more than a network; 1 takes 1.0 s.
 LEVEL = 1
+# Pixels that libpng writes, and reads, in a row or column.
+LONGEST_SIDE = 1_000_000
 _XMP = b"XML:com.adobe.xmp"
 _METERS_PER_INCH = 0.0254
 _PALETTE = 3
@@ -86,9 +88,9 @@ def decode(data: bytes, name: str, white: White = depths.OF_FORMAT) -> Picture:
     try:
         if color == _PALETTE:
             _check_indices(bare, len(chunks.single.get(b"PLTE", b"")) // 3)
-        # NOTE: libpng prints a warning about each interlaced file.
-        interlaced = chunks.single[b"IHDR"][12]
-        values = imagecodecs.spng_decode(bare) if interlaced else imagecodecs.png_decode(bare)
+        # NOTE: libpng prints a warning about each interlaced file, and refuses wider ones.
+        other = chunks.single[b"IHDR"][12] or max(width, height) > LONGEST_SIDE
+        values = imagecodecs.spng_decode(bare) if other else imagecodecs.png_decode(bare)
     except Exception as error:  # libpng's errors, and whatever damaged headers raise
         raise DataError(f"{name} is damaged: {' '.join(str(error).split())}") from error
     values = values if values.ndim == 3 else values[..., None]

@@ -94,15 +94,18 @@ def refused(name: str) -> Iterator[None]:
 
 def _decoded(data: bytes, name: str, white: White, raw: camera_raw.Mode) -> Picture:
     if data.startswith(png.SIGNATURE):
-        return png.decode(data, name, white)
+        return replace(png.decode(data, name, white), suffix=".png")
     if data.startswith(jpeg.SIGNATURE):
-        return jpeg.decode(data, name)
+        return replace(jpeg.decode(data, name), suffix=".jpg")
     if name.lower().endswith(camera_raw.SUFFIXES):
         return camera_raw.read(data, raw, name)
     if data.startswith(tiff.SIGNATURES):
-        return camera_raw.read(data, raw, name) if tiff.is_dng(data) else tiff.decode(data, name, white)
-    if decoder := others.decoder(data):
-        return decoder(data, name, white)
+        if tiff.is_dng(data):
+            return camera_raw.read(data, raw, name)
+        return replace(tiff.decode(data, name, white), suffix=".tif")
+    if found := others.decoder(data):
+        suffix, decoder = found
+        return replace(decoder(data, name, white), suffix=suffix)
     kind = next((kind for first, at, kind in _FOREIGN if data.startswith(first, at)), None)
     if not data:
         raise DataError(f"{name} is empty")

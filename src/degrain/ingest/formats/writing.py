@@ -44,6 +44,7 @@ class Format:
         alpha_of_gray: Whether gray may be transparent.
         gray: Whether gray is written as gray.
         says_white: Whether the file says which value is white.
+        longest: Pixels that width and height can have; None where no image that is read has more.
     """
 
     encode: Callable[[np.ndarray, bool, Metadata], bytes]
@@ -54,21 +55,40 @@ class Format:
     alpha_of_gray: bool = True
     gray: bool = True
     says_white: bool = False
+    longest: int | None = None
 
 
 _ALL = ("icc", "exif", "xmp", "dpi")
 _PNG = Format(
-    lambda values, _, kept: png.encode(values, kept), True, True, (*_ALL, "gamma", "primaries", "cicp", "texts")
+    lambda values, _, kept: png.encode(values, kept),
+    True,
+    True,
+    (*_ALL, "gamma", "primaries", "cicp", "texts"),
+    longest=png.LONGEST_SIDE,
 )
-_JPEG = Format(lambda values, _, kept: jpeg.encode(values, kept), False, False, (*_ALL, "comment"), lossless=False)
+_JPEG = Format(
+    lambda values, _, kept: jpeg.encode(values, kept),
+    False,
+    False,
+    (*_ALL, "comment"),
+    lossless=False,
+    longest=jpeg.LONGEST_SIDE,
+)
 _TIFF = Format(tiff.encode, deep=True, alpha=True, keeps=(*_ALL, "primaries", "gamma"))
-_WEBP = Format(lambda values, _, kept: others.encode_webp(values, kept), False, True, ("icc", "exif", "xmp"))
+_WEBP = Format(
+    lambda values, _, kept: others.encode_webp(values, kept),
+    False,
+    True,
+    ("icc", "exif", "xmp"),
+    longest=others.LONGEST_WEBP,
+)
 _AVIF = Format(
     lambda values, _, kept: others.encode_avif(values, kept),
     False,
     True,
     ("icc", "exif", "xmp", "cicp"),
     lossless=False,
+    longest=others.LONGEST_AVIF,
 )
 _JXL = Format(lambda values, _, kept: jxl.encode(values, kept), deep=True, alpha=True, keeps=("exif", "xmp", "cicp"))
 _BMP = Format(lambda values, _, kept: others.encode_bmp(values, kept), deep=False, alpha=False, keeps=("dpi",))
@@ -99,13 +119,10 @@ def write(path: Path, picture: Picture) -> tuple[str, ...]:
         What the format cannot hold and is lost, in a few words each.
 
     Raises:
-        OutputError: The suffix is unknown, the picture is a Bayer mosaic, or the file cannot be written.
+        OutputError: As of `check`, or the file cannot be written.
     """
+    check(path, picture)
     suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise OutputError(f"cannot write {path}: the name must end with {', '.join(FORMATS)}")
-    if picture.pixels.shape[2] == 4:
-        raise OutputError(f"cannot write {path}: image files have no place for a packed Bayer mosaic")
     values, kept, lost = _fitted(picture, FORMATS[suffix])
     with files.new_file(path) as partial:
         try:
@@ -115,6 +132,33 @@ def write(path: Path, picture: Picture) -> tuple[str, ...]:
         except Exception as error:  # the encoders raise whatever comes
             raise OutputError(f"cannot encode {path}: {' '.join(str(error).split())}") from error
     return lost
+
+
+def check(path: Path, picture: Picture) -> None:
+    """Refuse a picture that the format of a file cannot hold at all.
+
+    Raises:
+        OutputError: The suffix is unknown, the picture is a Bayer mosaic, or it is too wide or too high.
+    """
+    target = FORMATS.get(path.suffix.lower())
+    if target is None:
+        raise OutputError(f"cannot write {path}: the name must end with {', '.join(FORMATS)}")
+    height, width, channels = picture.pixels.shape
+    if channels == 4:
+        raise OutputError(f"cannot write {path}: image files have no place for a packed Bayer mosaic")
+    if target.longest and max(width, height) > target.longest:
+        limit = f"{target.longest} pixels in width or height"
+        raise OutputError(f"cannot write {path}: {width} x {height} pixels, and the format has at most {limit}")
+
+
+def lossy_by_name(picture: Picture, source: Path, target: Path) -> tuple[str, ...]:
+    """Say that a file loses values only since its name is that of another format than its contents."""
+    made, named, written = (FORMATS.get(suffix.lower()) for suffix in (picture.suffix, source.suffix, target.suffix))
+    if made is None or named is None or written is None or written.lossless:
+        return ()
+    if named.encode is not written.encode or made.encode is written.encode:
+        return ()
+    return (f"a file of {picture.suffix} by its contents is written as {target.suffix.lower()}, with loss",)
 
 
 def _has_alpha(values: np.ndarray) -> bool:
