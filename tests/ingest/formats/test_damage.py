@@ -24,7 +24,7 @@ from degrain.ingest.formats import boxes, jxl, metadata, reading, writing
 from degrain.ingest.formats.picture import Metadata, Picture
 from tests.conftest import ROOT, picture
 from tests.ingest.formats import profiles
-from tests.ingest.formats.test_meaning import XMP, adam7, chunk, exif, png
+from tests.ingest.formats.test_meaning import XMP, adam7, chunk, exif, hand_made, png, rows_of
 
 RGB = picture(0, 96, 128)
 GRAY = picture(1, 96, 128, channels=1)
@@ -737,3 +737,36 @@ def test_a_png_wider_than_libpng_takes_is_read(color: int) -> None:
 def test_a_jpeg_larger_than_libjpeg_takes_is_refused_by_that_reason() -> None:
     with pytest.raises(DataError, match="x has 65501 x 1 pixels; JPEG files are read up to 65500 a side"):
         reading.decode(with_size(jpeg(GRAY), 1 - 96, 65_501 - 128), "x")
+
+
+def jxl_container(exif: bytes) -> bytes:
+    return jxl.encode(RGB, Metadata(exif=exif))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "JXL"])
+@pytest.mark.parametrize("order", [b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08"])
+def test_exif_without_entries_is_not_damaged(kind: str, order: bytes) -> None:
+    empty = order + bytes(6)
+    buffer = io.BytesIO()
+    if kind != "JXL":
+        Image.fromarray(RGB).save(buffer, kind, exif=b"Exif\0\0" + empty)
+    read = reading.decode(jxl_container(empty) if kind == "JXL" else buffer.getvalue(), "x")
+    assert (read.metadata.exif, read.notes) == (b"", ())
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+@pytest.mark.parametrize("kind", ["PNM", "JXL", "TIFF"])
+@pytest.mark.parametrize("given", [None, "own", 65_535])
+def test_a_white_that_does_not_count_is_said(kind: str, bits: int, given: int | str | None) -> None:
+    top = 2**bits - 1
+    values = (GRAY.astype(int) * top // 255).astype(np.uint16)
+    if kind == "PNM":
+        data = b"P5 128 96 %d\n" % top + values.astype(">u2").tobytes()
+    elif kind == "JXL":
+        data = imagecodecs.jpegxl_encode(values, lossless=True, bitspersample=bits)
+    else:
+        data = hand_made(values.shape[:2], bits, 1, rows_of(values[..., 0], bits))
+    read = reading.decode(data, "x", white=top if given == "own" else given)  # type: ignore[arg-type]
+    assert np.array_equal(read.pixels, np.rint(values * (65_535 / top)))
+    said = f"it says itself that white is {top}: the given 65535 does not count"
+    assert read.notes == ((said,) if given == 65_535 else ())

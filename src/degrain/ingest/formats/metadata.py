@@ -88,6 +88,15 @@ def to_bytes(exif: Image.Exif) -> bytes:
     return exif.tobytes().removeprefix(_PREFIX)
 
 
+def is_empty(exif: bytes) -> bool:
+    """Tell whether Exif is whole and says nothing: its first directory has no entries."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
+    if order is None or len(exif) < 8:
+        return not exif
+    (first,) = struct.unpack_from(f"{order}I", exif, 4)
+    return first + 2 <= len(exif) and exif[first : first + 2] == b"\0\0"
+
+
 def lies_across(orientation: int) -> bool:
     """Tell whether what an orientation says is wide lies high."""
     return orientation in _ACROSS

@@ -168,7 +168,7 @@ def _pnm_header(data: bytes) -> tuple[Any, ...]:
     return *words, place + 1
 
 
-def _pnm(data: bytes, name: str, _: White) -> Picture:
+def _pnm(data: bytes, name: str, given: White) -> Picture:
     kind, *numbers, end = _pnm_header(data)
     if kind not in (b"P5", b"P6"):
         raise DataError(f"{name} is of a netpbm format other than binary PGM and PPM (P5, P6)")
@@ -190,7 +190,8 @@ def _pnm(data: bytes, name: str, _: White) -> Picture:
     rest = data[end + count * dtype.itemsize :]
     if re.match(rb"P[1-7]\s", rest):
         raise DataError(f"{name} holds several images; only single images are supported")
-    notes = (f"{len(rest)} bytes behind its end are left out",) if rest.strip() else ()
+    notes: tuple[str, ...] = (f"{len(rest)} bytes behind its end are left out",) if rest.strip() else ()
+    notes += depths.ignored(given, white) if white > 255 else ()
     return Picture(depths.scaled(values, white, values.dtype), notes=notes)
 
 

@@ -115,6 +115,7 @@ def _decoded(data: bytes, name: str, white: White, raw: camera_raw.Mode) -> Pict
 def _upright(picture: Picture) -> Picture:
     """Turn the pixels as Exif says, and make what is kept fit them."""
     kept = picture.metadata
+    kept = replace(kept, exif=b"") if kept.exif and metadata.is_empty(kept.exif) else kept
     lies = metadata.orientation(kept.exif, kept.xmp)
     pixels, alpha = picture.pixels, picture.alpha
     if lies != metadata.UPRIGHT:

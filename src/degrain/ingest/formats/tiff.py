@@ -368,7 +368,8 @@ def _meant(
         return depths.picture(colors, alpha, white, name, inverted)
     scaled = None if alpha is None else depths.whole(alpha, bits)
     picture = depths.picture(depths.whole(colors, bits), scaled, depths.OF_FORMAT, name, inverted)
-    return replace(picture, alpha_white=None)
+    said = depths.ignored(white, 2**bits - 1) if bits > 8 else ()
+    return replace(picture, alpha_white=None, notes=picture.notes + said)
 
 
 def _channels_last(page: TiffPage) -> np.ndarray:
