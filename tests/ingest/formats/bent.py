@@ -6,6 +6,7 @@ What it is about to read stands on its last line of output, so that a crash or a
 from __future__ import annotations
 
 import io
+import re
 import resource
 import signal
 import sys
@@ -32,6 +33,8 @@ from tests.ingest.formats.test_light import bmp
 from tests.ingest.formats.test_meaning import XMP, hand_made, png
 
 SECONDS = 10
+# How `reading.refused` words what no decoder expects.
+UNFORESEEN = re.compile(r"cannot be read: \w+(Error|Exception|Warning)\b")
 PIXELS = skimage.data.astronaut()[100:148, 100:164]
 DEEP = PIXELS.astype(np.uint16) * 257 + np.arange(64, dtype=np.uint16)[:, None] % 5
 Kind = tuple[Callable[[], list[bytes]], Callable[[bytes], np.ndarray], Callable[[bytes], np.ndarray | None]]
@@ -296,6 +299,7 @@ def main(kind: str, first: int, count: int) -> None:
         if values is None:
             assert told, number
             assert "\n" not in told, number
+            assert not UNFORESEEN.search(told), f"{number}: {told}"
             continue
         accepted += 1
         try:
