@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import imagecodecs
@@ -213,6 +214,11 @@ def by_another(data: bytes) -> np.ndarray | None:
 
 
 def by_libtiff(data: bytes) -> np.ndarray | None:
+    """Values as they are in the file, which are those of the picture for two kinds of it."""
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        page: Any = file.pages[0]
+        if page.bitspersample not in (8, 16) or int(page.photometric) not in (1, 2):
+            return None
     values = imagecodecs.tiff_decode(data)
     if values.ndim == 3 and values.shape[0] == 3:
         values = np.moveaxis(values, 0, 2)

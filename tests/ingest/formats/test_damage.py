@@ -463,15 +463,37 @@ def test_a_directory_of_exif_that_is_not_there_is_damage(code: int, place: int) 
         reading.decode(data, "x")
 
 
-@pytest.mark.parametrize("artist", ["Ann", "M\u00fcller", "\u732b"])
-@pytest.mark.parametrize("suffix", [".jpg", ".tif", ".png", ".webp"])
-def test_texts_of_exif_keep_their_letters_when_it_is_written_anew(tmp_path: Path, artist: str, suffix: str) -> None:
+def types_of(exif: bytes) -> dict[int, int]:
+    """The type of each tag of the first directory and that of Exif, read by hand."""
+    order = "<" if exif.startswith(b"II") else ">"
+    found: dict[int, int] = {}
+    places = [struct.unpack_from(f"{order}I", exif, 4)[0]]
+    while places:
+        place = places.pop()
+        for entry in range(struct.unpack_from(f"{order}H", exif, place)[0]):
+            tag, kind, _, value = struct.unpack_from(f"{order}HHII", exif, place + 2 + 12 * entry)
+            found[tag] = kind
+            places += [value] if tag == 0x8769 else []
+    return found
+
+
+@pytest.mark.parametrize("text", ["Ann", "M\u00fcller", "\u732b"])
+@pytest.mark.parametrize("suffix", [".jpg", ".tif", ".png", ".webp", ".avif", ".jxl"])
+@pytest.mark.parametrize("lies", [1, 6])
+def test_texts_of_exif_keep_their_letters_and_their_type(tmp_path: Path, text: str, suffix: str, lies: int) -> None:
     made = Image.Exif()
-    made[0x013B], made[0x0112] = artist.encode(), 6  # type: ignore[assignment]
+    made[0x013B], made[0x0112] = metadata._Letters(text.encode().decode("latin-1")), lies
+    date, owner, lens = 0x9003, 0xA430, 0xA434
+    dated = {date: "2026:11:27 10:00:00", owner: made[0x013B], lens: made[0x013B]}
+    made.get_ifd(0x8769).update(dated)
     read = reading.decode(jpeg(exif=made), "x")
     writing.write(tmp_path / f"x{suffix}", read)
     again = reading.read(tmp_path / f"x{suffix}").metadata.exif
-    assert metadata.parsed_exif(again)[0x013B].encode("latin-1").decode() == artist
+    detail = metadata.parsed_exif(again).get_ifd(0x8769)
+    for value in (metadata.parsed_exif(again)[0x013B], detail[owner], detail[lens]):
+        assert value.encode("latin-1").decode() == text
+    assert detail[date] == "2026:11:27 10:00:00"
+    assert {tag: types_of(again)[tag] for tag in (0x013B, date, owner, lens)} == dict.fromkeys((0x013B, *dated), 2)
 
 
 def test_resolution_is_turned_with_the_picture() -> None:

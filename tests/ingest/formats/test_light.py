@@ -246,3 +246,12 @@ def test_linear_light_is_written_as_such_or_said_to_be_lost(tmp_path: Path, suff
         assert read.light == "linear"
     if suffix in (".png", ".tif") and said == "nothing said":
         assert lost == ()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".avif", ".tif"])
+def test_of_a_profile_and_a_color_space_the_one_that_counts_is_written(tmp_path: Path, suffix: str) -> None:
+    both = Metadata(icc=profiles.profile(profiles.power(2.2)), cicp=(12, 13, 0, 1))
+    lost = writing.write(tmp_path / f"x{suffix}", Picture(RGB, metadata=both))
+    kept = reading.read(tmp_path / f"x{suffix}").metadata
+    assert lost == {".png": (), ".avif": ("color profile is lost",), ".tif": ("color space is lost",)}[suffix]
+    assert kept.cicp == (() if suffix == ".tif" else both.cicp)

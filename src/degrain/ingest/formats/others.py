@@ -225,6 +225,8 @@ def encode_webp(values: np.ndarray, kept: Metadata) -> bytes:
 
 def encode_avif(values: np.ndarray, kept: Metadata) -> bytes:
     """Encode 8-bit gray or RGB values, alpha last where there is one, at quality 90, colors at full resolution."""
+    # NOTE: Pillow would take its orientation out, and with it all letters that are not ASCII.
+    kept = replace(kept, exif=metadata.without_orientation(kept.exif)) if kept.exif else kept
     encoded = _saved(values, "AVIF", {"quality": QUALITY, "subsampling": "4:4:4", "speed": 8, **_kept(kept)})
     place = encoded.find(b"colrnclx")
     if not kept.cicp or place < 0:

@@ -547,7 +547,7 @@ def _directory(values: Any, offset: int) -> bytes:
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     directory = ImageFileDirectory_v2(b"II*\0\x08\0\0\0")
-    for tag, value in dict(values).items():
+    for tag, value in metadata.with_letters(values).items():
         if not isinstance(value, dict):
             directory[tag] = value
     return directory.tobytes(offset)

@@ -227,6 +227,8 @@ def _is_linear(kept: Metadata) -> bool:
 def _kept(held: Metadata, target: Format) -> tuple[Metadata, list[str]]:
     """Split what a picture holds into what the format can hold and the names of the rest."""
     too_long = {
+        # NOTE: in a PNG the color space counts more than a profile, in an AVIF the profile.
+        "icc": target.encode is _AVIF.encode and bool(held.cicp),
         "exif": target.encode is _JPEG.encode and len(held.exif) > jpeg.LONGEST_EXIF,
         "xmp": target.encode is _JPEG.encode and len(held.xmp) > jpeg.LONGEST_XMP,
         # NOTE: of JPEG XL only the curve can be said, for colors of sRGB.
