@@ -50,9 +50,9 @@ ROWS = (
         "order, BigTIFF; no packing, PackBits, LZW, Deflate, LZMA, ZSTD, JPEG and others; with and without predictor; "
         "profile, transfer function and gray response curve say which light",
         "floating-point and (given white) 32 bits to 16, palettes and 8-bit CMYK to RGB, colors multiplied by alpha",
-        "several pages, pages in circles, stacks, volumes, signed and complex values, L*a*b*, LogLuv, YCbCr not packed as JPEG, channels "
-        "of different bits or kinds, more than one extra channel, other inks than CMYK, black and white that are not "
-        "at the ends (DotRange, ReferenceBlackWhite), TIFF/IT",
+        "several pages, pages in circles, stacks, volumes, signed and complex values, L*a*b*, LogLuv, YCbCr not "
+        "packed as JPEG, channels of different bits or kinds, more than one extra channel, other inks than CMYK, "
+        "black and white that are not at the ends (DotRange, ReferenceBlackWhite), TIFF/IT",
     ),
     Row("WebP", (".webp",), "8 bits, RGB, alpha", "", "animations"),
     Row("AVIF", (".avif",), "RGB, alpha; profile and nclx say which light", "10 and 12 bits to 8", "sequences, HDR"),
