@@ -30,6 +30,7 @@ from degrain.errors import DataError
 from degrain.ingest.formats import boxes, camera_raw, jxl, mat, reading, zips
 from degrain.ingest.formats.picture import Metadata
 from tests.ingest.formats import fixtures, profiles
+from tests.ingest.formats.test_damage import packed_bmp, runs_of
 from tests.ingest.formats.test_light import bmp
 from tests.ingest.formats.test_meaning import XMP, hand_made, png
 
@@ -123,6 +124,9 @@ def rich_exif() -> bytes:
 def others() -> list[bytes]:
     return [
         saved(PIXELS, "BMP"),
+        packed_bmp(
+            PIXELS[:16, :16, 0] // 16, 4, runs_of(PIXELS[:16, :16, 0] // 16, 4, "gaps"), np.eye(16, 3, dtype=int)
+        ),
         saved(PIXELS, "WEBP", lossless=True),
         saved(PIXELS, "AVIF", quality=70),
         imagecodecs.jpegxl_encode(PIXELS, lossless=True),

@@ -721,6 +721,65 @@ def test_a_profile_of_other_colors_is_left_out_and_that_is_said(kind: str, color
     assert read.notes == (f"its color profile is one of {colors} and left out",)
 
 
+def runs_of(values: np.ndarray, bits: int, way: str) -> bytes:
+    """Rows from the lowest up, as runs of one color, or written out; "gaps" leaves out color 0."""
+    made = b""
+    for row in values[::-1]:
+        if way == "written out":
+            packed = row.tobytes() if bits == 8 else imagecodecs.packints_encode(row, 4)
+            made += bytes([0, len(row)]) + packed + b"\0" * (len(packed) % 2) + b"\0\0"
+            continue
+        place = 0
+        while place < len(row):
+            value = int(row[place])
+            count = next((i for i, other in enumerate(row[place:]) if other != value), len(row) - place)
+            skip = way == "gaps" and value == 0
+            made += bytes([0, 2, count, 0] if skip else [count, value if bits == 8 else value * 17])
+            place += count
+        made += b"\0\0"
+    return made + b"\0\1"
+
+
+def packed_bmp(values: np.ndarray, bits: int, runs: bytes, colors: np.ndarray) -> bytes:
+    height, width = values.shape
+    table = np.pad(colors[:, ::-1], ((0, 0), (0, 1))).astype(np.uint8).tobytes()
+    packing = {8: 1, 4: 2}[bits]
+    header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, bits, packing, len(runs), 0, 0, len(colors), 0)
+    start = 14 + 40 + len(table)
+    return b"BM" + struct.pack("<IHHI", start + len(runs), 0, 0, start) + header + table + runs
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("way", ["runs", "written out", "gaps"])
+@pytest.mark.parametrize("width", [61, 64])
+def test_a_bmp_of_runs_is_read_with_what_it_leaves_out(bits: int, way: str, width: int) -> None:
+    values = (np.sort(GRAY[:40, :width, 0], axis=1).astype(int) * (2**bits - 1) // 255 // 3 * 3).astype(np.uint8)
+    values[5:9], values[:, 7:9] = 0, 0
+    colors = np.random.default_rng(0).integers(0, 256, (2**bits, 3))
+    read = reading.decode(packed_bmp(values, bits, runs_of(values, bits, way), colors), "x")
+    assert np.array_equal(read.pixels, colors[values])
+    gaps = "pixels that it says nothing of have the first color of its palette"
+    assert read.notes == (*([gaps] if way == "gaps" else []), "its palette became RGB")
+
+
+@pytest.mark.parametrize(
+    ("runs", "words"),
+    [
+        (b"\x09\1\0\1", "a run of its pixels does not fit"),
+        (b"\0\2\x09\0\0\1", "its runs go beyond the picture"),
+        (b"\0\2\0\x09\0\1", "its runs go beyond the picture"),
+        (b"\0\0" * 9, "its runs go beyond the picture"),
+        (b"\0\0" * 8 + b"\1\1", "a run of its pixels does not fit"),
+        (b"\0\7\1", "a run of its pixels does not fit"),
+        (b"\0\2\1", "it ends too early"),
+        (b"\x08\1\0\0", "it ends too early"),
+    ],
+)
+def test_runs_that_do_not_fit_a_bmp_are_damage(runs: bytes, words: str) -> None:
+    with pytest.raises(DataError, match=f"x is damaged: {words}"):
+        reading.decode(packed_bmp(np.zeros((8, 8), np.uint8), 8, runs, np.zeros((256, 3), int)), "x")
+
+
 def test_a_packing_that_is_not_there_is_not_called_damage() -> None:
     data = tiff(GRAY.squeeze())
     compression = struct.pack("<HHI", 259, 3, 1)

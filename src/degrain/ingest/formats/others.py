@@ -17,7 +17,7 @@ from PIL.ImageFile import ImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from degrain.errors import DataError
-from degrain.ingest.formats import boxes, depths, jxl, light, metadata, sizes
+from degrain.ingest.formats import bmp_rle, boxes, depths, jxl, light, metadata, sizes
 from degrain.ingest.formats.depths import White
 from degrain.ingest.formats.picture import Metadata, Picture
 from degrain.pixels import Light
@@ -28,7 +28,7 @@ LONGEST_WEBP, LONGEST_AVIF = 16_383, 32_768
 # A word of a netpbm header, after blanks and comments.
 _WORD = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])*([^\s#]+)")
 # Sizes of BMP headers that say more of colors, and where in the file they begin.
-_V4, _V5, _BMP_HEADER = 108, 124, 14
+_V3, _V4, _V5, _BMP_HEADER = 40, 108, 124, 14
 _EMBEDDED, _LINKED, _CALIBRATED = b"DEBM", b"KNIL", b"\0\0\0\0"
 _WEBP_CHUNKS = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP", b"EXIF", b"XMP ", b"ANIM", b"ANMF")
 _BMP_BITS = (1, 4, 8, 16, 24, 32)
@@ -57,8 +57,20 @@ def _bmp(data: bytes, name: str, _: White) -> Picture:
             notes = ("its primary colors are left out",)
         if space == _LINKED:
             notes += ("its color profile is in another file and left out",)
-    announced = max(int.from_bytes(data[2:6], "little"), 54)
-    return _by_pillow(BmpImageFile, data, name, icc, stands_for=stands_for, notes=notes + _behind(data, announced))
+    notes += _behind(data, max(int.from_bytes(data[2:6], "little"), 54))
+    if size >= _V3 and len(header) == size and int.from_bytes(header[16:20], "little") in bmp_rle.PACKED:
+        data, left_out = _without_runs(data, name)
+        notes += ("pixels that it says nothing of have the first color of its palette",) if left_out else ()
+    return _by_pillow(BmpImageFile, data, name, icc, stands_for=stands_for, notes=notes)
+
+
+def _without_runs(data: bytes, name: str) -> tuple[bytes, bool]:
+    width, height = struct.unpack_from("<ii", data, 18)
+    sizes.check(abs(width), abs(height), name)
+    try:
+        return bmp_rle.plain(data)
+    except ValueError as error:
+        raise DataError(f"{name} is damaged: {error}") from error
 
 
 def _webp(data: bytes, name: str, _: White) -> Picture:

@@ -66,7 +66,7 @@ ROWS = (
     Row(
         "BMP",
         (".bmp",),
-        "1, 4, 8, 16, 24 and 32 bits a pixel; profile and gamma say which light",
+        "1, 4, 8, 16, 24 and 32 bits a pixel, run-length encoded or not; profile and gamma say which light",
         "palettes to RGB",
         "2 bits, unusual bit fields, JPEG and PNG inside",
     ),
