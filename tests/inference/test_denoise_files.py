@@ -272,3 +272,76 @@ def test_what_is_no_file_is_refused_and_does_not_stop_the_others(tmp_path: Path)
         DataError, match=r"holds no image beside 1 subfolders .*; --recursive takes those of subfolders"
     ):
         denoise_files.plan(tmp_path / "none", tmp_path / "out")
+
+
+def test_names_that_differ_by_case_are_told_apart_in_their_format(
+    tmp_path: Path, denoiser: Denoiser, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("x.PNG", "x.png", "X.png", "x-2.png", "a.JPG", "a.jpg"):
+        writing.write(tmp_path / "in" / name, Picture(COLOR))
+    plan = denoise_files.plan(tmp_path / "in", tmp_path / "out")
+    names = {source.name: target.name for source, target in plan.pairs}
+    assert names == {
+        "X.png": "X.png",
+        "a.JPG": "a.JPG",
+        "a.jpg": "a-2.jpg",
+        "x-2.png": "x-2.png",
+        "x.PNG": "x-3.PNG",
+        "x.png": "x-4.png",
+    }
+    assert "x.PNG is written as x-3.PNG: another image has its name but for upper and lower case" in caplog.text
+    assert denoise_files.run(denoiser, plan.pairs, 256, 32) == []
+    assert {target.read_bytes()[:4] for _, target in plan.pairs} == {b"\x89PNG", b"\xff\xd8\xff\xe0"}
+
+
+@pytest.mark.parametrize(
+    ("contents", "name", "target", "said"),
+    [
+        (".png", "x.jpg", "out.jpeg", "a file of .png by its contents is written as .jpeg, with loss"),
+        (".webp", "x.avif", "out.avif", "a file of .webp by its contents is written as .avif, with loss"),
+        (".png", "x.png", "out.jpg", ""),
+        (".jpg", "x.jfif", "out.jpg", ""),
+        (".jpg", "x.png", "out.png", ""),
+        (".png", "x", "out.jpg", ""),
+    ],
+)
+def test_loss_by_a_wrong_name_is_said(
+    tmp_path: Path,
+    denoiser: Denoiser,
+    contents: str,
+    name: str,
+    target: str,
+    said: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    writing.write(tmp_path / f"made{contents}", Picture(COLOR))
+    (tmp_path / f"made{contents}").rename(tmp_path / name)
+    assert denoise_files.run(denoiser, [(tmp_path / name, tmp_path / target)], 256, 32) == []
+    assert said in caplog.text
+    assert ("with loss" in caplog.text) == bool(said)
+
+
+def test_what_was_left_out_for_a_raw_file_that_cannot_be_read_is_named(tmp_path: Path, denoiser: Denoiser) -> None:
+    fixtures.write(tmp_path / "in" / "a.nef", b"no raw file")
+    for name in ("a.JPG", "a.png", "ab.png"):
+        writing.write(tmp_path / "in" / name, Picture(COLOR))
+    plan = denoise_files.plan(tmp_path / "in", tmp_path / "out")
+    (problem,) = denoise_files.run(denoiser, plan.pairs, 256, 32)
+    assert problem.startswith(f"{tmp_path}/in/a.nef is no camera raw file")
+    assert problem.endswith("; a.JPG and a.png beside it were not denoised")
+    assert written(tmp_path / "out") == {"ab.png"}
+
+
+def test_an_image_too_large_for_a_format_is_refused_before_it_is_denoised(
+    tmp_path: Path, denoiser: Denoiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denoised(*_: object) -> np.ndarray:
+        raise AssertionError
+
+    monkeypatch.setattr(Denoiser, "image", denoised)
+    writing.write(tmp_path / "x.png", Picture(np.zeros((1, 16_384, 3), np.uint8)))
+    (problem,) = denoise_files.run(denoiser, [(tmp_path / "x.png", tmp_path / "x.webp")], 256, 32)
+    assert problem == (
+        f"cannot write {tmp_path}/x.webp: 16384 x 1 pixels, and the format has at most 16383 pixels in width or height"
+    )

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from degrain import files
-from degrain.errors import DataError, DegrainError, OutputError, ParamsError, Stopped
+from degrain.errors import DataError, DegrainError, OutputError, ParamsError, Stopped, printable
 from degrain.inference.denoiser import Denoiser
 from degrain.ingest.formats import camera_raw, folders, metadata, reading, writing
 from degrain.ingest.formats.picture import Picture
@@ -123,7 +123,7 @@ def plan(source: Path, target: Path, recursive: bool = False, force: bool = Fals
         force: Whether outputs that are there are replaced.
 
     Returns:
-        The plan. Camera raw files become TIFF files.
+        The plan. Camera raw files become TIFF files. Names that some file systems take for one are told apart.
 
     Raises:
         DataError: There is nothing to denoise.
@@ -175,9 +175,16 @@ def _output_name(name: Path) -> Path:
 
 
 def _told_apart(output: Path, source: Path, taken: set[str]) -> Path:
-    """Return an output that no other input has, on any file system."""
-    if str(output).casefold() in taken:
+    """Return an output of the same format that no other input has, on any file system."""
+    if source.suffix.lower() in camera_raw.SUFFIXES and str(output).casefold() in taken:
         output = output.with_name(f"{source.name}.tif")
+    wanted = output
+    for number in itertools.count(2):
+        if str(output).casefold() not in taken:
+            break
+        output = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
+    if output != wanted:
+        log.warning("%s is written as %s: another image has its name but for upper and lower case", source, output.name)
     taken.add(str(output).casefold())
     return output
 
@@ -214,19 +221,21 @@ def run(
             problems.append(problem)
         progress()
 
-    def read(source: Path) -> Picture:
+    def read(source: Path, target: Path) -> Picture:
         picture = reading.read(source, white, guess=True, raw="linear" if denoiser.light == "linear" else "srgb")
         _check_light(picture.light, denoiser.light, source)
-        return frame.cut(picture, str(source))
+        cut = frame.cut(picture, str(source))
+        writing.check(target, cut)
+        return cut
 
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         last: Future[str] | None = None
-        ahead = reader.submit(read, pairs[0][0]) if pairs else None
+        ahead = reader.submit(read, *pairs[0]) if pairs else None
         for (source, target), following in itertools.zip_longest(pairs, pairs[1:]):
             assert ahead is not None  # noqa: S101
             current = ahead
             wait([current])
-            ahead = reader.submit(read, following[0]) if following else None
+            ahead = reader.submit(read, *following) if following else None
             written = _denoised(denoiser, current, tile, overlap)
             if last:
                 finish(last)
@@ -266,7 +275,7 @@ def _write(source: Path, target: Path, made: Picture | Exception) -> str:
         lost = writing.write(target, made)
     except Exception as error:
         return _problem(source, error)
-    notes = "; ".join((*made.notes, *lost))
+    notes = "; ".join((*made.notes, *writing.lossy_by_name(made, source, target), *lost))
     log.info("%s -> %s%s", source, target, f" ({notes})" if notes else "")
     return ""
 
@@ -274,7 +283,20 @@ def _write(source: Path, target: Path, made: Picture | Exception) -> str:
 def _problem(source: Path, error: Exception) -> str:
     """Say in one line why an image could not be denoised, whatever a library raised."""
     if isinstance(error, DegrainError):
-        return str(error)
+        return f"{error}{printable(_beside(source)) if isinstance(error, DataError) else ''}"
     log.debug("%s could not be denoised", source, exc_info=error)
     text = " ".join(str(error).split())
     return f"{source} could not be denoised: {type(error).__name__}{f': {text}' if text else ''}"
+
+
+def _beside(source: Path) -> str:
+    """Name the images that a camera saved beside a raw file, which were left out for it."""
+    if source.suffix.lower() not in camera_raw.SUFFIXES:
+        return ""
+    stem = source.with_suffix("")
+    names = [
+        path.name
+        for path in sorted(source.parent.iterdir())
+        if path.suffix.lower() in reading.SUFFIXES and path.with_suffix("") == stem
+    ]
+    return f"; {' and '.join(names)} beside it {'was' if len(names) == 1 else 'were'} not denoised" if names else ""

@@ -6,6 +6,7 @@ What it is about to read stands on its last line of output, so that a crash or a
 from __future__ import annotations
 
 import io
+import re
 import resource
 import signal
 import sys
@@ -15,6 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import imagecodecs
@@ -25,10 +27,16 @@ import tifffile
 from PIL import Image
 
 from degrain.errors import DataError
-from degrain.ingest.formats import camera_raw, mat, reading, zips
-from tests.ingest.formats import fixtures
+from degrain.ingest.formats import boxes, camera_raw, jxl, mat, reading, zips
+from degrain.ingest.formats.picture import Metadata
+from tests.ingest.formats import fixtures, profiles
+from tests.ingest.formats.test_damage import packed_bmp, runs_of
+from tests.ingest.formats.test_light import bmp
+from tests.ingest.formats.test_meaning import XMP, hand_made, png
 
 SECONDS = 10
+# How `reading.refused` words what no decoder expects.
+UNFORESEEN = re.compile(r"cannot be read: \w+(Error|Exception|Warning)\b")
 PIXELS = skimage.data.astronaut()[100:148, 100:164]
 DEEP = PIXELS.astype(np.uint16) * 257 + np.arange(64, dtype=np.uint16)[:, None] % 5
 Kind = tuple[Callable[[], list[bytes]], Callable[[bytes], np.ndarray], Callable[[bytes], np.ndarray | None]]
@@ -74,12 +82,51 @@ def tiffs() -> list[bytes]:
         tiff(DEEP, photometric="rgb", compression="zlib", predictor=True),
         tiff(PIXELS[..., 0], photometric="minisblack", compression="lzw", tile=(16, 16)),
         tiff(np.moveaxis(DEEP, 2, 0), photometric="rgb", planarconfig="separate", compression="packbits"),
+        hand_made((8, 8), 8, 1, PIXELS[:8, :8, 0].tobytes()),
     ]
+
+
+def described() -> list[bytes]:
+    """Files with a profile, Exif and XMP, in every format that has them; small ones, so that much of them is these."""
+    pixels, icc = PIXELS[:16, :16], profiles.profile(profiles.power(2.2))
+    beside = {"exif": rich_exif(), "xmp": XMP, "icc_profile": icc}
+    packed = boxes.box(b"brob", b"Exif" + bytes(imagecodecs.brotli_encode(b"\0\0\0\0" + rich_exif()[6:])))
+    plain = jxl.encode(pixels, Metadata(xmp=XMP))
+    place = plain.index(b"xml ") - 4
+    exif_tags = [(700, "B", len(XMP), XMP, True), (315, "s", 0, "Ann", True), (274, "H", 1, 1, True)]
+    text = (b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(b"\nexif\n 9\n" + rich_exif().hex().encode()))
+    return [
+        saved(pixels, "PNG", exif=beside["exif"], icc_profile=icc),
+        png(pixels.astype(np.uint16), 8, 2, text, (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP)),
+        png(pixels.astype(np.uint16), 8, 2, (b"iCCP", b"x\0\0" + zlib.compress(icc, 0)), (b"cICP", b"\1\x0d\0\1")),
+        saved(pixels, "JPEG", **beside),
+        saved(pixels, "WEBP", lossless=True, **beside),
+        saved(pixels, "AVIF", **beside),
+        saved(pixels, "TIFF", exif=beside["exif"], icc_profile=icc),
+        tiff(pixels, photometric="rgb", metadata=None, iccprofile=icc, extratags=exif_tags, bigtiff=True),
+        tiff(pixels, photometric="rgb", metadata=None, iccprofile=icc, extratags=exif_tags, byteorder=">"),
+        bmp(icc),
+        jxl.encode(pixels, Metadata(exif=rich_exif()[6:], xmp=XMP)),
+        plain[:place] + packed + plain[place:],
+    ]
+
+
+def rich_exif() -> bytes:
+    """Exif of many types, with directories of the camera, GPS and interoperability."""
+    made = Image.Exif()
+    made[0x0112], made[0x010F], made[0x011A], made[0x011B], made[0x0128] = 1, "ACME", 72.0, 72.0, 2
+    detail = {0x8827: 400, 0x829A: 0.01, 0x9003: "2026:11:27 10:00:00", 0x9204: -0.5, 0x927C: b"maker", 0xA002: 16}
+    made.get_ifd(0x8769).update(detail | {0xA005: {1: "R98"}})
+    made.get_ifd(0x8825).update({1: "N", 2: (48.0, 8.0, 12.5), 29: "2026:11:27"})
+    return made.tobytes()
 
 
 def others() -> list[bytes]:
     return [
         saved(PIXELS, "BMP"),
+        packed_bmp(
+            PIXELS[:16, :16, 0] // 16, 4, runs_of(PIXELS[:16, :16, 0] // 16, 4, "gaps"), np.eye(16, 3, dtype=int)
+        ),
         saved(PIXELS, "WEBP", lossless=True),
         saved(PIXELS, "AVIF", quality=70),
         imagecodecs.jpegxl_encode(PIXELS, lossless=True),
@@ -171,6 +218,11 @@ def by_another(data: bytes) -> np.ndarray | None:
 
 
 def by_libtiff(data: bytes) -> np.ndarray | None:
+    """Values as they are in the file, which are those of the picture for two kinds of it."""
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        page: Any = file.pages[0]
+        if page.bitspersample not in (8, 16) or int(page.photometric) not in (1, 2):
+            return None
     values = imagecodecs.tiff_decode(data)
     if values.ndim == 3 and values.shape[0] == 3:
         values = np.moveaxis(values, 0, 2)
@@ -196,6 +248,7 @@ KINDS: dict[str, Kind] = {
     "png": (pngs, read_image, by_another),
     "jpeg": (jpegs, read_image, by_pillow),
     "tiff": (tiffs, read_image, by_libtiff),
+    "described": (described, read_image, nobody),
     "others": (others, read_image, nobody),
     "mat": (mats, read_mat, by_scipy),
     "dng": (dngs, read_dng, nobody),
@@ -204,13 +257,18 @@ KINDS: dict[str, Kind] = {
 
 
 def bent(whole: list[bytes], first: int, count: int) -> Iterator[tuple[int, bytes]]:
-    """Inputs by their numbers: a file with one to four bytes changed, or cut off, mostly near its beginning."""
+    """Inputs by their numbers: a file with one to four bytes changed, some of them copied, or cut off, mostly near its
+    beginning."""
     for number in range(first, first + count):
         draw = np.random.default_rng([fixtures.RNG_SEED, number])
         data = bytearray(whole[number % len(whole)])
         end = len(data) if draw.random() < 0.5 else min(len(data), 400)
         for _ in range(int(draw.integers(1, 5))):
             data[int(draw.integers(0, end))] = int(draw.integers(0, 256))
+        if draw.random() < 0.25:
+            # a number of the header in another place, as of a directory that leads to itself
+            place, other, size = int(draw.integers(0, end // 2)) * 2, int(draw.integers(0, 5)) * 4, 4
+            data[place : place + size] = data[other : other + size]
         if draw.random() < 0.1:
             del data[int(draw.integers(0, len(data))) :]
         # Half of the bent PNG files have right checksums again.
@@ -251,6 +309,7 @@ def main(kind: str, first: int, count: int) -> None:
         if values is None:
             assert told, number
             assert "\n" not in told, number
+            assert not UNFORESEEN.search(told), f"{number}: {told}"
             continue
         accepted += 1
         try:

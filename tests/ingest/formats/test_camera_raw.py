@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import struct
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from degrain.errors import DataError
-from degrain.ingest.formats import camera_raw, writing
+from degrain.ingest.formats import camera_raw, metadata, reading, writing
 from degrain.ingest.formats.bayer import pack_bayer, positions
 from tests.conftest import MIRROR
 from tests.ingest.formats import fixtures
@@ -19,6 +22,7 @@ COLORCHART = MIRROR / "raw" / "colorchart.dng"
 HEADERLESS = MIRROR / "raw" / "DSC_1339_768x512_rggb.raw"
 XTRANS = [1, 2, 1, 1, 0, 1, 0, 1, 0, 2, 1, 2, 1, 2, 1, 1, 0, 1, 1, 0, 1, 1, 2, 1, 2, 1, 2, 0, 1, 0, 1, 0, 1, 1, 2, 1]
 
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description dc:title="a cat"/></x:xmpmeta>'
 MOSAIC = fixtures.noise((64, 80), dtype=np.uint16, high=1100)
 patterns = pytest.mark.parametrize("pattern", fixtures.PATTERNS)
 
@@ -127,6 +131,64 @@ def test_a_rendered_picture_that_is_written_is_shown_upright(tmp_path: Path) -> 
     writing.write(tmp_path / "x.jpg", camera_raw.read(fixtures.dng(MOSAIC, white=1023, orientation=6)))
     with Image.open(tmp_path / "x.jpg") as image:
         assert image.getexif()[0x0112] == 6
+
+
+def with_directories(**tags: str) -> bytes:
+    """A DNG with texts, Exif, GPS and XMP, its directories of Exif and GPS behind the mosaic."""
+    first: dict[int, tuple[int, Any]] = {int(tag[1:]): (2, text.encode() + b"\0") for tag, text in tags.items()}
+    first |= {34665: (4, [0]), 34853: (4, [0]), 700: (1, XMP)}
+    exif = {33437: 2.8, 36867: "2026:11:27 10:00:00", 37386: 50.0, 42036: "Lens 50mm", 37500: b"maker" * 9}
+    below = ((34665, exif), (34853, {1: "N", 2: (48.0, 8.0, 12.5), 29: "2026:11:27"}))
+    data = fixtures.dng(MOSAIC, white=1023, change=first)
+    for tag, values in below:
+        directory = ImageFileDirectory_v2(b"II*\0\x08\0\0\0")
+        for number, value in values.items():
+            directory[number] = value
+        place = data.index(struct.pack("<HHI", tag, 4, 1)) + 8
+        data += b"\0" * (len(data) % 2)
+        data = data[:place] + struct.pack("<I", len(data)) + data[place + 4 :] + directory.tobytes(len(data))
+    return data
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".jpg", ".png"])
+@pytest.mark.parametrize("mode", ["srgb", "linear"])
+def test_what_a_camera_says_of_a_picture_is_kept(tmp_path: Path, suffix: str, mode: camera_raw.Mode) -> None:
+    data = with_directories(t305="Firmware 1.0", t306="2026:11:27 10:00:01", t315="M\u00fcller", t33432="(c) Ann")
+    read = reading.decode(data, "x.dng", raw=mode)
+    assert read.notes == ("its maker notes are left out",)
+    writing.write(tmp_path / f"x{suffix}", read)
+    with Image.open(tmp_path / f"x{suffix}") as image:
+        found = image.getexif()
+        exif, gps = found.get_ifd(34665), found.get_ifd(34853)
+    assert {tag: found[tag] for tag in (271, 272, 305, 306, 33432)} == {
+        271: "Degrain",
+        272: "Test camera",
+        305: "Firmware 1.0",
+        306: "2026:11:27 10:00:01",
+        33432: "(c) Ann",
+    }
+    assert found[315].encode("latin-1").decode() == "M\u00fcller"
+    # exposure and ISO stand in the first directory, as in TIFF/EP
+    assert (exif[36867], exif[42036], exif[34855]) == ("2026:11:27 10:00:00", "Lens 50mm", 800)
+    assert [float(exif[tag]) for tag in (33434, 33437, 37386)] == pytest.approx([1 / 60, 2.8, 50])
+    assert 37500 not in exif
+    assert (gps[1], [float(value) for value in gps[2]], gps[29]) == ("N", [48, 8, 12.5], "2026:11:27")
+    assert reading.read(tmp_path / f"x{suffix}").metadata.xmp == XMP
+
+
+@pytest.mark.parametrize("place", [0, 3, -1, 2**32 - 1])
+def test_a_directory_of_a_raw_file_that_is_damaged_is_refused_or_left_out_with_a_word(place: int) -> None:
+    data = with_directories()
+    entry = data.index(struct.pack("<HHI", 34665, 4, 1)) + 8
+    bent = data[:entry] + struct.pack("<I", place % len(data) if place < 0 else place) + data[entry + 4 :]
+    refused = False
+    try:
+        read = reading.decode(bent, "x.dng")
+    except DataError:
+        refused = True
+    # LibRaw wants to find it in the file
+    assert refused or metadata.BROKEN_EXIF in read.notes
+    assert refused or metadata.parsed_exif(read.metadata.exif)[271] == "Degrain"
 
 
 def test_metadata_are_plain_values(tmp_path: Path) -> None:

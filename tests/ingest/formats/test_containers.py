@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from degrain.errors import DataError
-from degrain.ingest.formats import camera_raw
+from degrain.ingest.formats import camera_raw, mat, png
 from degrain.ingest.formats.containers import Containers
 from degrain.ingest.formats.picture import Picture
 from degrain.ingest.formats.stacks import idx_labels
@@ -193,6 +193,21 @@ def test_many_are_read_and_a_fault_takes_the_place_of_its_image(containers: Cont
     assert len(found) == len(wanted)
     for locator, picture in zip(wanted, found, strict=True):
         assert isinstance(picture, DataError if locator in FAULTS else Picture)
+
+
+def test_an_error_that_nobody_foresaw_takes_the_place_of_its_image(
+    containers: Containers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> Picture:
+        raise UnicodeDecodeError("ascii", b"\xff", 0, 1, "ordinal\nnot in range")
+
+    for module, function in ((png, "decode"), (camera_raw, "read"), (mat, "picture")):
+        monkeypatch.setattr(module, function, broken)
+    for locator in ("a/gray.png", "x.dng", "x.MAT"):
+        (found,) = containers.read_many([locator])
+        assert isinstance(found, DataError)
+        assert f"{locator} cannot be read: UnicodeDecodeError: " in str(found)
+        assert "\n" not in str(found)
 
 
 def test_many_threads_read_what_one_reads(folder: Path, containers: Containers) -> None:

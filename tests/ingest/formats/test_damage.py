@@ -14,16 +14,17 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import pytest
+import simplejpeg
 import tifffile
 from PIL import Image, ImageOps
 
-from degrain.errors import DataError
+from degrain.errors import DataError, OutputError
 from degrain.inference.denoise_files import Frame
 from degrain.ingest.formats import boxes, jxl, metadata, reading, writing
 from degrain.ingest.formats.picture import Metadata, Picture
 from tests.conftest import ROOT, picture
 from tests.ingest.formats import profiles
-from tests.ingest.formats.test_meaning import XMP, adam7, chunk, exif, png
+from tests.ingest.formats.test_meaning import XMP, adam7, chunk, exif, hand_made, png, rows_of
 
 RGB = picture(0, 96, 128)
 GRAY = picture(1, 96, 128, channels=1)
@@ -413,6 +414,39 @@ def test_a_tiff_of_any_kind_is_turned_with_its_resolution(byteorder: str, bigtif
     assert metadata.orientation(read.metadata.exif) == 1
 
 
+@pytest.mark.parametrize("make", [True, False])
+@pytest.mark.parametrize("told", [None, 1, 3, 6])
+@pytest.mark.parametrize("stale", [1, 6, 8])
+def test_the_orientation_of_xmp_counts_only_where_a_tiff_has_no_tag_of_it(
+    make: bool, told: int | None, stale: int
+) -> None:
+    xmp = XMP.replace(b'tiff:Orientation="6"', b'tiff:Orientation="%d"' % stale)
+    tags: list[tuple[Any, ...]] = [(700, "B", len(xmp), xmp, True)]
+    tags += [(274, "H", 1, told, True)] if told else []
+    tags += [(271, "s", 0, "ACME", True)] if make else []
+    read = reading.decode(tiff(RGB, photometric="rgb", extratags=tags), "x")
+    assert np.array_equal(read.pixels, metadata.upright(RGB, told or stale))
+    assert metadata.orientation(read.metadata.exif, read.metadata.xmp) == 1
+
+
+@pytest.mark.parametrize("lies", [1, 3, 6])
+@pytest.mark.parametrize("with_exif", [True, False])
+def test_only_the_boxes_of_an_avif_say_how_it_lies(lies: int, with_exif: bool) -> None:
+    buffer = io.BytesIO()
+    made = Image.Exif()
+    made[0x0112] = lies
+    if with_exif:
+        made[0x010F] = "ACME"
+    options = {"exif": made} if with_exif or lies != 1 else {}
+    # Pillow makes boxes of the orientation that Exif says
+    Image.fromarray(RGB).save(buffer, "AVIF", quality=100, subsampling="4:4:4", xmp=XMP, **options)
+    read = reading.decode(buffer.getvalue(), "x")
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(buffer.getvalue())))) if lies != 1 else RGB
+    assert read.pixels.shape == metadata.upright(RGB, lies).shape
+    assert np.abs(read.pixels.astype(int) - upright).max() < 12
+    assert metadata.orientation(read.metadata.exif, read.metadata.xmp) == 1
+
+
 def test_exif_of_a_tiff_that_cannot_be_read_is_said_and_does_not_keep_it_from_being_turned() -> None:
     tags = [(274, "H", 1, 8, True), (315, "H", 1, 7, True)]
     read = reading.decode(tiff(RGB, photometric="rgb", extratags=tags), "x")
@@ -429,15 +463,37 @@ def test_a_directory_of_exif_that_is_not_there_is_damage(code: int, place: int) 
         reading.decode(data, "x")
 
 
-@pytest.mark.parametrize("artist", ["Ann", "M\u00fcller", "\u732b"])
-@pytest.mark.parametrize("suffix", [".jpg", ".tif", ".png", ".webp"])
-def test_texts_of_exif_keep_their_letters_when_it_is_written_anew(tmp_path: Path, artist: str, suffix: str) -> None:
+def types_of(exif: bytes) -> dict[int, int]:
+    """The type of each tag of the first directory and that of Exif, read by hand."""
+    order = "<" if exif.startswith(b"II") else ">"
+    found: dict[int, int] = {}
+    places = [struct.unpack_from(f"{order}I", exif, 4)[0]]
+    while places:
+        place = places.pop()
+        for entry in range(struct.unpack_from(f"{order}H", exif, place)[0]):
+            tag, kind, _, value = struct.unpack_from(f"{order}HHII", exif, place + 2 + 12 * entry)
+            found[tag] = kind
+            places += [value] if tag == 0x8769 else []
+    return found
+
+
+@pytest.mark.parametrize("text", ["Ann", "M\u00fcller", "\u732b"])
+@pytest.mark.parametrize("suffix", [".jpg", ".tif", ".png", ".webp", ".avif", ".jxl"])
+@pytest.mark.parametrize("lies", [1, 6])
+def test_texts_of_exif_keep_their_letters_and_their_type(tmp_path: Path, text: str, suffix: str, lies: int) -> None:
     made = Image.Exif()
-    made[0x013B], made[0x0112] = artist.encode(), 6  # type: ignore[assignment]
+    made[0x013B], made[0x0112] = metadata._Letters(text.encode().decode("latin-1")), lies
+    date, owner, lens = 0x9003, 0xA430, 0xA434
+    dated = {date: "2026:11:27 10:00:00", owner: made[0x013B], lens: made[0x013B]}
+    made.get_ifd(0x8769).update(dated)
     read = reading.decode(jpeg(exif=made), "x")
     writing.write(tmp_path / f"x{suffix}", read)
     again = reading.read(tmp_path / f"x{suffix}").metadata.exif
-    assert metadata.parsed_exif(again)[0x013B].encode("latin-1").decode() == artist
+    detail = metadata.parsed_exif(again).get_ifd(0x8769)
+    for value in (metadata.parsed_exif(again)[0x013B], detail[owner], detail[lens]):
+        assert value.encode("latin-1").decode() == text
+    assert detail[date] == "2026:11:27 10:00:00"
+    assert {tag: types_of(again)[tag] for tag in (0x013B, date, owner, lens)} == dict.fromkeys((0x013B, *dated), 2)
 
 
 def test_resolution_is_turned_with_the_picture() -> None:
@@ -511,6 +567,21 @@ def test_a_megabyte_of_fill_bytes_is_read_at_once() -> None:
         reading.decode(whole[:place] + b"\xff" * 1_000_000 + b"\0" + whole[place:], "x")
 
 
+def test_a_jpeg_of_hundreds_of_scans_is_refused_before_they_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def decoded(*_: object) -> None:
+        raise AssertionError
+
+    whole = jpeg(GRAY, progressive=True)
+    starts = [place for place in range(len(whole) - 1) if whole[place : place + 2] == b"\xff\xda"]
+    # the last one refines; the first one of all bits would not be refused for what it holds
+    last, plain = whole[starts[-1] : -2], b"\xff\xda\0\x08\1\1\0\1\5\0" + bytes(99)
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", decoded)
+    with pytest.raises(DataError, match="x is damaged: a scan does not begin where the one before ends"):
+        reading.decode(whole[:-2] + last + b"\xff\xd9", "x")
+    with pytest.raises(DataError, match=r"x has \d+ scans; more than 500 are refused"):
+        reading.decode(whole[:-2] + plain * 500 + b"\xff\xd9", "x")
+
+
 def test_texts_that_unpack_to_a_lot_are_not_unpacked() -> None:
     text = zlib.compress(b"\nexif\n 9\n" + b"0" * (1 << 24))
     chunks = [(b"zTXt", b"Raw profile type exif\0\0" + text)] * 200
@@ -520,6 +591,47 @@ def test_texts_that_unpack_to_a_lot_are_not_unpacked() -> None:
     place = data.index(b"xml ") - 4
     read = reading.decode(data[:place] + boxes.box(b"brob", b"Exif" + bomb) + data[place:], "x")
     assert read.notes == ("metadata that cannot be unpacked are left out",)
+
+
+def directory_of_pages(data: bytes, big: bool, order: str) -> tuple[int, int]:
+    """Where the first directory of a TIFF begins, and where it names the next one."""
+    if big:
+        (first,) = struct.unpack_from(f"{order}Q", data, 8)
+        return first, first + 8 + 20 * struct.unpack_from(f"{order}Q", data, first)[0]
+    (first,) = struct.unpack_from(f"{order}I", data, 4)
+    return first, first + 2 + 12 * struct.unpack_from(f"{order}H", data, first)[0]
+
+
+@pytest.mark.parametrize("big", [False, True], ids=["classic", "big"])
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("reduced", [False, True], ids=["page", "preview"])
+def test_a_tiff_whose_pages_go_in_circles_is_refused_at_once(big: bool, order: str, reduced: bool) -> None:
+    data = bytearray(tiff(RGB, photometric="rgb", bigtiff=big, byteorder=order, subfiletype=int(reduced)))
+    first, following = directory_of_pages(data, big, order)
+    struct.pack_into(f"{order}{'Q' if big else 'I'}", data, following, first)
+    with pytest.raises(DataError, match="x is damaged: a page of it names an earlier one as the next"):
+        reading.decode(bytes(data), "x")
+    assert first < following < len(data)
+
+
+def test_a_tiff_whose_directory_below_is_its_own_is_read() -> None:
+    data = tiff(RGB, photometric="rgb", extratags=[(331, "I", 1, 8, True)])
+    first, _ = directory_of_pages(data, False, "<")
+    below = struct.pack("<HHII", 330, 4, 1, first)
+    circular = data.replace(struct.pack("<HHII", 331, 4, 1, 8), below)
+    assert below in circular
+    read = reading.decode(circular, "x")
+    assert np.array_equal(read.pixels, RGB)
+    assert read.notes == ("its previews are left out",)
+
+
+def test_a_tiff_of_a_thousand_pages_and_more_is_refused() -> None:
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as file:
+        for number in range(1001):
+            file.write(GRAY[:16, :16, 0], photometric="minisblack", subfiletype=int(number > 0), metadata=None)
+    with pytest.raises(DataError, match="x has more than 1000 pages"):
+        reading.decode(buffer.getvalue(), "x")
 
 
 # ---- what others write ----------------------------------------------------------------------------------------------
@@ -559,6 +671,115 @@ def test_a_bmp_with_colors_beyond_its_palette_is_refused() -> None:
         reading.decode(data, "x")
 
 
+@pytest.mark.parametrize("adobe", [True, False])
+def test_only_adobe_writes_cmyk_the_other_way_around(adobe: bool) -> None:
+    smooth = np.dstack([np.linspace(0, 255, 64 * 48).reshape(48, 64)] * 3).astype(np.uint8)
+    inks = np.asarray(Image.fromarray(smooth).convert("CMYK"))
+    # Pillow writes 255 for no ink, and says that it is Adobe.
+    buffer = io.BytesIO()
+    stored = Image.fromarray(inks if adobe else 255 - inks, "CMYK")
+    stored.save(buffer, "JPEG", quality=98)
+    data = buffer.getvalue()
+    place = data.index(b"\xff\xee")
+    assert data[place + 4 : place + 9] == b"Adobe"
+    data = data if adobe else data[:place] + data[place + 16 :]
+    assert np.abs(reading.decode(data, "x").pixels.astype(int) - smooth).max() < 6
+
+
+@pytest.mark.parametrize("case", ["palette", "CMYK"])
+def test_the_limit_of_pixels_is_that_of_degrain(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    buffer = io.BytesIO()
+    image = Image.fromarray(RGB).convert("P" if case == "palette" else "CMYK")
+    image.save(buffer, "PNG" if case == "palette" else "JPEG")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    assert reading.decode(buffer.getvalue(), "x").pixels.shape == RGB.shape
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_profile_that_is_there_twice_is_read_once(parts: int) -> None:
+    icc = profiles.profile(profiles.power(2.2))
+    size = -(-len(icc) // parts)
+    data = jpeg()
+    for _ in range(2):
+        for number in range(parts, 0, -1):
+            contents = icc[(number - 1) * size : number * size]
+            data = with_segment(data, 0xE2, b"ICC_PROFILE\0" + bytes([number, parts]) + contents)
+    read = reading.decode(data, "x")
+    assert (read.metadata.icc, read.notes) == (icc, ())
+    other = with_segment(data, 0xE2, b"ICC_PROFILE\0" + bytes([1, parts]) + bytes(len(icc)))
+    assert reading.decode(other, "x").notes == (metadata.BROKEN_PROFILE,)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "AVIF"])
+@pytest.mark.parametrize("colors", ["Lab", "XYZ", "CMYK", "HSV"])
+def test_a_profile_of_other_colors_is_left_out_and_that_is_said(kind: str, colors: str) -> None:
+    icc = profiles.profile(profiles.power(1)).replace(b"RGB XYZ ", colors.ljust(4).encode() + b"XYZ ")
+    buffer = io.BytesIO()
+    Image.fromarray(RGB).save(buffer, kind, icc_profile=icc)
+    read = reading.decode(buffer.getvalue(), "x")
+    assert (read.metadata.icc, read.light) == (b"", "srgb")
+    assert read.notes == (f"its color profile is one of {colors} and left out",)
+
+
+def runs_of(values: np.ndarray, bits: int, way: str) -> bytes:
+    """Rows from the lowest up, as runs of one color, or written out; "gaps" leaves out color 0."""
+    made = b""
+    for row in values[::-1]:
+        if way == "written out":
+            packed = row.tobytes() if bits == 8 else imagecodecs.packints_encode(row, 4)
+            made += bytes([0, len(row)]) + packed + b"\0" * (len(packed) % 2) + b"\0\0"
+            continue
+        place = 0
+        while place < len(row):
+            value = int(row[place])
+            count = next((i for i, other in enumerate(row[place:]) if other != value), len(row) - place)
+            skip = way == "gaps" and value == 0
+            made += bytes([0, 2, count, 0] if skip else [count, value if bits == 8 else value * 17])
+            place += count
+        made += b"\0\0"
+    return made + b"\0\1"
+
+
+def packed_bmp(values: np.ndarray, bits: int, runs: bytes, colors: np.ndarray) -> bytes:
+    height, width = values.shape
+    table = np.pad(colors[:, ::-1], ((0, 0), (0, 1))).astype(np.uint8).tobytes()
+    packing = {8: 1, 4: 2}[bits]
+    header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, bits, packing, len(runs), 0, 0, len(colors), 0)
+    start = 14 + 40 + len(table)
+    return b"BM" + struct.pack("<IHHI", start + len(runs), 0, 0, start) + header + table + runs
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("way", ["runs", "written out", "gaps"])
+@pytest.mark.parametrize("width", [61, 64])
+def test_a_bmp_of_runs_is_read_with_what_it_leaves_out(bits: int, way: str, width: int) -> None:
+    values = (np.sort(GRAY[:40, :width, 0], axis=1).astype(int) * (2**bits - 1) // 255 // 3 * 3).astype(np.uint8)
+    values[5:9], values[:, 7:9] = 0, 0
+    colors = np.random.default_rng(0).integers(0, 256, (2**bits, 3))
+    read = reading.decode(packed_bmp(values, bits, runs_of(values, bits, way), colors), "x")
+    assert np.array_equal(read.pixels, colors[values])
+    gaps = "pixels that it says nothing of have the first color of its palette"
+    assert read.notes == (*([gaps] if way == "gaps" else []), "its palette became RGB")
+
+
+@pytest.mark.parametrize(
+    ("runs", "words"),
+    [
+        (b"\x09\1\0\1", "a run of its pixels does not fit"),
+        (b"\0\2\x09\0\0\1", "its runs go beyond the picture"),
+        (b"\0\2\0\x09\0\1", "its runs go beyond the picture"),
+        (b"\0\0" * 9, "its runs go beyond the picture"),
+        (b"\0\0" * 8 + b"\1\1", "a run of its pixels does not fit"),
+        (b"\0\7\1", "a run of its pixels does not fit"),
+        (b"\0\2\1", "it ends too early"),
+        (b"\x08\1\0\0", "it ends too early"),
+    ],
+)
+def test_runs_that_do_not_fit_a_bmp_are_damage(runs: bytes, words: str) -> None:
+    with pytest.raises(DataError, match=f"x is damaged: {words}"):
+        reading.decode(packed_bmp(np.zeros((8, 8), np.uint8), 8, runs, np.zeros((256, 3), int)), "x")
+
+
 def test_a_packing_that_is_not_there_is_not_called_damage() -> None:
     data = tiff(GRAY.squeeze())
     compression = struct.pack("<HHI", 259, 3, 1)
@@ -566,3 +787,67 @@ def test_a_packing_that_is_not_there_is_not_called_damage() -> None:
         bent = data.replace(compression + b"\1\0", compression + struct.pack("<H", method))
         with pytest.raises(DataError, match="x is packed in a way that cannot be read"):
             reading.decode(bent, "x")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "longest"), [(".jpg", 65_500), (".webp", 16_383), (".avif", 32_768), (".png", 1_000_000)]
+)
+@pytest.mark.parametrize("high", [False, True], ids=["wide", "high"])
+def test_the_largest_image_of_a_format_is_written_and_read_and_a_larger_one_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], suffix: str, longest: int, high: bool
+) -> None:
+    path = tmp_path / f"x{suffix}"
+    pixels = np.zeros((longest, 1, 1) if high else (1, longest, 1), np.uint8)
+    writing.write(path, Picture(pixels))
+    assert reading.read(path).pixels.shape[:2] == pixels.shape[:2]
+    larger = np.zeros((longest + 1, 1, 1) if high else (1, longest + 1, 1), np.uint8)
+    with pytest.raises(OutputError, match=f"and the format has at most {longest} pixels in width or height"):
+        writing.write(path, Picture(larger))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("color", [0, 2, 3])
+def test_a_png_wider_than_libpng_takes_is_read(color: int) -> None:
+    values = np.tile(np.arange(2, dtype=np.uint16), 500_001).reshape(1, -1, 1)
+    values = np.repeat(values, 3, axis=2) if color == 2 else values
+    read = reading.decode(png(values, 8, color, *[(b"PLTE", b"\1\2\3\4\5\6")] * (color == 3)), "x")
+    expected = np.array([[1, 2, 3], [4, 5, 6]])[values[..., 0]] if color == 3 else values
+    assert np.array_equal(read.pixels, expected)
+
+
+def test_a_jpeg_larger_than_libjpeg_takes_is_refused_by_that_reason() -> None:
+    with pytest.raises(DataError, match="x has 65501 x 1 pixels; JPEG files are read up to 65500 a side"):
+        reading.decode(with_size(jpeg(GRAY), 1 - 96, 65_501 - 128), "x")
+
+
+def jxl_container(exif: bytes) -> bytes:
+    return jxl.encode(RGB, Metadata(exif=exif))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "JXL"])
+@pytest.mark.parametrize("order", [b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08"])
+def test_exif_without_entries_is_not_damaged(kind: str, order: bytes) -> None:
+    empty = order + bytes(6)
+    buffer = io.BytesIO()
+    if kind != "JXL":
+        Image.fromarray(RGB).save(buffer, kind, exif=b"Exif\0\0" + empty)
+    read = reading.decode(jxl_container(empty) if kind == "JXL" else buffer.getvalue(), "x")
+    assert (read.metadata.exif, read.notes) == (b"", ())
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+@pytest.mark.parametrize("kind", ["PNM", "JXL", "TIFF"])
+@pytest.mark.parametrize("given", [None, "own", 65_535])
+def test_a_white_that_does_not_count_is_said(kind: str, bits: int, given: int | str | None) -> None:
+    top = 2**bits - 1
+    values = (GRAY.astype(int) * top // 255).astype(np.uint16)
+    if kind == "PNM":
+        data = b"P5 128 96 %d\n" % top + values.astype(">u2").tobytes()
+    elif kind == "JXL":
+        data = imagecodecs.jpegxl_encode(values, lossless=True, bitspersample=bits)
+    else:
+        data = hand_made(values.shape[:2], bits, 1, rows_of(values[..., 0], bits))
+    read = reading.decode(data, "x", white=top if given == "own" else given)  # type: ignore[arg-type]
+    assert np.array_equal(read.pixels, np.rint(values * (65_535 / top)))
+    said = f"it says itself that white is {top}: the given 65535 does not count"
+    assert read.notes == ((said,) if given == 65_535 else ())

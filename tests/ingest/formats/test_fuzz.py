@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.ingest.formats.bent import KINDS
 
-# Twenty-one thousand in all; each kind in parts, so that two processes share them.
+# Twenty-four thousand in all; each kind in parts, so that two processes share them.
 INPUTS, PARTS = 3000, 2
 
 

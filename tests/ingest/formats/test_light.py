@@ -171,6 +171,19 @@ def test_a_profile_that_cannot_be_read_is_left_out_and_that_is_said() -> None:
     assert reading.decode(broken, "x").notes == ("its color profile is damaged and left out",)
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "AVIF", "BMP"])
+@pytest.mark.parametrize("place", [4, 8, 12, 16, 20, 36, 64, 128, 132, 136])
+def test_a_profile_with_damage_in_its_header_is_kept_or_left_out_and_the_picture_is_read(kind: str, place: int) -> None:
+    whole = profiles.profile(profiles.power(2.2))
+    for value in (b"\xff\xff\xff\xff", b"RG\xc7 ", b"\0\0\0\0"):
+        icc = whole[:place] + value + whole[place + 4 :]
+        read = reading.decode(bmp(icc) if kind == "BMP" else saved(kind, RGB, icc_profile=icc), "x")
+        assert read.pixels.shape == RGB.shape
+        left_out = read.notes == ("its color profile is damaged and left out",)
+        assert left_out or read.metadata.icc == icc
+        assert left_out or place != 16
+
+
 def test_profiles_of_other_colors_say_nothing_of_light() -> None:
     cmyk = profiles.profile(profiles.power(1)).replace(b"RGB XYZ", b"CMYKXYZ")
     assert light.of_profile(cmyk, "x") == "srgb"
@@ -208,3 +221,37 @@ def test_what_describes_colors_is_written_or_said_to_be_lost(
         "comment": (".jpg",),
     }[name]
     assert bool(told) == (suffix not in holding and words != "")
+
+
+LINEAR_LIGHT = {
+    "nothing said": Metadata(),
+    "gamma": Metadata(gamma=1.0),
+    "profile": Metadata(icc=profiles.profile(profiles.power(1))),
+    "sRGB": Metadata(cicp=(1, 8, 0, 1)),
+    "P3": Metadata(cicp=(12, 8, 0, 1)),
+    "profile and space": Metadata(icc=profiles.profile(profiles.power(1)), cicp=(12, 8, 0, 1)),
+}
+
+
+@pytest.mark.parametrize("suffix", writing.FORMATS)
+@pytest.mark.parametrize("said", LINEAR_LIGHT)
+@pytest.mark.parametrize("deep", [False, True], ids=["8 bits", "16 bits"])
+def test_linear_light_is_written_as_such_or_said_to_be_lost(tmp_path: Path, suffix: str, said: str, deep: bool) -> None:
+    pixels = RGB.astype(np.uint16) * 257 if deep else RGB
+    lost = writing.write(tmp_path / f"x{suffix}", Picture(pixels, metadata=LINEAR_LIGHT[said], light="linear"))
+    read = reading.read(tmp_path / f"x{suffix}")
+    assert (read.light == "srgb") == ("that its values are linear light is lost" in lost)
+    assert ("8 bits became 16" in lost) == (read.pixels.dtype == np.uint16 and not deep)
+    if suffix in (".png", ".tif", ".tiff", ".avif", ".jxl"):
+        assert read.light == "linear"
+    if suffix in (".png", ".tif") and said == "nothing said":
+        assert lost == ()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".avif", ".tif"])
+def test_of_a_profile_and_a_color_space_the_one_that_counts_is_written(tmp_path: Path, suffix: str) -> None:
+    both = Metadata(icc=profiles.profile(profiles.power(2.2)), cicp=(12, 13, 0, 1))
+    lost = writing.write(tmp_path / f"x{suffix}", Picture(RGB, metadata=both))
+    kept = reading.read(tmp_path / f"x{suffix}").metadata
+    assert lost == {".png": (), ".avif": ("color profile is lost",), ".tif": ("color space is lost",)}[suffix]
+    assert kept.cicp == (() if suffix == ".tif" else both.cicp)

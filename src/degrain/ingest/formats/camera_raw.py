@@ -7,6 +7,7 @@ contained. A headerless dump of sensor values (as some .raw files are) cannot be
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from degrain.errors import DataError
-from degrain.ingest.formats import archives, sizes, tiff_tags
+from degrain.ingest.formats import archives, metadata, sizes, tiff_tags
 from degrain.ingest.formats.bayer import PATTERNS, pack_bayer, positions
 from degrain.ingest.formats.picture import Metadata, Picture
 from degrain.pixels import Light
@@ -47,6 +48,13 @@ _WHITE = 65535
 _ORIENTATIONS = {0: 1, 3: 3, 5: 8, 6: 6}  # LibRaw's flip -> Exif
 _EXIF_ORIENTATION = 0x0112
 _MAKE, _MODEL, _ISO, _DNG_VERSION = 271, 272, 34855, 50706
+_EXIF, _GPS, _XMP, _MAKER_NOTES, _EXPOSURE_TIME = 34665, 34853, 700, 37500, 33434
+# Tags of the first directory that are kept: what, with which program, when, who.
+_SHOOTING = (270, 305, 306, 315, 316, 33432)
+# Those that belong to the directory of Exif; TIFF/EP puts them into the first one.
+_EXPOSURE = (33434, 33437, 34850, 34855, 36867, *range(37377, 37387), 37396, 41989, 42033, 42034, 42035, 42036)
+# What follows the byte order: of TIFF, Olympus and Panasonic.
+_LIKE_TIFF = (b"*\0", b"\0*", b"RO", b"RS", b"OR", b"U\0")
 _SRGB_GAMMA = (2.4, 12.92)
 _LINEAR_GAMMA = (1.0, 1.0)
 
@@ -82,7 +90,8 @@ def read(source: Path | bytes, mode: Mode = "srgb", name: str = "") -> Picture:
         light: Light = "srgb" if mode == "srgb" else "linear"
         if mode == "bayer":
             return Picture(_bayer(raw, name), light=light, shooting=shooting)
-        return Picture(_rendered(raw, mode), None, Metadata(exif=_exif(shooting)), light=light, shooting=shooting)
+        kept, notes = _kept(data, shooting)
+        return Picture(_rendered(raw, mode), None, kept, light=light, notes=notes, shooting=shooting)
 
 
 def _bytes(source: Path | bytes) -> bytes:
@@ -206,6 +215,50 @@ def _metadata(raw: RawPy, data: bytes) -> dict[str, Any]:
         "width": int(raw.sizes.width),
         "height": int(raw.sizes.height),
     }
+
+
+def _kept(data: bytes, shooting: dict[str, Any]) -> tuple[Metadata, tuple[str, ...]]:
+    """Gather what is to be kept of the directories of a file that is built like a TIFF, and say what is left out."""
+    found = _directories(data)
+    exif = Image.Exif()
+    exif.update({tag: value for tag in _SHOOTING if (value := found.get(tag)) and not _is_blank(value)})
+    exif.update({tag: shooting[name] for tag, name in ((_MAKE, "make"), (_MODEL, "model")) if shooting[name]})
+    exif[_EXIF_ORIENTATION] = shooting["orientation"]
+    detail = {tag: found[tag] for tag in _EXPOSURE if tag in found} | found.get_ifd(_EXIF)
+    notes: tuple[str, ...] = ("its maker notes are left out",) if detail.pop(_MAKER_NOTES, None) else ()
+    told = ((_ISO, "iso"), (_EXPOSURE_TIME, "exposure"))
+    detail |= {tag: shooting[name] for tag, name in told if shooting[name] and tag not in detail}
+    for tag, directory in ((_EXIF, detail), (_GPS, found.get_ifd(_GPS))):
+        exif.get_ifd(tag).update({tag: value for tag, value in directory.items() if not isinstance(value, dict)})
+    if not dict(found):
+        notes += ("its Exif is left out, but for camera, ISO and exposure",)
+    if any(tag in found and not found.get_ifd(tag) for tag in (_EXIF, _GPS)):
+        notes += (metadata.BROKEN_EXIF,)
+    xmp = found.get(_XMP)
+    try:
+        return Metadata(exif=metadata.to_bytes(exif), xmp=xmp if isinstance(xmp, bytes) else b""), notes
+    except Exception:  # a value that Pillow read and cannot write
+        return Metadata(exif=_exif(shooting)), (metadata.BROKEN_EXIF,)
+
+
+def _directories(data: bytes) -> Image.Exif:
+    """Read the directories that Pillow knows; none where the file is not built like a TIFF, or they are damaged."""
+    found = Image.Exif()
+    order = {b"II": b"II*\0", b"MM": b"MM\0*"}.get(data[:2])
+    if order is None or data[2:4] not in _LIKE_TIFF:
+        return found
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            # NOTE: Olympus and Panasonic have a version of their own there.
+            found.load(b"Exif\0\0" + order + data[4:])
+            found.get_ifd(_EXIF), found.get_ifd(_GPS)
+    except Exception:  # damaged directories make the parser raise whatever comes
+        return Image.Exif()
+    return found
+
+
+def _is_blank(value: Any) -> bool:
+    return isinstance(value, str) and not value.strip("\0 ")
 
 
 def _exif(shooting: dict[str, Any]) -> bytes:

@@ -170,6 +170,10 @@ class Containers:
 
     def _packed(self, data: bytes, suffix: str, pattern: str | None, name: str) -> Picture:
         """Decode the bytes of a file by its suffix."""
+        with reading.refused(name):
+            return self._by_suffix(data, suffix, pattern, name)
+
+    def _by_suffix(self, data: bytes, suffix: str, pattern: str | None, name: str) -> Picture:
         if suffix.endswith(".mat"):
             return mat.picture(mat.read(data, name, limit=self._limits.memory), pattern, name)
         if pattern is not None:

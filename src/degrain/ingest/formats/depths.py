@@ -31,6 +31,18 @@ class White:
 OF_FORMAT = White()
 
 
+def ignored(white: White, own: int) -> tuple[str, ...]:
+    """Say that a file says itself where white is, where something else was given.
+
+    Args:
+        white: What was given.
+        own: The file's own, such as 1023.
+    """
+    if white.given in (None, own):
+        return ()
+    return (f"it says itself that white is {own}: the given {white.given} does not count",)
+
+
 def whole(values: np.ndarray, bits: int) -> np.ndarray:
     """Scale unsigned integers of 1 to 16 bits to the nearest type: uint8 up to 8 bits, else uint16."""
     dtype: np.dtype[Any] = np.dtype(np.uint8 if bits <= 8 else np.uint16)

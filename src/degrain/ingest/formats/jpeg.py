@@ -6,6 +6,7 @@ Source: ITU-T T.81 for segments and scans, T.871 (JFIF), CIPA DC-008 (Exif), ICC
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import struct
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from degrain.ingest.formats.picture import Metadata, Picture
 
 SIGNATURE = b"\xff\xd8\xff"
 QUALITY = 95
+# Pixels of width or height, of libjpeg.
+LONGEST_SIDE = 65_500
 # What one segment can hold of Exif and of XMP, with their prefixes, and of a comment.
 LONGEST_EXIF, LONGEST_XMP, LONGEST_COMMENT = 65_533 - 6, 65_533 - 29, 65_533
 _EXIF, _XMP, _LONG_XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
@@ -29,14 +32,17 @@ _ICC, _MORE_PICTURES, _PHOTOSHOP = b"ICC_PROFILE\0", b"MPF\0", b"Photoshop 3.0\0
 _PLAIN = (b"JFIF\0", b"JFXX\0", b"Adobe")
 _MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
 _END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
-_END, _SCAN, _COMMENT, _APPLICATION, _LAST_APPLICATION = 0xD9, 0xDA, 0xFE, 0xE0, 0xEF
+_END, _SCAN, _COMMENT, _APPLICATION, _LAST_APPLICATION, _ADOBE = 0xD9, 0xDA, 0xFE, 0xE0, 0xEF, 0xEE
 _WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
 _FRAMES, _PROGRESSIVE = (0xC0, 0xC1, 0xC2), 0xC2
 # Start of frame -> what it is; libjpeg decodes none of them.
 _UNSUPPORTED = {0xC3: "lossless JPEG", 0xF7: "JPEG-LS", **dict.fromkeys((0xC5, 0xC6, 0xC7), "hierarchical JPEG")}
 _UNSUPPORTED |= dict.fromkeys((0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF), "JPEG with arithmetic coding")
 # Colors by the number of components.
-_COLORS = {1: "GRAY", 3: "RGB", 4: "CMYK"}
+_CMYK = 4
+_COLORS = {1: "GRAY", 3: "RGB", _CMYK: "CMYK"}
+# Each takes as long as the whole picture. Ten are usual; libjpeg-turbo advises to refuse more than so many.
+_MOST_SCANS = 500
 # Pixels per unit of JFIF -> units per inch.
 _PER_INCH = {1: 1.0, 2: 2.54}
 _CMYK_NOTE = "its CMYK became sRGB"
@@ -68,19 +74,27 @@ def decode(data: bytes, name: str) -> Picture:
     segments, end = _segments(data, name)
     frame = _frame(segments, name)
     _check_scans(frame, [contents for marker, contents in segments if marker == _SCAN], name)
-    kept, notes = _metadata(segments)
+    kept, notes = _metadata(segments, len(frame.components) == _CMYK)
     try:
-        # NOTE: a broken profile would be a warning, too, and has been left out.
-        whole = data.replace(_ICC, b"NO_PROFILE \0") if metadata.BROKEN_PROFILE in notes else data
-        pixels = simplejpeg.decode_jpeg(whole, _COLORS[len(frame.components)])
-        if len(frame.components) == 4:
-            # NOTE: Pillow knows which programs write CMYK the other way around.
-            pixels = np.asarray(metadata.to_srgb(Image.open(io.BytesIO(data)), kept.icc))
+        # NOTE: libjpeg would warn of a profile that is broken or there twice; it has been looked at.
+        pixels = simplejpeg.decode_jpeg(data.replace(_ICC, b"NO_PROFILE \0"), _COLORS[len(frame.components)])
+        if len(frame.components) == _CMYK:
+            pixels = _from_cmyk(pixels, _is_adobe(segments), kept.icc)
             kept, notes = metadata.without_profile(kept), (*notes, _CMYK_NOTE)
     except Exception as error:  # damaged files make the decoders raise whatever comes
         raise DataError(f"{name} is damaged: {' '.join(str(error).split())}") from error
     notes += _behind(data[end:], any(contents.startswith(_MORE_PICTURES) for _, contents in segments))
     return Picture(pixels, None, kept, light=light.of_profile(kept.icc, name), notes=notes)
+
+
+def _is_adobe(segments: list[tuple[int, bytes]]) -> bool:
+    return any(marker == _ADOBE and contents.startswith(b"Adobe") for marker, contents in segments)
+
+
+def _from_cmyk(values: np.ndarray, inverted: bool, icc: bytes) -> np.ndarray:
+    """Convert to sRGB what Adobe's programs write as 255 for no ink, and others as 0."""
+    image = Image.fromarray(np.ascontiguousarray(255 - values if inverted else values), "CMYK")
+    return np.asarray(metadata.to_srgb(image, icc))
 
 
 def check_pixels(data: bytes, name: str) -> None:
@@ -139,31 +153,38 @@ def _frame(segments: list[tuple[int, bytes]], name: str) -> _Frame:
     if not height:
         raise DataError(f"{name} is a JPEG that tells its height behind the pixels, which is not supported")
     sizes.check(width, height, name)
+    if max(width, height) > LONGEST_SIDE:
+        raise DataError(f"{name} has {width} x {height} pixels; JPEG files are read up to {LONGEST_SIDE} a side")
     return _Frame(marker == _PROGRESSIVE, width, height, contents[6 : 6 + 3 * count : 3])
 
 
 def _check_scans(frame: _Frame, scans: list[bytes], name: str) -> None:
     """Refuse a file without all scans; libjpeg shows what is there, blurred or without color."""
+    if len(scans) > _MOST_SCANS:
+        raise DataError(f"{name} has {len(scans)} scans; more than {_MOST_SCANS} are refused")
     every = range(64) if frame.progressive else (0,)
-    missing = {(component, place) for component in frame.components for place in every}
+    lowest: dict[tuple[int, int], int] = {}  # of each component's coefficients, the lowest bit that is there
     for scan in scans:
         count = scan[0] if scan else 0
         if len(scan) < 4 + 2 * count:
             raise DataError(f"{name} is damaged: a scan's header is not whole")
-        first, last, bits = scan[1 + 2 * count : 4 + 2 * count]
-        if frame.progressive and bits & 15:
-            continue  # the last bits come in another scan
-        places = range(first, last + 1) if frame.progressive else (0,)
-        missing -= {(component, place) for component in scan[1 : 1 + 2 * count : 2] for place in places}
-    if missing:
+        first, last, bits = scan[1 + 2 * count : 4 + 2 * count] if frame.progressive else (0, 0, 0)
+        parts = itertools.product(scan[1 : 1 + 2 * count : 2], range(first, min(last, 63) + 1))
+        above, low = divmod(bits, 16)
+        here = dict.fromkeys(parts, low)
+        # NOTE: libjpeg warns of it, too, but only when it has decoded all scans.
+        if any(lowest.get(part, 0) != above for part in here):
+            raise DataError(f"{name} is damaged: a scan does not begin where the one before ends")
+        lowest |= here
+    if any(lowest.get((component, place)) != 0 for component in frame.components for place in every):
         raise DataError(f"{name} is damaged: it ends too early, before its last scan")
 
 
-def _metadata(segments: list[tuple[int, bytes]]) -> tuple[Metadata, tuple[str, ...]]:
+def _metadata(segments: list[tuple[int, bytes]], cmyk: bool) -> tuple[Metadata, tuple[str, ...]]:
     """Gather what is to be kept, and say what is left out."""
     applications = [part for marker, part in segments if _APPLICATION <= marker <= _LAST_APPLICATION]
     exif = b"".join(part[len(_EXIF) :] for part in applications if part.startswith(_EXIF))
-    icc, broken = _profile(part[len(_ICC) :] for part in applications if part.startswith(_ICC))
+    icc, broken = _profile((part[len(_ICC) :] for part in applications if part.startswith(_ICC)), cmyk)
     kept = Metadata(
         icc=icc,
         exif=exif,
@@ -192,14 +213,15 @@ def _left_out(segments: list[tuple[int, bytes]]) -> Iterator[str]:
         yield f"data of programs ({', '.join(f'APP{marker - _APPLICATION}' for marker in others)}) are left out"
 
 
-def _profile(parts: Iterator[bytes]) -> tuple[bytes, tuple[str, ...]]:
+def _profile(parts: Iterator[bytes], cmyk: bool) -> tuple[bytes, tuple[str, ...]]:
     """Put a profile together from its numbered parts, and say whether one is missing."""
-    numbered = {part[0]: (part[1], part[2:]) for part in parts if len(part) > 2}
-    if not numbered:
+    # NOTE: some programs write the whole profile twice.
+    apart = {(part[0], part[1], part[2:]) for part in parts if len(part) > 2}
+    if not apart:
         return b"", ()
-    icc = b"".join(numbered[number][1] for number in sorted(numbered))
-    whole = sorted(numbered) == list(range(1, len(numbered) + 1)) and len(numbered) == numbered[1][0]
-    return (icc, ()) if whole and light.is_profile(icc) else (b"", (metadata.BROKEN_PROFILE,))
+    numbers, totals, contents = zip(*sorted(apart), strict=True)
+    whole = numbers == tuple(range(1, len(apart) + 1)) and set(totals) == {len(apart)}
+    return metadata.profile(b"".join(contents), cmyk) if whole else (b"", (metadata.BROKEN_PROFILE,))
 
 
 def _resolution(applications: list[bytes]) -> tuple[float, float] | None:

@@ -125,6 +125,7 @@ def decode(data: bytes, name: str, white: White = depths.OF_FORMAT) -> Picture:
     else:
         colors, alpha = depths.apart(depths.whole(values, header.bits))
         picture = Picture(colors, alpha, white=depths.FULL if header.bits > 8 else None)
+        notes += depths.ignored(white, 2**header.bits - 1) if header.bits > 8 else ()
     if header.associated and picture.alpha is not None:
         picture = depths.unmultiplied(picture)
     return replace(picture, metadata=kept, light=stands_for, notes=notes + picture.notes)
@@ -264,6 +265,7 @@ def _metadata(data: bytes, header: _Header, values: np.ndarray) -> tuple[Metadat
     box = next(iter(found.get(b"Exif", [])), b"")
     exif = box[4 + int.from_bytes(box[:4], "big") :].removeprefix(b"Exif\0\0")
     # NOTE: the codestream says how the picture lies, and libjxl has turned it; Exif does not count.
+    exif = b"" if metadata.is_empty(exif) else exif
     upright = metadata.for_upright(exif, values.shape[1], values.shape[0]) if exif else b""
     notes += (metadata.BROKEN_EXIF,) if exif and not upright else ()
     others = {kind for kind, *_ in boxes.walk(data)} - set(_BOXES) if data.startswith(SIGNATURES[1]) else set()

@@ -78,13 +78,12 @@ def is_gray(icc: bytes) -> bool:
     return icc[16:20] == b"GRAY"
 
 
-def is_profile(icc: bytes) -> bool:
-    """Tell whether LittleCMS can read a profile."""
+def colors_of(icc: bytes) -> str:
+    """Return the colors that a profile is of, such as RGB, GRAY or CMYK; nothing where it cannot be read."""
     try:
-        ImageCms.ImageCmsProfile(io.BytesIO(icc))
-    except (OSError, ImageCms.PyCMSError):
-        return False
-    return True
+        return str(ImageCms.ImageCmsProfile(io.BytesIO(icc)).profile.xcolor_space).strip()
+    except Exception:  # damaged profiles make Pillow raise whatever comes
+        return ""
 
 
 def _of_exponents(exponents: Iterable[float], what: str, name: str) -> Light:
@@ -106,15 +105,15 @@ def _exponent(value: float, light: float) -> float:
 
 @lru_cache(maxsize=64)
 def _exponents(icc: bytes) -> tuple[float, ...]:
+    mode = _SPACES.get(colors_of(icc))
+    if mode is None:
+        return ()
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        mode = _SPACES.get(profile.profile.xcolor_space.strip())
-        if mode is None:
-            return ()
         lab = ImageCms.createProfile("LAB")
         intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
         transform = ImageCms.buildTransform(profile, lab, mode, "LAB", intent)
-    except (OSError, ImageCms.PyCMSError):
+    except Exception:  # damaged profiles make Pillow raise whatever comes
         return ()
     # NOTE: Pillow's images of L*a*b* have 8 bits, 255 for L* = 100.
     grays = [Image.new(mode, (1, 1), gray if mode == "L" else (gray,) * 3) for gray in (*_GRAYS, 255)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -79,13 +79,40 @@ def for_upright(exif: bytes, width: int, height: int) -> bytes:
         return b""
 
 
+class _Letters(str):
+    """A text as Pillow reads it, as Latin-1 whatever it is, and does not write it: with all its letters."""
+
+    def encode(self, *_: Any, **__: Any) -> bytes:
+        return super().encode("latin-1", "replace")
+
+
+def with_letters(directory: Mapping[int, Any]) -> dict[int, Any]:
+    """Return a directory of Exif whose texts Pillow writes as it read them; as they are, it writes them in ASCII."""
+    return {tag: _Letters(value) if isinstance(value, str) else value for tag, value in dict(directory).items()}
+
+
 def to_bytes(exif: Image.Exif) -> bytes:
-    """Write Exif, with texts as they were read: Pillow reads them as Latin-1, whatever they are, and writes ASCII."""
-    for directory in (exif, *(exif.get_ifd(tag) for tag in _DIRECTORIES if tag in exif)):
-        for tag, value in dict(directory).items():
-            if isinstance(value, str):
-                directory[tag] = value.encode("latin-1", "replace")
+    """Write Exif, with texts as they were read."""
+    for directory in (exif, *(exif.get_ifd(tag) for tag in _DIRECTORIES)):
+        directory.update(with_letters(directory))
     return exif.tobytes().removeprefix(_PREFIX)
+
+
+def without_orientation(exif: bytes) -> bytes:
+    """Return Exif that says nothing of how the picture lies; the same bytes where it does not, or cannot be read."""
+    parsed = _parsed(exif)
+    if parsed.pop(ORIENTATION, None) is None:
+        return exif
+    return to_bytes(parsed) if dict(parsed) else b""
+
+
+def is_empty(exif: bytes) -> bool:
+    """Tell whether Exif is whole and says nothing: its first directory has no entries."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
+    if order is None or len(exif) < 8:
+        return not exif
+    (first,) = struct.unpack_from(f"{order}I", exif, 4)
+    return first + 2 <= len(exif) and exif[first : first + 2] == b"\0\0"
 
 
 def lies_across(orientation: int) -> bool:
@@ -151,9 +178,17 @@ def without_profile(kept: Metadata) -> Metadata:
     return replace(kept, icc=b"", gamma=None, primaries=(), cicp=())
 
 
-def profile(icc: bytes) -> tuple[bytes, tuple[str, ...]]:
-    """Return an ICC profile, or nothing and a word about it where it cannot be read."""
-    return (icc, ()) if not icc or light.is_profile(icc) else (b"", (BROKEN_PROFILE,))
+def profile(icc: bytes, cmyk: bool = False) -> tuple[bytes, tuple[str, ...]]:
+    """Return an ICC profile, or nothing and a word about it where it cannot be read or is not of the file's colors.
+
+    Args:
+        icc: The profile; empty if there is none.
+        cmyk: Whether the file's colors are CMYK, not gray or RGB.
+    """
+    colors = light.colors_of(icc) if icc else ""
+    if not icc or colors in (("CMYK",) if cmyk else ("RGB", "GRAY")):
+        return icc, ()
+    return b"", (f"its color profile is one of {colors} and left out" if colors.isalpha() else BROKEN_PROFILE,)
 
 
 def to_srgb(image: Image.Image, icc: bytes) -> Image.Image:

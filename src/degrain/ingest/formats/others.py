@@ -6,6 +6,7 @@ import io
 import re
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,16 +17,18 @@ from PIL.ImageFile import ImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from degrain.errors import DataError
-from degrain.ingest.formats import boxes, depths, jxl, light, metadata, sizes
+from degrain.ingest.formats import bmp_rle, boxes, depths, jxl, light, metadata, sizes
 from degrain.ingest.formats.depths import White
 from degrain.ingest.formats.picture import Metadata, Picture
 from degrain.pixels import Light
 
 QUALITY = 90
+# Pixels of width or height: what the format can say of WebP, and what libavif reads.
+LONGEST_WEBP, LONGEST_AVIF = 16_383, 32_768
 # A word of a netpbm header, after blanks and comments.
 _WORD = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])*([^\s#]+)")
 # Sizes of BMP headers that say more of colors, and where in the file they begin.
-_V4, _V5, _BMP_HEADER = 108, 124, 14
+_V3, _V4, _V5, _BMP_HEADER = 40, 108, 124, 14
 _EMBEDDED, _LINKED, _CALIBRATED = b"DEBM", b"KNIL", b"\0\0\0\0"
 _WEBP_CHUNKS = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP", b"EXIF", b"XMP ", b"ANIM", b"ANMF")
 _BMP_BITS = (1, 4, 8, 16, 24, 32)
@@ -54,8 +57,20 @@ def _bmp(data: bytes, name: str, _: White) -> Picture:
             notes = ("its primary colors are left out",)
         if space == _LINKED:
             notes += ("its color profile is in another file and left out",)
-    announced = max(int.from_bytes(data[2:6], "little"), 54)
-    return _by_pillow(BmpImageFile, data, name, icc, stands_for=stands_for, notes=notes + _behind(data, announced))
+    notes += _behind(data, max(int.from_bytes(data[2:6], "little"), 54))
+    if size >= _V3 and len(header) == size and int.from_bytes(header[16:20], "little") in bmp_rle.PACKED:
+        data, left_out = _without_runs(data, name)
+        notes += ("pixels that it says nothing of have the first color of its palette",) if left_out else ()
+    return _by_pillow(BmpImageFile, data, name, icc, stands_for=stands_for, notes=notes)
+
+
+def _without_runs(data: bytes, name: str) -> tuple[bytes, bool]:
+    width, height = struct.unpack_from("<ii", data, 18)
+    sizes.check(abs(width), abs(height), name)
+    try:
+        return bmp_rle.plain(data)
+    except ValueError as error:
+        raise DataError(f"{name} is damaged: {error}") from error
 
 
 def _webp(data: bytes, name: str, _: White) -> Picture:
@@ -89,7 +104,10 @@ def _avif(data: bytes, name: str, _: White) -> Picture:
             cicp = (primaries, transfer, 0, 1)
     if coding and coding[0][2] & 0x40:
         notes = (f"its {12 if coding[0][2] & 0x20 else 10} bits became 8",)
-    return _by_pillow(AvifImageFile, data, name, cicp=cicp, stands_for=stands_for, notes=notes)
+    picture = _by_pillow(AvifImageFile, data, name, cicp=cicp, stands_for=stands_for, notes=notes)
+    # NOTE: the boxes irot and imir say how the picture lies, which Pillow puts into Exif; XMP does not count.
+    kept = replace(picture.metadata, xmp=metadata.xmp_for_upright(picture.metadata.xmp))
+    return replace(picture, metadata=kept)
 
 
 def _by_pillow(
@@ -162,7 +180,7 @@ def _pnm_header(data: bytes) -> tuple[Any, ...]:
     return *words, place + 1
 
 
-def _pnm(data: bytes, name: str, _: White) -> Picture:
+def _pnm(data: bytes, name: str, given: White) -> Picture:
     kind, *numbers, end = _pnm_header(data)
     if kind not in (b"P5", b"P6"):
         raise DataError(f"{name} is of a netpbm format other than binary PGM and PPM (P5, P6)")
@@ -184,7 +202,8 @@ def _pnm(data: bytes, name: str, _: White) -> Picture:
     rest = data[end + count * dtype.itemsize :]
     if re.match(rb"P[1-7]\s", rest):
         raise DataError(f"{name} holds several images; only single images are supported")
-    notes = (f"{len(rest)} bytes behind its end are left out",) if rest.strip() else ()
+    notes: tuple[str, ...] = (f"{len(rest)} bytes behind its end are left out",) if rest.strip() else ()
+    notes += depths.ignored(given, white) if white > 255 else ()
     return Picture(depths.scaled(values, white, values.dtype), notes=notes)
 
 
@@ -192,18 +211,18 @@ def _pnm(data: bytes, name: str, _: White) -> Picture:
 Decoder = Callable[[bytes, str, White], Picture]
 
 
-def decoder(data: bytes) -> Decoder | None:
-    """Choose by the first bytes; None where it is none of these."""
+def decoder(data: bytes) -> tuple[str, Decoder] | None:
+    """Choose by the first bytes, and name the suffix of such files; None where it is none of these."""
     if data.startswith(b"BM"):
-        return _bmp
+        return ".bmp", _bmp
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return _webp
+        return ".webp", _webp
     brands = data[8 : int.from_bytes(data[:4], "big")][:256] if data[4:8] == b"ftyp" else b""
     if {b"avif", b"avis"} & {brands[i : i + 4] for i in range(0, len(brands), 4)}:
-        return _avif
+        return ".avif", _avif
     if data.startswith(jxl.SIGNATURES):
-        return jxl.decode
-    return _pnm if re.match(rb"P[1-7][\s#]", data) else None
+        return ".jxl", jxl.decode
+    return (".ppm", _pnm) if re.match(rb"P[1-7][\s#]", data) else None
 
 
 def encode_bmp(values: np.ndarray, kept: Metadata) -> bytes:
@@ -218,6 +237,8 @@ def encode_webp(values: np.ndarray, kept: Metadata) -> bytes:
 
 def encode_avif(values: np.ndarray, kept: Metadata) -> bytes:
     """Encode 8-bit gray or RGB values, alpha last where there is one, at quality 90, colors at full resolution."""
+    # NOTE: Pillow would take its orientation out, and with it all letters that are not ASCII.
+    kept = replace(kept, exif=metadata.without_orientation(kept.exif)) if kept.exif else kept
     encoded = _saved(values, "AVIF", {"quality": QUALITY, "subsampling": "4:4:4", "speed": 8, **_kept(kept)})
     place = encoded.find(b"colrnclx")
     if not kept.cicp or place < 0:

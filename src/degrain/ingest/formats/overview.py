@@ -39,8 +39,9 @@ ROWS = (
         "JPEG",
         (".jpg", ".jpeg", ".jfif"),
         "8 bits, gray, YCbCr, RGB; baseline and progressive",
-        "CMYK to sRGB by its profile",
-        "12 bits, lossless, hierarchical, with arithmetic coding, JPEG-LS, whatever libjpeg warns of, missing scans",
+        "CMYK to sRGB by its profile; inks are inverted where Adobe's marker says so",
+        "12 bits, lossless, hierarchical, with arithmetic coding, JPEG-LS, whatever libjpeg warns of, missing scans, "
+        "more than 500 scans",
     ),
     Row(
         "TIFF",
@@ -49,9 +50,9 @@ ROWS = (
         "order, BigTIFF; no packing, PackBits, LZW, Deflate, LZMA, ZSTD, JPEG and others; with and without predictor; "
         "profile, transfer function and gray response curve say which light",
         "floating-point and (given white) 32 bits to 16, palettes and 8-bit CMYK to RGB, colors multiplied by alpha",
-        "several pages, stacks, volumes, signed and complex values, L*a*b*, LogLuv, YCbCr not packed as JPEG, channels "
-        "of different bits or kinds, more than one extra channel, other inks than CMYK, black and white that are not "
-        "at the ends (DotRange, ReferenceBlackWhite), TIFF/IT",
+        "several pages, pages in circles, stacks, volumes, signed and complex values, L*a*b*, LogLuv, YCbCr not "
+        "packed as JPEG, channels of different bits or kinds, more than one extra channel, other inks than CMYK, "
+        "black and white that are not at the ends (DotRange, ReferenceBlackWhite), TIFF/IT",
     ),
     Row("WebP", (".webp",), "8 bits, RGB, alpha", "", "animations"),
     Row("AVIF", (".avif",), "RGB, alpha; profile and nclx say which light", "10 and 12 bits to 8", "sequences, HDR"),
@@ -65,7 +66,7 @@ ROWS = (
     Row(
         "BMP",
         (".bmp",),
-        "1, 4, 8, 16, 24 and 32 bits a pixel; profile and gamma say which light",
+        "1, 4, 8, 16, 24 and 32 bits a pixel, run-length encoded or not; profile and gamma say which light",
         "palettes to RGB",
         "2 bits, unusual bit fields, JPEG and PNG inside",
     ),
@@ -80,7 +81,7 @@ ROWS = (
         "Camera raw",
         camera_raw.SUFFIXES,
         "what LibRaw reads, in the light that the model or study asks for",
-        "to TIFF: 16 bits of linear light or 8 of sRGB",
+        "to TIFF: 16 bits of linear light or 8 of sRGB, with Exif (no maker notes) and XMP of files built like a TIFF",
         "headerless dumps; mosaics where the model is of colors",
     ),
 )
@@ -108,6 +109,6 @@ def _kept(row: Row) -> str:
     if target is None:
         return "not written"
     depth, alpha = "16 bits" if target.deep else "8 bits", ["alpha"] if target.alpha else []
-    return ", ".join(
-        [depth, *alpha, *(NAMES[name] for name in target.keeps), "without loss" if target.lossless else "with loss"]
-    )
+    sides = [f"up to {target.longest:,} pixels a side"] if target.longest else []
+    loss = "without loss" if target.lossless else "with loss"
+    return ", ".join([depth, *alpha, *(NAMES[name] for name in target.keeps), loss, *sides])

@@ -53,6 +53,7 @@ class Picture:
         alpha_white: The same of alpha.
         light: What values stand for.
         notes: What was converted or left out, and what was guessed, in a few words each.
+        suffix: That of files of its format, such as ".jpg", whatever its name is; empty where it came from no file.
         shooting: What a camera raw file says of how it was taken, see `camera_raw.read`; empty of other files.
     """
 
@@ -63,6 +64,7 @@ class Picture:
     alpha_white: int | None = None
     light: Light = "srgb"
     notes: tuple[str, ...] = ()
+    suffix: str = ""
     shooting: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import imagecodecs
 import numpy as np
-from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from degrain.errors import DataError
 from degrain.ingest.formats import depths, light, metadata, sizes
@@ -23,6 +23,8 @@ from degrain.pixels import Light
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Level 6, the default, takes 5.5 s for 12 megapixels, more than a network; 1 takes 1.0 s.
 LEVEL = 1
+# Pixels that libpng writes, and reads, in a row or column.
+LONGEST_SIDE = 1_000_000
 _XMP = b"XML:com.adobe.xmp"
 _METERS_PER_INCH = 0.0254
 _PALETTE = 3
@@ -86,9 +88,9 @@ def decode(data: bytes, name: str, white: White = depths.OF_FORMAT) -> Picture:
     try:
         if color == _PALETTE:
             _check_indices(bare, len(chunks.single.get(b"PLTE", b"")) // 3)
-        # NOTE: libpng prints a warning about each interlaced file.
-        interlaced = chunks.single[b"IHDR"][12]
-        values = imagecodecs.spng_decode(bare) if interlaced else imagecodecs.png_decode(bare)
+        # NOTE: libpng prints a warning about each interlaced file, and refuses wider ones.
+        other = chunks.single[b"IHDR"][12] or max(width, height) > LONGEST_SIDE
+        values = imagecodecs.spng_decode(bare) if other else imagecodecs.png_decode(bare)
     except Exception as error:  # libpng's errors, and whatever damaged headers raise
         raise DataError(f"{name} is damaged: {' '.join(str(error).split())}") from error
     values = values if values.ndim == 3 else values[..., None]
@@ -165,7 +167,8 @@ def _check_indices(bare: bytes, colors: int) -> None:
     Raises:
         ValueError: There is one.
     """
-    highest = int(np.asarray(Image.open(io.BytesIO(bare))).max(initial=0))
+    # NOTE: Image.open has a limit of its own, below that of degrain.
+    highest = int(np.asarray(PngImageFile(io.BytesIO(bare))).max(initial=0))
     if highest >= colors:
         raise ValueError(f"it has pixels of color {highest}, and its palette {colors} colors")
 
@@ -195,8 +198,9 @@ def _metadata(chunks: _Chunks) -> tuple[Metadata, tuple[str, ...]]:
     """Gather what is to be kept, and say what is left out."""
     single = chunks.single
     packed = single.get(b"iCCP", b"").partition(b"\0")[2][1:]
-    icc, notes = metadata.profile(_inflated(packed))
-    if b"iCCP" in single and not icc:
+    unpacked = _inflated(packed)
+    icc, notes = metadata.profile(unpacked)
+    if b"iCCP" in single and not unpacked:
         notes = (metadata.BROKEN_PROFILE,)
     if chunks.others:
         notes += (f"chunks ({', '.join(sorted(chunks.others))}) are left out",)

@@ -5,12 +5,14 @@ What is understood of each format stands in its module: `png`, `jpeg`, `tiff`, `
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from degrain.errors import DataError
+from degrain.errors import DataError, DegrainError, Stopped
 from degrain.ingest.formats import archives, camera_raw, jpeg, metadata, others, png, tiff
 from degrain.ingest.formats.depths import White
 from degrain.ingest.formats.picture import Picture
@@ -67,20 +69,43 @@ def decode(
     Raises:
         DataError: As of `read`.
     """
-    return _upright(_decoded(data, name, White(white, guess), raw))
+    with refused(name):
+        return _upright(_decoded(data, name, White(white, guess), raw))
+
+
+@contextmanager
+def refused(name: str) -> Iterator[None]:
+    """Turn whatever decoders and parsers raise, and nobody foresaw, into the error of a file that cannot be read.
+
+    Args:
+        name: What messages call the file.
+
+    Raises:
+        DataError: Anything was raised but what degrain raises itself, and want of memory.
+    """
+    try:
+        yield
+    except (DegrainError, Stopped, MemoryError):
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())[:200]
+        raise DataError(f"{name} cannot be read: {type(error).__name__}{f': {text}' if text else ''}") from error
 
 
 def _decoded(data: bytes, name: str, white: White, raw: camera_raw.Mode) -> Picture:
     if data.startswith(png.SIGNATURE):
-        return png.decode(data, name, white)
+        return replace(png.decode(data, name, white), suffix=".png")
     if data.startswith(jpeg.SIGNATURE):
-        return jpeg.decode(data, name)
+        return replace(jpeg.decode(data, name), suffix=".jpg")
     if name.lower().endswith(camera_raw.SUFFIXES):
         return camera_raw.read(data, raw, name)
     if data.startswith(tiff.SIGNATURES):
-        return camera_raw.read(data, raw, name) if tiff.is_dng(data) else tiff.decode(data, name, white)
-    if decoder := others.decoder(data):
-        return decoder(data, name, white)
+        if tiff.is_dng(data):
+            return camera_raw.read(data, raw, name)
+        return replace(tiff.decode(data, name, white), suffix=".tif")
+    if found := others.decoder(data):
+        suffix, decoder = found
+        return replace(decoder(data, name, white), suffix=suffix)
     kind = next((kind for first, at, kind in _FOREIGN if data.startswith(first, at)), None)
     if not data:
         raise DataError(f"{name} is empty")
@@ -90,6 +115,7 @@ def _decoded(data: bytes, name: str, white: White, raw: camera_raw.Mode) -> Pict
 def _upright(picture: Picture) -> Picture:
     """Turn the pixels as Exif says, and make what is kept fit them."""
     kept = picture.metadata
+    kept = replace(kept, exif=b"") if kept.exif and metadata.is_empty(kept.exif) else kept
     lies = metadata.orientation(kept.exif, kept.xmp)
     pixels, alpha = picture.pixels, picture.alpha
     if lies != metadata.UPRIGHT:

@@ -80,6 +80,8 @@ _ASSOCIATED = 1
 _REDUCED, _MASK = 1, 4
 _MEANING = 262
 _FRACTIONS = (5, 10)
+# Directories that are looked at.
+_MOST_PAGES = 1000
 # Numbers of white, red, green and blue.
 _CHROMATICITIES = 8
 
@@ -108,6 +110,7 @@ def decode(data: bytes, name: str, white: White = depths.OF_FORMAT) -> Picture:
         DataError: It is damaged, too large, of several pages, or of a kind that is not supported.
     """
     try:
+        _check_pages(data, name)
         with _complaints.refused(name), TiffFile(io.BytesIO(data)) as file:
             page = _only_page(file, name)
             sizes.check(page.imagewidth, page.imagelength, name)
@@ -124,6 +127,30 @@ def decode(data: bytes, name: str, white: White = depths.OF_FORMAT) -> Picture:
         if "not supported" in text:
             raise DataError(f"{name} is packed in a way that cannot be read: {text}") from error
         raise DataError(f"{name} is damaged: {text}") from error
+
+
+def _check_pages(data: bytes, name: str) -> None:
+    """Refuse directories that lead back to one before, and endless ones; tifffile would follow them."""
+    seen: set[int] = set()
+    for place in _directories(data):
+        if place in seen:
+            raise DataError(f"{name} is damaged: a page of it names an earlier one as the next")
+        if len(seen) == _MOST_PAGES:
+            raise DataError(f"{name} has more than {_MOST_PAGES} pages; only single images are supported")
+        seen.add(place)
+
+
+def _directories(data: bytes) -> Iterator[int]:
+    """Yield where the directories of pages begin, one after the other, as far as they lie in the file."""
+    order = "<" if data.startswith(b"II") else ">"
+    big = data[2:4] in (b"+\0", b"\0+")
+    start, count, entry, following = (8, f"{order}Q", 20, f"{order}Q") if big else (4, f"{order}H", 12, f"{order}I")
+    while start + struct.calcsize(following) <= len(data):
+        (place,) = struct.unpack_from(following, data, start)
+        if not place or place + struct.calcsize(count) > len(data):
+            return
+        yield place
+        start = place + struct.calcsize(count) + entry * struct.unpack_from(count, data, place)[0]
 
 
 def _only_page(file: TiffFile, name: str) -> TiffPage:
@@ -341,7 +368,8 @@ def _meant(
         return depths.picture(colors, alpha, white, name, inverted)
     scaled = None if alpha is None else depths.whole(alpha, bits)
     picture = depths.picture(depths.whole(colors, bits), scaled, depths.OF_FORMAT, name, inverted)
-    return replace(picture, alpha_white=None)
+    said = depths.ignored(white, 2**bits - 1) if bits > 8 else ()
+    return replace(picture, alpha_white=None, notes=picture.notes + said)
 
 
 def _channels_last(page: TiffPage) -> np.ndarray:
@@ -374,7 +402,7 @@ def _metadata(page: TiffPage, data: bytes) -> tuple[Metadata, tuple[str, ...]]:
     dpi = None
     if 282 in tags and 283 in tags and per_inch:
         dpi = metadata.resolution([_quotient(tags[tag].value) for tag in (282, 283)], per_inch)
-    icc, notes = metadata.profile(_bytes(tags, _ICC))
+    icc, notes = metadata.profile(_bytes(tags, _ICC), cmyk=int(page.photometric) == _CMYK)
     exif, whole = _exif(page, data)
     notes += () if whole else (metadata.BROKEN_EXIF,)
     primaries = _numbers(tags, _WHITE_POINT) + _numbers(tags, _PRIMARIES)
@@ -519,7 +547,7 @@ def _directory(values: Any, offset: int) -> bytes:
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     directory = ImageFileDirectory_v2(b"II*\0\x08\0\0\0")
-    for tag, value in dict(values).items():
+    for tag, value in metadata.with_letters(values).items():
         if not isinstance(value, dict):
             directory[tag] = value
     return directory.tobytes(offset)

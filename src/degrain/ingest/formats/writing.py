@@ -44,6 +44,7 @@ class Format:
         alpha_of_gray: Whether gray may be transparent.
         gray: Whether gray is written as gray.
         says_white: Whether the file says which value is white.
+        longest: Pixels that width and height can have; None where no image that is read has more.
     """
 
     encode: Callable[[np.ndarray, bool, Metadata], bytes]
@@ -54,21 +55,40 @@ class Format:
     alpha_of_gray: bool = True
     gray: bool = True
     says_white: bool = False
+    longest: int | None = None
 
 
 _ALL = ("icc", "exif", "xmp", "dpi")
 _PNG = Format(
-    lambda values, _, kept: png.encode(values, kept), True, True, (*_ALL, "gamma", "primaries", "cicp", "texts")
+    lambda values, _, kept: png.encode(values, kept),
+    True,
+    True,
+    (*_ALL, "gamma", "primaries", "cicp", "texts"),
+    longest=png.LONGEST_SIDE,
 )
-_JPEG = Format(lambda values, _, kept: jpeg.encode(values, kept), False, False, (*_ALL, "comment"), lossless=False)
+_JPEG = Format(
+    lambda values, _, kept: jpeg.encode(values, kept),
+    False,
+    False,
+    (*_ALL, "comment"),
+    lossless=False,
+    longest=jpeg.LONGEST_SIDE,
+)
 _TIFF = Format(tiff.encode, deep=True, alpha=True, keeps=(*_ALL, "primaries", "gamma"))
-_WEBP = Format(lambda values, _, kept: others.encode_webp(values, kept), False, True, ("icc", "exif", "xmp"))
+_WEBP = Format(
+    lambda values, _, kept: others.encode_webp(values, kept),
+    False,
+    True,
+    ("icc", "exif", "xmp"),
+    longest=others.LONGEST_WEBP,
+)
 _AVIF = Format(
     lambda values, _, kept: others.encode_avif(values, kept),
     False,
     True,
     ("icc", "exif", "xmp", "cicp"),
     lossless=False,
+    longest=others.LONGEST_AVIF,
 )
 _JXL = Format(lambda values, _, kept: jxl.encode(values, kept), deep=True, alpha=True, keeps=("exif", "xmp", "cicp"))
 _BMP = Format(lambda values, _, kept: others.encode_bmp(values, kept), deep=False, alpha=False, keeps=("dpi",))
@@ -99,13 +119,10 @@ def write(path: Path, picture: Picture) -> tuple[str, ...]:
         What the format cannot hold and is lost, in a few words each.
 
     Raises:
-        OutputError: The suffix is unknown, the picture is a Bayer mosaic, or the file cannot be written.
+        OutputError: As of `check`, or the file cannot be written.
     """
+    check(path, picture)
     suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise OutputError(f"cannot write {path}: the name must end with {', '.join(FORMATS)}")
-    if picture.pixels.shape[2] == 4:
-        raise OutputError(f"cannot write {path}: image files have no place for a packed Bayer mosaic")
     values, kept, lost = _fitted(picture, FORMATS[suffix])
     with files.new_file(path) as partial:
         try:
@@ -115,6 +132,33 @@ def write(path: Path, picture: Picture) -> tuple[str, ...]:
         except Exception as error:  # the encoders raise whatever comes
             raise OutputError(f"cannot encode {path}: {' '.join(str(error).split())}") from error
     return lost
+
+
+def check(path: Path, picture: Picture) -> None:
+    """Refuse a picture that the format of a file cannot hold at all.
+
+    Raises:
+        OutputError: The suffix is unknown, the picture is a Bayer mosaic, or it is too wide or too high.
+    """
+    target = FORMATS.get(path.suffix.lower())
+    if target is None:
+        raise OutputError(f"cannot write {path}: the name must end with {', '.join(FORMATS)}")
+    height, width, channels = picture.pixels.shape
+    if channels == 4:
+        raise OutputError(f"cannot write {path}: image files have no place for a packed Bayer mosaic")
+    if target.longest and max(width, height) > target.longest:
+        limit = f"{target.longest} pixels in width or height"
+        raise OutputError(f"cannot write {path}: {width} x {height} pixels, and the format has at most {limit}")
+
+
+def lossy_by_name(picture: Picture, source: Path, target: Path) -> tuple[str, ...]:
+    """Say that a file loses values only since its name is that of another format than its contents."""
+    made, named, written = (FORMATS.get(suffix.lower()) for suffix in (picture.suffix, source.suffix, target.suffix))
+    if made is None or named is None or written is None or written.lossless:
+        return ()
+    if named.encode is not written.encode or made.encode is written.encode:
+        return ()
+    return (f"a file of {picture.suffix} by its contents is written as {target.suffix.lower()}, with loss",)
 
 
 def _has_alpha(values: np.ndarray) -> bool:
@@ -143,6 +187,10 @@ def _fitted(picture: Picture, target: Format) -> tuple[np.ndarray, Metadata, tup
     kept, dropped = _kept(held, target)
     if kept.icc and pixels.shape[2] in (1, 2) and not target.gray and light.is_gray(kept.icc):
         kept, dropped = replace(kept, icc=b""), [NAMES["icc"], *dropped]
+    kept, words = _with_light(picture, kept, target)
+    lost += words
+    if picture.light == "linear" and NAMES["gamma"] in dropped:
+        dropped.remove(NAMES["gamma"])  # it says the same
     if target.encode is _TIFF.encode and (tags := tiff.lost_of_exif(kept.exif)):
         dropped.append(f"Exif tags ({', '.join(tags)})")
     if dropped:
@@ -151,9 +199,36 @@ def _fitted(picture: Picture, target: Format) -> tuple[np.ndarray, Metadata, tup
     return pixels, kept, tuple(lost)
 
 
+def _with_light(picture: Picture, kept: Metadata, target: Format) -> tuple[Metadata, list[str]]:
+    """Let a file say that its values are linear light, where it can and does not yet; else say that this is lost."""
+    if picture.light != "linear":
+        return kept, []
+    if not (kept.icc or kept.cicp or kept.gamma):
+        if "gamma" in target.keeps:
+            kept = replace(kept, gamma=1.0)
+        elif "cicp" in target.keeps:
+            kept = replace(kept, cicp=(*jxl.LINEAR_SRGB, 0, 1))
+    if not _is_linear(kept):
+        return kept, ["that its values are linear light is lost"]
+    deeper = target.encode is _JXL.encode and picture.pixels.dtype == np.uint8
+    return kept, ["8 bits became 16"] if deeper else []
+
+
+def _is_linear(kept: Metadata) -> bool:
+    """Tell whether values beside which this is written are read as linear light."""
+    name = "the picture"
+    if kept.cicp:
+        return light.of_transfer(kept.cicp[1], name) == "linear"
+    if kept.icc:
+        return light.of_profile(kept.icc, name) == "linear"
+    return bool(kept.gamma) and light.of_exponent(1 / (kept.gamma or 1), "gamma", name) == "linear"
+
+
 def _kept(held: Metadata, target: Format) -> tuple[Metadata, list[str]]:
     """Split what a picture holds into what the format can hold and the names of the rest."""
     too_long = {
+        # NOTE: in a PNG the color space counts more than a profile, in an AVIF the profile.
+        "icc": target.encode is _AVIF.encode and bool(held.cicp),
         "exif": target.encode is _JPEG.encode and len(held.exif) > jpeg.LONGEST_EXIF,
         "xmp": target.encode is _JPEG.encode and len(held.xmp) > jpeg.LONGEST_XMP,
         # NOTE: of JPEG XL only the curve can be said, for colors of sRGB.
