@@ -111,6 +111,8 @@ class Children:
         with self._slots:
             command = dvc("--wait-for-lock", "repro", "--single-item", stage)
             ended = self.run(command, folder, log, timeout)
+        if self._closed:
+            raise StageFailed(f"{stage}: the flow is being stopped", mistake=True)
         if ended.code or ended.timed_out:
             mistake = any(_MISTAKE.search(line) for line in ended.lines)
             raise StageFailed(f"{stage}: {ended.complaint()}", mistake)

@@ -26,6 +26,7 @@ from typing import Annotated
 
 import httpx
 import typer
+from filelock import FileLock
 
 from degrain import files
 from degrain.errors import DegrainError, OutputError
@@ -87,14 +88,21 @@ def own(project: Path) -> Iterator[str]:
     # NOTE: without the service that records tasks Prefect forgets them; with the scheduler it would start other runs.
     idle = {f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in _IDLE}
     environment = _environment(project, PREFECT_SERVER_LOGGING_LEVEL="WARNING", **idle)
+    home = Path(environment["PREFECT_HOME"])
+    home.mkdir(parents=True, exist_ok=True)
+    # NOTE: two that start at once would both make or migrate the database.
+    lock = FileLock(home / "starting.lock")
+    lock.acquire()
     server = started(command, project, environment)
     try:
         _wait_for(f"{url}/health", lambda: server.poll() is not None, "Prefect's server")
-        with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: Path(environment["PREFECT_HOME"])}):
+        lock.release()
+        with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: home}):
             yield url
             APILogHandler().flush()
             EventsWorker.drain_all(timeout=10)
     finally:
+        lock.release()
         if server.stdin:
             server.stdin.close()
         with suppress(subprocess.TimeoutExpired):

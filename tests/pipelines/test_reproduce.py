@@ -139,7 +139,8 @@ def test_nothing_is_left_of_a_flow_that_is_stopped_and_the_next_one_goes_on(copy
     assert begun
     time.sleep(3)
     run.send_signal(number)
-    assert until(lambda: run.poll() is not None, 40)
+    said = run.stdout.read()
+    assert until(lambda: run.poll() is not None, 40), said[-3000:]
     run.stdout.close()
     assert until(lambda: not [pid for pid in running(str(copy.folder)) if pid != os.getpid()], 30)
     again = reproduce(copy)
