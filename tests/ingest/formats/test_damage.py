@@ -773,6 +773,7 @@ def test_a_bmp_of_runs_is_read_with_what_it_leaves_out(bits: int, way: str, widt
         (b"\0\7\1", "a run of its pixels does not fit"),
         (b"\0\2\1", "it ends too early"),
         (b"\x08\1\0\0", "it ends too early"),
+        (b"\0\1", "it says nothing of all but 0 of its 64 pixels"),
     ],
 )
 def test_runs_that_do_not_fit_a_bmp_are_damage(runs: bytes, words: str) -> None:
