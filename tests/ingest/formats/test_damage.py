@@ -20,7 +20,7 @@ from PIL import Image, ImageOps
 
 from degrain.errors import DataError, OutputError
 from degrain.inference.denoise_files import Frame
-from degrain.ingest.formats import boxes, jxl, metadata, reading, writing
+from degrain.ingest.formats import boxes, jxl, metadata, others, reading, writing
 from degrain.ingest.formats.picture import Metadata, Picture
 from tests.conftest import ROOT, picture
 from tests.ingest.formats import profiles
@@ -814,6 +814,28 @@ def test_a_png_wider_than_libpng_takes_is_read(color: int) -> None:
     read = reading.decode(png(values, 8, color, *[(b"PLTE", b"\1\2\3\4\5\6")] * (color == 3)), "x")
     expected = np.array([[1, 2, 3], [4, 5, 6]])[values[..., 0]] if color == 3 else values
     assert np.array_equal(read.pixels, expected)
+
+
+def test_an_avif_larger_than_libavif_takes_is_refused_by_that_reason() -> None:
+    data = others.encode_avif(RGB, Metadata())
+    place = data.index(b"ispe") + 8
+    bent = data[:place] + struct.pack(">II", 32_769, 96) + data[place + 8 :]
+    with pytest.raises(DataError, match="x has 32769 x 96 pixels; AVIF files are read up to 32768 a side"):
+        reading.decode(bent, "x")
+
+
+@pytest.mark.parametrize(
+    ("bits", "color", "ways"),
+    [(8, 1, (0, 0, 0)), (16, 3, (0, 0, 0)), (4, 2, (0, 0, 0)), (8, 2, (0, 0, 2)), (8, 2, (1, 0, 0))],
+)
+def test_a_header_that_no_png_has_is_damage(
+    bits: int, color: int, ways: tuple[int, ...], capfd: pytest.CaptureFixture[str]
+) -> None:
+    whole = png(RGB.astype(np.uint16), 8, 2)
+    header = chunk(b"IHDR", struct.pack(">IIBB", 128, 96, bits, color) + bytes(ways))
+    with pytest.raises(DataError, match="x is damaged: no PNG has such a header"):
+        reading.decode(whole[:8] + header + whole[33:], "x")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_jpeg_larger_than_libjpeg_takes_is_refused_by_that_reason() -> None:
