@@ -496,6 +496,32 @@ def test_texts_of_exif_keep_their_letters_and_their_type(tmp_path: Path, text: s
     assert {tag: types_of(again)[tag] for tag in (0x013B, date, owner, lens)} == dict.fromkeys((0x013B, *dated), 2)
 
 
+def test_exif_that_is_written_anew_has_no_empty_directories() -> None:
+    camera, date = {0x0112: 3, 0x010F: 2}, {0x8769: 4, 0x9003: 2}
+    made = Image.Exif()
+    made[0x0112], made[0x010F] = 6, "ACME"
+    assert types_of(metadata.for_upright(made.tobytes()[6:], 3, 4)) == camera
+    made.get_ifd(0x8769)[0x9003] = "2026:11:27 10:00:00"
+    written = metadata.for_upright(made.tobytes()[6:], 3, 4)
+    assert types_of(written) == camera | date
+    del made[0x010F]
+    assert types_of(metadata.without_orientation(made.tobytes()[6:])) == date
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".avif", ".jxl", ".tif"])
+@pytest.mark.parametrize("lies", [1, 6])
+def test_the_directory_of_interoperability_is_kept_or_said_to_be_lost(tmp_path: Path, suffix: str, lies: int) -> None:
+    made = Image.Exif()
+    made[0x0112] = lies
+    made.get_ifd(0x8769).update({0x9003: "2026:11:27 10:00:00", 0xA005: {1: "R98", 2: b"0100"}})
+    lost = writing.write(tmp_path / f"x{suffix}", reading.decode(jpeg(exif=made), "x"))
+    again = metadata.parsed_exif(reading.read(tmp_path / f"x{suffix}").metadata.exif)
+    assert again.get_ifd(0x8769)[0x9003] == "2026:11:27 10:00:00"
+    assert again.get_ifd(0xA005) == ({} if suffix == ".tif" else {1: "R98", 2: b"0100"})
+    assert (0xA005 in again.get_ifd(0x8769)) == (suffix != ".tif")
+    assert ("Exif tags (ExifInteroperabilityOffset) are lost" in " ".join(lost)) == (suffix == ".tif")
+
+
 def test_resolution_is_turned_with_the_picture() -> None:
     made = Image.Exif()
     made[0x0112], made[0x011A], made[0x011B], made[0x0128] = 6, 200.0, 100.0, 2
