@@ -206,6 +206,7 @@ def test_light_that_the_model_has_not_seen_is_refused(tmp_path: Path, denoiser: 
     linear = replace(denoiser, trial=replace_light(denoiser))
     assert denoise_files.run(linear, [(tmp_path / "x.dng", out)], 256, 32) == []
     assert reading.read(out).pixels.dtype == np.uint16
+    assert denoise_files.run(linear, [(out, tmp_path / "again.tif")], 256, 32) == [], "it is read as linear light"
     (problem,) = denoise_files.run(linear, [(tmp_path / "x.png", out)], 256, 32)
     assert problem.endswith("x.png is in the sRGB curve, and the model was trained on images in linear light")
     (problem,) = denoise_files.run(denoiser, [(tmp_path / "linear.png", out)], 256, 32)

@@ -20,7 +20,7 @@ from PIL import Image, ImageOps
 
 from degrain.errors import DataError, OutputError
 from degrain.inference.denoise_files import Frame
-from degrain.ingest.formats import boxes, jxl, metadata, reading, writing
+from degrain.ingest.formats import boxes, jxl, metadata, others, reading, writing
 from degrain.ingest.formats.picture import Metadata, Picture
 from tests.conftest import ROOT, picture
 from tests.ingest.formats import profiles
@@ -496,6 +496,32 @@ def test_texts_of_exif_keep_their_letters_and_their_type(tmp_path: Path, text: s
     assert {tag: types_of(again)[tag] for tag in (0x013B, date, owner, lens)} == dict.fromkeys((0x013B, *dated), 2)
 
 
+def test_exif_that_is_written_anew_has_no_empty_directories() -> None:
+    camera, date = {0x0112: 3, 0x010F: 2}, {0x8769: 4, 0x9003: 2}
+    made = Image.Exif()
+    made[0x0112], made[0x010F] = 6, "ACME"
+    assert types_of(metadata.for_upright(made.tobytes()[6:], 3, 4)) == camera
+    made.get_ifd(0x8769)[0x9003] = "2026:11:27 10:00:00"
+    written = metadata.for_upright(made.tobytes()[6:], 3, 4)
+    assert types_of(written) == camera | date
+    del made[0x010F]
+    assert types_of(metadata.without_orientation(made.tobytes()[6:])) == date
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".avif", ".jxl", ".tif"])
+@pytest.mark.parametrize("lies", [1, 6])
+def test_the_directory_of_interoperability_is_kept_or_said_to_be_lost(tmp_path: Path, suffix: str, lies: int) -> None:
+    made = Image.Exif()
+    made[0x0112] = lies
+    made.get_ifd(0x8769).update({0x9003: "2026:11:27 10:00:00", 0xA005: {1: "R98", 2: b"0100"}})
+    lost = writing.write(tmp_path / f"x{suffix}", reading.decode(jpeg(exif=made), "x"))
+    again = metadata.parsed_exif(reading.read(tmp_path / f"x{suffix}").metadata.exif)
+    assert again.get_ifd(0x8769)[0x9003] == "2026:11:27 10:00:00"
+    assert again.get_ifd(0xA005) == ({} if suffix == ".tif" else {1: "R98", 2: b"0100"})
+    assert (0xA005 in again.get_ifd(0x8769)) == (suffix != ".tif")
+    assert ("Exif tags (ExifInteroperabilityOffset) are lost" in " ".join(lost)) == (suffix == ".tif")
+
+
 def test_resolution_is_turned_with_the_picture() -> None:
     made = Image.Exif()
     made[0x0112], made[0x011A], made[0x011B], made[0x0128] = 6, 200.0, 100.0, 2
@@ -773,6 +799,7 @@ def test_a_bmp_of_runs_is_read_with_what_it_leaves_out(bits: int, way: str, widt
         (b"\0\7\1", "a run of its pixels does not fit"),
         (b"\0\2\1", "it ends too early"),
         (b"\x08\1\0\0", "it ends too early"),
+        (b"\0\1", "it says nothing of all but 0 of its 64 pixels"),
     ],
 )
 def test_runs_that_do_not_fit_a_bmp_are_damage(runs: bytes, words: str) -> None:
@@ -813,6 +840,28 @@ def test_a_png_wider_than_libpng_takes_is_read(color: int) -> None:
     read = reading.decode(png(values, 8, color, *[(b"PLTE", b"\1\2\3\4\5\6")] * (color == 3)), "x")
     expected = np.array([[1, 2, 3], [4, 5, 6]])[values[..., 0]] if color == 3 else values
     assert np.array_equal(read.pixels, expected)
+
+
+def test_an_avif_larger_than_libavif_takes_is_refused_by_that_reason() -> None:
+    data = others.encode_avif(RGB, Metadata())
+    place = data.index(b"ispe") + 8
+    bent = data[:place] + struct.pack(">II", 32_769, 96) + data[place + 8 :]
+    with pytest.raises(DataError, match="x has 32769 x 96 pixels; AVIF files are read up to 32768 a side"):
+        reading.decode(bent, "x")
+
+
+@pytest.mark.parametrize(
+    ("bits", "color", "ways"),
+    [(8, 1, (0, 0, 0)), (16, 3, (0, 0, 0)), (4, 2, (0, 0, 0)), (8, 2, (0, 0, 2)), (8, 2, (1, 0, 0))],
+)
+def test_a_header_that_no_png_has_is_damage(
+    bits: int, color: int, ways: tuple[int, ...], capfd: pytest.CaptureFixture[str]
+) -> None:
+    whole = png(RGB.astype(np.uint16), 8, 2)
+    header = chunk(b"IHDR", struct.pack(">IIBB", 128, 96, bits, color) + bytes(ways))
+    with pytest.raises(DataError, match="x is damaged: no PNG has such a header"):
+        reading.decode(whole[:8] + header + whole[33:], "x")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_jpeg_larger_than_libjpeg_takes_is_refused_by_that_reason() -> None:

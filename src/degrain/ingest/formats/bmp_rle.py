@@ -11,6 +11,8 @@ import numpy as np
 
 # Values of biCompression.
 PACKED = {1: 8, 2: 4}
+# One in so many pixels at least is said.
+_LEAST = 1000
 _END_OF_LINE, _END, _DELTA = 0, 1, 2
 _FILE_HEADER, _SIZE = 14, 40
 
@@ -29,6 +31,9 @@ def plain(data: bytes) -> tuple[bytes, bool]:
     if width <= 0 or height <= 0 or start < _FILE_HEADER + _SIZE:
         raise ValueError(f"its header says {width} x {height} runs")
     values, touched = _unpacked(data, start, width, height, PACKED[packing])
+    # NOTE: a changed byte of the header would make a few runs a picture of any size.
+    if touched * _LEAST < width * height:
+        raise ValueError(f"it says nothing of all but {touched} of its {width * height} pixels")
     rows = np.zeros((height, -(-width // 4) * 4), np.uint8)
     rows[:, :width] = values
     header = bytearray(data[:start])

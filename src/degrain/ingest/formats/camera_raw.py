@@ -228,8 +228,9 @@ def _kept(data: bytes, shooting: dict[str, Any]) -> tuple[Metadata, tuple[str, .
     notes: tuple[str, ...] = ("its maker notes are left out",) if detail.pop(_MAKER_NOTES, None) else ()
     told = ((_ISO, "iso"), (_EXPOSURE_TIME, "exposure"))
     detail |= {tag: shooting[name] for tag, name in told if shooting[name] and tag not in detail}
+    detail.pop(metadata.INTEROPERABILITY, None)  # where in the raw file it lies
     for tag, directory in ((_EXIF, detail), (_GPS, found.get_ifd(_GPS))):
-        exif.get_ifd(tag).update({tag: value for tag, value in directory.items() if not isinstance(value, dict)})
+        exif.get_ifd(tag).update(directory)
     if not dict(found):
         notes += ("its Exif is left out, but for camera, ISO and exposure",)
     if any(tag in found and not found.get_ifd(tag) for tag in (_EXIF, _GPS)):

@@ -19,8 +19,8 @@ ORIENTATION = 0x0112
 UPRIGHT = 1
 # Orientations that change width and height.
 _ACROSS = (5, 6, 7, 8)
-# Directories below the first one: of Exif, of GPS, and of interoperability.
-_DIRECTORIES = (0x8769, 0x8825)
+# Directories below the first one, of Exif and of GPS, and one below that of Exif.
+_DIRECTORIES, INTEROPERABILITY = (0x8769, 0x8825), 0xA005
 _EXIF_IFD, _WIDTH, _HEIGHT = 0x8769, 0xA002, 0xA003
 _PREFIX = b"Exif\0\0"
 _XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|>))\s*([1-8])""")
@@ -92,10 +92,16 @@ def with_letters(directory: Mapping[int, Any]) -> dict[int, Any]:
 
 
 def to_bytes(exif: Image.Exif) -> bytes:
-    """Write Exif, with texts as they were read."""
-    for directory in (exif, *(exif.get_ifd(tag) for tag in _DIRECTORIES)):
-        directory.update(with_letters(directory))
-    return exif.tobytes().removeprefix(_PREFIX)
+    """Write Exif, with texts as they were read, and without directories that are empty."""
+    made = Image.Exif()
+    made.endian = exif.endian
+    made.update(with_letters({tag: value for tag, value in dict(exif).items() if tag not in _DIRECTORIES}))
+    for tag in _DIRECTORIES:
+        if directory := exif.get_ifd(tag):
+            made.get_ifd(tag).update(with_letters(directory))
+        if INTEROPERABILITY in directory:
+            made.get_ifd(tag)[INTEROPERABILITY] = with_letters(exif.get_ifd(INTEROPERABILITY))
+    return made.tobytes().removeprefix(_PREFIX)
 
 
 def without_orientation(exif: bytes) -> bytes:

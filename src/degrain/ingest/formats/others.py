@@ -97,6 +97,11 @@ def _avif(data: bytes, name: str, _: White) -> Picture:
     stands_for: Light | None = None
     cicp: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    for found in boxes.find(data, *_PROPERTIES, b"ispe"):
+        if len(found) >= 12 and max(sides := struct.unpack_from(">II", found, 4)) > LONGEST_AVIF:
+            raise DataError(
+                f"{name} has {sides[0]} x {sides[1]} pixels; AVIF files are read up to {LONGEST_AVIF} a side"
+            )
     if colors and not profiles:
         primaries, transfer = struct.unpack_from(">HH", colors[0], 4)
         stands_for = light.of_transfer(transfer, name)

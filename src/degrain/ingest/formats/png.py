@@ -28,6 +28,8 @@ LONGEST_SIDE = 1_000_000
 _XMP = b"XML:com.adobe.xmp"
 _METERS_PER_INCH = 0.0254
 _PALETTE = 3
+# Bits that gray, RGB and palettes may have, without alpha and with it.
+_BITS = {0: (1, 2, 4, 8, 16), 2: (8, 16), _PALETTE: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 # What the pixels are made of; the others are not shown to libpng, which would print what it thinks of them.
 _PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
@@ -76,7 +78,9 @@ def decode(data: bytes, name: str, white: White = depths.OF_FORMAT) -> Picture:
         DataError: It is damaged, animated, too large, or of a brightness range that is not supported.
     """
     chunks = _chunks(data, name)
-    width, height, bits, color = struct.unpack_from(">IIBB", chunks.single[b"IHDR"])
+    width, height, bits, color, *ways = struct.unpack(">IIBBBBB", chunks.single[b"IHDR"])
+    if bits not in _BITS.get(color, ()) or ways not in ([0, 0, 0], [0, 0, 1]) or not width * height:
+        raise DataError(f"{name} is damaged: no PNG has such a header")
     sizes.check(width, height, name)
     _check_transparency(chunks, name)
     frames = int.from_bytes(chunks.single.get(b"acTL", b"")[:4], "big")

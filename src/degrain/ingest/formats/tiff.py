@@ -468,11 +468,13 @@ def _below(data: bytes, tag: int) -> dict[int, Any]:
 
 
 def lost_of_exif(exif: bytes) -> list[str]:
-    """Return the names of tags of Exif's first directory that `encode` does not write."""
+    """Return the names of tags of Exif, most of them of its first directory, that `encode` does not write."""
     from PIL.ExifTags import Base
 
     written = (*_SHOOTING, *_STRUCTURE, _EXIF, _GPS, _ICC, _XMP)
-    found = [tag for tag in metadata.parsed_exif(exif) if tag not in written] if exif else []
+    parsed = metadata.parsed_exif(exif)
+    found = [tag for tag in parsed if tag not in written]
+    found += [tag for tag in (metadata.INTEROPERABILITY,) if tag in parsed.get_ifd(_EXIF)]
     return sorted(Base(tag).name if tag in Base._value2member_map_ else str(tag) for tag in found)
 
 
@@ -548,6 +550,6 @@ def _directory(values: Any, offset: int) -> bytes:
 
     directory = ImageFileDirectory_v2(b"II*\0\x08\0\0\0")
     for tag, value in metadata.with_letters(values).items():
-        if not isinstance(value, dict):
+        if tag != metadata.INTEROPERABILITY:
             directory[tag] = value
     return directory.tobytes(offset)
