@@ -189,7 +189,7 @@ def test_another_schema_version_is_refused_by_file_and_what_to_run(
     with pytest.raises(VersionMismatch, match=words) as caught:
         type(record).read(path)
     assert str(caught.value).startswith(f"{path} has ")
-    assert str(caught.value).endswith(f"is needed; {to_run(record, '-f ')}")
+    assert str(caught.value).endswith(f"is needed; {to_run(record, '-f -s ')}")
 
 
 @every_record
@@ -200,7 +200,7 @@ def test_unknown_and_missing_fields_are_refused(tmp_path: Path, record: Record) 
     for name in set(required) - {"schema_version"}:
         path.write_text(json.dumps(sealed({key: value for key, value in content.items() if key != name}, record)))
         with pytest.raises(
-            DataError, match=rf"record.json is damaged \({name}: field required\); {to_run(record, '-f ')}"
+            DataError, match=rf"record.json is damaged \({name}: field required\); {to_run(record, '-f -s ')}"
         ):
             type(record).read(path)
     path.write_text(json.dumps(sealed(content | {"surprise": 1}, record)))
@@ -213,7 +213,7 @@ def test_unknown_and_missing_fields_are_refused(tmp_path: Path, record: Record) 
 def test_what_is_no_such_record_is_refused_in_one_line(tmp_path: Path, record: Record, content: str) -> None:
     path = tmp_path / "record.json"
     path.write_bytes(content.encode("utf-16", "surrogatepass") if content == "\ud83d" else content.encode())
-    with pytest.raises(DataError, match=to_run(record, "-f ")) as caught:
+    with pytest.raises(DataError, match=to_run(record, "-f -s ")) as caught:
         type(record).read(path)
     assert "\n" not in str(caught.value)
     path.unlink()
@@ -260,7 +260,7 @@ def test_a_history_is_read_exactly(tmp_path: Path) -> None:
     assert tuple(table.columns) == COLUMNS
     assert [Epoch(*row) for row in table.itertuples(index=False)] == EPOCHS
     history.write(tmp_path / HISTORY, [])
-    with pytest.raises(DataError, match=r"history.csv is missing or damaged; run: dvc repro -f train@unet"):
+    with pytest.raises(DataError, match=r"history.csv is missing or damaged; run: dvc repro -f -s train@unet"):
         history.read(tmp_path, trial)
     trial = records.trial(sha256=records.TRIAL["sha256"] | {HISTORY: files.sha256(tmp_path / HISTORY)})
     assert history.read(tmp_path, trial).empty

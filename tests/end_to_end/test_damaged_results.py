@@ -180,7 +180,7 @@ def test_a_record_of_another_schema_version_is_refused_by_name(workspace: Path, 
 def test_a_store_or_a_trial_of_another_schema_version_is_refused_by_name(workspace: Path, name: str) -> None:
     records.rewrite(workspace / name, schema_version=0)
     for stage in ("evaluate", "report", "register"):
-        assert f"{name} has schema version 0, and 2 is needed; run: dvc repro -f " in refused(stage)
+        assert f"{name} has schema version 0, and 2 is needed; run: dvc repro -f -s " in refused(stage)
 
 
 def test_a_store_of_another_manifest_is_refused(workspace: Path) -> None:

@@ -48,7 +48,7 @@ class Record(Part):
         """
         if not path.exists():
             raise DataError(f"{path} is missing; {cls.again()}")
-        again = cls.again("-f")
+        again = cls.again("-f -s")
         content = files.read_json(path, again)
         if not isinstance(content, dict):
             raise DataError(f"{path} is damaged (it holds no JSON object); {again}")
@@ -69,7 +69,10 @@ class Record(Part):
 
     @classmethod
     def again(cls, option: str = "") -> str:
-        """Say how to make it again; with `-f`, even where DVC takes it for up to date."""
+        """Say how to make it again; with `-f -s`, even where DVC takes it for up to date.
+
+        `-s` because `-f` alone forces every stage before it, too.
+        """
         return f"run: {cls.COMMAND or ' '.join(filter(None, ('dvc repro', option, cls.STAGE)))}"
 
     def write(self, path: Path) -> None:

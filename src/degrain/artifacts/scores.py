@@ -87,7 +87,7 @@ def read(folder: Path, trials: Mapping[str, TrialRecord], data_sha256: str) -> t
     if not path.exists():
         raise DataError(f"{path} is missing; {Scores.again()}")
     if files.sha256(path) != record.table_sha256:
-        raise DataError(f"{path} is damaged or of another run; {Scores.again('-f')}")
+        raise DataError(f"{path} is damaged or of another run; {Scores.again('-f -s')}")
     if record.data_sha256 != data_sha256:
         raise DataError(f"the scores in {folder} were measured on other data than what is prepared; {Scores.again()}")
     measured = {name: (one.trial_key, one.weights_sha256) for name, one in record.methods.items() if one.trial_key}

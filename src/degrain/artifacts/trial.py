@@ -164,7 +164,7 @@ class TrialRecord(TrialSettings, Record):
         """
         record = super().read(path)
         if record.is_done and not record.weights_sha256:
-            raise DataError(f"{path} is damaged (no SHA-256 of its weights); run: dvc repro -f train")
+            raise DataError(f"{path} is damaged (no SHA-256 of its weights); run: dvc repro -f -s train")
         return record
 
     def folder(self, trials: Path) -> Path:

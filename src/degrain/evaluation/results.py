@@ -68,7 +68,7 @@ def check_examples(folder: Path, ranked: Ranking) -> Path:
         DataError: They are missing, damaged, or another ranking's.
     """
     if files.tree_digest(folder / EXAMPLES) != ranked.examples_sha256:
-        raise DataError(f"{folder / EXAMPLES} is damaged or of another run; {Scores.again('-f')}")
+        raise DataError(f"{folder / EXAMPLES} is damaged or of another run; {Scores.again('-f -s')}")
     return folder / EXAMPLES
 
 

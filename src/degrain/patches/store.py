@@ -196,7 +196,7 @@ class PatchStore:
             DataError: An array or a table is not as prepare left it.
         """
         if content_digest(self.folder) != self.sha256:
-            raise DataError(f"{self.folder} is damaged (its checksum is another); run: dvc repro -f prepare")
+            raise DataError(f"{self.folder} is damaged (its checksum is another); run: dvc repro -f -s prepare")
 
     def split(self, name: str) -> Split:
         """Map one split: "train", "val" or "test".
@@ -210,10 +210,10 @@ class PatchStore:
             noisy = np.load(folder / "noisy.npy", mmap_mode="r") if (folder / "noisy.npy").exists() else None
             index = pd.read_parquet(folder / "index.parquet")
         except (OSError, ValueError) as error:
-            raise DataError(f"{folder} is damaged ({error}); run: dvc repro -f prepare") from error
+            raise DataError(f"{folder} is damaged ({error}); run: dvc repro -f -s prepare") from error
         whole = len(index) == self.counts[name] and len(clean) == index["patch"].max() + 1
         if not whole or (noisy is not None and len(noisy) != len(clean)):
-            raise DataError(f"{folder} does not hold {self.counts[name]} samples; run: dvc repro -f prepare")
+            raise DataError(f"{folder} does not hold {self.counts[name]} samples; run: dvc repro -f -s prepare")
         return Split(clean, noisy, index)
 
     def photographs(self) -> list[Photograph]:
@@ -232,7 +232,7 @@ class PatchStore:
                 for folder in sorted(self.folder.glob("photographs/*"))
             ]
         except (OSError, ValueError) as error:
-            raise DataError(f"{self.folder} is damaged ({error}); run: dvc repro -f prepare") from error
+            raise DataError(f"{self.folder} is damaged ({error}); run: dvc repro -f -s prepare") from error
 
 
 def content_digest(folder: Path) -> str:

@@ -337,7 +337,7 @@ def read(folder: Path) -> tuple[pd.DataFrame, Validation]:
     if not path.exists():
         raise DataError(f"{path} is missing; run: dvc repro validate")
     if files.sha256(path) != record.manifest_sha256:
-        raise DataError(f"{path} is damaged or not the one that was validated; run: dvc repro -f validate")
+        raise DataError(f"{path} is damaged or not the one that was validated; run: dvc repro -f -s validate")
     if files.tree_digest(folder / PAIRS) != record.pictures_sha256:
-        raise DataError(f"{folder / PAIRS} is damaged or of another run; run: dvc repro -f validate")
+        raise DataError(f"{folder / PAIRS} is damaged or of another run; run: dvc repro -f -s validate")
     return pd.read_parquet(path), record
