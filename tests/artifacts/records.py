@@ -9,6 +9,7 @@ from typing import Any
 from degrain.artifacts.base import CHECKSUM, seal
 from degrain.artifacts.ranking import Cell, Ranking, Validation
 from degrain.artifacts.trial import HISTORY, WEIGHTS, TrialRecord
+from degrain.params.results import EvaluateParams
 
 TRIAL: dict[str, Any] = {
     "schema_version": TrialRecord.VERSION,
@@ -85,6 +86,7 @@ def ranking(*cells: Cell, **change: Any) -> Ranking:
     """What evaluate leaves, the first cell the champion's."""
     made = {
         "schema_version": Ranking.VERSION,
+        "params": EvaluateParams(),
         "champion": cells[0].best_trial,
         "cells": list(cells),
         "identity": scores(20.0),

@@ -21,13 +21,14 @@ from degrain.artifacts.metrics import Metrics
 from degrain.artifacts.ranking import Ranking
 from degrain.artifacts.registration import Registration, Verdict
 from degrain.artifacts.reproduction import ReproducedTrial, Reproduction, Sharpened, Versions
-from degrain.artifacts.scores import Measured, Scores
+from degrain.artifacts.scores import Conditions, Measured, Scores
 from degrain.artifacts.sidd_validation import BlockScores, SiddValidation
 from degrain.artifacts.store import StoreRecord
 from degrain.artifacts.trial import HISTORY, BegunTrial, TrialRecord, TrialSettings
 from degrain.artifacts.validation import Expectation, NearCopies, Validation
 from degrain.errors import DataError, VersionMismatch
 from degrain.params.prepare import PrepareParams
+from degrain.params.results import EvaluateParams
 from tests.artifacts import records
 
 EPOCHS = [Epoch(1, 0.1, 1 / 3, 20.123456789012345, 1e-3, 12.5), Epoch(2, float("inf"), 2e-300, -1.0, 0.0, 0.0)]
@@ -81,7 +82,13 @@ EXAMPLES: list[Record] = [
         runs={"unet-adam-mse": "r"},
         tracking_uri="sqlite:///x",
     ),
-    Scores(schema_version=1, data_sha256="d" * 64, table_sha256="t" * 64, methods={"identity": Measured(protocol="p")}),
+    Scores(
+        schema_version=Scores.VERSION,
+        data_sha256="d" * 64,
+        table_sha256="t" * 64,
+        conditions=Conditions(machine="AVX2", versions={"torch": "1.2"}),
+        methods={"identity": Measured(protocol="p"), "a": Measured(model="unet", trial_key="key", protocol="q")},
+    ),
     Metrics(
         schema_version=1,
         champion={"trial": "unet-adam-mse", "test_psnr": 20.0},
@@ -92,6 +99,7 @@ EXAMPLES: list[Record] = [
     ),
     Ranking(
         schema_version=Ranking.VERSION,
+        params=EvaluateParams(baselines=["tv"], confidence=0.5),
         champion="unet-adam-mse",
         cells=[],
         identity={"test_psnr": 20.0},

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -17,6 +18,7 @@ from degrain.params.study import Params, load_params
 from degrain.stages import evaluate, prepare, register, report, train
 from tests.artifacts import records
 from tests.conftest import Project
+from tests.provenance import mutation
 
 STAGES: dict[str, Callable[[Params], None]] = {
     "prepare": prepare.run,
@@ -63,6 +65,8 @@ READS = [
     ("report", f"{TRIAL}/trial.json"),
     ("report", f"{TRIAL}/history.csv"),
     ("register", "data/prepared/store.json"),
+    ("register", "data/prepared/test/*"),
+    ("register", "data/prepared/photographs/*/*"),
     ("register", "data/evaluated/scores.parquet"),
     ("register", "data/evaluated/scores.json"),
     ("register", "data/evaluated/ranking.json"),
@@ -154,6 +158,36 @@ def test_a_store_of_other_parameters_is_refused(workspace: Path, stage: str, key
     )
     with pytest.raises(DegrainError, match=f"was prepared with another .*{key}.* run: dvc repro prepare"):
         STAGES[stage](other)
+
+
+@pytest.mark.parametrize("stage", ["report", "register"])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("overlap", 8), ("baselines", []), ("sharpen", False), ("confidence", 0.5), ("bootstrap", 200)],
+)
+def test_scores_that_were_measured_otherwise_are_refused(workspace: Path, stage: str, key: str, value: object) -> None:
+    params = load_params()
+    other = params.model_copy(update={"evaluate": params.evaluate.model_copy(update={key: value})})
+    with pytest.raises(DegrainError, match=f"was made with another {key} than .*; run: dvc repro evaluate$"):
+        STAGES[stage](other)
+
+
+@pytest.mark.parametrize("stage", ["report", "register"])
+@pytest.mark.parametrize(
+    "module",
+    ["metrics/psnr.py", "evaluation/sharpening.py", "evaluation/ranking.py", "baselines/tuning.py", "pixels.py"],
+)
+def test_scores_of_other_code_are_refused(workspace: Path, tmp_path_factory: Any, stage: str, module: str) -> None:
+    with mutation.changed_code(tmp_path_factory.mktemp("package"), module):
+        said = refused(stage)
+    assert "were measured by another protocol: " in said
+    assert said.endswith("; run: dvc repro evaluate")
+
+
+def test_scores_of_another_machine_are_used(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("degrain.machine.description.kind", lambda _: "another machine")
+    for stage in ("report", "register"):
+        STAGES[stage](load_params())
 
 
 def test_a_ranking_of_other_scores_is_refused(workspace: Path) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
+from degrain.artifacts.scores import Conditions
 from degrain.artifacts.trial import Place
 from degrain.declaration import kind_of
 from degrain.evaluation import protocol
@@ -19,28 +18,17 @@ from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.provenance import closure, digests
 from degrain.training.trial import Trial, expand
-from tests.provenance.mutation import mutated
+from tests.provenance.mutation import copied_package, forget, mutated
 
 PLACE = Place(device="cpu")
-CPU = torch.device("cpu")
-
-
-def forget() -> None:
-    """Let the sources be read again."""
-    closure.closure.cache_clear()
-    closure.modules.cache_clear()
+CONDITIONS = Conditions(machine="AVX2", versions={})
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def package(tmp_path: Path) -> Iterator[Path]:
     """A copy of the package's sources that may be changed."""
-    copied = tmp_path / "degrain"
-    shutil.copytree(closure.PACKAGE, copied, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(closure, "PACKAGE", copied)
-    forget()
-    yield copied
-    monkeypatch.undo()
-    forget()
+    with copied_package(tmp_path) as copied:
+        yield copied
 
 
 @pytest.fixture
@@ -99,11 +87,20 @@ def test_a_key_follows_each_module_of_its_closure_and_no_other(
 def test_the_protocol_follows_each_module_of_its_closure_and_no_other(package: Path) -> None:
     def digest() -> str:
         forget()
-        return protocol.digest("unet", "data", EvaluateParams(), CPU)
+        return protocol.digest("unet", "data", EvaluateParams(), CONDITIONS)
 
     followed = {name.removeprefix("degrain.") for name, changed in changes(package, digest) if changed}
-    assert {"pixels", "evaluation.scoring", "metrics.psnr", "inference.tiling", "networks.unet"} <= followed
-    assert not {"networks.sinha2018", "report.html", "training.loop", "trials.ledger", "console"} & followed
+    decisive = {"pixels", "evaluation.scoring", "metrics.psnr", "inference.tiling", "networks.unet"}
+    assert decisive | {"evaluation.measurement", "evaluation.ranking", "evaluation.results"} <= followed
+    others = {"networks.sinha2018", "report.html", "training.loop", "trials.ledger", "console", "baselines.tv"}
+    assert not others & followed
+
+
+def test_only_networks_of_one_size_follow_the_overlap_of_tiles() -> None:
+    def digests_of(model: str) -> set[str]:
+        return {protocol.digest(model, "data", EvaluateParams(overlap=size), CONDITIONS) for size in (8, 32)}
+
+    assert [len(digests_of(model)) for model in ("unet", "bernier2021")] == [1, 2]
 
 
 def test_only_the_trials_of_a_loss_follow_its_file(
@@ -133,7 +130,7 @@ def test_only_the_trials_of_a_loss_follow_its_file(
 
 def test_a_new_module_beside_the_networks_changes_nothing(package: Path, key_of: Callable[[str], str]) -> None:
     def both() -> tuple[str, str]:
-        return key_of("unet"), protocol.digest("unet", "data", EvaluateParams(), CPU)
+        return key_of("unet"), protocol.digest("unet", "data", EvaluateParams(), CONDITIONS)
 
     before = both()
     (package / "networks" / "unrelated.py").write_text("NEW = 1\n")

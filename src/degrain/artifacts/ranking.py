@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from degrain.artifacts.base import Part, Record
+from degrain.declaration import deciding
+from degrain.params.results import EvaluateParams
 
 FILE = "ranking.json"
 
@@ -65,6 +67,7 @@ class Ranking(Record):
     """What ranking.json holds.
 
     Attributes:
+        params: The section `evaluate` of the study that it was made for.
         champion: Name of the best trial.
         cells: The grid, best first.
         identity: Means of the noisy input.
@@ -78,8 +81,9 @@ class Ranking(Record):
     """
 
     STAGE: ClassVar[str] = "evaluate"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
+    params: EvaluateParams
     champion: str
     cells: list[Cell]
     identity: dict[str, float]
@@ -90,6 +94,10 @@ class Ranking(Record):
     data_sha256: str
     table_sha256: str
     examples_sha256: str
+
+    def differences(self, asked: EvaluateParams) -> list[str]:
+        """Return the names of the deciding parameters that it was not made with, sorted."""
+        return sorted(name for name in deciding(EvaluateParams) if getattr(self.params, name) != getattr(asked, name))
 
     @property
     def baseline_scores(self) -> dict[str, dict[str, float]]:

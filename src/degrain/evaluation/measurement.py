@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from degrain.artifacts.ranking import Cell
-from degrain.artifacts.scores import Measured
+from degrain.artifacts.scores import Conditions, Measured
 from degrain.artifacts.trial import TrialRecord
 from degrain.baselines.catalog import BASELINES
 from degrain.evaluation import methods, protocol, ranking, scoring, summary
@@ -32,6 +32,8 @@ class Measurement:
         table: The scores, see `degrain.evaluation.scoring`.
         cells: The grid, best first.
         whose: What each method in the table was.
+        params: How it was measured.
+        conditions: Where.
         settings: What was chosen for each method.
         shown: The best trial of each network as a method, by the trial's name, best network first.
         sharpened: The same with sharpened outputs, by the trial's name; empty if that was not asked for.
@@ -41,6 +43,8 @@ class Measurement:
     table: pd.DataFrame
     cells: list[Cell]
     whose: dict[str, Measured]
+    params: EvaluateParams
+    conditions: Conditions
     settings: dict[str, dict[str, Any]]
     shown: dict[str, Method]
     sharpened: dict[str, Method]
@@ -93,10 +97,13 @@ def measure(
     shown = {name: _network(name, denoiser, params) for name, denoiser in denoisers.items()}
     sharpened = {name: methods.sharpened(method) for name, method in shown.items()} if params.sharpen else {}
     scores += [scoring.score(method, store, photographs) for method in sharpened.values()]
+    conditions = protocol.conditions(device)
     return Measurement(
         table=pd.concat(scores, ignore_index=True),
         cells=cells,
-        whose=_whose(params, store, trials, sharpened, device),
+        whose=_whose(params, store, trials, sharpened, conditions),
+        params=params,
+        conditions=conditions,
         settings=settings,
         shown=shown,
         sharpened=sharpened,
@@ -133,15 +140,17 @@ def _whose(
     store: PatchStore,
     trials: Sequence[TrialRecord],
     sharpened: Mapping[str, Method],
-    device: torch.device,
+    conditions: Conditions,
 ) -> dict[str, Measured]:
     def digest(model: str | None) -> str:
-        return protocol.digest(model, store.sha256, params, device)
+        return protocol.digest(model, store.sha256, params, conditions)
 
     whose = dict.fromkeys(["identity", *params.baselines], Measured(protocol=digest(None)))
     for trial in trials:
         of_model = digest(trial.model)
-        whose[trial.name] = Measured(trial_key=trial.key, weights_sha256=trial.weights_sha256, protocol=of_model)
+        whose[trial.name] = Measured(
+            model=trial.model, trial_key=trial.key, weights_sha256=trial.weights_sha256, protocol=of_model
+        )
         if trial.name in sharpened:
-            whose[sharpened[trial.name].name] = Measured(protocol=of_model)
+            whose[sharpened[trial.name].name] = Measured(model=trial.model, protocol=of_model)
     return whose

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from degrain.artifacts.registration import Promotion, Registration
+from degrain.artifacts.scores import Conditions, Scores
 from degrain.artifacts.trial import TrialRecord
 from degrain.errors import ModelError
 from degrain.evaluation import methods, protocol, scoring, summary
@@ -48,7 +49,7 @@ class Candidate:
         return str(self.trial.weights_sha256)
 
 
-def register(grid: Grid, params: Params, store: PatchStore, trials: Path) -> Registration:
+def register(grid: Grid, params: Params, store: PatchStore, trials: Path, measured: Scores) -> Registration:
     """Publish every trial of a study, then promote the best one if it passes the gate.
 
     Args:
@@ -56,6 +57,7 @@ def register(grid: Grid, params: Params, store: PatchStore, trials: Path) -> Reg
         params: The study.
         store: The data that it was measured on.
         trials: Folder of its trials.
+        measured: What is recorded of the scores.
 
     Raises:
         ModelError: The candidate is damaged, or the present champion cannot be compared with it.
@@ -63,14 +65,14 @@ def register(grid: Grid, params: Params, store: PatchStore, trials: Path) -> Reg
         OutputError: The promotion record cannot be written.
     """
     name = params.register_.name
-    candidate = _candidate(grid, params, store, trials)
+    candidate = _candidate(grid, trials, measured)
     with tracking.connect() as client:
         parent, runs = publishing.publish(client, tracking.experiment(client, name), grid)
         holder = _holder(client, name)
         unchanged = holder is not None and holder.tags.get(promotion.WEIGHTS) == candidate.weights
         rivals = _rivals(params, grid)
         if holder is not None and not unchanged:
-            rivals.append(_champion(holder, store, params))
+            rivals.append(_champion(holder, store, params, measured.conditions))
         verdicts = promotion.judge(candidate.scores, rivals)
         refused = promotion.refusals(verdicts)
         version = str(holder.version) if unchanged and holder else None
@@ -99,11 +101,11 @@ def register(grid: Grid, params: Params, store: PatchStore, trials: Path) -> Reg
     )
 
 
-def _candidate(grid: Grid, params: Params, store: PatchStore, trials: Path) -> Candidate:
+def _candidate(grid: Grid, trials: Path, measured: Scores) -> Candidate:
     """Return the study's best trial, its weights looked at before anything is published."""
     best = grid.trials[grid.ranking.champion]
     Denoiser.load(best.folder(trials))
-    return Candidate(best, best.folder(trials), grid.scores[best.name], _protocol(best.model, params, store))
+    return Candidate(best, best.folder(trials), grid.scores[best.name], measured.methods[best.name].protocol)
 
 
 def _holder(client: MlflowClient, name: str) -> ModelVersion | None:
@@ -123,11 +125,17 @@ def _rivals(params: Params, grid: Grid) -> list[promotion.Rival]:
     ]
 
 
-def _champion(holder: ModelVersion, store: PatchStore, params: Params) -> promotion.Rival:
-    """Return the present champion with its scores on the present test data, measured again if that has changed."""
+def _champion(holder: ModelVersion, store: PatchStore, params: Params, conditions: Conditions) -> promotion.Rival:
+    """Return the present champion with its scores on the present test data.
+
+    They are those of its registration, if they were measured in the same way and under the same conditions as the
+    candidate's, and measured again otherwise.
+    """
     name = f"the champion, version {holder.version}"
     model = holder.tags.get("degrain.model")
-    if model and holder.tags.get("degrain.protocol") == _protocol(model, params, store):
+    if model and holder.tags.get("degrain.protocol") == protocol.digest(
+        model, store.sha256, params.evaluate, conditions
+    ):
         return promotion.Rival(
             name,
             {m: float(holder.tags[f"degrain.{m}"]) for m in summary.MEASURES if f"degrain.{m}" in holder.tags},
@@ -158,11 +166,6 @@ def _comparable(folder: Path, holder: ModelVersion, store: PatchStore, params: P
             f"{way_out}"
         )
     return denoiser
-
-
-def _protocol(model: str, params: Params, store: PatchStore) -> str:
-    device = compute.prepare_torch(params.train.device, compute.threads())
-    return protocol.digest(model, store.sha256, params.evaluate, device)
 
 
 def _promotion(candidate: Candidate, holder: ModelVersion | None) -> Promotion:

@@ -79,7 +79,7 @@ def gather(
     known, validation = manifest.read(validated)
     store.check_manifest(validation.manifest_sha256)
     found = {trial.name: trial for trial in of_study.read(trials, params, store)}
-    _, ranked = results.read(evaluated, found, store)
+    ranked = results.read(evaluated, found, store, params.evaluate).ranking
     pages = sorted(data_docs.glob("validations/*/*/*/*.html"))
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
     return Material(

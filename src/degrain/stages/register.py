@@ -20,20 +20,21 @@ def run(params: Params) -> None:
     """Publish every trial, then promote the best one if it passes the gate."""
     store = PatchStore.open(PREPARED)
     store.check(params.prepare)
+    store.verify()
     trials = {trial.name: trial for trial in of_study.read(TRIALS, params, store)}
-    table, ranked = results.read(EVALUATED, trials, store)
-    means = summary.summarize(table)
+    left = results.read(EVALUATED, trials, store, params.evaluate)
+    means = summary.summarize(left.table)
     grid = publishing.Grid(
         study=params.study.name,
         trials=trials,
         histories=of_study.histories(TRIALS, trials.values()),
         scores={name: means[name] for name in trials if name in means},
-        ranking=ranked,
+        ranking=left.ranking,
         tags={"degrain.commit": description.git_commit(), "degrain.data_sha256": store.sha256},
         artifacts=tuple(path for path in (Path("params.yaml"), Path("dvc.lock"), METRICS, REPORT) if path.exists()),
         figures=FIGURES,
     )
-    made = registering.register(grid, params, store, TRIALS)
+    made = registering.register(grid, params, store, TRIALS, left.scores)
     made.write(REGISTRATION)
     if not made.champion:
         log.warning("%s is not promoted: %s", made.trial, "; ".join(made.refused))
