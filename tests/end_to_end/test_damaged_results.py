@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from degrain import files
 from degrain.artifacts.trial import WEIGHTS
 from degrain.errors import DegrainError
 from degrain.params.study import Params, load_params
@@ -52,6 +53,7 @@ READS = [
     ("evaluate", "data/validated/validation.json"),
     ("evaluate", "data/validated/manifest.parquet"),
     ("evaluate", f"{TRIAL}/trial.json"),
+    ("evaluate", f"{TRIAL}/history.csv"),
     ("evaluate", f"{TRIAL}/weights.safetensors"),
     ("report", "data/evaluated/scores.parquet"),
     ("report", "data/evaluated/scores.json"),
@@ -158,6 +160,37 @@ def test_a_store_of_other_parameters_is_refused(workspace: Path, stage: str, key
     )
     with pytest.raises(DegrainError, match=f"was prepared with another .*{key}.* run: dvc repro prepare"):
         STAGES[stage](other)
+
+
+def snapshot(folder: Path) -> dict[Path, str]:
+    return {path: files.sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("stage", ["evaluate", "report", "register"])
+@pytest.mark.parametrize("swapped", [("unet/unet-adam-mse", "unet/unet-adadelta-mse"), ("unet", "sinha2018")])
+def test_trials_that_changed_places_are_refused_before_anything_is_written(
+    workspace: Path, stage: str, swapped: tuple[str, str]
+) -> None:
+    one, other = (workspace / "data" / "trials" / name for name in swapped)
+    one.rename(workspace / "aside")
+    other.rename(one)
+    (workspace / "aside").rename(other)
+    before = snapshot(workspace)
+    said = refused(stage)
+    assert "holds another trial, " in said
+    assert "; run: dvc repro -f -s train@" in said
+    assert snapshot(workspace) == before
+
+
+@pytest.mark.parametrize("name", TRIAL_FILES)
+def test_evaluate_writes_nothing_where_a_trial_is_damaged(workspace: Path, name: str) -> None:
+    path = sorted(workspace.glob(f"data/trials/*/*/{name}"))[-1]
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content[: len(content) // 2])
+    before = snapshot(workspace)
+    refused("evaluate")
+    assert snapshot(workspace) == before
 
 
 @pytest.mark.parametrize("stage", ["report", "register"])

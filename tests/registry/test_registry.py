@@ -15,7 +15,7 @@ import pytest
 from degrain import files
 from degrain.artifacts.history import CURVES
 from degrain.artifacts.registration import Promotion
-from degrain.errors import RegistryError
+from degrain.errors import DataError, RegistryError
 from degrain.metrics.psnr import BEST
 from degrain.params.results import RegisterParams
 from degrain.registry import loading, promotion, publishing, tracking
@@ -213,12 +213,24 @@ def test_a_trial_is_found_by_its_name(tmp_path: Path, make_params: Callable[...,
 
     folder = tmp_path / "trials" / "unet" / "unet-adam-mse"
     folder.mkdir(parents=True)
-    (folder / "trial.json").write_text("{}")
+    records.trial().write(folder / "trial.json")
     with loading.folder_of("unet-adam-mse", tmp_path / "trials") as found:
         assert found == folder
     with (
         pytest.raises(ModelError, match="did you mean 'unet-adam-mse'"),
         loading.folder_of("unet-adm-mse", tmp_path / "trials"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("reference", ["unet-adam-mse", "trials/unet/unet-adam-mse"])
+def test_a_folder_with_another_trial_is_refused(reference: str) -> None:
+    folder = Path("trials/unet/unet-adam-mse")
+    folder.mkdir(parents=True)
+    records.trial(name="unet-adam-mae").write(folder / "trial.json")
+    with (
+        pytest.raises(DataError, match=r"unet-adam-mse holds another trial, unet-adam-mae of unet; run: dvc repro -f"),
+        loading.folder_of(reference, Path("trials")),
     ):
         pass
 

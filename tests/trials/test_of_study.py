@@ -47,7 +47,8 @@ def test_the_study_s_own_trials_are_read(tmp_path: Path, store: PatchStore, make
         ({"data_sha256": "0" * 64}, "unet-adam-mse in .* was trained with another data_sha256 than"),
         ({"training": {}}, "another accumulate and augment and batch_size and .* than"),
         ({"optimizer_settings": {"name": "adam", "lr": 1.0}}, "another optimizer_settings than"),
-        ({"name": "unet-sgd-mse"}, "unet-sgd-mse in .* is no trial of"),
+        ({"name": "unet-sgd-mse"}, "unet/unet-adam-m.. holds another trial, unet-sgd-mse of unet; .* train@unet$"),
+        ({"model": "rednet10"}, "unet/unet-adam-m.. holds another trial, unet-adam-m.. of rednet10; .* train@unet$"),
     ],
 )
 def test_others_are_refused(

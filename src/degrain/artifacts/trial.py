@@ -167,6 +167,22 @@ class TrialRecord(TrialSettings, Record):
             raise DataError(f"{path} is damaged (no SHA-256 of its weights); run: dvc repro -f -s train")
         return record
 
+    @classmethod
+    def of_folder(cls, folder: Path) -> Self:
+        """Read the trial of a folder that train left, which has the trial's name below that of its model.
+
+        Raises:
+            VersionMismatch: As `read`.
+            DataError: As `read`, or the folder holds another trial than the one it is named for.
+        """
+        record = cls.read(folder / TRIAL)
+        model = folder.parent.name
+        if record.folder(folder.parent.parent) != folder:
+            raise DataError(
+                f"{folder} holds another trial, {record.name} of {record.model}; run: dvc repro -f -s train@{model}"
+            )
+        return record
+
     def folder(self, trials: Path) -> Path:
         """Return where train leaves it, in the folder of all trials."""
         return trials / self.model / self.name

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from degrain import files
-from degrain.artifacts.trial import TRIAL, WEIGHTS
+from degrain.artifacts.trial import TRIAL, WEIGHTS, TrialRecord
 from degrain.errors import ModelError, RegistryError, nearest
 from degrain.registry import promotion, tracking
 
@@ -32,20 +32,24 @@ def folder_of(reference: str, trials: Path) -> Iterator[Path]:
 
     Raises:
         ModelError: There is no such model; the message has the nearest name.
+        DataError: What is in the trial's folder is damaged or another trial.
         RegistryError: The registry does not answer or does not hold it.
     """
     if reference.startswith("models:/"):
         with TemporaryDirectory(prefix="degrain-") as temporary:
             yield download(reference, Path(temporary))
         return
-    if files.is_folder(Path(reference)):
-        yield Path(reference)
+    if files.is_folder(folder := Path(reference)):
+        if folder.resolve().parent.parent == trials.resolve():
+            TrialRecord.of_folder(trials / folder.resolve().parent.name / folder.resolve().name)
+        yield folder
         return
     known = {path.parent.name: path.parent for path in trials.glob(f"*/*/{TRIAL}")}
     if reference not in known:
         raise ModelError(
             f"no model {reference!r}: neither a folder nor a trial of the last study{nearest(reference, known)}"
         )
+    TrialRecord.of_folder(known[reference])
     yield known[reference]
 
 

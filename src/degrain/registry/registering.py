@@ -104,7 +104,8 @@ def register(grid: Grid, params: Params, store: PatchStore, trials: Path, measur
 def _candidate(grid: Grid, trials: Path, measured: Scores) -> Candidate:
     """Return the study's best trial, its weights looked at before anything is published."""
     best = grid.trials[grid.ranking.champion]
-    Denoiser.load(best.folder(trials))
+    if Denoiser.load(best.folder(trials)).trial != best:
+        raise ModelError(f"{best.folder(trials)} has changed while it was used; run: dvc repro register")
     return Candidate(best, best.folder(trials), grid.scores[best.name], measured.methods[best.name].protocol)
 
 

@@ -27,6 +27,7 @@ def run(params: Params) -> None:
     store.check_manifest(validation.manifest_sha256)
     device = compute.prepare_torch(params.train.device, compute.threads())
     trials = of_study.read(TRIALS, params, store)
+    histories = of_study.histories(TRIALS, trials)
     done = [trial for trial in trials if trial.is_done]
     with console.progress("evaluate", measurement.count(params.evaluate, done)) as advance:
         measured = measurement.measure(params.evaluate, store, done, TRIALS, device, advance)
@@ -37,7 +38,7 @@ def run(params: Params) -> None:
         ranked = results.write(folder, measured, trials, known, store)
     Metrics.of(ranked, measured.means).write(METRICS)
     with files.new_folder(PLOTS) as folder:
-        plots.write(folder, ranked, measured.means, of_study.histories(TRIALS, trials))
+        plots.write(folder, ranked, measured.means, histories)
     score = summary.headline(ranked.identity)
     best = ranking.best_baseline(ranked.baseline_scores) or "identity"
     shown = {name: summary.text(score, measured.means[name][score]) for name in (ranked.champion, best, "identity")}

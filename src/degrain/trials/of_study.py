@@ -49,14 +49,14 @@ def read_all(folder: Path, models: Iterable[str]) -> list[TrialRecord]:
     """Read every trial of some models, in the models' order.
 
     Raises:
-        DataError: A model has no trials here, or one is damaged.
+        DataError: A model has no trials here, or one is damaged or in the folder of another.
     """
     trials = []
     for model in models:
         found = sorted((folder / model).glob(f"*/{TRIAL}"))
         if not found:
             raise DataError(f"{folder / model} holds no trials; run: dvc repro train@{model}")
-        trials += [TrialRecord.read(path) for path in found]
+        trials += [TrialRecord.of_folder(path.parent) for path in found]
     return trials
 
 
