@@ -9,6 +9,7 @@ from typing import Any
 from degrain.artifacts.base import CHECKSUM, seal
 from degrain.artifacts.ranking import Cell, Ranking, Validation
 from degrain.artifacts.trial import HISTORY, WEIGHTS, TrialRecord
+from degrain.networks import identity
 from degrain.params.results import EvaluateParams
 
 TRIAL: dict[str, Any] = {
@@ -49,7 +50,8 @@ TRIAL: dict[str, Any] = {
 
 def trial(**change: Any) -> TrialRecord:
     """What train leaves of a trial, with changes."""
-    return TrialRecord.model_validate(TRIAL | change)
+    made = TRIAL | change
+    return TrialRecord.model_validate({"network_sha256": identity.digest(made["model"])} | made)
 
 
 def rewrite(path: Path, **change: Any) -> None:

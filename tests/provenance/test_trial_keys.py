@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ from degrain.artifacts.scores import Conditions
 from degrain.artifacts.trial import Place
 from degrain.declaration import kind_of
 from degrain.evaluation import protocol
+from degrain.networks import identity
 from degrain.optimizers.catalog import OPTIMIZERS
 from degrain.params.results import EvaluateParams
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.provenance import closure, digests
-from degrain.training.trial import Trial, expand
+from degrain.training.trial import WORK, Trial, expand
 from tests.provenance.mutation import copied_package, forget, mutated
 
 PLACE = Place(device="cpu")
@@ -64,6 +66,7 @@ def test_a_key_follows_each_module_of_its_closure_and_no_other(
     seen = dict(changes(package, lambda: key_of("unet")))
     assert {name for name, changed in seen.items() if changed} == inside & set(seen)
     decisive = {"pixels", "files", "machine.compute", "networks.convolutions", "networks.unet", "noise.gaussian"}
+    decisive |= {"networks.base", "trials.work", "trials.ledger", "training.checkpoints"}
     decisive |= {"metrics.psnr", "losses.mse", "optimizers.adam", "params.train", "noise.base"}
     assert {f"degrain.{name}" for name in decisive} <= inside
     others = {
@@ -101,6 +104,52 @@ def test_only_networks_of_one_size_follow_the_overlap_of_tiles() -> None:
         return {protocol.digest(model, "data", EvaluateParams(overlap=size), CONDITIONS) for size in (8, 32)}
 
     assert [len(digests_of(model)) for model in ("unet", "bernier2021")] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("networks/base.py", "make(channels, size * self.times", "make(channels, 2 * size * self.times"),
+        ("trials/work.py", "state.finish().state_dict()", "state.network.state_dict()"),
+        ("trials/ledger.py", "value.detach().cpu()", "value.detach().half().float().cpu()"),
+        ("training/state.py", "network = self.validated", "network = self.network"),
+    ],
+)
+def test_a_key_follows_what_builds_the_network_and_what_writes_its_weights(
+    package: Path, key_of: Callable[[str], str], module: str, old: str, new: str
+) -> None:
+    path, before = package / module, key_of("unet")
+    source = path.read_text()
+    assert source.count(old) == 1
+    path.write_text(source.replace(old, new))
+    assert key_of("unet") != before
+
+
+@pytest.mark.parametrize("name", sorted(closure.CATALOGS))
+def test_what_is_left_out_of_keys_computes_nothing(name: str) -> None:
+    """Catalogs say what there is, as values that are in the keys; those of networks may look values up."""
+    tree = ast.parse(closure.modules()[name].read_text())
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.Lambda)]
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    returned = {ast.unparse(node.returns) for node in functions if node.returns and node.name != "build"}
+    assert returned <= {"ModelSpec"}
+    assert not functions or name == "degrain.networks.catalog"
+
+
+def test_nothing_that_is_in_a_key_builds_networks_by_the_catalog(package: Path) -> None:
+    code = closure.closure(WORK, "degrain.evaluation.measurement", without=closure.CATALOGS)
+    assert not [name for name, path in code.modules.items() if "catalog.build" in path.read_text()]
+
+
+def test_a_digest_of_a_network_follows_its_code_alone(package: Path) -> None:
+    def digest() -> str:
+        forget()
+        return identity.digest("unet")
+
+    followed = {name.removeprefix("degrain.") for name, changed in changes(package, digest) if changed}
+    assert {"networks.unet", "networks.base", "networks.convolutions"} <= followed
+    assert all(name.startswith("networks.") for name in followed)
+    assert not {"networks.sinha2018", "networks.catalog"} & followed
 
 
 def test_only_the_trials_of_a_loss_follow_its_file(

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from degrain.artifacts.base import Part, Record
 from degrain.errors import DataError
+from degrain.networks import identity
 from degrain.noise.catalog import AnyNoise
 from degrain.pixels import Light
 
@@ -109,6 +110,7 @@ class TrialRecord(TrialSettings, Record):
         key: Of the trial, see `degrain.training.trial`.
         place: Where it was computed.
         versions: Of each library that its code imports.
+        network_sha256: Digest of its network's code, see `degrain.networks.identity`.
         state: How it ended.
         reason: Why it did not get done.
         failures: Why it failed, each time, before it ended.
@@ -124,11 +126,12 @@ class TrialRecord(TrialSettings, Record):
     """
 
     STAGE: ClassVar[str] = "train"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     key: str
     place: Place
     versions: dict[str, str]
+    network_sha256: str
     state: State
     reason: str
     failures: list[str]
@@ -148,6 +151,11 @@ class TrialRecord(TrialSettings, Record):
     def is_done(self) -> bool:
         """Whether it was trained to its end and left weights."""
         return self.state == DONE
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the code of its network is not the one any more with which it was trained."""
+        return self.network_sha256 != identity.digest(self.model)
 
     @property
     def weights_sha256(self) -> str | None:
