@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from degrain import files
 from degrain.artifacts.base import CHECKSUM, seal
 from degrain.artifacts.ranking import Cell, Ranking, Validation
 from degrain.artifacts.trial import HISTORY, WEIGHTS, TrialRecord
+from degrain.artifacts.trial import TRIAL as TRIAL_FILE
 from degrain.networks import identity
 from degrain.params.results import EvaluateParams
+from degrain.registry import promotion
 
 TRIAL: dict[str, Any] = {
     "schema_version": TrialRecord.VERSION,
@@ -52,6 +55,20 @@ def trial(**change: Any) -> TrialRecord:
     """What train leaves of a trial, with changes."""
     made = TRIAL | change
     return TrialRecord.model_validate({"network_sha256": identity.digest(made["model"])} | made)
+
+
+def model(folder: Path, weights: str, **change: Any) -> TrialRecord:
+    """A folder with a trained model whose weights are a text."""
+    folder.mkdir(exist_ok=True)
+    (folder / WEIGHTS).write_text(weights)
+    made = trial(sha256={WEIGHTS: files.sha256(folder / WEIGHTS)}, **change)
+    made.write(folder / TRIAL_FILE)
+    return made
+
+
+def version_tags(made: TrialRecord) -> dict[str, str]:
+    """The tags of a registered version that say which model it is."""
+    return {promotion.WEIGHTS: str(made.weights_sha256), promotion.KEY: made.key}
 
 
 def rewrite(path: Path, **change: Any) -> None:

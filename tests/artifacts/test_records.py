@@ -20,6 +20,7 @@ from degrain.artifacts.history import COLUMNS, Epoch
 from degrain.artifacts.metrics import Metrics
 from degrain.artifacts.ranking import Ranking
 from degrain.artifacts.registration import Registration, Verdict
+from degrain.artifacts.report import ReportRecord
 from degrain.artifacts.reproduction import ReproducedTrial, Reproduction, Sharpened, Versions
 from degrain.artifacts.scores import Conditions, Measured, Scores
 from degrain.artifacts.sidd_validation import BlockScores, SiddValidation
@@ -89,6 +90,7 @@ EXAMPLES: list[Record] = [
         conditions=Conditions(machine="AVX2", versions={"torch": "1.2"}),
         methods={"identity": Measured(protocol="p"), "a": Measured(model="unet", trial_key="key", protocol="q")},
     ),
+    ReportRecord(schema_version=1, ranking_sha256="r" * 64, page_sha256="p" * 64, figures_sha256="f" * 64),
     Metrics(
         schema_version=1,
         champion={"trial": "unet-adam-mse", "test_psnr": 20.0},
@@ -186,7 +188,14 @@ def test_what_is_written_is_read(tmp_path: Path, record: Record) -> None:
 
 @every_record
 @pytest.mark.parametrize(
-    ("version", "words"), [(None, "no schema version"), (0, "schema version 0"), ("x", "version x")]
+    ("version", "words"),
+    [
+        (None, "no schema version"),
+        (0, "schema version 0"),
+        ("x", "version x"),
+        (True, "version True"),
+        (1.0, "version 1.0"),
+    ],
 )
 def test_another_schema_version_is_refused_by_file_and_what_to_run(
     tmp_path: Path, record: Record, version: object, words: str

@@ -73,6 +73,10 @@ READS = [
     ("register", "data/evaluated/scores.parquet"),
     ("register", "data/evaluated/scores.json"),
     ("register", "data/evaluated/ranking.json"),
+    ("register", "results/metrics.json"),
+    ("register", "results/report.html"),
+    ("register", "results/report.json"),
+    ("register", "results/figures/*"),
     ("register", f"{TRIAL}/trial.json"),
     ("register", f"{TRIAL}/history.csv"),
     ("register", "data/trials/unet/unet-adam-mse/weights.safetensors"),  # of the champion
@@ -225,6 +229,19 @@ def test_weights_of_other_code_are_refused(workspace: Path, tmp_path_factory: An
     with mutation.changed_code(tmp_path_factory.mktemp("package"), module):
         said = refused(stage)
     assert re.search(r"was trained with other code of (\w+) than there is now; run: dvc repro train@\1$", said)
+    assert snapshot(workspace) == before
+
+
+def test_a_report_of_another_ranking_is_not_published(workspace: Path) -> None:
+    path = workspace / "data" / "evaluated" / "ranking.json"
+    records.rewrite(path, examples_sha256="0" * 64)
+    assert refused("register").endswith("reports another ranking than the present one; run: dvc repro report")
+
+
+def test_a_damaged_record_of_promotions_is_refused_before_anything_is_promoted(workspace: Path) -> None:
+    (workspace / ".degrain" / "promotions.jsonl").write_text("[]")
+    before = snapshot(workspace)
+    assert "promotions.jsonl is damaged" in refused("register")
     assert snapshot(workspace) == before
 
 

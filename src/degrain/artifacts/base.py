@@ -53,7 +53,7 @@ class Record(Part):
         if not isinstance(content, dict):
             raise DataError(f"{path} is damaged (it holds no JSON object); {again}")
         version = content.get("schema_version")
-        if version != cls.VERSION:
+        if type(version) is not int or version != cls.VERSION:
             found = "no schema version" if version is None else f"schema version {version}"
             raise VersionMismatch(f"{path} has {found}, and {cls.VERSION} is needed; {again}")
         if cls.SEALED:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from degrain.artifacts.registration import Promotion, Registration
 from degrain.artifacts.scores import Conditions, Scores
 from degrain.artifacts.trial import TrialRecord
-from degrain.errors import ModelError
+from degrain.errors import ForeignVersion, ModelError
 from degrain.evaluation import methods, protocol, scoring, summary
 from degrain.inference.denoiser import Denoiser
 from degrain.machine import compute, variables
@@ -61,14 +61,18 @@ def register(grid: Grid, params: Params, store: PatchStore, trials: Path, measur
 
     Raises:
         ModelError: The candidate is damaged, or the present champion cannot be compared with it.
-        RegistryError: MLflow does not answer or refuses something.
+        RegistryError: MLflow does not answer or refuses something, or the champion belongs to another version of
+            degrain.
+        DataError: The promotion record is damaged.
         OutputError: The promotion record cannot be written.
     """
     name = params.register_.name
     candidate = _candidate(grid, trials, measured)
-    with tracking.connect() as client:
+    promotion.check_journal()
+    # NOTE: one process at a time, or each would publish what none of them finds.
+    with tracking.alone(variables.home() / "register.lock"), tracking.connect() as client:
         parent, runs = publishing.publish(client, tracking.experiment(client, name), grid)
-        holder = _holder(client, name)
+        holder = _holder(client, name, candidate)
         unchanged = holder is not None and holder.tags.get(promotion.WEIGHTS) == candidate.weights
         rivals = _rivals(params, grid)
         if holder is not None and not unchanged:
@@ -109,13 +113,19 @@ def _candidate(grid: Grid, trials: Path, measured: Scores) -> Candidate:
     return Candidate(best, best.folder(trials), grid.scores[best.name], measured.methods[best.name].protocol)
 
 
-def _holder(client: MlflowClient, name: str) -> ModelVersion | None:
-    """Return the present champion; None where there is none that can be used."""
+def _holder(client: MlflowClient, name: str, candidate: Candidate) -> ModelVersion | None:
+    """Return the present champion; None where there is none that can be used.
+
+    Raises:
+        ForeignVersion: It belongs to another version of degrain and has other weights than the candidate.
+    """
     holder = promotion.current(client, name)
-    if holder is not None and (reason := loading.loss(client, holder)):
-        log.warning("version %s of %s holds the alias and cannot be used: %s", holder.version, name, reason)
-        return None
-    return holder
+    if holder is None or (error := loading.loss(client, holder)) is None:
+        return holder
+    if isinstance(error, ForeignVersion) and holder.tags.get(promotion.WEIGHTS) != candidate.weights:
+        raise error
+    log.warning("the present champion cannot be used: %s", error)
+    return None
 
 
 def _rivals(params: Params, grid: Grid) -> list[promotion.Rival]:
@@ -189,7 +199,7 @@ def _promote(
             promotion.WEIGHTS: candidate.weights,
             "degrain.protocol": candidate.protocol,
             "degrain.model": candidate.trial.model,
-            publishing.KEY: candidate.trial.key,
+            promotion.KEY: candidate.trial.key,
             "degrain.trial": candidate.trial.name,
             **{f"degrain.{key}": repr(value) for key, value in candidate.scores.items()},
             **grid.tags,

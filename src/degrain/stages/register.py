@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from degrain.artifacts.metrics import Metrics
+from degrain.artifacts.report import ReportRecord
 from degrain.evaluation import results, summary
 from degrain.machine import description
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.registry import publishing, registering
-from degrain.stages import EVALUATED, FIGURES, METRICS, PREPARED, REGISTRATION, REPORT, TRIALS
+from degrain.stages import EVALUATED, FIGURES, METRICS, PARAMS, PREPARED, REGISTRATION, REPORT, REPORT_RECORD, TRIALS
 from degrain.trials import of_study
 
 log = logging.getLogger(__name__)
@@ -24,6 +26,8 @@ def run(params: Params) -> None:
     trials = {trial.name: trial for trial in of_study.read(TRIALS, params, store)}
     left = results.read(EVALUATED, trials, store, params.evaluate)
     means = summary.summarize(left.table)
+    Metrics.check(METRICS, Metrics.of(left.ranking, means))
+    ReportRecord.check(REPORT_RECORD, left.ranking, REPORT, FIGURES)
     grid = publishing.Grid(
         study=params.study.name,
         trials=trials,
@@ -31,7 +35,7 @@ def run(params: Params) -> None:
         scores={name: means[name] for name in trials if name in means},
         ranking=left.ranking,
         tags={"degrain.commit": description.git_commit(), "degrain.data_sha256": store.sha256},
-        artifacts=tuple(path for path in (Path("params.yaml"), Path("dvc.lock"), METRICS, REPORT) if path.exists()),
+        artifacts=(*(path for path in (PARAMS, Path("dvc.lock")) if path.exists()), METRICS, REPORT),
         figures=FIGURES,
     )
     made = registering.register(grid, params, store, TRIALS, left.scores)
