@@ -26,14 +26,19 @@ from degrain.artifacts.scores import Conditions, Measured, Scores
 from degrain.artifacts.sidd_validation import BlockScores, SiddValidation
 from degrain.artifacts.store import StoreRecord
 from degrain.artifacts.trial import HISTORY, BegunTrial, TrialRecord, TrialSettings
-from degrain.artifacts.validation import Expectation, NearCopies, Validation
+from degrain.artifacts.validation import Asked, Expectation, NearCopies, Validation
 from degrain.errors import DataError, VersionMismatch
+from degrain.params.data import DataParams, ValidateParams
 from degrain.params.prepare import PrepareParams
 from degrain.params.results import EvaluateParams
 from tests.artifacts import records
 
 EPOCHS = [Epoch(1, 0.1, 1 / 3, 20.123456789012345, 1e-3, 12.5), Epoch(2, float("inf"), 2e-300, -1.0, 0.0, 0.0)]
 PREPARE = {"split": {"val": ["b"], "test": 0.25}, "noise": {"kind": "speckle", "sigma": [0.1, 0.2]}}
+ASKED = Asked(
+    data=DataParams(dataset="photos", only={"camera": ["G4"]}, limit=7),
+    validation=ValidateParams(psnr=(10.0, 20.0), channels=[1, 3]),
+)
 BLOCKS = BlockScores(blocks=6, noisy={"psnr": 20.0}, denoised={"psnr": 30.0})
 SETTINGS = {name: records.TRIAL[name] for name in TrialSettings.model_fields}
 EXAMPLES: list[Record] = [
@@ -42,6 +47,7 @@ EXAMPLES: list[Record] = [
     StoreRecord(
         schema_version=StoreRecord.VERSION,
         params=PrepareParams.model_validate(PREPARE),
+        asked=ASKED,
         manifest_sha256="m" * 64,
         channels=3,
         light="srgb",
@@ -115,6 +121,7 @@ EXAMPLES: list[Record] = [
     ),
     Validation(
         schema_version=Validation.VERSION,
+        asked=ASKED,
         images=2,
         published=3,
         quarantined=["a.png"],

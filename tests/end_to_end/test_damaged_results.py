@@ -251,6 +251,30 @@ def test_scores_of_another_machine_are_used(workspace: Path, monkeypatch: pytest
         STAGES[stage](load_params())
 
 
+OF_IMAGES = [
+    ("data", "dataset", "bsd"),
+    ("data", "limit", 8),
+    ("data", "white", 4095),
+    ("validation", "min_std", 60.0),
+    ("validation", "on_failure", "quarantine"),
+]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(("section", "key", "value"), OF_IMAGES)
+def test_images_that_the_study_does_not_ask_for_are_refused(
+    workspace: Path, stage: str, section: str, key: str, value: object
+) -> None:
+    params = load_params()
+    other = params.model_copy(update={section: getattr(params, section).model_copy(update={key: value})})
+    before = snapshot(workspace)
+    name = f"{'validate' if section == 'validation' else section}.{key}"
+    to_run = "prepare" if stage in ("train", "register") else "validate"
+    with pytest.raises(DegrainError, match=rf"another {name} than the study asks for; run: dvc repro {to_run}$"):
+        STAGES[stage](other)
+    assert snapshot(workspace) == before
+
+
 def test_a_ranking_of_other_scores_is_refused(workspace: Path) -> None:
     path = workspace / "data" / "evaluated" / "scores.parquet"
     table = pd.read_parquet(path)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,9 @@ from degrain.artifacts.store import STORE, StoreRecord
 from degrain.errors import DataError
 from degrain.noise.base import Noise
 from degrain.params.prepare import PrepareParams
+
+if TYPE_CHECKING:
+    from degrain.params.study import Params
 
 IMAGES = "images.parquet"
 
@@ -162,14 +165,15 @@ class PatchStore:
         """Digest of everything that training and evaluation read."""
         return self.record.sha256
 
-    def check(self, asked: PrepareParams) -> None:
+    def check(self, params: Params) -> None:
         """Refuse a store that was prepared otherwise than the study asks for.
 
         Raises:
             DataError: Some parameters are others; the text names them.
         """
-        made = self.record.params
-        if other := [name for name in PrepareParams.model_fields if getattr(made, name) != getattr(asked, name)]:
+        made, asked = self.record.params, params.prepare
+        other = [name for name in PrepareParams.model_fields if getattr(made, name) != getattr(asked, name)]
+        if other := [*self.record.asked.differences(params), *other]:
             raise DataError(
                 f"{self.folder} was prepared with another {' and '.join(other)} than the study asks for; "
                 "run: dvc repro prepare"

@@ -54,7 +54,7 @@ def record(
     """
     if not figures.exists():
         raise DataError(f"{figures} is missing; run: dvc repro report")
-    store.check(params.prepare)
+    store.check(params)
     found = {trial.name: trial for trial in of_study.read(trials, params, store)}
     left = results.read(evaluated, found, store, params.evaluate)
     measured = Metrics.of(left.ranking, summary.summarize(left.table))

@@ -20,10 +20,10 @@ log = logging.getLogger(__name__)
 def run(params: Params) -> None:
     """Measure everything on the same data and rank the grid."""
     files.require_writable(EVALUATED, METRICS, PLOTS)
+    known, validation = manifest.read(VALIDATED, params)
     store = PatchStore.open(PREPARED)
-    store.check(params.prepare)
+    store.check(params)
     store.verify()
-    known, validation = manifest.read(VALIDATED)
     store.check_manifest(validation.manifest_sha256)
     device = compute.prepare_torch(params.train.device, compute.threads())
     trials = of_study.read(TRIALS, params, store)

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 def run(params: Params) -> None:
     """Publish every trial, then promote the best one if it passes the gate."""
     store = PatchStore.open(PREPARED)
-    store.check(params.prepare)
+    store.check(params)
     store.verify()
     trials = {trial.name: trial for trial in of_study.read(TRIALS, params, store)}
     left = results.read(EVALUATED, trials, store, params.evaluate)
