@@ -106,6 +106,8 @@ def ranking(*cells: Cell, **change: Any) -> Ranking:
     made = {
         "schema_version": Ranking.VERSION,
         "params": EvaluateParams(),
+        "strips": 6,
+        "frames": 0,
         "champion": cells[0].best_trial,
         "cells": list(cells),
         "identity": scores(20.0),

@@ -108,6 +108,8 @@ EXAMPLES: list[Record] = [
     Ranking(
         schema_version=Ranking.VERSION,
         params=EvaluateParams(baselines=["tv"], confidence=0.5),
+        strips=3,
+        frames=100,
         champion="unet-adam-mse",
         cells=[],
         identity={"test_psnr": 20.0},

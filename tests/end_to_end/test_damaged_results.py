@@ -200,13 +200,23 @@ def test_evaluate_writes_nothing_where_a_trial_is_damaged(workspace: Path, name:
 
 @pytest.mark.parametrize("stage", ["report", "register"])
 @pytest.mark.parametrize(
-    ("key", "value"),
-    [("overlap", 8), ("baselines", []), ("sharpen", False), ("confidence", 0.5), ("bootstrap", 200)],
+    ("section", "key", "value"),
+    [
+        ("evaluate", "overlap", 8),
+        ("evaluate", "baselines", []),
+        ("evaluate", "sharpen", False),
+        ("evaluate", "confidence", 0.5),
+        ("evaluate", "bootstrap", 200),
+        ("report", "strips", 4),
+        ("report", "frames", 0),
+    ],
 )
-def test_scores_that_were_measured_otherwise_are_refused(workspace: Path, stage: str, key: str, value: object) -> None:
+def test_scores_that_were_measured_otherwise_are_refused(
+    workspace: Path, stage: str, section: str, key: str, value: object
+) -> None:
     params = load_params()
-    other = params.model_copy(update={"evaluate": params.evaluate.model_copy(update={key: value})})
-    with pytest.raises(DegrainError, match=f"was made with another {key} than .*; run: dvc repro evaluate$"):
+    other = params.model_copy(update={section: getattr(params, section).model_copy(update={key: value})})
+    with pytest.raises(DegrainError, match=f"was made with another {section}.{key} than .*; run: dvc repro evaluate$"):
         STAGES[stage](other)
 
 

@@ -266,6 +266,8 @@ class Run:
         Ranking(
             schema_version=Ranking.VERSION,
             params=self.params.evaluate,
+            strips=self.params.report.strips,
+            frames=self.params.report.frames,
             champion="unet-adam-bce",
             cells=[
                 Cell(

@@ -15,7 +15,8 @@ from degrain.artifacts.scores import Scores
 from degrain.artifacts.trial import TrialRecord
 from degrain.errors import DataError
 from degrain.evaluation import protocol, summary
-from degrain.params.results import EvaluateParams
+from degrain.params.results import EvaluateParams, ReportParams
+from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 
 if TYPE_CHECKING:
@@ -43,7 +44,12 @@ class Results:
 
 
 def write(
-    folder: Path, measured: Measurement, trials: Sequence[TrialRecord], manifest: pd.DataFrame, store: PatchStore
+    folder: Path,
+    measured: Measurement,
+    trials: Sequence[TrialRecord],
+    manifest: pd.DataFrame,
+    store: PatchStore,
+    shown: ReportParams,
 ) -> Ranking:
     """Write scores and ranking.
 
@@ -53,12 +59,15 @@ def write(
         trials: All of the study.
         manifest: One row per image, with the columns path and camera.
         store: The data.
+        shown: How many examples there are.
     """
     scored = scores.write(folder, measured.table, measured.whose, measured.conditions, store.sha256)
     means = measured.means
     ranked = Ranking(
         schema_version=Ranking.VERSION,
         params=measured.params,
+        strips=shown.strips,
+        frames=shown.frames,
         champion=measured.champion.name,
         cells=measured.cells,
         identity=means["identity"],
@@ -91,14 +100,14 @@ def check_examples(folder: Path, ranked: Ranking) -> Path:
     return folder / EXAMPLES
 
 
-def read(folder: Path, trials: Mapping[str, TrialRecord], store: PatchStore, params: EvaluateParams) -> Results:
+def read(folder: Path, trials: Mapping[str, TrialRecord], store: PatchStore, params: Params) -> Results:
     """Read scores and ranking.
 
     Args:
         folder: Where evaluate left them.
         trials: All trials of the study, by name.
         store: The data that they were measured on.
-        params: How the study asks to measure.
+        params: The study.
 
     Raises:
         DataError: They are missing, damaged, belong to other trials, weights or data, or were measured with other
@@ -112,7 +121,7 @@ def read(folder: Path, trials: Mapping[str, TrialRecord], store: PatchStore, par
         raise DataError(
             f"{folder} was made with another {' and '.join(other)} than the study asks for; {Scores.again()}"
         )
-    _check_protocol(folder, record, store, params)
+    _check_protocol(folder, record, store, params.evaluate)
     return Results(table, record, ranked)
 
 

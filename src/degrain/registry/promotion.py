@@ -89,12 +89,10 @@ def current(client: MlflowClient, name: str) -> ModelVersion | None:
         raise
 
 
-def version_of(client: MlflowClient, name: str, weights: str) -> ModelVersion | None:
-    """Return the registered version with these weights (their SHA-256), or None."""
-    for version in client.search_model_versions(f"name = '{name}'"):
-        if version.tags.get(WEIGHTS) == weights:
-            return version
-    return None
+def versions_of(client: MlflowClient, name: str, weights: str) -> list[ModelVersion]:
+    """Return the registered versions with these weights (their SHA-256), the newest first."""
+    found = [one for one in client.search_model_versions(f"name = '{name}'") if one.tags.get(WEIGHTS) == weights]
+    return sorted(found, key=lambda version: -int(version.version))
 
 
 def register(client: MlflowClient, name: str, source: str, run: str, tags: Mapping[str, str]) -> ModelVersion:

@@ -192,8 +192,9 @@ def _promote(
     client: MlflowClient, name: str, candidate: Candidate, run: str, grid: Grid, holder: ModelVersion | None
 ) -> str:
     """Register the candidate's weights, unless they are, and move the alias to them; returns the version."""
-    version = promotion.version_of(client, name, candidate.weights)
-    if version is None or loading.loss(client, version):
+    known = promotion.versions_of(client, name, candidate.weights)
+    version = next((one for one in known if loading.loss(client, one) is None), None)
+    if version is None:
         source = publishing.log_model(client, run, candidate.folder)
         tags = {
             promotion.WEIGHTS: candidate.weights,

@@ -79,7 +79,7 @@ def gather(
     store.verify()
     store.check_manifest(validation.manifest_sha256)
     found = {trial.name: trial for trial in of_study.read(trials, params, store)}
-    ranked = results.read(evaluated, found, store, params.evaluate).ranking
+    ranked = results.read(evaluated, found, store, params).ranking
     pages = sorted(data_docs.glob("validations/*/*/*/*.html"))
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
     return Material(

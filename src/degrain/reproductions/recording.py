@@ -56,7 +56,7 @@ def record(
         raise DataError(f"{figures} is missing; run: dvc repro report")
     store.check(params)
     found = {trial.name: trial for trial in of_study.read(trials, params, store)}
-    left = results.read(evaluated, found, store, params.evaluate)
+    left = results.read(evaluated, found, store, params)
     measured = Metrics.of(left.ranking, summary.summarize(left.table))
     done = [trial for trial in found.values() if trial.is_done]
     made = Reproduction(

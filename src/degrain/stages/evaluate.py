@@ -35,7 +35,7 @@ def run(params: Params) -> None:
         pictures = folder / results.EXAMPLES
         examples.write(pictures, store, measured, params.report.strips)
         examples.write_animations(pictures / "animations", store, measured.denoisers, params.report.frames)
-        ranked = results.write(folder, measured, trials, known, store)
+        ranked = results.write(folder, measured, trials, known, store, params.report)
     Metrics.of(ranked, measured.means).write(METRICS)
     with files.new_folder(PLOTS) as folder:
         plots.write(folder, ranked, measured.means, histories)

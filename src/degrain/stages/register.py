@@ -24,7 +24,7 @@ def run(params: Params) -> None:
     store.check(params)
     store.verify()
     trials = {trial.name: trial for trial in of_study.read(TRIALS, params, store)}
-    left = results.read(EVALUATED, trials, store, params.evaluate)
+    left = results.read(EVALUATED, trials, store, params)
     means = summary.summarize(left.table)
     Metrics.check(METRICS, Metrics.of(left.ranking, means))
     ReportRecord.check(REPORT_RECORD, left.ranking, REPORT, FIGURES)
