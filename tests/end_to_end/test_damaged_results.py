@@ -146,7 +146,10 @@ def test_scores_of_other_weights_are_refused(workspace: Path, stage: str) -> Non
 
 @pytest.mark.parametrize("stage", ["report", "register"])
 def test_scores_of_another_trial_of_the_same_name_are_refused(workspace: Path, stage: str) -> None:
-    retrained(workspace, key="another")
+    path = workspace / "data" / "evaluated" / "scores.json"
+    methods = json.loads(path.read_text())["methods"]
+    methods["unet-adam-mse"]["trial_key"] = "another"
+    records.rewrite(path, methods=methods)
     assert "are not those of the weights in data/trials; run: dvc repro evaluate" in refused(stage)
 
 
@@ -223,7 +226,7 @@ def test_scores_that_were_measured_otherwise_are_refused(
 @pytest.mark.parametrize("stage", ["report", "register"])
 @pytest.mark.parametrize(
     "module",
-    ["metrics/psnr.py", "evaluation/sharpening.py", "evaluation/ranking.py", "baselines/tuning.py", "pixels.py"],
+    ["metrics/ssim.py", "evaluation/sharpening.py", "evaluation/ranking.py", "baselines/tuning.py"],
 )
 def test_scores_of_other_code_are_refused(workspace: Path, tmp_path_factory: Any, stage: str, module: str) -> None:
     with mutation.changed_code(tmp_path_factory.mktemp("package"), module):
@@ -252,6 +255,16 @@ def test_a_damaged_record_of_promotions_is_refused_before_anything_is_promoted(w
     (workspace / ".degrain" / "promotions.jsonl").write_text("[]")
     before = snapshot(workspace)
     assert "promotions.jsonl is damaged" in refused("register")
+    assert snapshot(workspace) == before
+
+
+@pytest.mark.parametrize("stage", ["evaluate", "report", "register"])
+@pytest.mark.parametrize("module", ["losses/mse.py", "training/schedules.py", "trials/ledger.py"])
+def test_trials_of_other_code_are_refused(workspace: Path, tmp_path_factory: Any, stage: str, module: str) -> None:
+    before = snapshot(workspace)
+    with mutation.changed_code(tmp_path_factory.mktemp("package"), module):
+        said = refused(stage)
+    assert re.search(r"was trained by other code than there is now; run: dvc repro train@\w+$", said)
     assert snapshot(workspace) == before
 
 

@@ -21,6 +21,7 @@ from degrain.registry import loading, promotion, publishing, tracking
 from degrain.registry.publishing import Grid
 
 if TYPE_CHECKING:
+    import torch
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
@@ -152,15 +153,20 @@ def _champion(holder: ModelVersion, store: PatchStore, params: Params, condition
             {m: float(holder.tags[f"degrain.{m}"]) for m in summary.MEASURES if f"degrain.{m}" in holder.tags},
             0.0,
         )
+    device = compute.prepare_torch(params.train.device, compute.threads())
+    if protocol.conditions(device) != conditions:
+        log.warning(
+            "%s is measured again here, and the candidate was under other conditions: %s", name, conditions.machine
+        )
     with TemporaryDirectory(prefix="degrain-") as temporary:
         folder = loading.download(f"models:/{holder.name}/{holder.version}", Path(temporary))
-        denoiser = _comparable(folder, holder, store, params)
+        denoiser = _comparable(folder, holder, store, device)
         method = methods.network(holder.name, denoiser, params.evaluate.tile, params.evaluate.overlap)
         scores = summary.summarize(scoring.score(method, store, store.photographs()))[holder.name]
     return promotion.Rival(name, scores, 0.0)
 
 
-def _comparable(folder: Path, holder: ModelVersion, store: PatchStore, params: Params) -> Denoiser:
+def _comparable(folder: Path, holder: ModelVersion, store: PatchStore, device: torch.device) -> Denoiser:
     """Load the present champion, to be measured on the present data.
 
     Raises:
@@ -168,7 +174,7 @@ def _comparable(folder: Path, holder: ModelVersion, store: PatchStore, params: P
     """
     way_out = "so it cannot be compared; give this study another register.name"
     try:
-        denoiser = Denoiser.load(folder, compute.prepare_torch(params.train.device, compute.threads()))
+        denoiser = Denoiser.load(folder, device)
     except ModelError as error:
         raise ModelError(f"the champion of {holder.name}, version {holder.version}: {error}, {way_out}") from error
     if (denoiser.channels, denoiser.patch_size) != (store.channels, store.patch_size):

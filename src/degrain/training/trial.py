@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from degrain import files
@@ -62,8 +63,14 @@ class Trial:
             data_sha256=store.sha256,
         )
 
-    def key(self, store: PatchStore, place: Place) -> str:
-        """Return the hash of the trial's settings and data, of where it is computed, and of the code that does it."""
+    def key(self, store: PatchStore, place: Place, versions: Mapping[str, str] | None = None) -> str:
+        """Return the hash of the trial's settings and data, of where it is computed, and of the code that does it.
+
+        Args:
+            store: The data.
+            place: Where it is computed.
+            versions: Of the libraries that the code imports; those that are installed here if absent.
+        """
         described = self.settings(store).model_dump(mode="json", exclude={"name", "optimizer", "loss"})
         if place.device != "cpu":
             del described["training"]["threads"]
@@ -71,7 +78,7 @@ class Trial:
         described |= {
             "network": identity.facts(catalog.spec(self.model)),
             "code": digests.code(decided_by),
-            "versions": digests.versions(decided_by),
+            "versions": digests.versions(decided_by) if versions is None else dict(versions),
             "place": place.model_dump(),
         }
         return files.digest(described)[:20]

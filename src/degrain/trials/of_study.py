@@ -26,8 +26,8 @@ def read(folder: Path, params: Params, store: PatchStore) -> list[TrialRecord]:
         store: The data that it trains on.
 
     Raises:
-        DataError: One is missing or damaged, is of other settings, other data or other code of its network than the
-            study's, or is not the study's at all.
+        DataError: One is missing or damaged, is of other settings, other data or other code than the study's, or is
+            not the study's at all.
     """
     asked = {trial.name: trial for model in params.train.models for trial in expand(params.train, model)}
     found = read_all(folder, params.train.models)
@@ -43,6 +43,11 @@ def read(folder: Path, params: Params, store: PatchStore) -> list[TrialRecord]:
         if trial.is_outdated:
             raise DataError(
                 f"{trial.name} in {folder} was trained with other code of {trial.model} than there is now; "
+                f"run: dvc repro train@{trial.model}"
+            )
+        if trial.key != wanted.key(store, trial.place, trial.versions):
+            raise DataError(
+                f"{trial.name} in {folder} was trained by other code than there is now; "
                 f"run: dvc repro train@{trial.model}"
             )
     if asked:
