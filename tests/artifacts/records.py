@@ -11,6 +11,7 @@ from degrain.artifacts.base import CHECKSUM, seal
 from degrain.artifacts.ranking import Cell, Ranking, Validation
 from degrain.artifacts.trial import HISTORY, WEIGHTS, TrialRecord
 from degrain.artifacts.trial import TRIAL as TRIAL_FILE
+from degrain.errors import ModelError
 from degrain.networks import identity
 from degrain.params.results import EvaluateParams
 from degrain.registry import promotion
@@ -54,7 +55,15 @@ TRIAL: dict[str, Any] = {
 def trial(**change: Any) -> TrialRecord:
     """What train leaves of a trial, with changes."""
     made = TRIAL | change
-    return TrialRecord.model_validate({"network_sha256": identity.digest(made["model"])} | made)
+    return TrialRecord.model_validate({"network_sha256": _network(made["model"])} | made)
+
+
+def _network(name: str) -> str:
+    """The digest of a network's code; of one that there is not, another."""
+    try:
+        return identity.digest(name)
+    except ModelError:
+        return "n" * 64
 
 
 def model(folder: Path, weights: str, **change: Any) -> TrialRecord:
