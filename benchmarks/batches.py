@@ -12,7 +12,7 @@ from statistics import median
 import numpy as np
 from PIL import Image
 
-from benchmarks.common import table
+from benchmarks.common import OWN_IMAGES, table
 from degrain.ingest.datasets import listing, manifest
 from degrain.ingest.formats.containers import Containers
 from degrain.machine import compute
@@ -98,5 +98,5 @@ def prepared(folder: Path, params: Params, size: int, channels: int) -> PatchSto
     with Containers(folder / "raw") as containers:
         rows = ({"path": f"{name}.png", "source": name} for name in ("train", "val", "test"))
         images, _ = manifest.build(containers, listing.table(rows))
-        preparation.fill(folder / "prepared", containers, images, settings, "0" * 64)
+        preparation.fill(folder / "prepared", containers, images, settings, OWN_IMAGES, "0" * 64)
     return PatchStore.open(folder / "prepared")

@@ -7,11 +7,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from degrain.artifacts.validation import Asked
 from degrain.ingest.datasets import manifest, photos
 from degrain.ingest.formats.containers import Containers
+from degrain.params.data import DataParams, ValidateParams
 from degrain.params.study import Params, load_params
 from degrain.patches import preparation
 from degrain.patches.store import PatchStore
+
+# What the study of a benchmark that makes its own images asks of them.
+OWN_IMAGES = Asked(data=DataParams(dataset="folder"), validation=ValidateParams())
 
 
 @contextmanager
@@ -26,7 +31,7 @@ def quickstart() -> Iterator[tuple[Params, PatchStore]]:
         photos.PHOTOS.download(raw, params.data)
         with Containers(raw) as containers:
             table, _ = manifest.build(containers, photos.PHOTOS.images(raw, params.data))
-            preparation.fill(prepared, containers, table, params.prepare, "")
+            preparation.fill(prepared, containers, table, params.prepare, Asked.of(params), "")
         yield params, PatchStore.open(prepared)
 
 

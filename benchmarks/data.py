@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from benchmarks.common import table
+from benchmarks.common import OWN_IMAGES, table
 from degrain import parallel
 from degrain.ingest.datasets import listing, manifest
 from degrain.ingest.formats.containers import Containers
@@ -117,7 +117,9 @@ def _child(what: str, folder: Path) -> None:
         elif what == "manifest":
             manifest.build(containers, listed)
         else:
-            preparation.fill(Path(temporary), containers, listed, _params(bool(listed["noisy"].notna().all())), "")
+            preparation.fill(
+                Path(temporary), containers, listed, _params(bool(listed["noisy"].notna().all())), OWN_IMAGES, ""
+            )
         if what != "pillow":
             seconds = time.perf_counter() - started
     # NOTE: getrusage would give the parent's peak where that was higher.

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.common import OWN_IMAGES
 from benchmarks.steps import Net
 from degrain.ingest.datasets import listing, manifest
 from degrain.ingest.formats.containers import Containers
@@ -39,7 +40,9 @@ def prepare(folder: Path, net: Net, train: int, val: int) -> PatchStore:
             _write_pair(Path(raw), name, net, seed)
         rows = [(f"{name}-{side}.png", side == "noisy", {"source": name}) for name in every for side in SIDES]
         with Containers(Path(raw)) as containers:
-            preparation.fill(folder, containers, manifest.build(containers, listing.pair(rows))[0], params, "")
+            preparation.fill(
+                folder, containers, manifest.build(containers, listing.pair(rows))[0], params, OWN_IMAGES, ""
+            )
     return PatchStore.open(folder)
 
 

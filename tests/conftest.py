@@ -22,6 +22,7 @@ from degrain.machine import variables
 # Before any test imports a library that calls home; a test that reaches out would be a bug.
 variables.switch_off_telemetry()
 
+from degrain.artifacts.validation import Asked  # noqa: E402
 from degrain.ingest.datasets import listing, manifest  # noqa: E402
 from degrain.ingest.formats.containers import Containers  # noqa: E402
 from degrain.params.study import Params  # noqa: E402
@@ -135,7 +136,7 @@ def prepare(folder: Path, raw: Path, table: pd.DataFrame, params: Params) -> Pat
     """A store in a new folder."""
     folder.mkdir()
     with Containers(raw, "linear") as containers:
-        preparation.fill(folder, containers, table, params.prepare, "0" * 64)
+        preparation.fill(folder, containers, table, params.prepare, Asked.of(params), "0" * 64)
     return PatchStore.open(folder)
 
 

@@ -6,9 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from degrain import files
 from degrain.artifacts.base import CHECKSUM, seal
 from degrain.artifacts.ranking import Cell, Ranking, Validation
 from degrain.artifacts.trial import HISTORY, WEIGHTS, TrialRecord
+from degrain.artifacts.trial import TRIAL as TRIAL_FILE
+from degrain.errors import ModelError
+from degrain.networks import identity
+from degrain.params.results import EvaluateParams
+from degrain.registry import promotion
 
 TRIAL: dict[str, Any] = {
     "schema_version": TrialRecord.VERSION,
@@ -48,7 +54,30 @@ TRIAL: dict[str, Any] = {
 
 def trial(**change: Any) -> TrialRecord:
     """What train leaves of a trial, with changes."""
-    return TrialRecord.model_validate(TRIAL | change)
+    made = TRIAL | change
+    return TrialRecord.model_validate({"network_sha256": _network(made["model"])} | made)
+
+
+def _network(name: str) -> str:
+    """The digest of a network's code; of one that there is not, another."""
+    try:
+        return identity.digest(name)
+    except ModelError:
+        return "n" * 64
+
+
+def model(folder: Path, weights: str, **change: Any) -> TrialRecord:
+    """A folder with a trained model whose weights are a text."""
+    folder.mkdir(exist_ok=True)
+    (folder / WEIGHTS).write_text(weights)
+    made = trial(sha256={WEIGHTS: files.sha256(folder / WEIGHTS)}, **change)
+    made.write(folder / TRIAL_FILE)
+    return made
+
+
+def version_tags(made: TrialRecord) -> dict[str, str]:
+    """The tags of a registered version that say which model it is."""
+    return {promotion.WEIGHTS: str(made.weights_sha256), promotion.KEY: made.key}
 
 
 def rewrite(path: Path, **change: Any) -> None:
@@ -85,6 +114,9 @@ def ranking(*cells: Cell, **change: Any) -> Ranking:
     """What evaluate leaves, the first cell the champion's."""
     made = {
         "schema_version": Ranking.VERSION,
+        "params": EvaluateParams(),
+        "strips": 6,
+        "frames": 0,
         "champion": cells[0].best_trial,
         "cells": list(cells),
         "identity": scores(20.0),

@@ -20,18 +20,25 @@ from degrain.artifacts.history import COLUMNS, Epoch
 from degrain.artifacts.metrics import Metrics
 from degrain.artifacts.ranking import Ranking
 from degrain.artifacts.registration import Registration, Verdict
+from degrain.artifacts.report import ReportRecord
 from degrain.artifacts.reproduction import ReproducedTrial, Reproduction, Sharpened, Versions
-from degrain.artifacts.scores import Measured, Scores
+from degrain.artifacts.scores import Conditions, Measured, Scores
 from degrain.artifacts.sidd_validation import BlockScores, SiddValidation
 from degrain.artifacts.store import StoreRecord
 from degrain.artifacts.trial import HISTORY, BegunTrial, TrialRecord, TrialSettings
-from degrain.artifacts.validation import Expectation, NearCopies, Validation
+from degrain.artifacts.validation import Asked, Expectation, NearCopies, Validation
 from degrain.errors import DataError, VersionMismatch
+from degrain.params.data import DataParams, ValidateParams
 from degrain.params.prepare import PrepareParams
+from degrain.params.results import EvaluateParams
 from tests.artifacts import records
 
 EPOCHS = [Epoch(1, 0.1, 1 / 3, 20.123456789012345, 1e-3, 12.5), Epoch(2, float("inf"), 2e-300, -1.0, 0.0, 0.0)]
 PREPARE = {"split": {"val": ["b"], "test": 0.25}, "noise": {"kind": "speckle", "sigma": [0.1, 0.2]}}
+ASKED = Asked(
+    data=DataParams(dataset="photos", only={"camera": ["G4"]}, limit=7),
+    validation=ValidateParams(psnr=(10.0, 20.0), channels=[1, 3]),
+)
 BLOCKS = BlockScores(blocks=6, noisy={"psnr": 20.0}, denoised={"psnr": 30.0})
 SETTINGS = {name: records.TRIAL[name] for name in TrialSettings.model_fields}
 EXAMPLES: list[Record] = [
@@ -40,6 +47,7 @@ EXAMPLES: list[Record] = [
     StoreRecord(
         schema_version=StoreRecord.VERSION,
         params=PrepareParams.model_validate(PREPARE),
+        asked=ASKED,
         manifest_sha256="m" * 64,
         channels=3,
         light="srgb",
@@ -81,7 +89,14 @@ EXAMPLES: list[Record] = [
         runs={"unet-adam-mse": "r"},
         tracking_uri="sqlite:///x",
     ),
-    Scores(schema_version=1, data_sha256="d" * 64, table_sha256="t" * 64, methods={"identity": Measured(protocol="p")}),
+    Scores(
+        schema_version=Scores.VERSION,
+        data_sha256="d" * 64,
+        table_sha256="t" * 64,
+        conditions=Conditions(machine="AVX2", versions={"torch": "1.2"}),
+        methods={"identity": Measured(protocol="p"), "a": Measured(model="unet", trial_key="key", protocol="q")},
+    ),
+    ReportRecord(schema_version=1, ranking_sha256="r" * 64, page_sha256="p" * 64, figures_sha256="f" * 64),
     Metrics(
         schema_version=1,
         champion={"trial": "unet-adam-mse", "test_psnr": 20.0},
@@ -92,6 +107,9 @@ EXAMPLES: list[Record] = [
     ),
     Ranking(
         schema_version=Ranking.VERSION,
+        params=EvaluateParams(baselines=["tv"], confidence=0.5),
+        strips=3,
+        frames=100,
         champion="unet-adam-mse",
         cells=[],
         identity={"test_psnr": 20.0},
@@ -105,6 +123,7 @@ EXAMPLES: list[Record] = [
     ),
     Validation(
         schema_version=Validation.VERSION,
+        asked=ASKED,
         images=2,
         published=3,
         quarantined=["a.png"],
@@ -178,7 +197,14 @@ def test_what_is_written_is_read(tmp_path: Path, record: Record) -> None:
 
 @every_record
 @pytest.mark.parametrize(
-    ("version", "words"), [(None, "no schema version"), (0, "schema version 0"), ("x", "version x")]
+    ("version", "words"),
+    [
+        (None, "no schema version"),
+        (0, "schema version 0"),
+        ("x", "version x"),
+        (True, "version True"),
+        (1.0, "version 1.0"),
+    ],
 )
 def test_another_schema_version_is_refused_by_file_and_what_to_run(
     tmp_path: Path, record: Record, version: object, words: str
@@ -189,7 +215,7 @@ def test_another_schema_version_is_refused_by_file_and_what_to_run(
     with pytest.raises(VersionMismatch, match=words) as caught:
         type(record).read(path)
     assert str(caught.value).startswith(f"{path} has ")
-    assert str(caught.value).endswith(f"is needed; {to_run(record, '-f ')}")
+    assert str(caught.value).endswith(f"is needed; {to_run(record, '-f -s ')}")
 
 
 @every_record
@@ -200,7 +226,7 @@ def test_unknown_and_missing_fields_are_refused(tmp_path: Path, record: Record) 
     for name in set(required) - {"schema_version"}:
         path.write_text(json.dumps(sealed({key: value for key, value in content.items() if key != name}, record)))
         with pytest.raises(
-            DataError, match=rf"record.json is damaged \({name}: field required\); {to_run(record, '-f ')}"
+            DataError, match=rf"record.json is damaged \({name}: field required\); {to_run(record, '-f -s ')}"
         ):
             type(record).read(path)
     path.write_text(json.dumps(sealed(content | {"surprise": 1}, record)))
@@ -213,7 +239,7 @@ def test_unknown_and_missing_fields_are_refused(tmp_path: Path, record: Record) 
 def test_what_is_no_such_record_is_refused_in_one_line(tmp_path: Path, record: Record, content: str) -> None:
     path = tmp_path / "record.json"
     path.write_bytes(content.encode("utf-16", "surrogatepass") if content == "\ud83d" else content.encode())
-    with pytest.raises(DataError, match=to_run(record, "-f ")) as caught:
+    with pytest.raises(DataError, match=to_run(record, "-f -s ")) as caught:
         type(record).read(path)
     assert "\n" not in str(caught.value)
     path.unlink()
@@ -260,7 +286,7 @@ def test_a_history_is_read_exactly(tmp_path: Path) -> None:
     assert tuple(table.columns) == COLUMNS
     assert [Epoch(*row) for row in table.itertuples(index=False)] == EPOCHS
     history.write(tmp_path / HISTORY, [])
-    with pytest.raises(DataError, match=r"history.csv is missing or damaged; run: dvc repro -f train@unet"):
+    with pytest.raises(DataError, match=r"history.csv is missing or damaged; run: dvc repro -f -s train@unet"):
         history.read(tmp_path, trial)
     trial = records.trial(sha256=records.TRIAL["sha256"] | {HISTORY: files.sha256(tmp_path / HISTORY)})
     assert history.read(tmp_path, trial).empty

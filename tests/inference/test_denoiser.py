@@ -16,6 +16,7 @@ from degrain.machine import precision
 from degrain.networks import catalog
 from tests.artifacts import records
 from tests.conftest import picture
+from tests.provenance import mutation
 
 
 def package(folder: Path, model: str, channels: int, size: int = 32) -> Path:
@@ -124,6 +125,17 @@ def test_a_damaged_trial_json_is_refused_in_one_line(tmp_path: Path, content: st
     with pytest.raises(DegrainError) as caught:
         Denoiser.load(folder)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("module", ["networks/unet.py", "networks/base.py"])
+def test_weights_of_other_code_of_the_network_are_refused(tmp_path: Path, module: str) -> None:
+    folder = package(tmp_path / "m", "unet", 3)
+    with (
+        mutation.changed_code(tmp_path, module),
+        pytest.raises(ModelError, match=r"trained with other code of unet than .*; run: dvc repro train@unet$"),
+    ):
+        Denoiser.load(folder)
+    assert Denoiser.load(folder).model == "unet"
 
 
 def test_a_model_of_another_version_of_degrain_is_refused(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_unknown_names_and_sizes_are_refused() -> None:
             catalog.build(name, 1, 28)
     with pytest.raises(ModelError, match="unknown model 'uent-x2'; did you mean 'unet'"):
         catalog.build("uent-x2", 1, 28)
-    with pytest.raises(ModelError, match="sinha2018-x2 needs a size that is a multiple of 4, not 30"):
+    with pytest.raises(ModelError, match="Sinha 2018, enlarged 2 times needs a size that is a multiple of 4, not 30"):
         catalog.build("sinha2018-x2", 3, 30)
 
 

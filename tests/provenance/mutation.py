@@ -1,8 +1,44 @@
-"""Changing one constant of a module, as a careless or a clever edit would."""
+"""Changing the code, as a careless or a clever edit would: one constant of a module, in a copy of the package."""
 
 from __future__ import annotations
 
 import ast
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from degrain.provenance import closure
+
+
+def forget() -> None:
+    """Let the sources be read again."""
+    closure.closure.cache_clear()
+    closure.modules.cache_clear()
+
+
+@contextmanager
+def copied_package(folder: Path) -> Iterator[Path]:
+    """A copy of the package's sources that may be changed, from which all digests are computed meanwhile."""
+    copied = folder / "degrain"
+    shutil.copytree(closure.PACKAGE, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(closure, "PACKAGE", copied)
+        forget()
+        yield copied
+    forget()
+
+
+@contextmanager
+def changed_code(folder: Path, name: str) -> Iterator[None]:
+    """Change a constant of one module, named by its path in the package."""
+    with copied_package(folder) as package:
+        path = package / name
+        path.write_text(mutated(path.read_text()))
+        forget()
+        yield
 
 
 def mutated(source: str) -> str:

@@ -2,45 +2,35 @@
 
 from __future__ import annotations
 
-import shutil
+import ast
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
+from degrain.artifacts.scores import Conditions
 from degrain.artifacts.trial import Place
 from degrain.declaration import kind_of
 from degrain.evaluation import protocol
+from degrain.networks import identity
 from degrain.optimizers.catalog import OPTIMIZERS
 from degrain.params.results import EvaluateParams
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.provenance import closure, digests
-from degrain.training.trial import Trial, expand
-from tests.provenance.mutation import mutated
+from degrain.training.trial import WORK, Trial, expand
+from tests.provenance.mutation import copied_package, forget, mutated
 
 PLACE = Place(device="cpu")
-CPU = torch.device("cpu")
-
-
-def forget() -> None:
-    """Let the sources be read again."""
-    closure.closure.cache_clear()
-    closure.modules.cache_clear()
+CONDITIONS = Conditions(machine="AVX2", versions={})
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def package(tmp_path: Path) -> Iterator[Path]:
     """A copy of the package's sources that may be changed."""
-    copied = tmp_path / "degrain"
-    shutil.copytree(closure.PACKAGE, copied, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(closure, "PACKAGE", copied)
-    forget()
-    yield copied
-    monkeypatch.undo()
-    forget()
+    with copied_package(tmp_path) as copied:
+        yield copied
 
 
 @pytest.fixture
@@ -76,6 +66,7 @@ def test_a_key_follows_each_module_of_its_closure_and_no_other(
     seen = dict(changes(package, lambda: key_of("unet")))
     assert {name for name, changed in seen.items() if changed} == inside & set(seen)
     decisive = {"pixels", "files", "machine.compute", "networks.convolutions", "networks.unet", "noise.gaussian"}
+    decisive |= {"networks.base", "trials.work", "trials.ledger", "training.checkpoints"}
     decisive |= {"metrics.psnr", "losses.mse", "optimizers.adam", "params.train", "noise.base"}
     assert {f"degrain.{name}" for name in decisive} <= inside
     others = {
@@ -99,11 +90,66 @@ def test_a_key_follows_each_module_of_its_closure_and_no_other(
 def test_the_protocol_follows_each_module_of_its_closure_and_no_other(package: Path) -> None:
     def digest() -> str:
         forget()
-        return protocol.digest("unet", "data", EvaluateParams(), CPU)
+        return protocol.digest("unet", "data", EvaluateParams(), CONDITIONS)
 
     followed = {name.removeprefix("degrain.") for name, changed in changes(package, digest) if changed}
-    assert {"pixels", "evaluation.scoring", "metrics.psnr", "inference.tiling", "networks.unet"} <= followed
-    assert not {"networks.sinha2018", "report.html", "training.loop", "trials.ledger", "console"} & followed
+    decisive = {"pixels", "evaluation.scoring", "metrics.psnr", "inference.tiling", "networks.unet"}
+    assert decisive | {"evaluation.measurement", "evaluation.ranking", "evaluation.results"} <= followed
+    others = {"networks.sinha2018", "report.html", "training.loop", "trials.ledger", "console", "baselines.tv"}
+    assert not others & followed
+
+
+def test_only_networks_of_one_size_follow_the_overlap_of_tiles() -> None:
+    def digests_of(model: str) -> set[str]:
+        return {protocol.digest(model, "data", EvaluateParams(overlap=size), CONDITIONS) for size in (8, 32)}
+
+    assert [len(digests_of(model)) for model in ("unet", "bernier2021")] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("networks/base.py", "make(channels, size * self.times", "make(channels, 2 * size * self.times"),
+        ("trials/work.py", "state.finish().state_dict()", "state.network.state_dict()"),
+        ("trials/ledger.py", "value.detach().cpu()", "value.detach().half().float().cpu()"),
+        ("training/state.py", "network = self.validated", "network = self.network"),
+    ],
+)
+def test_a_key_follows_what_builds_the_network_and_what_writes_its_weights(
+    package: Path, key_of: Callable[[str], str], module: str, old: str, new: str
+) -> None:
+    path, before = package / module, key_of("unet")
+    source = path.read_text()
+    assert source.count(old) == 1
+    path.write_text(source.replace(old, new))
+    assert key_of("unet") != before
+
+
+@pytest.mark.parametrize("name", sorted(closure.CATALOGS))
+def test_what_is_left_out_of_keys_computes_nothing(name: str) -> None:
+    """Catalogs say what there is, as values that are in the keys; those of networks may look values up."""
+    tree = ast.parse(closure.modules()[name].read_text())
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.Lambda)]
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    returned = {ast.unparse(node.returns) for node in functions if node.returns and node.name != "build"}
+    assert returned <= {"ModelSpec"}
+    assert not functions or name == "degrain.networks.catalog"
+
+
+def test_nothing_that_is_in_a_key_builds_networks_by_the_catalog(package: Path) -> None:
+    code = closure.closure(WORK, "degrain.evaluation.measurement", without=closure.CATALOGS)
+    assert not [name for name, path in code.modules.items() if "catalog.build" in path.read_text()]
+
+
+def test_a_digest_of_a_network_follows_its_code_alone(package: Path) -> None:
+    def digest() -> str:
+        forget()
+        return identity.digest("unet")
+
+    followed = {name.removeprefix("degrain.") for name, changed in changes(package, digest) if changed}
+    assert {"networks.unet", "networks.base", "networks.convolutions"} <= followed
+    assert all(name.startswith("networks.") for name in followed)
+    assert not {"networks.sinha2018", "networks.catalog"} & followed
 
 
 def test_only_the_trials_of_a_loss_follow_its_file(
@@ -133,7 +179,7 @@ def test_only_the_trials_of_a_loss_follow_its_file(
 
 def test_a_new_module_beside_the_networks_changes_nothing(package: Path, key_of: Callable[[str], str]) -> None:
     def both() -> tuple[str, str]:
-        return key_of("unet"), protocol.digest("unet", "data", EvaluateParams(), CPU)
+        return key_of("unet"), protocol.digest("unet", "data", EvaluateParams(), CONDITIONS)
 
     before = both()
     (package / "networks" / "unrelated.py").write_text("NEW = 1\n")

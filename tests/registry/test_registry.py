@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 import pytest
 
-from degrain import files
 from degrain.artifacts.history import CURVES
 from degrain.artifacts.registration import Promotion
-from degrain.errors import RegistryError
+from degrain.artifacts.trial import TRIAL, WEIGHTS
+from degrain.errors import DataError, RegistryError
 from degrain.metrics.psnr import BEST
 from degrain.params.results import RegisterParams
 from degrain.registry import loading, promotion, publishing, tracking
@@ -147,20 +150,16 @@ def test_the_alias_moves_and_every_move_is_recorded(tmp_path: Path) -> None:
         hashes: list[str] = []
         for number in (1, 2):
             folder = tmp_path / f"model{number}"
-            folder.mkdir()
-            for name in ("weights.safetensors", "trial.json"):
-                (folder / name).write_text(f"{name} {number}")
+            made = records.model(folder, f"weights.safetensors {number}")
             source = publishing.log_model(client, run, folder)
-            hashes.append(files.sha256(folder / "weights.safetensors"))
-            version = promotion.register(client, "tiny", source, run, {promotion.WEIGHTS: hashes[-1]})
+            hashes.append(str(made.weights_sha256))
+            version = promotion.register(client, "tiny", source, run, records.version_tags(made))
             promotion.promote(client, "tiny", version.version, promoted(str(number)))
         holder = promotion.current(client, "tiny")
         assert holder is not None
         assert str(holder.version) == "2"
-        found = promotion.version_of(client, "tiny", hashes[0])
-        assert found is not None
-        assert str(found.version) == "1"
-        assert promotion.version_of(client, "tiny", "sha3") is None
+        assert [str(found.version) for found in promotion.versions_of(client, "tiny", hashes[0])] == ["1"]
+        assert promotion.versions_of(client, "tiny", "sha3") == []
     lines = [json.loads(line) for line in Path(".degrain/promotions.jsonl").read_text().splitlines()]
     assert [str(line["version"]) for line in lines] == ["1", "2"]
     with loading.folder_of("models:/tiny@champion", Path("trials")) as folder:
@@ -213,12 +212,24 @@ def test_a_trial_is_found_by_its_name(tmp_path: Path, make_params: Callable[...,
 
     folder = tmp_path / "trials" / "unet" / "unet-adam-mse"
     folder.mkdir(parents=True)
-    (folder / "trial.json").write_text("{}")
+    records.trial().write(folder / "trial.json")
     with loading.folder_of("unet-adam-mse", tmp_path / "trials") as found:
         assert found == folder
     with (
         pytest.raises(ModelError, match="did you mean 'unet-adam-mse'"),
         loading.folder_of("unet-adm-mse", tmp_path / "trials"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("reference", ["unet-adam-mse", "trials/unet/unet-adam-mse"])
+def test_a_folder_with_another_trial_is_refused(reference: str) -> None:
+    folder = Path("trials/unet/unet-adam-mse")
+    folder.mkdir(parents=True)
+    records.trial(name="unet-adam-mae").write(folder / "trial.json")
+    with (
+        pytest.raises(DataError, match=r"unet-adam-mse holds another trial, unet-adam-mae of unet; run: dvc repro -f"),
+        loading.folder_of(reference, Path("trials")),
     ):
         pass
 
@@ -233,3 +244,128 @@ def test_a_lost_or_torn_record_is_made_good() -> None:
     promotion.remember("tiny", "2", promoted("c"))
     last = path.read_text().splitlines()[-1]
     assert json.loads(last)["version"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\xff\xfe", "it is no text in UTF-8"),
+        (b"[]", "line 1 names no model and version"),
+        (b"null\n", "line 1 names no model and version"),
+        (b"3", "line 1 names no model and version"),
+        (b"no JSON", "line 1 is no JSON"),
+        (b'{"model": "tiny", "version": "1"}\n{"model": "tiny"}\n', "line 2 names no model and version"),
+        (b'{"model": "tiny", "vers\n{"version": "1"}\n', "line 2 names no model and version"),
+    ],
+)
+def test_a_damaged_record_of_promotions_is_one_line(content: bytes, words: str) -> None:
+    path = Path(".degrain/promotions.jsonl")
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    for use in (promotion.check_journal, lambda: promotion.remember("tiny", "2", promoted("a"))):
+        with pytest.raises(DataError, match=rf"promotions.jsonl is damaged \({words}.*; mend it, or move") as caught:
+            use()
+        assert "\n" not in str(caught.value)
+    assert path.read_bytes() == content
+
+
+def registered(folder: Path, **tags: str) -> Any:
+    """A champion with a model whose weights are a text, and its version as a client sees it."""
+    made = records.model(folder, "weights")
+    with tracking.connect() as client:
+        _, runs = publishing.publish(client, tracking.experiment(client, "tiny"), make_grid())
+        source = publishing.log_model(client, runs["unet-adam-mse"], folder)
+        wanted = {name: value for name, value in (records.version_tags(made) | tags).items() if value}
+        version = promotion.register(client, "tiny", source, runs["unet-adam-mse"], wanted)
+        promotion.promote(client, "tiny", str(version.version), promoted("a"))
+        return client.get_model_version("tiny", str(version.version))
+
+
+def artifact(version: Any, name: str) -> Path:
+    return Path(unquote(urlsplit(version.source).path)) / name
+
+
+Damage = Callable[[Path], Any]
+LOST: dict[str, tuple[str, Damage, dict[str, str]]] = {
+    "no trial.json": ("the trial.json of version 1 of tiny is missing", lambda folder: (folder / TRIAL).unlink(), {}),
+    "a damaged trial.json": (
+        "the trial.json of version 1 of tiny is missing or damaged",
+        lambda folder: (folder / TRIAL).write_text("{"),
+        {},
+    ),
+    "another trial.json": (
+        "the trial.json of version 1 of tiny is that of another trial",
+        lambda folder: records.rewrite(folder / TRIAL, key="other"),
+        {},
+    ),
+    "no weights": ("the weights of version 1 of tiny are missing", lambda folder: (folder / WEIGHTS).unlink(), {}),
+    "other weights": (
+        "the weights of version 1 of tiny are missing or damaged",
+        lambda folder: (folder / WEIGHTS).write_text("x"),
+        {},
+    ),
+    "no tag": (f"version 1 of tiny has no tag {promotion.WEIGHTS}", lambda _: None, {promotion.WEIGHTS: ""}),
+    "another key": (
+        "the trial.json of version 1 of tiny is that of another trial",
+        lambda _: None,
+        {promotion.KEY: "other"},
+    ),
+    "an older schema": (
+        "version 1 of tiny was registered by another version of degrain; give the study another register.name",
+        lambda folder: records.rewrite(folder / TRIAL, schema_version=2),
+        {},
+    ),
+    "other code": (
+        "version 1 of tiny was trained with other code of unet than there is now; give the study another",
+        lambda folder: records.rewrite(folder / TRIAL, network_sha256="0" * 64),
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize(("words", "damage", "tags"), LOST.values(), ids=LOST)
+def test_a_champion_that_is_not_the_registered_one_is_refused(
+    tmp_path: Path, words: str, damage: Damage, tags: dict[str, str]
+) -> None:
+    version = registered(tmp_path / "model", **tags)
+    damage(artifact(version, ""))
+    with tracking.connect() as client:
+        assert words in str(loading.loss(client, version))
+    with pytest.raises(RegistryError) as caught, loading.folder_of("models:/tiny@champion", Path("trials")):
+        pass
+    assert words in str(caught.value)
+    assert "degrain-" not in str(caught.value)
+    assert "repro -f -s train" not in str(caught.value)
+
+
+PROCESSES = 4
+
+
+def at_once(code: str) -> list[str]:
+    """Run some Python in several processes at once; returns what they print."""
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        for _ in range(PROCESSES)
+    ]
+    return [process.communicate()[0].strip() for process in started]
+
+
+def test_processes_that_open_a_new_store_at_once_do_not_break_it() -> None:
+    printed = at_once(
+        "from degrain.registry import tracking\n"
+        "with tracking.connect() as client:\n"
+        "    print(tracking.experiment(client, 'tiny'))"
+    )
+    assert printed == [printed[0]] * PROCESSES
+    assert printed[0].isdigit()
+
+
+def test_what_holds_a_lock_is_alone() -> None:
+    printed = at_once(
+        "import time; from pathlib import Path; from degrain.registry import tracking\n"
+        "with tracking.alone(Path('a.lock')):\n"
+        "    Path('mark').touch(exist_ok=False); time.sleep(0.05); Path('mark').unlink()"
+    )
+    assert printed == [""] * PROCESSES

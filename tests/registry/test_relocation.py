@@ -15,6 +15,7 @@ from degrain import files
 from degrain.errors import RegistryError
 from degrain.machine import variables
 from degrain.registry import loading, promotion, publishing, relocation, tracking
+from tests.artifacts import records
 from tests.registry.test_registry import make_grid, promoted
 
 
@@ -33,14 +34,11 @@ def registered(project: Path, weights: str) -> str:
     Path("figures").mkdir(exist_ok=True)
     Path("figures", "unet-heat_map.svg").write_text("<svg/>")
     model = project / "model"
-    model.mkdir(exist_ok=True)
-    for name in ("weights.safetensors", "trial.json"):
-        (model / name).write_text(f"{name} {weights}")
+    made = records.model(model, f"weights.safetensors {weights}", key=weights)
     with tracking.connect() as client:
         _, runs = publishing.publish(client, tracking.experiment(client, "tiny"), make_grid(weights))
         source = publishing.log_model(client, runs[weights], model)
-        tags = {promotion.WEIGHTS: files.sha256(model / "weights.safetensors")}
-        version = promotion.register(client, "tiny", source, runs[weights], tags)
+        version = promotion.register(client, "tiny", source, runs[weights], records.version_tags(made))
         promotion.promote(client, "tiny", str(version.version), promoted(weights))
     return str(version.version)
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from degrain.artifacts.store import StoreRecord
-from degrain.artifacts.validation import Validation
+from degrain.artifacts.validation import Asked, Validation
 from degrain.params.study import Params, load_params
 from degrain.patches.store import PatchStore
 from degrain.report import leaderboard
@@ -39,6 +39,7 @@ def material(make_params: Callable[..., Params]) -> Make:
         record = StoreRecord(
             schema_version=StoreRecord.VERSION,
             params=params.prepare,
+            asked=Asked.of(params),
             manifest_sha256="",
             channels=channels,
             light="srgb",
@@ -59,6 +60,7 @@ def material(make_params: Callable[..., Params]) -> Make:
             manifest=pd.DataFrame(),
             validation=Validation(
                 schema_version=Validation.VERSION,
+                asked=Asked.of(params),
                 images=0,
                 published=0,
                 quarantined=[],

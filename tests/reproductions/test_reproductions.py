@@ -17,10 +17,11 @@ from degrain.artifacts import history, ranking, scores
 from degrain.artifacts.history import Epoch
 from degrain.artifacts.ranking import Baseline, Cell, Ranking, Validation
 from degrain.artifacts.reproduction import ReproducedTrial, Reproduction, Sharpened, Versions
-from degrain.artifacts.scores import Measured
+from degrain.artifacts.scores import Conditions, Measured
 from degrain.artifacts.sidd_validation import BlockScores, SiddValidation
 from degrain.artifacts.trial import HISTORY, TRIAL, WEIGHTS, TrialRecord
 from degrain.errors import DataError, ParamsError
+from degrain.evaluation import protocol
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.reproductions.claims import Claim, read
@@ -245,9 +246,15 @@ class Run:
         folder = self.folder / "evaluated"
         folder.mkdir()
         whose = {
-            one.name: Measured(trial_key=one.key, weights_sha256=one.weights_sha256, protocol="p") for one in trials
+            one.name: Measured(
+                model=one.model,
+                trial_key=one.key,
+                weights_sha256=one.weights_sha256,
+                protocol=self.protocol(one.model),
+            )
+            for one in trials
         }
-        whose |= {"identity": Measured(protocol="p"), "median": Measured(protocol="p")}
+        whose |= dict.fromkeys(("identity", "median"), Measured(protocol=self.protocol(None)))
         rows = [
             (method, "trial", *name.split("_"), value + off)
             for method in whose
@@ -255,9 +262,12 @@ class Run:
             for off in (-0.00002, 0.00004)
         ]
         table = pd.DataFrame(rows, columns=["method", "kind", "split", "metric", "value"])
-        written = scores.write(folder, table.assign(item="patch", image="a"), whose, self.store.sha256)
+        written = scores.write(folder, table.assign(item="patch", image="a"), whose, CONDITIONS, self.store.sha256)
         Ranking(
             schema_version=Ranking.VERSION,
+            params=self.params.evaluate,
+            strips=self.params.report.strips,
+            frames=self.params.report.frames,
             champion="unet-adam-bce",
             cells=[
                 Cell(
@@ -279,6 +289,9 @@ class Run:
             examples_sha256="",
         ).write(folder / ranking.FILE)
 
+    def protocol(self, model: str | None) -> str:
+        return protocol.digest(model, self.store.sha256, self.params.evaluate, CONDITIONS)
+
     def record(self, params: Params | None = None, blocks: Sequence[Path] = ()) -> Reproduction:
         places = [self.folder / name for name in ("trials", "evaluated", "figures", "records")]
         return Reproduction.read(record(params or self.params, self.store, *places, blocks=blocks))
@@ -290,6 +303,7 @@ class Run:
         return path
 
 
+CONDITIONS = Conditions(machine="AVX2", versions={})
 SCORED = {"val_psnr": 20.5, "test_psnr": 19.5, "test_ssim": 0.5}
 SHARPENED = {"test_psnr": 18.5, "test_ssim": 0.4}
 REACHED = {"identity": 1.0, "median": 1.5, "unet-adam-bce": 2.0, "sinha2018-adam-bce": 3.0}

@@ -16,6 +16,7 @@ from degrain.errors import Diverged, Stopped
 from degrain.losses.mse import Mse
 from degrain.machine import compute
 from degrain.networks import catalog
+from degrain.networks.base import ModelSpec
 from degrain.optimizers.adam import Adam
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
@@ -308,8 +309,8 @@ def test_a_batch_that_does_not_fit_is_computed_in_parts(
 ) -> None:
     trial = make_trial("sinha2018", batch_size=6)
     whole = loop.train(trial, store, CPU)
-    build = catalog.build
-    monkeypatch.setattr(catalog, "build", lambda *known: Hungry(build(*known), error))
+    build = ModelSpec.build
+    monkeypatch.setattr(ModelSpec, "build", lambda *known: Hungry(build(*known), error))
     state = loop.train(trial, store, CPU)
     assert state.parts == 4
     for one, other in zip(whole.finish().parameters(), state.finish().parameters(), strict=True):
@@ -319,8 +320,8 @@ def test_a_batch_that_does_not_fit_is_computed_in_parts(
 def test_batch_normalisation_is_not_computed_in_parts_behind_ones_back(
     store: PatchStore, make_trial: Callable[..., Trial], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build = catalog.build
-    monkeypatch.setattr(catalog, "build", lambda *known: Hungry(build(*known), ERRORS[0]))
+    build = ModelSpec.build
+    monkeypatch.setattr(ModelSpec, "build", lambda *known: Hungry(build(*known), ERRORS[0]))
     with pytest.raises(torch.OutOfMemoryError):
         loop.train(make_trial("bernier2021", batch_size=6), store, CPU)
 

@@ -24,7 +24,7 @@ from degrain.optimizers.adam import Adam
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.training.trial import Trial, chosen, expand
-from degrain.trials import grid, listing, of_study
+from degrain.trials import grid, listing, of_study, work
 from degrain.trials.ledger import Busy, Ledger
 from tests.trials.conftest import CPU, weights
 
@@ -65,7 +65,7 @@ def test_training_gives_the_same_bits_alone_and_side_by_side(
 def test_training_in_this_process_gives_the_same_bits(store: PatchStore, trials: list[Trial], tmp_path: Path) -> None:
     here, apart = Ledger(tmp_path / "here"), Ledger(tmp_path / "apart")
     grid.fill_here(trials[:1], store, CPU, here)
-    assert [path.name for path in here.folder.glob("*") if path.is_dir()] == [grid.key_of(trials[0], store, CPU)]
+    assert [path.name for path in here.folder.glob("*") if path.is_dir()] == [work.key_of(trials[0], store, CPU)]
     grid.run(trials, store, CPU, here, tmp_path / "out", in_process=True)
     grid.run(trials, store, CPU, apart, tmp_path / "out apart")
     assert len(weights(tmp_path / "out")) == 2
@@ -75,9 +75,9 @@ def test_training_in_this_process_gives_the_same_bits(store: PatchStore, trials:
 def test_an_error_in_this_process_is_not_caught_and_counts_as_no_failure(
     store: PatchStore, trials: list[Trial], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger, key = Ledger(tmp_path / "ledger"), grid.key_of(trials[0], store, CPU)
+    ledger, key = Ledger(tmp_path / "ledger"), work.key_of(trials[0], store, CPU)
     with monkeypatch.context() as patch:
-        patch.setattr(grid.loop, "train", lambda *_, **__: 1 / 0)
+        patch.setattr(work.loop, "train", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             grid.fill_here(trials[:1], store, CPU, ledger)
     assert ledger.failures(key) == []
@@ -97,7 +97,7 @@ def test_one_trial_is_chosen_by_its_name(trials: list[Trial]) -> None:
 def test_done_trials_are_taken_from_the_ledger(store: PatchStore, trials: list[Trial], tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger")
     grid.run(trials[:1], store, CPU, ledger, tmp_path / "out")
-    entry = ledger.folder / grid.key_of(trials[0], store, CPU)
+    entry = ledger.folder / work.key_of(trials[0], store, CPU)
     before = json.loads((entry / "trial.json").read_text()), weights(tmp_path / "out")
     grid.run(trials, store, CPU, ledger, tmp_path / "out")
     assert json.loads((entry / "trial.json").read_text()) == before[0]
@@ -170,7 +170,7 @@ def test_a_trial_that_diverges_is_recorded_and_takes_no_other_with_it(
     assert list(weights(tmp_path / "trials")) == ["unet-adam-mse"]
 
 
-def crashing(job: grid.Job, *told: Any) -> None:
+def crashing(job: work.Job, *told: Any) -> None:
     """Train, but for Adadelta, which meets a bug, or kills its process."""
     if job.trial.optimizer.name == "adadelta":
         with (job.ledger.folder / "attempts").open("a") as file:
@@ -178,7 +178,7 @@ def crashing(job: grid.Job, *told: Any) -> None:
         if job.trial.params.retries > 1:
             os.kill(os.getpid(), signal.SIGKILL)
         raise ZeroDivisionError("a bug")
-    grid.train(job, *told)
+    work.train(job, *told)
 
 
 @pytest.mark.parametrize(("retries", "reason"), [(1, "ZeroDivisionError: a bug"), (2, "killed by SIGKILL")])
@@ -209,7 +209,7 @@ def test_a_trial_that_fails_is_tried_again_then_given_up_and_takes_no_other_with
 
 def dying_afterwards(*told: Any) -> None:
     """Train, and then die in a way that looks like a failure."""
-    grid._train(*told, grid.ALONE)
+    work.train_claimed(*told, work.ALONE)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -222,13 +222,13 @@ def test_a_process_that_dies_after_its_work_is_no_failure(
     assert len(weights(tmp_path / "out")) == 2
 
 
-def terminated_once(job: grid.Job, *told: Any) -> None:
+def terminated_once(job: work.Job, *told: Any) -> None:
     """Train, but for the first time, when somebody ends this process politely."""
     mark = job.ledger.folder / f"{job.trial.name}.mark"
     if not mark.exists():
         mark.touch()
         os.kill(os.getpid(), signal.SIGTERM)
-    grid.train(job, *told)
+    work.train(job, *told)
 
 
 def test_a_worker_that_somebody_ended_is_started_again(
@@ -258,7 +258,7 @@ def test_cleaning_removes_what_is_old_and_nothing_else_of_the_trial(
 ) -> None:
     ledger = Ledger(tmp_path / "ledger")
     grid.run(trials[:1], store, CPU, ledger, tmp_path / "out")
-    key = grid.key_of(trials[0], store, CPU)
+    key = work.key_of(trials[0], store, CPU)
     damaged = ledger.folder / f"{key}.damaged"
     damaged.mkdir()
     os.utime(damaged, (0, 0))
@@ -274,7 +274,7 @@ def test_entries_of_another_schema_version_are_listed_and_not_used(
 ) -> None:
     ledger = Ledger(tmp_path / "ledger")
     grid.run(trials[:1], store, CPU, ledger, tmp_path / "out")
-    key = grid.key_of(trials[0], store, CPU)
+    key = work.key_of(trials[0], store, CPU)
     (ledger.folder / "0ld.unfinished").mkdir()
     for path in (ledger.folder / key / TRIAL, ledger.folder / "0ld.unfinished" / TRIAL):
         content = json.loads((ledger.folder / key / TRIAL).read_text()) | {"schema_version": version}
@@ -298,7 +298,7 @@ def test_what_a_trial_leaves_is_complete(store: PatchStore, trials: list[Trial],
     assert trial.noise == store.noise
     assert trial.training["epochs"] == trial.epochs == 2
     assert trial.parameters == 134_284
-    assert trial.place == grid.place_of(trials[0], CPU)
+    assert trial.place == work.place_of(trials[0], CPU)
     assert trial.versions["torch"] == importlib.metadata.version("torch")
     assert trial.peak_memory_mb > 50
     assert epochs["epoch"].tolist() == [1, 2]
@@ -364,7 +364,7 @@ def test_two_grids_at_once_train_each_trial_once(store: PatchStore, make_trials:
     assert [other.exitcode for other in others] == [0, 0]
     assert len(weights(tmp_path / "one")) == 4
     assert weights(tmp_path / "one") == weights(tmp_path / "other")
-    ended = [[trial.ended for trial in of_study.read_all(tmp_path, [target.name])] for target in targets]
+    ended = [[TrialRecord.read(path).ended for path in sorted(target.glob("*/trial.json"))] for target in targets]
     assert ended[0] == ended[1]
 
 
@@ -372,12 +372,12 @@ def test_a_trial_that_another_process_trains_is_waited_for(
     store: PatchStore, trials: list[Trial], tmp_path: Path
 ) -> None:
     ledger = Ledger(tmp_path / "ledger")
-    key = grid.key_of(trials[0], store, CPU)
+    key = work.key_of(trials[0], store, CPU)
     with (
         ledger.claimed(key),
         pytest.raises(Busy),
     ):
-        grid.train(grid.Job(trials[0], key, store, CPU, ledger), lambda _: None, lambda: False)
+        work.train(work.Job(trials[0], key, store, CPU, ledger), lambda _: None, lambda: False)
 
 
 def test_a_full_disk_is_an_error_of_the_whole_grid(

@@ -17,7 +17,7 @@ import torch
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.training.trial import Trial, expand
-from degrain.trials import grid, processes
+from degrain.trials import processes, work
 from degrain.trials.ledger import Ledger
 
 CPU = torch.device("cpu")
@@ -31,8 +31,8 @@ OPTIMIZERS: list[dict[str, Any]] = [
 
 def start(trial: Trial, store: PatchStore, ledger: Ledger) -> processes._Worker:
     """Train in a process of its own, as a grid does."""
-    job = grid.Job(trial, "key", store, CPU, ledger)
-    return processes._start(grid.train, "trial", {"trial": (job,)})
+    job = work.Job(trial, "key", store, CPU, ledger)
+    return processes._start(work.train, "trial", {"trial": (job,)})
 
 
 def left(ledger: Ledger) -> tuple[bytes, str, dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from degrain.artifacts.trial import WEIGHTS
+from degrain.artifacts.trial import WEIGHTS, Place
 from degrain.errors import DataError
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
@@ -25,7 +25,8 @@ def lay_out(folder: Path, params: Params, store: PatchStore, **change: Any) -> P
         for trial in expand(params.train, model):
             path = folder / model / trial.name / "trial.json"
             path.parent.mkdir(parents=True, exist_ok=True)
-            left = {"key": trial.name, "sha256": {WEIGHTS: trial.name}}
+            key = trial.key(store, Place.model_validate(records.TRIAL["place"]), records.TRIAL["versions"])
+            left = {"key": key, "sha256": {WEIGHTS: trial.name}}
             records.trial(**trial.settings(store).model_dump() | left | change).write(path)
     return folder
 
@@ -47,7 +48,13 @@ def test_the_study_s_own_trials_are_read(tmp_path: Path, store: PatchStore, make
         ({"data_sha256": "0" * 64}, "unet-adam-mse in .* was trained with another data_sha256 than"),
         ({"training": {}}, "another accumulate and augment and batch_size and .* than"),
         ({"optimizer_settings": {"name": "adam", "lr": 1.0}}, "another optimizer_settings than"),
-        ({"name": "unet-sgd-mse"}, "unet-sgd-mse in .* is no trial of"),
+        ({"name": "unet-sgd-mse"}, "unet/unet-adam-m.. holds another trial, unet-sgd-mse of unet; .* train@unet$"),
+        ({"model": "rednet10"}, "unet/unet-adam-m.. holds another trial, unet-adam-m.. of rednet10; .* train@unet$"),
+        (
+            {"key": "other"},
+            "in .* was trained by other code than there is now; run: dvc repro train@unet$",
+        ),
+        ({"network_sha256": "0"}, "was trained with other code of unet than there is now; run: dvc repro train@unet$"),
     ],
 )
 def test_others_are_refused(

@@ -48,12 +48,12 @@ class Record(Part):
         """
         if not path.exists():
             raise DataError(f"{path} is missing; {cls.again()}")
-        again = cls.again("-f")
+        again = cls.again("-f -s")
         content = files.read_json(path, again)
         if not isinstance(content, dict):
             raise DataError(f"{path} is damaged (it holds no JSON object); {again}")
         version = content.get("schema_version")
-        if version != cls.VERSION:
+        if type(version) is not int or version != cls.VERSION:
             found = "no schema version" if version is None else f"schema version {version}"
             raise VersionMismatch(f"{path} has {found}, and {cls.VERSION} is needed; {again}")
         if cls.SEALED:
@@ -69,7 +69,10 @@ class Record(Part):
 
     @classmethod
     def again(cls, option: str = "") -> str:
-        """Say how to make it again; with `-f`, even where DVC takes it for up to date."""
+        """Say how to make it again; with `-f -s`, even where DVC takes it for up to date.
+
+        `-s` because `-f` alone forces every stage before it, too.
+        """
         return f"run: {cls.COMMAND or ' '.join(filter(None, ('dvc repro', option, cls.STAGE)))}"
 
     def write(self, path: Path) -> None:

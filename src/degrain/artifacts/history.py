@@ -66,7 +66,7 @@ def read(folder: Path, trial: TrialRecord) -> pd.DataFrame:
     import pandas as pd
 
     path = folder / HISTORY
-    again = f"run: dvc repro -f train@{trial.model}"
+    again = f"run: dvc repro -f -s train@{trial.model}"
     if not path.exists() or files.sha256(path) != trial.sha256.get(HISTORY):
         raise DataError(f"{path} is missing or damaged; {again}")
     with path.open(newline="", encoding="utf-8") as file:

@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 from degrain import files
 from degrain.artifacts.base import Record
 from degrain.artifacts.ranking import Ranking
+from degrain.errors import DataError
 
 # Decimals: what the measurement is worth.
 DIGITS = 4
@@ -42,6 +43,20 @@ class Metrics(Record):
     def write(self, path: Path) -> None:
         """Write the record, atomically, without what there is none of."""
         files.write_json(path, self.model_dump(mode="json", exclude_none=True))
+
+    @classmethod
+    def check(cls, path: Path, measured: Metrics) -> None:
+        """Refuse metrics that are damaged or of other scores.
+
+        Args:
+            path: Of metrics.json.
+            measured: What it is to hold.
+
+        Raises:
+            DataError: It holds something else; the text says what to run.
+        """
+        if cls.read(path) != measured:
+            raise DataError(f"{path} is damaged or of another run; {cls.again('-f -s')}")
 
     @classmethod
     def of(cls, ranking: Ranking, means: Mapping[str, Means]) -> Self:

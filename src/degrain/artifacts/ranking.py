@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from degrain.artifacts.base import Part, Record
+from degrain.declaration import deciding
+from degrain.params.results import EvaluateParams
+
+if TYPE_CHECKING:
+    from degrain.params.study import Params
 
 FILE = "ranking.json"
 
@@ -65,6 +70,8 @@ class Ranking(Record):
     """What ranking.json holds.
 
     Attributes:
+        params: The section `evaluate` of the study that it was made for.
+        strips, frames: Of its section `report`: what the pictures beside it were made for.
         champion: Name of the best trial.
         cells: The grid, best first.
         identity: Means of the noisy input.
@@ -78,8 +85,11 @@ class Ranking(Record):
     """
 
     STAGE: ClassVar[str] = "evaluate"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
+    params: EvaluateParams
+    strips: int
+    frames: int
     champion: str
     cells: list[Cell]
     identity: dict[str, float]
@@ -90,6 +100,15 @@ class Ranking(Record):
     data_sha256: str
     table_sha256: str
     examples_sha256: str
+
+    def differences(self, params: Params) -> list[str]:
+        """Return the names of the deciding parameters that a study has of another value, sorted."""
+        mine, its = self.params, params.evaluate
+        other = [f"evaluate.{name}" for name in deciding(EvaluateParams) if getattr(mine, name) != getattr(its, name)]
+        shown = [
+            f"report.{name}" for name in ("strips", "frames") if getattr(self, name) != getattr(params.report, name)
+        ]
+        return sorted(other + shown)
 
     @property
     def baseline_scores(self) -> dict[str, dict[str, float]]:

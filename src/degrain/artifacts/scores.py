@@ -26,14 +26,28 @@ class Measured(Part):
     """Whose scores a method's are.
 
     Attributes:
-        trial_key: Key of the trial; None for the noisy input and the classical denoisers.
+        model: The network, by its name in the catalog; None for the noisy input and the classical denoisers.
+        trial_key: Key of the trial; None for what no trial made, sharpened outputs included.
         weights_sha256: SHA-256 of its weights file.
         protocol: See `degrain.evaluation.protocol`.
     """
 
+    model: str | None = None
     trial_key: str | None = None
     weights_sha256: str | None = None
     protocol: str
+
+
+class Conditions(Part):
+    """Where scores were measured.
+
+    Attributes:
+        machine: Kind of processor or GPU, see `degrain.machine.description.kind`.
+        versions: Of each library that any method's code imports.
+    """
+
+    machine: str
+    versions: dict[str, str]
 
 
 class Scores(Record):
@@ -42,24 +56,29 @@ class Scores(Record):
     Attributes:
         data_sha256: Digest of the patch store that everything was measured on.
         table_sha256: SHA-256 of scores.parquet.
+        conditions: Under which everything was measured; the digests of the protocol hold for these.
         methods: What was measured, by the name that the table uses.
     """
 
     STAGE: ClassVar[str] = "evaluate"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     data_sha256: str
     table_sha256: str
+    conditions: Conditions
     methods: dict[str, Measured]
 
 
-def write(folder: Path, table: pd.DataFrame, methods: Mapping[str, Measured], data_sha256: str) -> Scores:
+def write(
+    folder: Path, table: pd.DataFrame, methods: Mapping[str, Measured], conditions: Conditions, data_sha256: str
+) -> Scores:
     """Write table and record into a folder."""
     table.to_parquet(folder / TABLE, index=False)
     record = Scores(
         schema_version=Scores.VERSION,
         data_sha256=data_sha256,
         table_sha256=files.sha256(folder / TABLE),
+        conditions=conditions,
         methods=dict(methods),
     )
     record.write(folder / RECORD)
@@ -87,7 +106,7 @@ def read(folder: Path, trials: Mapping[str, TrialRecord], data_sha256: str) -> t
     if not path.exists():
         raise DataError(f"{path} is missing; {Scores.again()}")
     if files.sha256(path) != record.table_sha256:
-        raise DataError(f"{path} is damaged or of another run; {Scores.again('-f')}")
+        raise DataError(f"{path} is damaged or of another run; {Scores.again('-f -s')}")
     if record.data_sha256 != data_sha256:
         raise DataError(f"the scores in {folder} were measured on other data than what is prepared; {Scores.again()}")
     measured = {name: (one.trial_key, one.weights_sha256) for name, one in record.methods.items() if one.trial_key}

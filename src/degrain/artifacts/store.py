@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from degrain.artifacts.base import Record
+from degrain.artifacts.validation import Asked
 from degrain.params.prepare import PrepareParams
 from degrain.pixels import Light
 
@@ -16,6 +17,7 @@ class StoreRecord(Record):
 
     Attributes:
         params: The section `prepare` of the study that it was made for.
+        asked: Of its images by that study.
         manifest_sha256: SHA-256 of the manifest that it was made of.
         channels: 1, 3, or 4 for a packed Bayer mosaic.
         light: What values stand for.
@@ -25,9 +27,10 @@ class StoreRecord(Record):
     """
 
     STAGE: ClassVar[str] = "prepare"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     params: PrepareParams
+    asked: Asked
     manifest_sha256: str
     channels: int
     light: Light

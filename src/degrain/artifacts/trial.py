@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from degrain.artifacts.base import Part, Record
 from degrain.errors import DataError
+from degrain.networks import identity
 from degrain.noise.catalog import AnyNoise
 from degrain.pixels import Light
 
@@ -109,6 +110,7 @@ class TrialRecord(TrialSettings, Record):
         key: Of the trial, see `degrain.training.trial`.
         place: Where it was computed.
         versions: Of each library that its code imports.
+        network_sha256: Digest of its network's code, see `degrain.networks.identity`.
         state: How it ended.
         reason: Why it did not get done.
         failures: Why it failed, each time, before it ended.
@@ -124,11 +126,12 @@ class TrialRecord(TrialSettings, Record):
     """
 
     STAGE: ClassVar[str] = "train"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     key: str
     place: Place
     versions: dict[str, str]
+    network_sha256: str
     state: State
     reason: str
     failures: list[str]
@@ -150,6 +153,11 @@ class TrialRecord(TrialSettings, Record):
         return self.state == DONE
 
     @property
+    def is_outdated(self) -> bool:
+        """Whether the code of its network is not the one any more with which it was trained."""
+        return self.network_sha256 != identity.digest(self.model)
+
+    @property
     def weights_sha256(self) -> str | None:
         """SHA-256 of the weights file; None where there is none."""
         return self.sha256.get(WEIGHTS)
@@ -164,7 +172,23 @@ class TrialRecord(TrialSettings, Record):
         """
         record = super().read(path)
         if record.is_done and not record.weights_sha256:
-            raise DataError(f"{path} is damaged (no SHA-256 of its weights); run: dvc repro -f train")
+            raise DataError(f"{path} is damaged (no SHA-256 of its weights); run: dvc repro -f -s train")
+        return record
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> Self:
+        """Read the trial of a folder that train left, which has the trial's name below that of its model.
+
+        Raises:
+            VersionMismatch: As `read`.
+            DataError: As `read`, or the folder holds another trial than the one it is named for.
+        """
+        record = cls.read(folder / TRIAL)
+        model = folder.parent.name
+        if record.folder(folder.parent.parent) != folder:
+            raise DataError(
+                f"{folder} holds another trial, {record.name} of {record.model}; run: dvc repro -f -s train@{model}"
+            )
         return record
 
     def folder(self, trials: Path) -> Path:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from degrain.artifacts.base import Part, Record
+from degrain.declaration import deciding
+from degrain.params.data import DataParams, ValidateParams
+
+if TYPE_CHECKING:
+    from degrain.params.study import Params
 
 
 class Expectation(Part):
@@ -40,10 +45,38 @@ class NearCopies(Part):
     mirrored: bool
 
 
+class Asked(Part):
+    """What a study asks of its images.
+
+    Attributes:
+        data: The section `data`: which images.
+        validation: The section `validate`: what they must be like.
+    """
+
+    data: DataParams
+    validation: ValidateParams
+
+    @classmethod
+    def of(cls, params: Params) -> Self:
+        """Return what a study asks."""
+        return cls(data=params.data, validation=params.validation)
+
+    def differences(self, params: Params) -> list[str]:
+        """Return the names of the deciding parameters that a study has of another value, sorted."""
+        sections = {"data": (self.data, params.data), "validate": (self.validation, params.validation)}
+        return sorted(
+            f"{section}.{name}"
+            for section, (mine, its) in sections.items()
+            for name in deciding(type(mine))
+            if getattr(mine, name) != getattr(its, name)
+        )
+
+
 class Validation(Record):
     """What validation.json holds.
 
     Attributes:
+        asked: Of these images by the study that they were validated for.
         images: Rows of the manifest.
         published: Images of the whole data set, those that the study does not use included.
         quarantined: Paths of the images that are set aside.
@@ -54,8 +87,9 @@ class Validation(Record):
     """
 
     STAGE: ClassVar[str] = "validate"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
+    asked: Asked
     images: int
     published: int
     quarantined: list[str]

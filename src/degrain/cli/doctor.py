@@ -113,7 +113,7 @@ def _project() -> Iterator[Finding]:
 
         with tracking.connect() as client:
             holder = promotion.current(client, name)
-            lost = loading.loss(client, holder) if holder else ""
+            lost = loading.loss(client, holder) if holder else None
         text = f"version {holder.version} of {name}" if holder else f"{name} has none yet: make repro"
         yield (NOTE if lost or not holder else OK), "champion", f"{text} cannot be used: {lost}" if lost else text
     except DegrainError as error:

@@ -28,7 +28,7 @@ def show(
 
     - `degrain trials`
 
-    - `degrain trials retry unet-adam-mse`: forget that it failed, then `dvc repro -f train@unet`
+    - `degrain trials retry unet-adam-mse`: forget that it failed, then `dvc repro -f -s train@unet`
 
     - `degrain trials clean --days 30 --dry-run`
     """
@@ -52,7 +52,7 @@ def retry(
 ) -> None:
     """Forget that trials failed or diverged, so that they are trained again when they are asked for.
 
-    Example: `degrain trials retry && dvc repro -f train@unet`
+    Example: `degrain trials retry && dvc repro -f -s train@unet`
     """
     from degrain.trials import listing
     from degrain.trials.ledger import Ledger

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from degrain.artifacts.ranking import Cell
-from degrain.artifacts.scores import Measured
+from degrain.artifacts.scores import Conditions, Measured
 from degrain.artifacts.trial import TrialRecord
 from degrain.baselines.catalog import BASELINES
+from degrain.errors import ModelError
 from degrain.evaluation import methods, protocol, ranking, scoring, summary
 from degrain.evaluation.methods import Method
 from degrain.inference.denoiser import Denoiser
@@ -32,6 +33,8 @@ class Measurement:
         table: The scores, see `degrain.evaluation.scoring`.
         cells: The grid, best first.
         whose: What each method in the table was.
+        params: How it was measured.
+        conditions: Where.
         settings: What was chosen for each method.
         shown: The best trial of each network as a method, by the trial's name, best network first.
         sharpened: The same with sharpened outputs, by the trial's name; empty if that was not asked for.
@@ -41,6 +44,8 @@ class Measurement:
     table: pd.DataFrame
     cells: list[Cell]
     whose: dict[str, Measured]
+    params: EvaluateParams
+    conditions: Conditions
     settings: dict[str, dict[str, Any]]
     shown: dict[str, Method]
     sharpened: dict[str, Method]
@@ -77,13 +82,15 @@ def measure(
 
     Raises:
         DataError: No trial is done.
-        ModelError: A trial's weights are damaged.
+        ModelError: A trial's weights are damaged, or it has been replaced meanwhile.
     """
     photographs = store.photographs()
-    settings, scores = {}, []
+    conditions = protocol.conditions(device)
+    whose = partial(_whose, params=params, store=store, conditions=conditions)
+    settings, measured, scores = {}, {}, []
     for make in _makers(params, store, trials, folder, device):
         method = make()
-        settings[method.name] = method.settings
+        settings[method.name], measured[method.name] = method.settings, whose(method)
         scores.append(scoring.score(method, store, photographs))
         progress()
     cells = ranking.rank(trials, pd.concat(scores, ignore_index=True), params.bootstrap, params.confidence)
@@ -96,7 +103,9 @@ def measure(
     return Measurement(
         table=pd.concat(scores, ignore_index=True),
         cells=cells,
-        whose=_whose(params, store, trials, sharpened, device),
+        whose=measured | {method.name: whose(method) for method in sharpened.values()},
+        params=params,
+        conditions=conditions,
         settings=settings,
         shown=shown,
         sharpened=sharpened,
@@ -125,23 +134,23 @@ def _network(name: str, denoiser: Denoiser, params: EvaluateParams) -> Method:
 
 
 def _denoiser(trial: TrialRecord, folder: Path, device: torch.device) -> Denoiser:
-    return Denoiser.load(trial.folder(folder), device)
+    """Load a trial's network.
+
+    Raises:
+        ModelError: It is damaged, or another trial lies there by now.
+    """
+    loaded = Denoiser.load(trial.folder(folder), device)
+    if loaded.trial != trial:
+        raise ModelError(f"{trial.folder(folder)} has changed while it was used; run: dvc repro evaluate")
+    return loaded
 
 
-def _whose(
-    params: EvaluateParams,
-    store: PatchStore,
-    trials: Sequence[TrialRecord],
-    sharpened: Mapping[str, Method],
-    device: torch.device,
-) -> dict[str, Measured]:
-    def digest(model: str | None) -> str:
-        return protocol.digest(model, store.sha256, params, device)
-
-    whose = dict.fromkeys(["identity", *params.baselines], Measured(protocol=digest(None)))
-    for trial in trials:
-        of_model = digest(trial.model)
-        whose[trial.name] = Measured(trial_key=trial.key, weights_sha256=trial.weights_sha256, protocol=of_model)
-        if trial.name in sharpened:
-            whose[sharpened[trial.name].name] = Measured(protocol=of_model)
-    return whose
+def _whose(method: Method, params: EvaluateParams, store: PatchStore, conditions: Conditions) -> Measured:
+    """Say whose scores those of a method are: by what its network was loaded from, not by what should lie there."""
+    trial = method.trial
+    digest = protocol.digest(trial.model if trial else None, store.sha256, params, conditions)
+    if trial is None:
+        return Measured(protocol=digest)
+    if method.kind == "sharpened":
+        return Measured(model=trial.model, protocol=digest)
+    return Measured(model=trial.model, trial_key=trial.key, weights_sha256=trial.weights_sha256, protocol=digest)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from degrain.artifacts.trial import TrialRecord
 from degrain.baselines import tuning
 from degrain.baselines.base import Baseline
 from degrain.evaluation.held_out import noise_level, pairs
@@ -30,6 +31,8 @@ class Method:
         patches: From noisy (N, H, W, C), uint8, uint16 or float in 8-bit levels, to uint8 (uint16 for uint16).
         photograph: The same for one image (H, W, C).
         settings: What was chosen for it.
+        trial: What is recorded of the network's training, in the very folder that its weights come from; None where
+            there is no network.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Method:
     patches: Callable[[np.ndarray], np.ndarray]
     photograph: Callable[[np.ndarray], np.ndarray]
     settings: dict[str, Any]
+    trial: TrialRecord | None = None
 
 
 def identity() -> Method:
@@ -65,7 +69,9 @@ def baseline(declared: Baseline, val: Split) -> Method:
 
 def network(name: str, denoiser: Denoiser, tile: int, overlap: int) -> Method:
     """Return a trained network as a method."""
-    return Method(name, "trial", denoiser.patches, lambda noisy: denoiser.image(noisy, tile, overlap), {})
+    return Method(
+        name, "trial", denoiser.patches, lambda noisy: denoiser.image(noisy, tile, overlap), {}, denoiser.trial
+    )
 
 
 def sharpened(method: Method) -> Method:
@@ -78,4 +84,4 @@ def sharpened(method: Method) -> Method:
         sharp: np.ndarray = sharpen(method.photograph(noisy)[None])[0]
         return sharp
 
-    return Method(sharpened_name(method.name), "sharpened", patches, photograph, {})
+    return Method(sharpened_name(method.name), "sharpened", patches, photograph, {}, method.trial)

@@ -6,17 +6,22 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from degrain import files
+from degrain.artifacts.scores import Conditions
 from degrain.machine import description
 from degrain.networks import catalog
 from degrain.params.results import EvaluateParams
 from degrain.provenance import digests
-from degrain.provenance.closure import CATALOGS, closure
+from degrain.provenance.closure import CATALOGS, Closure, closure
 
 if TYPE_CHECKING:
     import torch
 
+# What measures, ranks and writes down what came of it.
+ROOTS = ("degrain.evaluation.measurement", "degrain.evaluation.results")
+BASELINES = "degrain.baselines.catalog"
 
-def digest(model: str | None, data: str, params: EvaluateParams, device: torch.device) -> str:
+
+def digest(model: str | None, data: str, params: EvaluateParams, conditions: Conditions) -> str:
     """Return the hash of everything that the scores of a method depend on beside a network's weights.
 
     Args:
@@ -24,22 +29,27 @@ def digest(model: str | None, data: str, params: EvaluateParams, device: torch.d
             and the classical denoisers.
         data: Digest of the patch store.
         params: Of the evaluation; the parameters that decide a score of this method count.
-        device: Where it is measured; its kind counts.
+        conditions: Where it is measured, and with which libraries.
     """
     spec = catalog.spec(model) if model else None
-    found = closure(
-        "degrain.evaluation.scoring",
-        "degrain.evaluation.summary",
-        *(spec.modules if spec else ["degrain.baselines.catalog"]),
-        without=CATALOGS,
-    )
+    found = _code(spec.modules if spec else (BASELINES,), CATALOGS if model is None else CATALOGS | {BASELINES})
     return files.digest(
         {
             "network": asdict(spec) if spec else None,
             "data": data,
-            "settings": {"overlap": params.overlap},
-            "machine": description.kind(device),
+            "settings": {"overlap": params.overlap} if spec and spec.fixed_size else {},
+            "machine": conditions.machine,
             "code": digests.code(found),
-            "versions": digests.versions(found),
+            "versions": {name: conditions.versions.get(name) for name in digests.versions(found)},
         }
     )
+
+
+def conditions(device: torch.device) -> Conditions:
+    """Return under which conditions is measured here: with these all methods' digests can be computed elsewhere."""
+    everything = _code((BASELINES, "degrain.networks.catalog"), frozenset())
+    return Conditions(machine=description.kind(device), versions=digests.versions(everything))
+
+
+def _code(modules: tuple[str, ...], without: frozenset[str]) -> Closure:
+    return closure(*ROOTS, *modules, without=without)

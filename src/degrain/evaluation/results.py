@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,20 +14,42 @@ from degrain.artifacts.ranking import Baseline, Ranking, Unranked
 from degrain.artifacts.scores import Scores
 from degrain.artifacts.trial import TrialRecord
 from degrain.errors import DataError
-from degrain.evaluation import summary
+from degrain.evaluation import protocol, summary
+from degrain.params.results import EvaluateParams, ReportParams
+from degrain.params.study import Params
 from degrain.patches.store import PatchStore
-
-# The folder of pictures, see `degrain.evaluation.examples`.
-EXAMPLES = "examples"
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from degrain.evaluation.measurement import Measurement
 
+# The folder of pictures, see `degrain.evaluation.examples`.
+EXAMPLES = "examples"
+
+
+@dataclass(frozen=True)
+class Results:
+    """What evaluate left, proven to belong to the study.
+
+    Attributes:
+        table: The scores, see `degrain.evaluation.scoring`.
+        scores: What each method was, and how it was measured.
+        ranking: The grid, best first.
+    """
+
+    table: pd.DataFrame
+    scores: Scores
+    ranking: Ranking
+
 
 def write(
-    folder: Path, measured: Measurement, trials: Sequence[TrialRecord], manifest: pd.DataFrame, store: PatchStore
+    folder: Path,
+    measured: Measurement,
+    trials: Sequence[TrialRecord],
+    manifest: pd.DataFrame,
+    store: PatchStore,
+    shown: ReportParams,
 ) -> Ranking:
     """Write scores and ranking.
 
@@ -35,11 +59,15 @@ def write(
         trials: All of the study.
         manifest: One row per image, with the columns path and camera.
         store: The data.
+        shown: How many examples there are.
     """
-    scored = scores.write(folder, measured.table, measured.whose, store.sha256)
+    scored = scores.write(folder, measured.table, measured.whose, measured.conditions, store.sha256)
     means = measured.means
     ranked = Ranking(
         schema_version=Ranking.VERSION,
+        params=measured.params,
+        strips=shown.strips,
+        frames=shown.frames,
         champion=measured.champion.name,
         cells=measured.cells,
         identity=means["identity"],
@@ -68,26 +96,49 @@ def check_examples(folder: Path, ranked: Ranking) -> Path:
         DataError: They are missing, damaged, or another ranking's.
     """
     if files.tree_digest(folder / EXAMPLES) != ranked.examples_sha256:
-        raise DataError(f"{folder / EXAMPLES} is damaged or of another run; {Scores.again('-f')}")
+        raise DataError(f"{folder / EXAMPLES} is damaged or of another run; {Scores.again('-f -s')}")
     return folder / EXAMPLES
 
 
-def read(folder: Path, trials: Mapping[str, TrialRecord], store: PatchStore) -> tuple[pd.DataFrame, Ranking]:
+def read(folder: Path, trials: Mapping[str, TrialRecord], store: PatchStore, params: Params) -> Results:
     """Read scores and ranking.
 
     Args:
         folder: Where evaluate left them.
         trials: All trials of the study, by name.
         store: The data that they were measured on.
-
-    Returns:
-        The table of scores, and the ranking.
+        params: The study.
 
     Raises:
-        DataError: They are missing, damaged, or belong to other trials, weights or data; the text names the stage.
+        DataError: They are missing, damaged, belong to other trials, weights or data, or were measured with other
+            parameters or by other code; the text names the stage.
     """
     table, record = scores.read(folder, trials, store.sha256)
     ranked = Ranking.read(folder / ranking.FILE)
     if ranked.table_sha256 != record.table_sha256:
         raise DataError(f"{folder / ranking.FILE} ranks other scores than {scores.TABLE} holds; {Scores.again()}")
-    return table, ranked
+    if other := ranked.differences(params):
+        raise DataError(
+            f"{folder} was made with another {' and '.join(other)} than the study asks for; {Scores.again()}"
+        )
+    _check_protocol(folder, record, store, params.evaluate)
+    return Results(table, record, ranked)
+
+
+def _check_protocol(folder: Path, record: Scores, store: PatchStore, params: EvaluateParams) -> None:
+    """Refuse scores that the present code would not measure in the same way, under the conditions they were made in.
+
+    Raises:
+        DataError: There are such scores.
+    """
+
+    @cache
+    def digest(model: str | None) -> str:
+        return protocol.digest(model, store.sha256, params, record.conditions)
+
+    for name, measured in record.methods.items():
+        if measured.protocol != digest(measured.model):
+            raise DataError(
+                f"the scores of {name} in {folder} were measured by another protocol: the code that measures has "
+                f"changed; {Scores.again()}"
+            )

@@ -55,13 +55,19 @@ class Denoiser:
             precision: "float32" or "bfloat16".
 
         Raises:
-            ModelError: The folder holds no model, or weights that are damaged or belong to another network.
+            ModelError: The folder holds no model, or weights that are damaged or belong to another network or to other
+                code of it.
         """
         if not (folder / TRIAL).is_file() or not (folder / WEIGHTS).is_file():
             raise ModelError(f"{folder} holds no trained model ({TRIAL} and {WEIGHTS})")
         try:
             trial = TrialRecord.read(folder / TRIAL)
-            network = catalog.build(trial.model, trial.channels, trial.patch_size)
+            if trial.is_outdated:
+                raise ModelError(
+                    f"{folder} holds weights that were trained with other code of {trial.model} than there is now; "
+                    f"run: dvc repro train@{trial.model}"
+                )
+            network = catalog.spec(trial.model).build(trial.channels, trial.patch_size)
             network.load_state_dict(_weights(folder / WEIGHTS, trial.weights_sha256))
         except VersionMismatch as error:
             raise ModelError(f"{folder} holds a model of another version of degrain: {error}") from error

@@ -70,6 +70,28 @@ class Loss(Section, ABC):
         return {type(self).__module__}
 
 
+def has_no_label(term: Loss) -> Loss:
+    """Return a term of a sum, which goes without a name of its own.
+
+    Raises:
+        ValueError: It has one.
+    """
+    if term.label:
+        raise ValueError("label is not for the terms of a sum")
+    return term
+
+
+def has_no_weight(loss: Loss) -> Loss:
+    """Return a loss that is no term of a sum.
+
+    Raises:
+        ValueError: It has a weight.
+    """
+    if loss.weight != 1:
+        raise ValueError("weight is only for the terms of a sum")
+    return loss
+
+
 def error(output: Tensor, clean: Tensor) -> Tensor:
     """Return output minus clean, see `precise`."""
     output, clean = precise(output, clean)

@@ -7,7 +7,7 @@ from typing import Annotated, get_args
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from degrain.declaration import spelled_out
-from degrain.losses.base import Loss
+from degrain.losses.base import Loss, has_no_label, has_no_weight
 from degrain.losses.bce import Bce
 from degrain.losses.charbonnier import Charbonnier
 from degrain.losses.huber import Huber
@@ -23,26 +23,14 @@ from degrain.losses.sum import Sum
 Single = Mse | Mae | Bce | LogCosh | Mape | Huber | Charbonnier | Psnr | Ssim | MsSsim
 
 
-def _has_no_label(term: Loss) -> Loss:
-    if term.label:
-        raise ValueError("label is not for the terms of a sum")
-    return term
-
-
-def _has_no_weight(loss: Loss) -> Loss:
-    if loss.weight != 1:
-        raise ValueError("weight is only for the terms of a sum")
-    return loss
-
-
 # A term of a sum.
-Term = Annotated[Single, Field(discriminator="name"), AfterValidator(_has_no_label)]
+Term = Annotated[Single, Field(discriminator="name"), AfterValidator(has_no_label)]
 # NOTE: sum.py does not import its terms, so that the keys of its trials follow only those that they have.
 Sum.model_rebuild(_types_namespace={"Term": Term})
 
 # An entry of the grid, for which a bare name will do.
 AnyLoss = Annotated[
-    Single | Sum, Field(discriminator="name"), BeforeValidator(spelled_out), AfterValidator(_has_no_weight)
+    Single | Sum, Field(discriminator="name"), BeforeValidator(spelled_out), AfterValidator(has_no_weight)
 ]
 
 LOSSES: tuple[type[Loss], ...] = get_args(Single | Sum)

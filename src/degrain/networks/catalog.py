@@ -1,79 +1,20 @@
-"""Every network by name, and what images each can take."""
+"""Every network by name: what `degrain.networks.base` builds it from.
+
+What is said here of a network is in the keys of its trials, as values; so nothing here may build or change a network.
+"""
 
 from __future__ import annotations
 
-import importlib
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from degrain.errors import ModelError, nearest
+from degrain.networks.base import ModelSpec
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """What is known about a network without building it.
-
-    Attributes:
-        title: For tables.
-        source: Paper, or "degrain".
-        maker: What builds it from (channels, size): a module of this package, and its function if it is not `build`.
-        options: Further arguments of that function.
-        multiple: Height and width must be multiples of this.
-        smallest: Height and width must be at least this.
-        radius: Receptive radius in pixels: no output depends on pixels farther away, along rows or columns. A test
-            measures it by gradients. 0 for networks of fixed size, where every output may depend on every pixel.
-        fixed_size: Whether it takes only the size it was built for.
-        bounded: Whether its output lies in [0, 1] by construction.
-        times: How many times images are enlarged per side before it sees them; see `degrain.networks.enlarged`.
-    """
-
-    title: str
-    source: str
-    maker: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    multiple: int = 1
-    smallest: int = 1
-    radius: int = 0
-    fixed_size: bool = False
-    bounded: bool = False
-    times: int = 1
-
-    @property
-    def module(self) -> str:
-        """The module of this package that builds it."""
-        return self.maker.partition(":")[0]
-
-    @property
-    def modules(self) -> tuple[str, ...]:
-        """The full names of the modules that build it; what they import is part of it, too."""
-        own = f"degrain.networks.{self.module}"
-        return (own,) if self.times == 1 else (own, "degrain.networks.enlarged")
-
-    def build(self, channels: int, size: int) -> nn.Module:
-        """Build it with fresh weights from PyTorch's global generator."""
-        module = importlib.import_module(f"degrain.networks.{self.module}")
-        make = getattr(module, self.maker.partition(":")[2] or "build")
-        network: nn.Module = make(channels, size * self.times, **self.options)
-        if self.times == 1:
-            return network
-        from degrain.networks.enlarged import enlarge
-
-        return enlarge(network, self.times)
-
-    def problem(self, size: int) -> str | None:
-        """Say why images of one size cannot be taken, or None when they can."""
-        if size % self.multiple:
-            return f"needs a size that is a multiple of {self.multiple}, not {size}"
-        if size < self.smallest:
-            return f"needs a size of at least {self.smallest}, not {size}"
-        return None
-
 
 SINHA = "Sinha and Sharma, IIT CS512, 2018"
 BERNIER = "Bernier and Lucio, Concordia COMP 478, 2021"
@@ -189,7 +130,4 @@ def build(name: str, channels: int, size: int) -> nn.Module:
     Raises:
         ModelError: Unknown name, or a size it cannot take.
     """
-    found = spec(name)
-    if problem := found.problem(size):
-        raise ModelError(f"{name} {problem}")
-    return found.build(channels, size)
+    return spec(name).build(channels, size)

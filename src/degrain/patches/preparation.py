@@ -15,6 +15,7 @@ import pandas as pd
 
 from degrain import files, parallel
 from degrain.artifacts.store import STORE, StoreRecord
+from degrain.artifacts.validation import Asked
 from degrain.errors import DataError
 from degrain.ingest.formats.containers import Containers
 from degrain.noise import adding
@@ -35,6 +36,7 @@ def fill(
     containers: Containers,
     manifest: pd.DataFrame,
     params: PrepareParams,
+    asked: Asked,
     manifest_sha256: str,
     progress: Callable[[int], None] = lambda _: None,
 ) -> StoreRecord:
@@ -45,6 +47,7 @@ def fill(
         containers: The downloaded data set.
         manifest: One row per image that may be used, see `degrain.ingest.datasets.manifest`.
         params: Patch size, crops, split and noise.
+        asked: Of these images by the study.
         manifest_sha256: SHA-256 of the manifest's file.
         progress: Called with how many more images are done.
 
@@ -90,6 +93,7 @@ def fill(
     record = StoreRecord(
         schema_version=StoreRecord.VERSION,
         params=params,
+        asked=asked,
         manifest_sha256=manifest_sha256,
         channels=channels,
         light=light,

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,9 @@ from degrain.artifacts.store import STORE, StoreRecord
 from degrain.errors import DataError
 from degrain.noise.base import Noise
 from degrain.params.prepare import PrepareParams
+
+if TYPE_CHECKING:
+    from degrain.params.study import Params
 
 IMAGES = "images.parquet"
 
@@ -162,14 +165,15 @@ class PatchStore:
         """Digest of everything that training and evaluation read."""
         return self.record.sha256
 
-    def check(self, asked: PrepareParams) -> None:
+    def check(self, params: Params) -> None:
         """Refuse a store that was prepared otherwise than the study asks for.
 
         Raises:
             DataError: Some parameters are others; the text names them.
         """
-        made = self.record.params
-        if other := [name for name in PrepareParams.model_fields if getattr(made, name) != getattr(asked, name)]:
+        made, asked = self.record.params, params.prepare
+        other = [name for name in PrepareParams.model_fields if getattr(made, name) != getattr(asked, name)]
+        if other := [*self.record.asked.differences(params), *other]:
             raise DataError(
                 f"{self.folder} was prepared with another {' and '.join(other)} than the study asks for; "
                 "run: dvc repro prepare"
@@ -196,7 +200,7 @@ class PatchStore:
             DataError: An array or a table is not as prepare left it.
         """
         if content_digest(self.folder) != self.sha256:
-            raise DataError(f"{self.folder} is damaged (its checksum is another); run: dvc repro -f prepare")
+            raise DataError(f"{self.folder} is damaged (its checksum is another); run: dvc repro -f -s prepare")
 
     def split(self, name: str) -> Split:
         """Map one split: "train", "val" or "test".
@@ -210,10 +214,10 @@ class PatchStore:
             noisy = np.load(folder / "noisy.npy", mmap_mode="r") if (folder / "noisy.npy").exists() else None
             index = pd.read_parquet(folder / "index.parquet")
         except (OSError, ValueError) as error:
-            raise DataError(f"{folder} is damaged ({error}); run: dvc repro -f prepare") from error
+            raise DataError(f"{folder} is damaged ({error}); run: dvc repro -f -s prepare") from error
         whole = len(index) == self.counts[name] and len(clean) == index["patch"].max() + 1
         if not whole or (noisy is not None and len(noisy) != len(clean)):
-            raise DataError(f"{folder} does not hold {self.counts[name]} samples; run: dvc repro -f prepare")
+            raise DataError(f"{folder} does not hold {self.counts[name]} samples; run: dvc repro -f -s prepare")
         return Split(clean, noisy, index)
 
     def photographs(self) -> list[Photograph]:
@@ -232,7 +236,7 @@ class PatchStore:
                 for folder in sorted(self.folder.glob("photographs/*"))
             ]
         except (OSError, ValueError) as error:
-            raise DataError(f"{self.folder} is damaged ({error}); run: dvc repro -f prepare") from error
+            raise DataError(f"{self.folder} is damaged ({error}); run: dvc repro -f -s prepare") from error
 
 
 def content_digest(folder: Path) -> str:

@@ -32,7 +32,8 @@ BEHIND: Mapping[str, tuple[str, ...]] = {
 # Modules that import whatever lies in a package, by a name that is computed.
 BY_NAME: Mapping[str, str] = {f"{NAME}.networks.catalog": f"{NAME}.networks"}
 
-# Modules that name everything of a kind. What a result has of them is in its key, so that they are left out of it.
+# Modules that name everything of a kind, and compute nothing. What a result has of them is in its key, so that they are
+# left out of it.
 CATALOGS = frozenset(f"{NAME}.{kind}.catalog" for kind in ("networks", "noise", "losses", "optimizers"))
 
 
@@ -70,7 +71,7 @@ def closure(*roots: str, without: frozenset[str] = frozenset()) -> Closure:
     Args:
         roots: Names of modules, such as "degrain.training.loop".
         without: Names of modules that are left out, with whatever only they import, because what they say is accounted
-            for otherwise.
+            for otherwise. A root is never left out.
 
     Raises:
         KeyError: There is no such module.
@@ -81,7 +82,7 @@ def closure(*roots: str, without: frozenset[str] = frozenset()) -> Closure:
     waiting = list(roots)
     while waiting:
         name = waiting.pop()
-        if name in found or name in without or name in IRRELEVANT:
+        if name in found or name in IRRELEVANT or (name in without and name not in roots):
             continue
         found[name] = known[name]
         imports = _imports(known[name])

@@ -9,13 +9,19 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from degrain import files
-from degrain.artifacts.trial import TRIAL, WEIGHTS
-from degrain.errors import ModelError, RegistryError, nearest
+from degrain.artifacts.trial import TRIAL, WEIGHTS, TrialRecord
+from degrain.errors import DataError, ForeignVersion, ModelError, RegistryError, VersionMismatch, nearest
 from degrain.registry import promotion, tracking
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
+
+# What to do about a version that belongs to another version of degrain.
+WAY_OUT = (
+    f"give the study another register.name, or take the alias {promotion.ALIAS} from it (make mlflow) and promote "
+    "anew: dvc repro -f -s register"
+)
 
 
 @contextmanager
@@ -32,20 +38,24 @@ def folder_of(reference: str, trials: Path) -> Iterator[Path]:
 
     Raises:
         ModelError: There is no such model; the message has the nearest name.
+        DataError: What is in the trial's folder is damaged or another trial.
         RegistryError: The registry does not answer or does not hold it.
     """
     if reference.startswith("models:/"):
         with TemporaryDirectory(prefix="degrain-") as temporary:
             yield download(reference, Path(temporary))
         return
-    if files.is_folder(Path(reference)):
-        yield Path(reference)
+    if files.is_folder(folder := Path(reference)):
+        if folder.resolve().parent.parent == trials.resolve():
+            TrialRecord.of_folder(trials / folder.resolve().parent.name / folder.resolve().name)
+        yield folder
         return
     known = {path.parent.name: path.parent for path in trials.glob(f"*/*/{TRIAL}")}
     if reference not in known:
         raise ModelError(
             f"no model {reference!r}: neither a folder nor a trial of the last study{nearest(reference, known)}"
         )
+    TrialRecord.of_folder(known[reference])
     yield known[reference]
 
 
@@ -78,31 +88,48 @@ def download(reference: str, target: Path) -> Path:
 
 
 def check(folder: Path, version: ModelVersion) -> None:
-    """Refuse weights that are not those of a registered version.
+    """Refuse a model that is not the one that was registered.
+
+    Args:
+        folder: With the version's files.
+        version: Of the registry; its tags say what was registered.
 
     Raises:
-        RegistryError: Their SHA-256 is not the one in the version's tags, or they are missing.
+        ForeignVersion: Another version of degrain has registered it, or its network's code has changed since.
+        RegistryError: Its weights or its trial.json are missing, damaged, or others than its tags say.
     """
+    what = f"version {version.version} of {version.name}"
     wanted = version.tags.get(promotion.WEIGHTS)
+    if wanted is None:
+        raise RegistryError(f"{what} has no tag {promotion.WEIGHTS}, so nothing proves which weights are its own")
     path = folder / WEIGHTS
-    if not path.is_file() or (wanted and files.sha256(path) != wanted):
-        raise RegistryError(
-            f"the weights of version {version.version} of {version.name} are missing or damaged in the registry"
-        )
+    if not path.is_file() or files.sha256(path) != wanted:
+        raise RegistryError(f"the weights of {what} are missing or damaged in the registry")
+    try:
+        trial = TrialRecord.read(folder / TRIAL)
+    except VersionMismatch:
+        raise ForeignVersion(f"{what} was registered by another version of degrain; {WAY_OUT}") from None
+    except DataError:
+        raise RegistryError(f"the {TRIAL} of {what} is missing or damaged in the registry") from None
+    if (trial.weights_sha256, trial.key) != (wanted, version.tags.get(promotion.KEY)):
+        raise RegistryError(f"the {TRIAL} of {what} is that of another trial")
+    if trial.is_outdated:
+        raise ForeignVersion(f"{what} was trained with other code of {trial.model} than there is now; {WAY_OUT}")
 
 
-def loss(client: MlflowClient, version: ModelVersion) -> str:
-    """Say why a registered version cannot be used any more; "" when it can."""
+def loss(client: MlflowClient, version: ModelVersion) -> RegistryError | None:
+    """Return what keeps a registered version from being used; None when it can be."""
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
+    what = f"version {version.version} of {version.name}"
     try:
         if version.run_id and client.get_run(version.run_id).info.lifecycle_stage != "active":
-            return "its run was deleted"
+            return RegistryError(f"the run of {what} was deleted")
         with TemporaryDirectory(prefix="degrain-") as temporary:
             check(Path(download_artifacts(artifact_uri=version.source, dst_path=temporary)), version)
     except (MlflowException, OSError):
-        return "its run or its files are gone"
-    except RegistryError:
-        return "its weights are missing or damaged"
-    return ""
+        return RegistryError(f"the run or the files of {what} are gone")
+    except RegistryError as error:
+        return error
+    return None

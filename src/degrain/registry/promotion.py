@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from degrain import files
 from degrain.artifacts.registration import Promotion, Verdict
-from degrain.errors import OutputError
+from degrain.errors import DataError, OutputError
 from degrain.evaluation import summary
 from degrain.machine import variables
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 ALIAS = "champion"
 # Tag of a version: SHA-256 of its weights, by which a model is known again however it was trained.
 WEIGHTS = "degrain.weights_sha256"
+# Tag of a run and of a version: the key of its trial.
+KEY = "degrain.key"
 
 
 @dataclass(frozen=True)
@@ -86,12 +89,10 @@ def current(client: MlflowClient, name: str) -> ModelVersion | None:
         raise
 
 
-def version_of(client: MlflowClient, name: str, weights: str) -> ModelVersion | None:
-    """Return the registered version with these weights (their SHA-256), or None."""
-    for version in client.search_model_versions(f"name = '{name}'"):
-        if version.tags.get(WEIGHTS) == weights:
-            return version
-    return None
+def versions_of(client: MlflowClient, name: str, weights: str) -> list[ModelVersion]:
+    """Return the registered versions with these weights (their SHA-256), the newest first."""
+    found = [one for one in client.search_model_versions(f"name = '{name}'") if one.tags.get(WEIGHTS) == weights]
+    return sorted(found, key=lambda version: -int(version.version))
 
 
 def register(client: MlflowClient, name: str, source: str, run: str, tags: Mapping[str, str]) -> ModelVersion:
@@ -122,9 +123,9 @@ def remember(name: str, version: str, record: Promotion) -> None:
     Raises:
         OutputError: The record cannot be written.
     """
-    path = variables.home() / "promotions.jsonl"
+    path = journal()
     try:
-        text = files.contents(path).decode() if path.exists() else ""
+        text = _text(path)
         if _last_version(text, name) == version:
             return
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -139,12 +140,55 @@ def remember(name: str, version: str, record: Promotion) -> None:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
 
+def journal() -> Path:
+    """Return the promotion record: a line of JSON for each time that a version got the alias."""
+    return variables.home() / "promotions.jsonl"
+
+
+def check_journal() -> None:
+    """Refuse a promotion record that is damaged, before anything is promoted.
+
+    Raises:
+        DataError: It is damaged.
+        OutputError: It cannot be read.
+    """
+    path = journal()
+    try:
+        _last_version(_text(path), "")
+    except OSError as error:
+        raise OutputError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return files.contents(path).decode() if path.exists() else ""
+    except UnicodeDecodeError as error:
+        raise _damaged(f"it is no text in UTF-8: {error}") from error
+
+
 def _last_version(text: str, name: str) -> str | None:
-    for line in reversed(text.splitlines()):
+    versions = [version for model, version in _entries(text) if model == name]
+    return versions[-1] if versions else None
+
+
+def _entries(text: str) -> Iterator[tuple[str, str]]:
+    """Model and version of each line.
+
+    Raises:
+        DataError: A line is neither a whole entry nor what a killed process has left of one.
+    """
+    for number, line in enumerate(text.split("\n"), 1):
         try:
-            entry = json.loads(line)
-        except json.JSONDecodeError:
+            entry = json.loads(line or "{}")
+        except ValueError:
+            if not line.startswith("{"):
+                raise _damaged(f"line {number} is no JSON") from None
             continue
-        if entry.get("model") == name:
-            return str(entry["version"])
-    return None
+        if line and not (isinstance(entry, dict) and {"model", "version"} <= entry.keys()):
+            raise _damaged(f"line {number} names no model and version")
+        if line:
+            yield str(entry["model"]), str(entry["version"])
+
+
+def _damaged(reason: str) -> DataError:
+    return DataError(f"{journal()} is damaged ({reason}); mend it, or move it away: a new one is begun")

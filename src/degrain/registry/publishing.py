@@ -19,11 +19,10 @@ from degrain import figures, files
 from degrain.artifacts.history import CURVES
 from degrain.artifacts.ranking import Ranking
 from degrain.artifacts.trial import TRIAL, WEIGHTS, TrialRecord, TrialSettings
+from degrain.registry.promotion import KEY
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-KEY = "degrain.key"
 
 
 @dataclass(frozen=True)

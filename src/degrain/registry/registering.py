@@ -9,8 +9,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from degrain.artifacts.registration import Promotion, Registration
+from degrain.artifacts.scores import Conditions, Scores
 from degrain.artifacts.trial import TrialRecord
-from degrain.errors import ModelError
+from degrain.errors import ForeignVersion, ModelError
 from degrain.evaluation import methods, protocol, scoring, summary
 from degrain.inference.denoiser import Denoiser
 from degrain.machine import compute, variables
@@ -20,6 +21,7 @@ from degrain.registry import loading, promotion, publishing, tracking
 from degrain.registry.publishing import Grid
 
 if TYPE_CHECKING:
+    import torch
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
@@ -48,7 +50,7 @@ class Candidate:
         return str(self.trial.weights_sha256)
 
 
-def register(grid: Grid, params: Params, store: PatchStore, trials: Path) -> Registration:
+def register(grid: Grid, params: Params, store: PatchStore, trials: Path, measured: Scores) -> Registration:
     """Publish every trial of a study, then promote the best one if it passes the gate.
 
     Args:
@@ -56,21 +58,26 @@ def register(grid: Grid, params: Params, store: PatchStore, trials: Path) -> Reg
         params: The study.
         store: The data that it was measured on.
         trials: Folder of its trials.
+        measured: What is recorded of the scores.
 
     Raises:
         ModelError: The candidate is damaged, or the present champion cannot be compared with it.
-        RegistryError: MLflow does not answer or refuses something.
+        RegistryError: MLflow does not answer or refuses something, or the champion belongs to another version of
+            degrain.
+        DataError: The promotion record is damaged.
         OutputError: The promotion record cannot be written.
     """
     name = params.register_.name
-    candidate = _candidate(grid, params, store, trials)
-    with tracking.connect() as client:
+    candidate = _candidate(grid, trials, measured)
+    promotion.check_journal()
+    # NOTE: one process at a time, or each would publish what none of them finds.
+    with tracking.alone(variables.home() / "register.lock"), tracking.connect() as client:
         parent, runs = publishing.publish(client, tracking.experiment(client, name), grid)
-        holder = _holder(client, name)
+        holder = _holder(client, name, candidate)
         unchanged = holder is not None and holder.tags.get(promotion.WEIGHTS) == candidate.weights
         rivals = _rivals(params, grid)
         if holder is not None and not unchanged:
-            rivals.append(_champion(holder, store, params))
+            rivals.append(_champion(holder, store, params, measured.conditions))
         verdicts = promotion.judge(candidate.scores, rivals)
         refused = promotion.refusals(verdicts)
         version = str(holder.version) if unchanged and holder else None
@@ -99,20 +106,27 @@ def register(grid: Grid, params: Params, store: PatchStore, trials: Path) -> Reg
     )
 
 
-def _candidate(grid: Grid, params: Params, store: PatchStore, trials: Path) -> Candidate:
+def _candidate(grid: Grid, trials: Path, measured: Scores) -> Candidate:
     """Return the study's best trial, its weights looked at before anything is published."""
     best = grid.trials[grid.ranking.champion]
-    Denoiser.load(best.folder(trials))
-    return Candidate(best, best.folder(trials), grid.scores[best.name], _protocol(best.model, params, store))
+    if Denoiser.load(best.folder(trials)).trial != best:
+        raise ModelError(f"{best.folder(trials)} has changed while it was used; run: dvc repro register")
+    return Candidate(best, best.folder(trials), grid.scores[best.name], measured.methods[best.name].protocol)
 
 
-def _holder(client: MlflowClient, name: str) -> ModelVersion | None:
-    """Return the present champion; None where there is none that can be used."""
+def _holder(client: MlflowClient, name: str, candidate: Candidate) -> ModelVersion | None:
+    """Return the present champion; None where there is none that can be used.
+
+    Raises:
+        ForeignVersion: It belongs to another version of degrain and has other weights than the candidate.
+    """
     holder = promotion.current(client, name)
-    if holder is not None and (reason := loading.loss(client, holder)):
-        log.warning("version %s of %s holds the alias and cannot be used: %s", holder.version, name, reason)
-        return None
-    return holder
+    if holder is None or (error := loading.loss(client, holder)) is None:
+        return holder
+    if isinstance(error, ForeignVersion) and holder.tags.get(promotion.WEIGHTS) != candidate.weights:
+        raise error
+    log.warning("the present champion cannot be used: %s", error)
+    return None
 
 
 def _rivals(params: Params, grid: Grid) -> list[promotion.Rival]:
@@ -123,25 +137,36 @@ def _rivals(params: Params, grid: Grid) -> list[promotion.Rival]:
     ]
 
 
-def _champion(holder: ModelVersion, store: PatchStore, params: Params) -> promotion.Rival:
-    """Return the present champion with its scores on the present test data, measured again if that has changed."""
+def _champion(holder: ModelVersion, store: PatchStore, params: Params, conditions: Conditions) -> promotion.Rival:
+    """Return the present champion with its scores on the present test data.
+
+    They are those of its registration, if they were measured in the same way and under the same conditions as the
+    candidate's, and measured again otherwise.
+    """
     name = f"the champion, version {holder.version}"
     model = holder.tags.get("degrain.model")
-    if model and holder.tags.get("degrain.protocol") == _protocol(model, params, store):
+    if model and holder.tags.get("degrain.protocol") == protocol.digest(
+        model, store.sha256, params.evaluate, conditions
+    ):
         return promotion.Rival(
             name,
             {m: float(holder.tags[f"degrain.{m}"]) for m in summary.MEASURES if f"degrain.{m}" in holder.tags},
             0.0,
         )
+    device = compute.prepare_torch(params.train.device, compute.threads())
+    if protocol.conditions(device) != conditions:
+        log.warning(
+            "%s is measured again here, and the candidate was under other conditions: %s", name, conditions.machine
+        )
     with TemporaryDirectory(prefix="degrain-") as temporary:
         folder = loading.download(f"models:/{holder.name}/{holder.version}", Path(temporary))
-        denoiser = _comparable(folder, holder, store, params)
+        denoiser = _comparable(folder, holder, store, device)
         method = methods.network(holder.name, denoiser, params.evaluate.tile, params.evaluate.overlap)
         scores = summary.summarize(scoring.score(method, store, store.photographs()))[holder.name]
     return promotion.Rival(name, scores, 0.0)
 
 
-def _comparable(folder: Path, holder: ModelVersion, store: PatchStore, params: Params) -> Denoiser:
+def _comparable(folder: Path, holder: ModelVersion, store: PatchStore, device: torch.device) -> Denoiser:
     """Load the present champion, to be measured on the present data.
 
     Raises:
@@ -149,7 +174,7 @@ def _comparable(folder: Path, holder: ModelVersion, store: PatchStore, params: P
     """
     way_out = "so it cannot be compared; give this study another register.name"
     try:
-        denoiser = Denoiser.load(folder, compute.prepare_torch(params.train.device, compute.threads()))
+        denoiser = Denoiser.load(folder, device)
     except ModelError as error:
         raise ModelError(f"the champion of {holder.name}, version {holder.version}: {error}, {way_out}") from error
     if (denoiser.channels, denoiser.patch_size) != (store.channels, store.patch_size):
@@ -158,11 +183,6 @@ def _comparable(folder: Path, holder: ModelVersion, store: PatchStore, params: P
             f"{way_out}"
         )
     return denoiser
-
-
-def _protocol(model: str, params: Params, store: PatchStore) -> str:
-    device = compute.prepare_torch(params.train.device, compute.threads())
-    return protocol.digest(model, store.sha256, params.evaluate, device)
 
 
 def _promotion(candidate: Candidate, holder: ModelVersion | None) -> Promotion:
@@ -178,14 +198,15 @@ def _promote(
     client: MlflowClient, name: str, candidate: Candidate, run: str, grid: Grid, holder: ModelVersion | None
 ) -> str:
     """Register the candidate's weights, unless they are, and move the alias to them; returns the version."""
-    version = promotion.version_of(client, name, candidate.weights)
-    if version is None or loading.loss(client, version):
+    known = promotion.versions_of(client, name, candidate.weights)
+    version = next((one for one in known if loading.loss(client, one) is None), None)
+    if version is None:
         source = publishing.log_model(client, run, candidate.folder)
         tags = {
             promotion.WEIGHTS: candidate.weights,
             "degrain.protocol": candidate.protocol,
             "degrain.model": candidate.trial.model,
-            publishing.KEY: candidate.trial.key,
+            promotion.KEY: candidate.trial.key,
             "degrain.trial": candidate.trial.name,
             **{f"degrain.{key}": repr(value) for key, value in candidate.scores.items()},
             **grid.tags,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from degrain.errors import RegistryError
+from filelock import FileLock
+
+from degrain.errors import OutputError, RegistryError
 from degrain.machine import variables
 from degrain.registry import relocation
 
@@ -26,30 +30,78 @@ def connect() -> Iterator[MlflowClient]:
 
     Raises:
         RegistryError: It does not answer, or refuses what is asked for inside the block.
+        OutputError: The folder of a SQLite file cannot be written.
     """
     variables.switch_off_telemetry()
     uri = variables.tracking_uri()
     if uri.startswith(("http://", "https://")):
         _check_server(uri)
         variables.limit_mlflow_retries()
-    if file := variables.sqlite_file(uri):
-        file.parent.mkdir(parents=True, exist_ok=True)
-    # Only the project's own store: another one may belong to several projects, whose artifacts lie elsewhere.
-    relocation.relocate(variables.tracking_database(), variables.artifact_root().resolve())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NOTE: MLflow warns of its own dependencies' deprecations.
-        from mlflow import MlflowClient
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
+        with _one_line(uri):
+            yield _open(uri)
 
-        # NOTE: they set their level when they are imported.
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        try:
-            yield MlflowClient(tracking_uri=uri, registry_uri=uri)
-        except (MlflowException, SQLAlchemyError) as error:
-            reason = str(error).splitlines()[0][:300]
-            raise RegistryError(f"MLflow at {uri}: {reason}") from error
+
+@contextmanager
+def _one_line(uri: str) -> Iterator[None]:
+    """Turn what MLflow raises into one line.
+
+    Raises:
+        RegistryError: It has raised something.
+    """
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    # NOTE: they set their level when they are imported.
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError) as error:
+        reason = str(error).splitlines()[0][:300]
+        raise RegistryError(f"MLflow at {uri}: {reason}") from error
+
+
+def _open(uri: str) -> MlflowClient:
+    """Make a client; of a SQLite file it makes or migrates the tables first, one process at a time.
+
+    Two that do so at once leave a file that none can open.
+    """
+    from mlflow import MlflowClient
+
+    file = variables.sqlite_file(uri)
+    with alone(file.with_name(f"{file.name}.lock")) if file else nullcontext():
+        # Only the project's own store: another one may belong to several projects, whose artifacts lie elsewhere.
+        relocation.relocate(variables.tracking_database(), variables.artifact_root().resolve())
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        if file:
+            client.search_experiments(max_results=1)
+            client.search_registered_models(max_results=1)
+    return client
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Wait until no other process holds a lock, and hold it.
+
+    Args:
+        lock: A file, which is made and stays; in a folder that cannot be written there is nothing to wait for.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    held = FileLock(lock)
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        if os.access(lock.parent, os.W_OK):
+            held.acquire()
+    except OSError as error:
+        raise OutputError(f"cannot write {lock}: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def _check_server(uri: str) -> None:

@@ -73,13 +73,13 @@ def gather(
     Raises:
         DataError: Something is missing, damaged, or was made of something else; the text names the stage to run.
     """
+    known, validation = manifest.read(validated, params)
     store = PatchStore.open(prepared)
-    store.check(params.prepare)
+    store.check(params)
     store.verify()
-    known, validation = manifest.read(validated)
     store.check_manifest(validation.manifest_sha256)
     found = {trial.name: trial for trial in of_study.read(trials, params, store)}
-    _, ranked = results.read(evaluated, found, store)
+    ranked = results.read(evaluated, found, store, params).ranking
     pages = sorted(data_docs.glob("validations/*/*/*/*.html"))
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
     return Material(

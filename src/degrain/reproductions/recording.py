@@ -54,10 +54,10 @@ def record(
     """
     if not figures.exists():
         raise DataError(f"{figures} is missing; run: dvc repro report")
-    store.check(params.prepare)
+    store.check(params)
     found = {trial.name: trial for trial in of_study.read(trials, params, store)}
-    table, ranked = results.read(evaluated, found, store)
-    measured = Metrics.of(ranked, summary.summarize(table))
+    left = results.read(evaluated, found, store, params)
+    measured = Metrics.of(left.ranking, summary.summarize(left.table))
     done = [trial for trial in found.values() if trial.is_done]
     made = Reproduction(
         schema_version=Reproduction.VERSION,

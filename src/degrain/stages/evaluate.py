@@ -20,13 +20,14 @@ log = logging.getLogger(__name__)
 def run(params: Params) -> None:
     """Measure everything on the same data and rank the grid."""
     files.require_writable(EVALUATED, METRICS, PLOTS)
+    known, validation = manifest.read(VALIDATED, params)
     store = PatchStore.open(PREPARED)
-    store.check(params.prepare)
+    store.check(params)
     store.verify()
-    known, validation = manifest.read(VALIDATED)
     store.check_manifest(validation.manifest_sha256)
     device = compute.prepare_torch(params.train.device, compute.threads())
     trials = of_study.read(TRIALS, params, store)
+    histories = of_study.histories(TRIALS, trials)
     done = [trial for trial in trials if trial.is_done]
     with console.progress("evaluate", measurement.count(params.evaluate, done)) as advance:
         measured = measurement.measure(params.evaluate, store, done, TRIALS, device, advance)
@@ -34,10 +35,10 @@ def run(params: Params) -> None:
         pictures = folder / results.EXAMPLES
         examples.write(pictures, store, measured, params.report.strips)
         examples.write_animations(pictures / "animations", store, measured.denoisers, params.report.frames)
-        ranked = results.write(folder, measured, trials, known, store)
+        ranked = results.write(folder, measured, trials, known, store, params.report)
     Metrics.of(ranked, measured.means).write(METRICS)
     with files.new_folder(PLOTS) as folder:
-        plots.write(folder, ranked, measured.means, of_study.histories(TRIALS, trials))
+        plots.write(folder, ranked, measured.means, histories)
     score = summary.headline(ranked.identity)
     best = ranking.best_baseline(ranked.baseline_scores) or "identity"
     shown = {name: summary.text(score, measured.means[name][score]) for name in (ranked.champion, best, "identity")}

@@ -16,13 +16,15 @@ log = logging.getLogger(__name__)
 
 def run(params: Params) -> None:
     """Cut, split and store the images that may be used."""
-    table, validation = manifest.read(VALIDATED)
+    table, validation = manifest.read(VALIDATED, params)
     table = table[~table["quarantined"]].reset_index(drop=True)
     with (
         Containers(RAW / params.data.dataset, params.data.raw, white=params.data.white) as containers,
         files.new_folder(PREPARED) as folder,
         console.progress("prepare", len(table)) as advance,
     ):
-        record = preparation.fill(folder, containers, table, params.prepare, validation.manifest_sha256, advance)
+        record = preparation.fill(
+            folder, containers, table, params.prepare, validation.asked, validation.manifest_sha256, advance
+        )
     counts = ", ".join(f"{count} {split}" for split, count in record.counts.items())
     log.info("%s patches of %d pixels", counts, params.prepare.patch_size)

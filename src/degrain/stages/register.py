@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from degrain.artifacts.metrics import Metrics
+from degrain.artifacts.report import ReportRecord
 from degrain.evaluation import results, summary
 from degrain.machine import description
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.registry import publishing, registering
-from degrain.stages import EVALUATED, FIGURES, METRICS, PREPARED, REGISTRATION, REPORT, TRIALS
+from degrain.stages import EVALUATED, FIGURES, METRICS, PARAMS, PREPARED, REGISTRATION, REPORT, REPORT_RECORD, TRIALS
 from degrain.trials import of_study
 
 log = logging.getLogger(__name__)
@@ -19,21 +21,24 @@ log = logging.getLogger(__name__)
 def run(params: Params) -> None:
     """Publish every trial, then promote the best one if it passes the gate."""
     store = PatchStore.open(PREPARED)
-    store.check(params.prepare)
+    store.check(params)
+    store.verify()
     trials = {trial.name: trial for trial in of_study.read(TRIALS, params, store)}
-    table, ranked = results.read(EVALUATED, trials, store)
-    means = summary.summarize(table)
+    left = results.read(EVALUATED, trials, store, params)
+    means = summary.summarize(left.table)
+    Metrics.check(METRICS, Metrics.of(left.ranking, means))
+    ReportRecord.check(REPORT_RECORD, left.ranking, REPORT, FIGURES)
     grid = publishing.Grid(
         study=params.study.name,
         trials=trials,
         histories=of_study.histories(TRIALS, trials.values()),
         scores={name: means[name] for name in trials if name in means},
-        ranking=ranked,
+        ranking=left.ranking,
         tags={"degrain.commit": description.git_commit(), "degrain.data_sha256": store.sha256},
-        artifacts=tuple(path for path in (Path("params.yaml"), Path("dvc.lock"), METRICS, REPORT) if path.exists()),
+        artifacts=(*(path for path in (PARAMS, Path("dvc.lock")) if path.exists()), METRICS, REPORT),
         figures=FIGURES,
     )
-    made = registering.register(grid, params, store, TRIALS)
+    made = registering.register(grid, params, store, TRIALS, left.scores)
     made.write(REGISTRATION)
     if not made.champion:
         log.warning("%s is not promoted: %s", made.trial, "; ".join(made.refused))

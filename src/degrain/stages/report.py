@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 
 from degrain import files
+from degrain.artifacts.report import ReportRecord
 from degrain.params.study import Params
 from degrain.report import gallery, html
 from degrain.report.material import gather
-from degrain.stages import DATA_DOCS, EVALUATED, FIGURES, PREPARED, REPORT, TRIALS, VALIDATED
+from degrain.stages import DATA_DOCS, EVALUATED, FIGURES, PREPARED, REPORT, REPORT_RECORD, TRIALS, VALIDATED
 
 log = logging.getLogger(__name__)
 
@@ -22,4 +23,5 @@ def run(params: Params) -> None:
             (folder / name).write_bytes(picture)
     with files.new_file(REPORT) as partial:
         partial.write_text(html.render(material, drawn), encoding="utf-8")
+    ReportRecord.of(material.ranking, REPORT, FIGURES).write(REPORT_RECORD)
     log.info("%s, %.1f MB", REPORT, REPORT.stat().st_size / 1e6)

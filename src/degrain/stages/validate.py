@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from degrain import console, files
+from degrain.artifacts.validation import Asked
 from degrain.errors import DataError
 from degrain.ingest.datasets import catalog, expectations, judgement, listing, manifest, near_copies
 from degrain.ingest.formats.containers import Containers
@@ -42,9 +43,9 @@ def run(params: Params) -> None:
         results = expectations.run(params.data.dataset, dataset, table, groups, params.validation, docs)
     judged = judgement.judge(results, table, groups, params.validation)
     quarantined = judged.quarantined(params.validation, DATA_DOCS)
-    manifest.write(
-        VALIDATED, table, len(listed), quarantined, results, pairs, [near_copies.side_by_side(*pair) for pair in both]
-    )
+    shown = [near_copies.side_by_side(*pair) for pair in both]
+    asked = Asked.of(params)
+    manifest.write(VALIDATED, asked, table, len(listed), quarantined, results, pairs, shown)
     judged.warn()
     holding = sum(result.success for result in results)
     if pairs:

@@ -139,7 +139,7 @@ def _begin(trial: Trial, store: PatchStore, device: torch.device) -> State:
     """Prepare PyTorch for this trial and give it its first weights."""
     compute.prepare_torch(device.type, trial.params.threads, trial.params.deterministic)
     torch.manual_seed(int(generator(trial.seed, "first weights").integers(2**63)))
-    network = catalog.build(trial.model, store.channels, store.patch_size)
+    network = catalog.spec(trial.model).build(store.channels, store.patch_size)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return State.begin(trial, network)
 

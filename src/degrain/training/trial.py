@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from degrain import files
 from degrain.artifacts.trial import Place, TrialSettings
 from degrain.declaration import deciding
 from degrain.errors import ParamsError, nearest
 from degrain.losses.base import Loss
-from degrain.networks import catalog
+from degrain.networks import catalog, identity
 from degrain.noise.base import Noise
 from degrain.optimizers.base import Optimizer
 from degrain.params.train import TrainParams
 from degrain.patches.store import PatchStore
 from degrain.provenance import digests
 from degrain.provenance.closure import CATALOGS, Closure, closure
+
+# What trains a trial and writes down what came of it.
+WORK = "degrain.trials.work"
 
 
 @dataclass(frozen=True)
@@ -59,23 +63,28 @@ class Trial:
             data_sha256=store.sha256,
         )
 
-    def key(self, store: PatchStore, place: Place) -> str:
-        """Return the hash of the trial's settings and data, of where it is computed and of the code that trains it."""
+    def key(self, store: PatchStore, place: Place, versions: Mapping[str, str] | None = None) -> str:
+        """Return the hash of the trial's settings and data, of where it is computed, and of the code that does it.
+
+        Args:
+            store: The data.
+            place: Where it is computed.
+            versions: Of the libraries that the code imports; those that are installed here if absent.
+        """
         described = self.settings(store).model_dump(mode="json", exclude={"name", "optimizer", "loss"})
         if place.device != "cpu":
             del described["training"]["threads"]
-        network = catalog.spec(self.model)
         decided_by = self.code(store.noise)
         described |= {
-            "network": {name: value for name, value in asdict(network).items() if name not in ("title", "source")},
+            "network": identity.facts(catalog.spec(self.model)),
             "code": digests.code(decided_by),
-            "versions": digests.versions(decided_by),
+            "versions": digests.versions(decided_by) if versions is None else dict(versions),
             "place": place.model_dump(),
         }
         return files.digest(described)[:20]
 
     def code(self, noise: Noise) -> Closure:
-        """Return the code that decides what the trial learns: that of the training loop and of what the trial names.
+        """Return the code that decides what the trial learns and leaves: what trains any, and what this one names.
 
         Catalogs are left out, since all that they say of what the trial names is in the key itself.
 
@@ -83,7 +92,7 @@ class Trial:
             noise: Of the data.
         """
         named = (*catalog.spec(self.model).modules, *self.optimizer.modules, *self.loss.modules, *noise.modules)
-        return closure("degrain.training.loop", *named, without=CATALOGS)
+        return closure(WORK, *named, without=CATALOGS)
 
 
 def expand(params: TrainParams, model: str) -> list[Trial]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Collection, Sequence
-from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -14,52 +13,18 @@ import torch
 from filelock import FileLock
 
 from degrain import console, files
-from degrain.artifacts.history import Epoch
-from degrain.artifacts.trial import DIVERGED, DONE, FAILED, TRIAL, Place, TrialRecord
-from degrain.artifacts.trial import State as End
-from degrain.errors import Diverged, Stopped, TrainingError
-from degrain.machine import compute, description, precision
+from degrain.artifacts.trial import FAILED, TRIAL, TrialRecord
+from degrain.errors import Stopped, TrainingError
+from degrain.machine import compute
 from degrain.patches.store import PatchStore
-from degrain.provenance import digests
-from degrain.training import loop
-from degrain.training.checkpoints import Checkpoints
-from degrain.training.distributed import ALONE, Group
-from degrain.training.state import State
+from degrain.training.distributed import Group
 from degrain.training.trial import Trial
 from degrain.trials import processes
 from degrain.trials.board import Board, ended
 from degrain.trials.ledger import Busy, Ledger
+from degrain.trials.work import Job, Outcome, assist, enter, key_of, train, train_claimed
 
 log = logging.getLogger(__name__)
-
-Tell = Callable[[Epoch | TrialRecord], None]
-
-
-@dataclass(frozen=True)
-class Job:
-    """A trial that is to be trained.
-
-    Attributes:
-        trial: What to train.
-        key: Its key in the ledger.
-        store: What to train on.
-        device: Where to compute.
-        ledger: Where it is remembered.
-    """
-
-    trial: Trial
-    key: str
-    store: PatchStore
-    device: torch.device
-    ledger: Ledger
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a trial ended, and why it did not get done."""
-
-    state: End
-    reason: str = ""
 
 
 def run(
@@ -125,7 +90,7 @@ def fill(trials: Sequence[Trial], store: PatchStore, device: torch.device, ledge
                     board.failed(name, reason, again)
                     if not again:
                         end = Outcome(FAILED, f"given up after {failures} failures, the last: {reason}")
-                        ended(name, _record(job, None, end))
+                        ended(name, enter(job, None, end))
                     return again
             except Busy:
                 return True
@@ -190,79 +155,13 @@ def run_together(
                 (found,) = group.tell(first and _reused(trial.name, key, ledger))
                 if found:
                     continue
-                work = _train if first else _assist
+                work = train_claimed if first else assist
                 try:
                     work(Job(trial, key, store, device, ledger), partial(board.show, trial.name), stop, group)
                 except Stopped:
                     stop.check()
                     raise
     return lay_out(trials, keys, ledger, target) if first else []
-
-
-def _assist(job: Job, _tell: Tell, stopping: Callable[[], bool], group: Group) -> None:
-    """What ranks other than the first do of `train`: all but keeping the ledger."""
-    params = job.trial.params
-    checkpoints = Checkpoints(job.ledger.unfinished(job.key), job.key, params.checkpoint_seconds)
-    with suppress(Diverged):
-        loop.train(job.trial, job.store, job.device, checkpoints=checkpoints, stopping=stopping, group=group)
-
-
-def key_of(trial: Trial, store: PatchStore, device: torch.device, group: Group = ALONE) -> str:
-    """Return the key of a trial that is computed here."""
-    return trial.key(store, place_of(trial, device, group))
-
-
-def place_of(trial: Trial, device: torch.device, group: Group = ALONE) -> Place:
-    """Return what of this place decides a trial's bits."""
-    arithmetic = precision.resolve(trial.params.precision, device)
-    return Place(device=device.type, precision=arithmetic, world=group.world, machine=description.kind(device))
-
-
-def train(job: Job, tell: Tell, stopping: Callable[[], bool]) -> None:
-    """Train one trial, from its checkpoint on if there is one, and enter it in the ledger.
-
-    Args:
-        job: Which.
-        tell: Called with each epoch and, at the end, with what is recorded of the trial.
-        stopping: Asked after every step whether to stop.
-
-    Raises:
-        OutputError: The ledger cannot be written.
-        Busy: Another process is training it.
-        Stopped: It was asked to stop.
-    """
-    with job.ledger.claimed(job.key):
-        if entry := job.ledger.find(job.key):
-            job.ledger.forget_unfinished(job.key)
-            tell(entry)
-        else:
-            _train(job, tell, stopping, ALONE)
-
-
-def _train(job: Job, tell: Tell, stopping: Callable[[], bool], group: Group) -> None:
-    """Do so with the trial claimed."""
-    params = job.trial.params
-    job.ledger.begin(job.key, job.trial.settings(job.store))
-    history: list[Epoch] = []
-
-    def after_epoch(epoch: Epoch) -> None:
-        history.append(epoch)
-        tell(epoch)
-
-    state, outcome = None, Outcome(DONE)
-    try:
-        state = loop.train(
-            job.trial,
-            job.store,
-            job.device,
-            checkpoints=Checkpoints(job.ledger.unfinished(job.key), job.key, params.checkpoint_seconds),
-            after_epoch=after_epoch,
-            stopping=stopping,
-            group=group,
-        )
-    except Diverged as error:
-        outcome = Outcome(DIVERGED, str(error))
-    tell(_record(job, state, outcome, history, group))
 
 
 def lay_out(trials: Sequence[Trial], keys: dict[str, str], ledger: Ledger, target: Path) -> list[TrialRecord]:
@@ -332,34 +231,3 @@ def _reused(name: str, key: str, ledger: Ledger) -> bool:
 def _side_by_side(trials: Sequence[Trial], device: torch.device) -> int:
     """How many trials run at a time: as many as the cores allow, or one where all share one accelerator."""
     return max(1, compute.threads() // trials[0].params.threads) if device.type == "cpu" else 1
-
-
-def _record(
-    job: Job, state: State | None, outcome: Outcome, history: Sequence[Epoch] = (), group: Group = ALONE
-) -> TrialRecord:
-    """Enter a trial that has ended; return what was recorded."""
-    kept = None
-    if state:
-        kept = state.history[state.best_epoch - 1 if job.trial.params.keep == "best" else -1]
-    record = TrialRecord(
-        schema_version=TrialRecord.VERSION,
-        **dict(job.trial.settings(job.store)),
-        key=job.key,
-        place=place_of(job.trial, job.device, group),
-        versions=digests.versions(job.trial.code(job.store.noise)),
-        state=outcome.state,
-        reason=outcome.reason,
-        failures=job.ledger.failures(job.key),
-        parameters=sum(weight.numel() for weight in state.network.parameters()) if state else None,
-        epochs_done=len(history),
-        epoch=kept.epoch if kept else None,
-        train_loss=kept.train_loss if kept else None,
-        val_loss=kept.val_loss if kept else None,
-        val_psnr=kept.val_psnr if kept else None,
-        parts=state.parts if state else None,
-        seconds=round(state.seconds, 2) if state else None,
-        peak_memory_mb=compute.peak_memory_mb(),
-        ended=0.0,
-        sha256={},
-    )
-    return job.ledger.record(record, history, state.finish().state_dict() if state else None)

@@ -26,8 +26,8 @@ def read(folder: Path, params: Params, store: PatchStore) -> list[TrialRecord]:
         store: The data that it trains on.
 
     Raises:
-        DataError: One is missing or damaged, is of other settings or other data than the study's, or is not the
-            study's at all.
+        DataError: One is missing or damaged, is of other settings, other data or other code than the study's, or is
+            not the study's at all.
     """
     asked = {trial.name: trial for model in params.train.models for trial in expand(params.train, model)}
     found = read_all(folder, params.train.models)
@@ -40,6 +40,16 @@ def read(folder: Path, params: Params, store: PatchStore) -> list[TrialRecord]:
                 f"{trial.name} in {folder} was trained with another {' and '.join(other)} than {params.study.name} "
                 "asks for; run: dvc repro"
             )
+        if trial.is_outdated:
+            raise DataError(
+                f"{trial.name} in {folder} was trained with other code of {trial.model} than there is now; "
+                f"run: dvc repro train@{trial.model}"
+            )
+        if trial.key != wanted.key(store, trial.place, trial.versions):
+            raise DataError(
+                f"{trial.name} in {folder} was trained by other code than there is now; "
+                f"run: dvc repro train@{trial.model}"
+            )
     if asked:
         raise DataError(f"{folder} lacks {', '.join(asked)}; run: dvc repro")
     return found
@@ -49,14 +59,14 @@ def read_all(folder: Path, models: Iterable[str]) -> list[TrialRecord]:
     """Read every trial of some models, in the models' order.
 
     Raises:
-        DataError: A model has no trials here, or one is damaged.
+        DataError: A model has no trials here, or one is damaged or in the folder of another.
     """
     trials = []
     for model in models:
         found = sorted((folder / model).glob(f"*/{TRIAL}"))
         if not found:
             raise DataError(f"{folder / model} holds no trials; run: dvc repro train@{model}")
-        trials += [TrialRecord.read(path) for path in found]
+        trials += [TrialRecord.of_folder(path.parent) for path in found]
     return trials
 
 

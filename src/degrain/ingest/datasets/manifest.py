@@ -6,14 +6,14 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import pandas as pd
 
 from degrain import files, parallel
-from degrain.artifacts.validation import Expectation, NearCopies, Validation
+from degrain.artifacts.validation import Asked, Expectation, NearCopies, Validation
 from degrain.errors import DataError
 from degrain.ingest.datasets import listing, near_copies
 from degrain.ingest.datasets.near_copies import Pair
@@ -21,6 +21,9 @@ from degrain.ingest.formats import identity, writing
 from degrain.ingest.formats.containers import Containers
 from degrain.ingest.formats.picture import Picture
 from degrain.machine import compute
+
+if TYPE_CHECKING:
+    from degrain.params.study import Params
 
 MANIFEST = "manifest.parquet"
 VALIDATION = "validation.json"
@@ -276,6 +279,7 @@ def remove(folder: Path) -> None:
 
 def write(
     folder: Path,
+    asked: Asked,
     table: pd.DataFrame,
     published: int,
     quarantined: list[str],
@@ -287,6 +291,7 @@ def write(
 
     Args:
         folder: For both files.
+        asked: Of these images by the study.
         table: One row per image; gets the column `quarantined`.
         published: Images of the whole data set.
         quarantined: Paths of the images that are set aside.
@@ -303,6 +308,7 @@ def write(
             writing.write(into / f"{number:02}.png", Picture(side_by_side))
     record = Validation(
         schema_version=Validation.VERSION,
+        asked=asked,
         images=len(table),
         published=published,
         quarantined=quarantined,
@@ -323,21 +329,26 @@ def write(
     return record
 
 
-def read(folder: Path) -> tuple[pd.DataFrame, Validation]:
+def read(folder: Path, params: Params) -> tuple[pd.DataFrame, Validation]:
     """Read the manifest that the validate stage wrote, and what came of its validation.
 
     Args:
         folder: With both files.
+        params: The study.
 
     Raises:
-        DataError: One is missing or damaged, or they do not belong together.
+        DataError: One is missing or damaged, they do not belong together, or the study asks for other images.
     """
     record = Validation.read(folder / VALIDATION)
+    if other := record.asked.differences(params):
+        raise DataError(
+            f"{folder} was validated for another {' and '.join(other)} than the study asks for; {Validation.again()}"
+        )
     path = folder / MANIFEST
     if not path.exists():
         raise DataError(f"{path} is missing; run: dvc repro validate")
     if files.sha256(path) != record.manifest_sha256:
-        raise DataError(f"{path} is damaged or not the one that was validated; run: dvc repro -f validate")
+        raise DataError(f"{path} is damaged or not the one that was validated; run: dvc repro -f -s validate")
     if files.tree_digest(folder / PAIRS) != record.pictures_sha256:
-        raise DataError(f"{folder / PAIRS} is damaged or of another run; run: dvc repro -f validate")
+        raise DataError(f"{folder / PAIRS} is damaged or of another run; run: dvc repro -f -s validate")
     return pd.read_parquet(path), record
