@@ -14,6 +14,7 @@ from tests.conftest import Project
 PROCESSES = 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store", ["new", "old"])
 def test_nothing_is_doubled(reproduced: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: str) -> None:
     copy = Project(tmp_path / "copy")

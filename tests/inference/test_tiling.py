@@ -71,7 +71,15 @@ def mirrored(image: np.ndarray, multiple: int) -> np.ndarray:
     return np.pad(image, [*padding, (0, 0)], mode="symmetric")
 
 
-@pytest.mark.parametrize("name", [*ANY_SIZE, "sinha2018-x4", "unet-x2", "machinecurve2019-x2"])
+# Networks of many layers, which take a minute on two cores; rednet10 is built like them.
+DEEP = ("rednet20", "rednet30", "yilmaz2020")
+NAMES = [
+    pytest.param(name, marks=pytest.mark.slow) if name in DEEP else name
+    for name in (*ANY_SIZE, "sinha2018-x4", "unet-x2", "machinecurve2019-x2")
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_tiles_are_computed_as_the_whole_image_is(name: str) -> None:
     """In float64, where rounding is no excuse, and whatever the scale of what an untrained network makes of it."""
     spec, network = catalog.spec(name), network_of(name).double()

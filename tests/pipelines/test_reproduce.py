@@ -91,7 +91,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [pytest.param(*case, marks=[pytest.mark.slow] if case in MISTAKES[2:6] else []) for case in MISTAKES],
+    [pytest.param(*case, marks=[pytest.mark.slow] if case in MISTAKES[1:6] else []) for case in MISTAKES],
 )
 def test_a_mistake_is_one_line(copy: Project, arguments: tuple[str, ...], words: str) -> None:
     done = reproduce(copy, *arguments)

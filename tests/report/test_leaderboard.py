@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
 
 from degrain.artifacts.store import StoreRecord
 from degrain.artifacts.validation import Asked, Validation
 from degrain.params.study import Params, load_params
 from degrain.patches.store import PatchStore
-from degrain.report import leaderboard
+from degrain.report import gallery, html, leaderboard
 from degrain.report.literature import SIDD
-from degrain.report.material import Material
+from degrain.report.material import Material, gather
+from degrain.stages import DATA_DOCS, EVALUATED, PREPARED, REPORT, TRIALS, VALIDATED
 from tests.artifacts import records
 from tests.conftest import Project, Whole
 
@@ -120,33 +119,34 @@ def test_published_numbers_have_a_source_and_stand_in_order() -> None:
         assert str(row.year) in row.source
 
 
-def as_if_of_real_noise(project: Project) -> dict[str, Any]:
-    """Let study, store and trials say that the data were SIDD's; returns what the store says."""
-    study = yaml.safe_load(project.read("params.yaml"))
+@pytest.fixture
+def reported(reproduced: Project, monkeypatch: pytest.MonkeyPatch) -> Material:
+    """What the report of the reproduced study is made of."""
+    monkeypatch.chdir(reproduced.folder)
+    places = (VALIDATED, PREPARED, TRIALS, EVALUATED, DATA_DOCS, REPORT)
+    return gather(load_params(Path("params.yaml")), *places)
+
+
+def as_if_on_sidd(material: Material) -> Material:
+    """The same results, as if the images were those of SIDD with noise of their own."""
+    study = material.params.model_dump(mode="json", by_alias=True)
     study["data"]["dataset"], study["prepare"]["noise"] = "sidd-small", {"kind": "real"}
-    (project.folder / "params.yaml").write_text(yaml.safe_dump(study))
-    store = project.folder / "data" / "prepared" / "store.json"
-    described: dict[str, Any] = json.loads(store.read_text())
-    prepared = load_params(project.folder / "params.yaml").prepare.model_dump(mode="json")
-    records.rewrite(store, params=prepared)
-    for path in (project.folder / "data" / "trials").glob("*/*/trial.json"):
-        records.rewrite(path, noise={"kind": "real"})
-    return described
+    params = Params.model_validate(study)
+    record = material.store.record.model_copy(update={"params": params.prepare})
+    return replace(material, params=params, store=PatchStore(material.store.folder, record))
 
 
-def test_the_report_of_a_study_on_sidd_has_the_section(reproduced: Project, tmp_path: Path) -> None:
-    assert "SIDD in the literature" not in reproduced.read("results/report.html").decode()
-    project = Project(Path(shutil.copytree(reproduced.folder, tmp_path / "sidd", symlinks=True)))
-    described = as_if_of_real_noise(project)
-    done = project.run("degrain", "report")
-    assert done.returncode == 0, done.stderr
-    text = project.read("results/report.html").decode()
+def test_the_report_of_a_study_on_sidd_has_the_section(reported: Material) -> None:
+    drawn = gallery.draw(reported)
+    assert "SIDD in the literature" not in html.render(reported, drawn)
+    material = as_if_on_sidd(reported)
+    text = html.render(material, drawn)
     section = text[text.index('<section id="literature">') :]
     section = section[: section.index("</section>")]
     ours, literature = re.findall(r"<tbody>(.*?)</tbody>", section, re.DOTALL)
-    measured = json.loads((project.folder / "data" / "evaluated" / "ranking.json").read_text())
+    store = material.store
     assert ours.count("<tr") == 1 + 2 + 1 + 1
-    assert f"<td>{measured['identity']['test_psnr']:.2f}</td>" in ours
+    assert f"<td>{material.ranking.identity['test_psnr']:.2f}</td>" in ours
     assert ours.count('class="champion"') == 1
     assert literature.count("<tr") == 1 + len(SIDD)
-    assert f"its {described['counts']['test']} test patches of {described['params']['patch_size']} pixels" in section
+    assert f"its {store.record.counts['test']} test patches of {store.record.params.patch_size} pixels" in section
