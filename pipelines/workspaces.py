@@ -52,7 +52,6 @@ class Workspace:
         return {
             "PYTHONPATH": str(self.folder / "src"),
             "DEGRAIN_PROJECT": str(self.project),
-            "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
             "DEGRAIN_HOME": str((self.project / (os.environ.get("DEGRAIN_HOME") or ".degrain")).absolute()),
         }
 

@@ -33,6 +33,8 @@ def connect() -> Iterator[MlflowClient]:
         OutputError: The folder of a SQLite file cannot be written.
     """
     variables.switch_off_telemetry()
+    # NOTE: it draws a bar for two files, also where nobody watches.
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     uri = variables.tracking_uri()
     if uri.startswith(("http://", "https://")):
         _check_server(uri)
