@@ -33,8 +33,7 @@ def connect() -> Iterator[MlflowClient]:
         OutputError: The folder of a SQLite file cannot be written.
     """
     variables.switch_off_telemetry()
-    # NOTE: it draws a bar for two files, also where nobody watches.
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    variables.hide_mlflow_bars()
     uri = variables.tracking_uri()
     if uri.startswith(("http://", "https://")):
         _check_server(uri)
