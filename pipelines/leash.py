@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 PATIENCE = 15.0  # seconds; Prefect gives a cancelled flow 30
 
@@ -38,11 +39,11 @@ def main(command: list[str]) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _watch(end: object) -> None:
+def _watch(end: Callable[[], None]) -> None:
     """Wait for the end of standard input."""
     while os.read(0, 4096):
         pass
-    end()  # type: ignore[operator]
+    end()
 
 
 def _end_group(group: int) -> None:

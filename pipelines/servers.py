@@ -19,7 +19,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
@@ -117,7 +117,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_for(url: str, has_ended: object, what: str) -> None:
+def _wait_for(url: str, has_ended: Callable[[], bool], what: str) -> None:
     """Wait until a server answers.
 
     Raises:
@@ -128,7 +128,7 @@ def _wait_for(url: str, has_ended: object, what: str) -> None:
         with suppress(httpx.HTTPError):
             if httpx.get(url, timeout=5, trust_env=False).is_success:
                 return
-        if has_ended():  # type: ignore[operator]
+        if has_ended():
             raise OutputError(f"{what} ended before it answered at {url}")
         time.sleep(0.2)
     raise OutputError(f"{what} did not answer at {url} within {_START:g} s")

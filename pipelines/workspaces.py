@@ -251,13 +251,7 @@ def refuse_branch(project: Path, branch: str) -> None:
     Raises:
         ParamsError: Git does not take it.
     """
-    done = subprocess.run(  # noqa: S603
-        ["git", "check-ref-format", "--branch", branch],  # noqa: S607
-        cwd=project,
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode:
+    if not _git(project, "check-ref-format", "--branch", branch, fails=True):
         raise ParamsError(f"publish: {branch!r} is no name of a branch")
 
 

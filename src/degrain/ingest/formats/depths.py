@@ -119,6 +119,21 @@ def apart(values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     return np.ascontiguousarray(values[..., :-1]), values[..., -1].copy()
 
 
+def check_indices(indices: np.ndarray, colors: int) -> None:
+    """Refuse pixels whose color the palette does not have; decoders show them black.
+
+    Args:
+        indices: Of any shape.
+        colors: How many there are.
+
+    Raises:
+        ValueError: There is one.
+    """
+    highest = int(indices.max(initial=0))
+    if highest >= colors:
+        raise ValueError(f"it has pixels of color {highest}, and its palette {colors} colors")
+
+
 def unmultiplied(picture: Picture) -> Picture:
     """Undo a multiplication of colors by alpha, and say so; where nothing is seen, colors stay as they are."""
     if picture.alpha is None:

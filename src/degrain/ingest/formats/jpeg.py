@@ -75,14 +75,11 @@ def decode(data: bytes, name: str) -> Picture:
     frame = _frame(segments, name)
     _check_scans(frame, [contents for marker, contents in segments if marker == _SCAN], name)
     kept, notes = _metadata(segments, len(frame.components) == _CMYK)
-    try:
-        # NOTE: libjpeg would warn of a profile that is broken or there twice; it has been looked at.
-        pixels = simplejpeg.decode_jpeg(data.replace(_ICC, b"NO_PROFILE \0"), _COLORS[len(frame.components)])
-        if len(frame.components) == _CMYK:
-            pixels = _from_cmyk(pixels, _is_adobe(segments), kept.icc)
-            kept, notes = metadata.without_profile(kept), (*notes, _CMYK_NOTE)
-    except Exception as error:  # damaged files make the decoders raise whatever comes
-        raise DataError(f"{name} is damaged: {' '.join(str(error).split())}") from error
+    # NOTE: libjpeg would warn of a profile that is broken or there twice; it has been looked at.
+    pixels = _pixels(data.replace(_ICC, b"NO_PROFILE \0"), frame, name)
+    if len(frame.components) == _CMYK:
+        pixels = _from_cmyk(pixels, _is_adobe(segments), kept.icc)
+        kept, notes = metadata.without_profile(kept), (*notes, _CMYK_NOTE)
     notes += _behind(data[end:], any(contents.startswith(_MORE_PICTURES) for _, contents in segments))
     return Picture(pixels, None, kept, light=light.of_profile(kept.icc, name), notes=notes)
 
@@ -107,11 +104,16 @@ def check_pixels(data: bytes, name: str) -> None:
     Raises:
         DataError: libjpeg warns of it.
     """
-    components = len(_frame(_segments(data, name)[0], name).components)
+    _pixels(data, _frame(_segments(data, name)[0], name), name)
+
+
+def _pixels(data: bytes, frame: _Frame, name: str) -> np.ndarray:
+    """Decode to the colors of the file: uint8 (height, width, 1, 3 or 4)."""
     try:
-        simplejpeg.decode_jpeg(data, _COLORS[components])
-    except ValueError as error:
+        pixels: np.ndarray = simplejpeg.decode_jpeg(data, _COLORS[len(frame.components)])
+    except Exception as error:  # damaged files make the decoder raise whatever comes
         raise DataError(f"{name} is damaged: {' '.join(str(error).split())}") from error
+    return pixels
 
 
 def _segments(data: bytes, name: str) -> tuple[list[tuple[int, bytes]], int]:
@@ -242,7 +244,18 @@ def _behind(rest: bytes, pictures: bool) -> tuple[str, ...]:
         return ("further pictures behind it (such as a preview, a depth or a gain map) are left out",)
     if b"ftyp" in rest[:64]:
         return ("the video behind it is left out",)
-    return (f"{len(rest)} bytes behind its end are left out",) if rest.strip(b"\0\r\n ") else ()
+    return metadata.behind(len(rest) if rest.strip(b"\0\r\n ") else 0)
+
+
+def unfit(kept: Metadata) -> list[str]:
+    """Return the names of what is too long for a segment, or no number that JFIF can say."""
+    found = {
+        "exif": len(kept.exif) > LONGEST_EXIF,
+        "xmp": len(kept.xmp) > LONGEST_XMP,
+        "comment": len(kept.comment) > LONGEST_COMMENT,
+        "dpi": not all(0.5 < value < 65_535.5 for value in kept.dpi or ()),
+    }
+    return [name for name, does_not_fit in found.items() if does_not_fit]
 
 
 def encode(values: np.ndarray, kept: Metadata) -> bytes:

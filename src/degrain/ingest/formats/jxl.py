@@ -126,7 +126,7 @@ def decode(data: bytes, name: str, white: White = depths.OF_FORMAT) -> Picture:
         colors, alpha = depths.apart(depths.whole(values, header.bits))
         picture = Picture(colors, alpha, white=depths.FULL if header.bits > 8 else None)
         notes += depths.ignored(white, 2**header.bits - 1) if header.bits > 8 else ()
-    if header.associated and picture.alpha is not None:
+    if header.associated:
         picture = depths.unmultiplied(picture)
     return replace(picture, metadata=kept, light=stands_for, notes=notes + picture.notes)
 
@@ -252,9 +252,11 @@ def _light(header: _Header, name: str) -> Light:
 
 
 def _metadata(data: bytes, header: _Header, values: np.ndarray) -> tuple[Metadata, tuple[str, ...]]:
-    found = {kind: boxes.find(data, kind) for kind in (b"Exif", b"xml ")} if data.startswith(SIGNATURES[1]) else {}
+    if data.startswith(SIGNATURES[0]):
+        data = b""  # a bare codestream has no boxes
+    found = {kind: boxes.find(data, kind) for kind in (b"Exif", b"xml ")}
     notes: tuple[str, ...] = ()
-    for packed in boxes.find(data, b"brob") if found else ():
+    for packed in boxes.find(data, b"brob"):
         try:
             unpacked = bytes(imagecodecs.brotli_decode(packed[4:], out=_MOST_TEXT))
         except imagecodecs.BrotliError:
@@ -268,7 +270,7 @@ def _metadata(data: bytes, header: _Header, values: np.ndarray) -> tuple[Metadat
     exif = b"" if metadata.is_empty(exif) else exif
     upright = metadata.for_upright(exif, values.shape[1], values.shape[0]) if exif else b""
     notes += (metadata.BROKEN_EXIF,) if exif and not upright else ()
-    others = {kind for kind, *_ in boxes.walk(data)} - set(_BOXES) if data.startswith(SIGNATURES[1]) else set()
+    others = {kind for kind, *_ in boxes.walk(data)} - set(_BOXES)
     if others:
         notes += (f"boxes ({', '.join(sorted(kind.decode('ascii', 'replace') for kind in others))}) are left out",)
     plain = header.gamma is None and (header.primaries, header.transfer) == (_SRGB_PRIMARIES, _SRGB_CURVE)
@@ -281,6 +283,11 @@ def _metadata(data: bytes, header: _Header, values: np.ndarray) -> tuple[Metadat
     if header.primaries == _CUSTOM or (header.gamma and header.primaries != _SRGB_PRIMARIES):
         notes += ("its primary colors are left out",)
     return kept, notes
+
+
+def unfit(kept: Metadata) -> list[str]:
+    """Return the names of what cannot be said: of a color space only the curve can be, for colors of sRGB."""
+    return [] if kept.cicp[:2] == LINEAR_SRGB else ["cicp"]
 
 
 def encode(values: np.ndarray, kept: Metadata) -> bytes:

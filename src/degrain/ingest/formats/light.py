@@ -21,7 +21,8 @@ _LINEAR, _LIKE_SRGB = (0.9, 1.1), (1.3, 2.9)
 # 8-bit grays at which a curve is looked at.
 _GRAYS = (64, 128, 192)
 # Transfer functions of ITU-T H.273 that are close to the sRGB curve; 2 is "not specified".
-_TRANSFERS = {8: "linear", **dict.fromkeys((1, 2, 4, 5, 6, 7, 11, 12, 13, 14, 15, 17), "srgb")}
+_TRANSFERS: dict[int, Light] = dict.fromkeys((1, 2, 4, 5, 6, 7, 11, 12, 13, 14, 15, 17), "srgb")
+_TRANSFERS[8] = "linear"
 _HDR = {16: "PQ", 18: "HLG"}
 _SPACES = {"RGB": "RGB", "GRAY": "L"}
 
@@ -42,17 +43,20 @@ def of_exponent(exponent: float, what: str, name: str) -> Light:
 
 def of_curve(light: Sequence[float], what: str, name: str) -> Light:
     """Judge a curve given as the light, 0 to 1, at values that are evenly spaced from 0 to 1; else as `of_exponent`."""
-    last = len(light) - 1
-    places = [round(gray / 255 * last) for gray in _GRAYS] if last > 2 else []
-    exponents = [_exponent(place / last, light[place]) for place in places if 0 < place < last]
+    exponents = _exponents_of(light, _GRAYS)
     return _of_exponents(exponents, what, name) if exponents else "srgb"
 
 
 def middle_exponent(light: Sequence[float]) -> float | None:
     """Return the exponent that a curve, as of `of_curve`, has in its middle; None where it has too few points."""
+    return next(iter(_exponents_of(light, _GRAYS[1:2])), None)
+
+
+def _exponents_of(light: Sequence[float], grays: Sequence[int]) -> list[float]:
+    """The exponents of a curve at some grays; none where it has too few points."""
     last = len(light) - 1
-    place = round(_GRAYS[1] / 255 * last)
-    return _exponent(place / last, light[place]) if last > 2 and 0 < place < last else None
+    places = [round(gray / 255 * last) for gray in grays] if last > 2 else []
+    return [_exponent(place / last, light[place]) for place in places if 0 < place < last]
 
 
 def of_transfer(code: int, name: str) -> Light:
@@ -60,7 +64,7 @@ def of_transfer(code: int, name: str) -> Light:
     if code not in _TRANSFERS:
         kind = f"{_HDR[code]}, as of HDR" if code in _HDR else "not supported"
         raise DataError(f"{name} has the transfer function {code} (ITU-T H.273): {kind}; sRGB and linear light are")
-    return "linear" if _TRANSFERS[code] == "linear" else "srgb"
+    return _TRANSFERS[code]
 
 
 def of_profile(icc: bytes, name: str) -> Light:
@@ -71,11 +75,6 @@ def of_profile(icc: bytes, name: str) -> Light:
         name: What messages call the file.
     """
     return _of_exponents(_exponents(icc), "color profile", name) if icc else "srgb"
-
-
-def is_gray(icc: bytes) -> bool:
-    """Tell whether a profile is one of gray."""
-    return icc[16:20] == b"GRAY"
 
 
 def colors_of(icc: bytes) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from degrain.ingest.formats import light
-from degrain.ingest.formats.picture import Metadata
+from degrain.ingest.formats.picture import Metadata, Picture
 
 ORIENTATION = 0x0112
 UPRIGHT = 1
@@ -32,6 +32,11 @@ BROKEN_EXIF = "its Exif is damaged and left out"
 BROKEN_PROFILE = "its color profile is damaged and left out"
 
 
+def behind(count: int) -> tuple[str, ...]:
+    """Say how many bytes lie behind the end of a picture in its file, if any do."""
+    return (f"{count} bytes behind its end are left out",) if count else ()
+
+
 def orientation(exif: bytes, xmp: bytes = b"") -> int:
     """Return how the pixels lie, 1 to 8 as Exif numbers it; 1, upright, where neither Exif nor XMP says it."""
     found = _parsed(exif).get(ORIENTATION)
@@ -46,6 +51,18 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
         pixels = pixels[:, ::-1]
     turns = {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0)
     return np.rot90(pixels, turns)
+
+
+def turned(picture: Picture, orientation: int) -> Picture:
+    """Turn a picture, transparency, resolution and all, that lies as an Exif orientation says."""
+    if orientation == UPRIGHT:
+        return picture
+    pixels = np.ascontiguousarray(upright(picture.pixels, orientation))
+    alpha = None if picture.alpha is None else np.ascontiguousarray(upright(picture.alpha, orientation))
+    kept = picture.metadata
+    if kept.dpi and orientation in _ACROSS:
+        kept = replace(kept, dpi=(kept.dpi[1], kept.dpi[0]))
+    return replace(picture, pixels=pixels, alpha=alpha, metadata=kept)
 
 
 def for_upright(exif: bytes, width: int, height: int) -> bytes:
@@ -119,11 +136,6 @@ def is_empty(exif: bytes) -> bool:
         return not exif
     (first,) = struct.unpack_from(f"{order}I", exif, 4)
     return first + 2 <= len(exif) and exif[first : first + 2] == b"\0\0"
-
-
-def lies_across(orientation: int) -> bool:
-    """Tell whether what an orientation says is wide lies high."""
-    return orientation in _ACROSS
 
 
 def xmp_for_upright(xmp: bytes) -> bytes:

@@ -86,8 +86,7 @@ def _webp(data: bytes, name: str, _: White) -> Picture:
 
 def _behind(data: bytes, end: int) -> tuple[str, ...]:
     """Say what lies behind the end that a file announces."""
-    rest = len(data[end:].rstrip(b"\0"))
-    return (f"{rest} bytes behind its end are left out",) if rest else ()
+    return metadata.behind(len(data[end:].rstrip(b"\0")))
 
 
 def _avif(data: bytes, name: str, _: White) -> Picture:
@@ -131,7 +130,8 @@ def _by_pillow(
         _check_single(image, name)
         image.load()
         if image.mode == "P":
-            _check_indices(image)
+            assert image.palette is not None  # noqa: S101  (mode P)
+            depths.check_indices(np.asarray(image), len(image.palette.palette) // len(image.palette.mode))
             notes += ("its palette became RGB",)
         transparent = "transparency" in image.info or image.mode in ("LA", "RGBA", "PA")
         if image.mode not in ("L", "LA", "RGB", "RGBA"):
@@ -155,18 +155,6 @@ def _by_pillow(
     )
     colors, alpha = depths.apart(values if values.ndim == 3 else values[..., None])
     return Picture(colors, alpha, kept, light=stands_for or light.of_profile(profile, name), notes=notes + said)
-
-
-def _check_indices(image: ImageFile) -> None:
-    """Refuse pixels whose color the palette does not have.
-
-    Raises:
-        ValueError: There is one.
-    """
-    assert image.palette is not None  # noqa: S101  (mode P)
-    colors, highest = len(image.palette.palette) // len(image.palette.mode), int(np.asarray(image).max(initial=0))
-    if highest >= colors:
-        raise ValueError(f"it has pixels of color {highest}, and its palette {colors} colors")
 
 
 def _check_single(image: ImageFile, name: str) -> None:
@@ -207,7 +195,7 @@ def _pnm(data: bytes, name: str, given: White) -> Picture:
     rest = data[end + count * dtype.itemsize :]
     if re.match(rb"P[1-7]\s", rest):
         raise DataError(f"{name} holds several images; only single images are supported")
-    notes: tuple[str, ...] = (f"{len(rest)} bytes behind its end are left out",) if rest.strip() else ()
+    notes = metadata.behind(len(rest) if rest.strip() else 0)
     notes += depths.ignored(given, white) if white > 255 else ()
     return Picture(depths.scaled(values, white, values.dtype), notes=notes)
 
@@ -250,6 +238,11 @@ def encode_avif(values: np.ndarray, kept: Metadata) -> bytes:
         return encoded
     # NOTE: Pillow cannot be told which colors these are, and says sRGB.
     return encoded[: place + 8] + struct.pack(">HH", *kept.cicp[:2]) + encoded[place + 12 :]
+
+
+def unfit_avif(kept: Metadata) -> list[str]:
+    """Return the names of what would count more than it does in a PNG: a profile beside a color space."""
+    return ["icc"] if kept.cicp else []
 
 
 def _kept(kept: Metadata) -> dict[str, bytes]:

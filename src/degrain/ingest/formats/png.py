@@ -91,9 +91,11 @@ def decode(data: bytes, name: str, white: White = depths.OF_FORMAT) -> Picture:
     bare = b"".join(chunks.bare)
     try:
         if color == _PALETTE:
-            _check_indices(bare, len(chunks.single.get(b"PLTE", b"")) // 3)
+            # NOTE: Image.open has a limit of its own, below that of degrain.
+            indices = np.asarray(PngImageFile(io.BytesIO(bare)))
+            depths.check_indices(indices, len(chunks.single.get(b"PLTE", b"")) // 3)
         # NOTE: libpng prints a warning about each interlaced file, and refuses wider ones.
-        other = chunks.single[b"IHDR"][12] or max(width, height) > LONGEST_SIDE
+        other = ways[2] or max(width, height) > LONGEST_SIDE
         values = imagecodecs.spng_decode(bare) if other else imagecodecs.png_decode(bare)
     except Exception as error:  # libpng's errors, and whatever damaged headers raise
         raise DataError(f"{name} is damaged: {' '.join(str(error).split())}") from error
@@ -165,18 +167,6 @@ def _check_transparency(chunks: _Chunks, name: str) -> None:
             raise DataError(f"{name} is damaged: its transparency does not fit its colors")
 
 
-def _check_indices(bare: bytes, colors: int) -> None:
-    """Refuse pixels whose color the palette does not have; libpng shows them black.
-
-    Raises:
-        ValueError: There is one.
-    """
-    # NOTE: Image.open has a limit of its own, below that of degrain.
-    highest = int(np.asarray(PngImageFile(io.BytesIO(bare))).max(initial=0))
-    if highest >= colors:
-        raise ValueError(f"it has pixels of color {highest}, and its palette {colors} colors")
-
-
 def _light(chunks: dict[bytes, bytes], icc: bytes, name: str) -> Light:
     """Tell what values stand for, by the chunk that counts most."""
     if b"cICP" in chunks:
@@ -210,8 +200,7 @@ def _metadata(chunks: _Chunks) -> tuple[Metadata, tuple[str, ...]]:
         notes += (f"chunks ({', '.join(sorted(chunks.others))}) are left out",)
     if single.get(b"pHYs", b"").endswith(b"\0") and single[b"pHYs"][:4] != single[b"pHYs"][4:8]:
         notes += (metadata.OBLONG,)
-    if chunks.behind:
-        notes += (f"{chunks.behind} bytes behind its end are left out",)
+    notes += metadata.behind(chunks.behind)
     first = dict(reversed([text for text in chunks.texts if text[0] in _HEXADECIMAL]))
     hexadecimal = {keyword: _from_hexadecimal(chunk) for keyword, chunk in first.items()}
     exif = single.get(b"eXIf") or hexadecimal.get(_HEXADECIMAL[0]) or hexadecimal.get(_HEXADECIMAL[1]) or b""

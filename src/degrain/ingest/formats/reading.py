@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from degrain.errors import DataError, DegrainError, Stopped
 from degrain.ingest.formats import archives, camera_raw, jpeg, metadata, others, png, tiff
 from degrain.ingest.formats.depths import White
@@ -115,20 +113,12 @@ def _decoded(data: bytes, name: str, white: White, raw: camera_raw.Mode) -> Pict
 def _upright(picture: Picture) -> Picture:
     """Turn the pixels as Exif says, and make what is kept fit them."""
     kept = picture.metadata
-    kept = replace(kept, exif=b"") if kept.exif and metadata.is_empty(kept.exif) else kept
-    lies = metadata.orientation(kept.exif, kept.xmp)
-    pixels, alpha = picture.pixels, picture.alpha
-    if lies != metadata.UPRIGHT:
-        pixels = np.ascontiguousarray(metadata.upright(pixels, lies))
-        alpha = None if alpha is None else np.ascontiguousarray(metadata.upright(alpha, lies))
-    if kept.dpi and metadata.lies_across(lies):
-        kept = replace(kept, dpi=(kept.dpi[1], kept.dpi[0]))
-    if not kept.exif and not kept.xmp and kept is picture.metadata:
+    if not kept.exif and not kept.xmp:
         return picture
-    height, width = pixels.shape[:2]
-    exif = metadata.for_upright(kept.exif, width, height) if kept.exif else b""
-    notes = picture.notes
-    if kept.exif and not exif:
-        notes += (metadata.BROKEN_EXIF,)
-    turned = replace(kept, exif=exif, xmp=metadata.xmp_for_upright(kept.xmp))
-    return replace(picture, pixels=pixels, alpha=alpha, metadata=turned, notes=notes)
+    exif = b"" if metadata.is_empty(kept.exif) else kept.exif
+    turned = metadata.turned(picture, metadata.orientation(exif, kept.xmp))
+    height, width = turned.pixels.shape[:2]
+    fitting = metadata.for_upright(exif, width, height) if exif else b""
+    notes = picture.notes + ((metadata.BROKEN_EXIF,) if exif and not fitting else ())
+    kept = replace(turned.metadata, exif=fitting, xmp=metadata.xmp_for_upright(kept.xmp))
+    return replace(turned, metadata=kept, notes=notes)

@@ -12,7 +12,7 @@ import struct
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -331,12 +331,8 @@ def _turned(page: TiffPage, picture: Picture, kept: Metadata) -> Picture:
     """Turn the pixels as the tag of TIFF says, or XMP where there is none."""
     said = page.tags[_ORIENTATION].value if _ORIENTATION in page.tags else metadata.orientation(b"", kept.xmp)
     lies = said if said in range(1, 9) else metadata.UPRIGHT
-    pixels = np.ascontiguousarray(metadata.upright(picture.pixels, lies))
-    alpha = None if picture.alpha is None else np.ascontiguousarray(metadata.upright(picture.alpha, lies))
-    if kept.dpi and metadata.lies_across(lies):
-        kept = replace(kept, dpi=(kept.dpi[1], kept.dpi[0]))
     kept = replace(kept, xmp=metadata.xmp_for_upright(kept.xmp))
-    return replace(picture, pixels=pixels, alpha=alpha, metadata=kept)
+    return metadata.turned(replace(picture, metadata=kept), lies)
 
 
 def _meant(
@@ -398,7 +394,7 @@ def _from_cmyk(values: np.ndarray, icc: bytes) -> np.ndarray:
 
 def _metadata(page: TiffPage, data: bytes) -> tuple[Metadata, tuple[str, ...]]:
     tags = page.tags
-    per_inch = metadata.PER_INCH.get(int(tags[296].value) if 296 in tags else 2)
+    per_inch = metadata.PER_INCH.get(_value(tags, _UNIT, 2))
     dpi = None
     if 282 in tags and 283 in tags and per_inch:
         dpi = metadata.resolution([_quotient(tags[tag].value) for tag in (282, 283)], per_inch)
@@ -443,11 +439,9 @@ def _exif(page: TiffPage, data: bytes) -> tuple[bytes, bool]:
             parsed[tag] = text.encode().decode("latin-1")
         elif text is not None and not isinstance(text, str):
             whole = False
-    for tag in (_EXIF, _GPS):
-        if tag in page.tags:
-            found = _below(data, tag)
-            parsed.get_ifd(tag).update(found)
-            whole = whole and bool(found)
+    for tag, found in _below(data, [tag for tag in (_EXIF, _GPS) if tag in page.tags]).items():
+        parsed.get_ifd(tag).update(found)
+        whole = whole and bool(found)
     if not dict(parsed) and not parsed.get_ifd(_EXIF) and not parsed.get_ifd(_GPS):
         return b"", whole
     try:
@@ -456,15 +450,18 @@ def _exif(page: TiffPage, data: bytes) -> tuple[bytes, bool]:
         return b"", False
 
 
-def _below(data: bytes, tag: int) -> dict[int, Any]:
-    """Read a directory below the first one; nothing where Pillow cannot, as in some BigTIFFs."""
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            whole = Image.Exif()
-            whole.load(b"Exif\0\0" + data)
-            return dict(whole.get_ifd(tag))
-    except Exception:  # damaged directories make the parser raise whatever comes
-        return {}
+def _below(data: bytes, tags: list[int]) -> dict[int, dict[int, Any]]:
+    """Read directories below the first one; they are empty where Pillow cannot, as in some BigTIFFs."""
+    found: dict[int, dict[int, Any]] = {tag: {} for tag in tags}
+    if not tags:
+        return found
+    whole = Image.Exif()
+    with warnings.catch_warnings(action="ignore"), suppress(Exception):  # damage makes the parser raise whatever comes
+        whole.load(b"Exif\0\0" + data)
+        for tag in tags:
+            with suppress(Exception):
+                found[tag] = dict(whole.get_ifd(tag))
+    return found
 
 
 def lost_of_exif(exif: bytes) -> list[str]:

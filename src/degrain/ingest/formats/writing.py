@@ -41,9 +41,9 @@ class Format:
         alpha: Whether it holds transparency.
         keeps: Names of what of `Metadata` it holds.
         lossless: Whether values come back as they were.
-        alpha_of_gray: Whether gray may be transparent.
-        gray: Whether gray is written as gray.
+        gray: Whether gray, transparent or not, stays gray.
         says_white: Whether the file says which value is white.
+        unfit: From what is to be kept to the names of what of it this format cannot say as it is.
         longest: Pixels that width and height can have; None where no image that is read has more.
     """
 
@@ -52,9 +52,9 @@ class Format:
     alpha: bool
     keeps: tuple[str, ...]
     lossless: bool = True
-    alpha_of_gray: bool = True
     gray: bool = True
     says_white: bool = False
+    unfit: Callable[[Metadata], list[str]] = lambda _: []
     longest: int | None = None
 
 
@@ -72,6 +72,7 @@ _JPEG = Format(
     False,
     (*_ALL, "comment"),
     lossless=False,
+    unfit=jpeg.unfit,
     longest=jpeg.LONGEST_SIDE,
 )
 _TIFF = Format(tiff.encode, deep=True, alpha=True, keeps=(*_ALL, "primaries", "gamma"))
@@ -80,6 +81,7 @@ _WEBP = Format(
     False,
     True,
     ("icc", "exif", "xmp"),
+    gray=False,
     longest=others.LONGEST_WEBP,
 )
 _AVIF = Format(
@@ -88,9 +90,11 @@ _AVIF = Format(
     True,
     ("icc", "exif", "xmp", "cicp"),
     lossless=False,
+    gray=False,
+    unfit=others.unfit_avif,
     longest=others.LONGEST_AVIF,
 )
-_JXL = Format(lambda values, _, kept: jxl.encode(values, kept), deep=True, alpha=True, keeps=("exif", "xmp", "cicp"))
+_JXL = Format(lambda values, _, kept: jxl.encode(values, kept), True, True, ("exif", "xmp", "cicp"), unfit=jxl.unfit)
 _BMP = Format(lambda values, _, kept: others.encode_bmp(values, kept), deep=False, alpha=False, keeps=("dpi",))
 _PNM = Format(
     lambda values, _alpha, _kept: others.encode_pnm(values), deep=True, alpha=False, keeps=(), says_white=True
@@ -100,8 +104,8 @@ FORMATS: dict[str, Format] = {
     ".png": _PNG,
     **dict.fromkeys((".jpg", ".jpeg", ".jfif"), _JPEG),
     **dict.fromkeys((".tif", ".tiff"), _TIFF),
-    ".webp": replace(_WEBP, alpha_of_gray=False, gray=False),
-    ".avif": replace(_AVIF, alpha_of_gray=False, gray=False),
+    ".webp": _WEBP,
+    ".avif": _AVIF,
     ".jxl": _JXL,
     ".bmp": _BMP,
     **dict.fromkeys((".ppm", ".pgm", ".pnm"), _PNM),
@@ -180,12 +184,12 @@ def _fitted(picture: Picture, target: Format) -> tuple[np.ndarray, Metadata, tup
         lost.append("transparency is lost")
         alpha = None
     if alpha is not None:
-        if pixels.shape[2] == 1 and not target.alpha_of_gray:
+        if pixels.shape[2] == 1 and not target.gray:
             pixels = np.repeat(pixels, 3, axis=2)
         pixels = np.dstack([pixels, alpha])
     held = picture.metadata
     kept, dropped = _kept(held, target)
-    if kept.icc and pixels.shape[2] in (1, 2) and not target.gray and light.is_gray(kept.icc):
+    if kept.icc and pixels.shape[2] in (1, 2) and not target.gray and light.colors_of(kept.icc) == "GRAY":
         kept, dropped = replace(kept, icc=b""), [NAMES["icc"], *dropped]
     kept, words = _with_light(picture, kept, target)
     lost += words
@@ -226,18 +230,9 @@ def _is_linear(kept: Metadata) -> bool:
 
 def _kept(held: Metadata, target: Format) -> tuple[Metadata, list[str]]:
     """Split what a picture holds into what the format can hold and the names of the rest."""
-    too_long = {
-        # NOTE: in a PNG the color space counts more than a profile, in an AVIF the profile.
-        "icc": target.encode is _AVIF.encode and bool(held.cicp),
-        "exif": target.encode is _JPEG.encode and len(held.exif) > jpeg.LONGEST_EXIF,
-        "xmp": target.encode is _JPEG.encode and len(held.xmp) > jpeg.LONGEST_XMP,
-        # NOTE: of JPEG XL only the curve can be said, for colors of sRGB.
-        "cicp": target.encode is _JXL.encode and held.cicp[:2] != jxl.LINEAR_SRGB,
-        "dpi": target.encode is _JPEG.encode and bool(held.dpi) and not all(0.5 < x < 65_535.5 for x in held.dpi or ()),
-        "comment": target.encode is _JPEG.encode and len(held.comment) > jpeg.LONGEST_COMMENT,
-    }
+    unfit = target.unfit(held)
     told = {name for name in NAMES if getattr(held, name) and name not in _saying_nothing(held)}
-    gone = [name for name in NAMES if name in told and (name not in target.keeps or too_long.get(name))]
+    gone = [name for name in NAMES if name in told and (name not in target.keeps or name in unfit)]
     return replace(held, **{name: getattr(Metadata(), name) for name in gone}), [NAMES[name] for name in gone]
 
 
