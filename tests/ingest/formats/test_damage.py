@@ -522,6 +522,23 @@ def test_the_directory_of_interoperability_is_kept_or_said_to_be_lost(tmp_path: 
     assert ("Exif tags (ExifInteroperabilityOffset) are lost" in " ".join(lost)) == (suffix == ".tif")
 
 
+@pytest.mark.parametrize("artist", ["Ann", "M\u00fcller"])
+def test_letters_that_pillow_loses_of_a_turned_avif_are_said(artist: str) -> None:
+    made = Image.Exif()
+    made[0x013B] = artist.encode()  # type: ignore[assignment]
+    buffer = io.BytesIO()
+    # NOTE: Pillow writes an orientation in Exif as the box irot, and texts then in ASCII.
+    Image.fromarray(RGB).save(buffer, "AVIF", exif=made.tobytes())
+    plain = reading.decode(buffer.getvalue(), "x")
+    assert metadata.parsed_exif(plain.metadata.exif)[0x013B].encode("latin-1").decode() == artist
+    assert plain.notes == ()
+    made[0x0112] = 6
+    buffer = io.BytesIO()
+    Image.fromarray(RGB).save(buffer, "AVIF", exif=made.tobytes())
+    lost = ("question marks in its Exif may stand for letters that are not ASCII",)
+    assert reading.decode(buffer.getvalue(), "x").notes == (() if artist == "Ann" else lost)
+
+
 def test_resolution_is_turned_with_the_picture() -> None:
     made = Image.Exif()
     made[0x0112], made[0x011A], made[0x011B], made[0x0128] = 6, 200.0, 100.0, 2

@@ -111,6 +111,12 @@ def _avif(data: bytes, name: str, _: White) -> Picture:
     picture = _by_pillow(AvifImageFile, data, name, cicp=cicp, stands_for=stands_for, notes=notes)
     # NOTE: the boxes irot and imir say how the picture lies, which Pillow puts into Exif; XMP does not count.
     kept = replace(picture.metadata, xmp=metadata.xmp_for_upright(picture.metadata.xmp))
+    turned = any(boxes.find(data, *_PROPERTIES, kind) for kind in (b"irot", b"imir"))
+    if turned and any(isinstance(text, str) and "?" in text for text in metadata.parsed_exif(kept.exif).values()):
+        # NOTE: Pillow writes Exif anew then, in ASCII.
+        picture = replace(
+            picture, notes=(*picture.notes, "question marks in its Exif may stand for letters that are not ASCII")
+        )
     return replace(picture, metadata=kept)
 
 
