@@ -18,8 +18,6 @@ from degrain.pixels import to_unit
 
 SHAPES = [(1, 1), (7, 300), (64, 64), (65, 63), (200, 131), (513, 40)]
 ANY_SIZE = [name for name, spec in catalog.MODELS.items() if not spec.fixed_size]
-# A whole photograph takes the deepest networks many minutes on two cores; they have only the corner of it.
-DEEP = ("rednet10", "rednet20", "rednet30")
 
 
 def joined(tiles: Iterable[tiling.Tile], image: np.ndarray) -> np.ndarray:
@@ -100,17 +98,26 @@ def test_tiles_are_computed_as_the_whole_image_is(name: str) -> None:
         assert np.abs(output - whole).max() <= 1e-9 * scale
 
 
+def rounding(network: nn.Module, image: np.ndarray) -> float:
+    """By how much float32 alone changes what the network makes of a float64 image, on this processor."""
+    inputs = torch.from_numpy(image.copy()).permute(2, 0, 1)[None]
+    with torch.inference_mode():
+        single, double = network.float()(inputs.float()), network.double()(inputs)
+    network.float()
+    return float((single - double).abs().max())
+
+
 def check_photograph(name: str) -> None:
     """Compare tiles of the whole photograph, in float32 as in use, with one run over all of it."""
     height, width = 1000, 1004
-    image, spec = photograph(height, width), catalog.spec(name)
-    denoiser = Denoiser(network_of(name), name, 3, 64)
+    image, spec, network = photograph(height, width), catalog.spec(name), network_of(name)
+    # Both are rounded, and by which kernels the processor decides; deep networks round by more than a millionth.
+    tolerance = max(1e-6, 2 * rounding(network, image[:256, :256] / 255))
+    denoiser = Denoiser(network, name, 3, 64)
     whole = denoiser.outputs(to_unit(mirrored(image, spec.multiple))[None])[0, :height, :width]
-    # An untrained network may make many times white of an image, and rounding grows with that.
-    scale = max(1.0, float(np.abs(whole).max()))
     for tile in (100, 333, 512):
         output = joined(denoiser.tiles(image, tile), image)
-        assert np.abs(output - whole).max() <= 1e-6 * scale
+        assert np.abs(output - whole).max() <= tolerance
 
 
 def test_tiles_of_a_photograph_equal_the_whole() -> None:
