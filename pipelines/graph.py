@@ -88,12 +88,15 @@ def _changed(node: Any) -> bool:
 
 def _meta(stage: str, given: Mapping[str, Any]) -> Meta:
     try:
-        return Meta.model_validate(given)
+        meta = Meta.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         hint = nearest(key, Meta.model_fields) if first["type"] == "extra_forbidden" else ""
         raise ParamsError(f"dvc.yaml: {stage}: meta.{key}: {first['msg']}{hint}") from None
+    if meta.pool and stage in LOCAL:
+        raise ParamsError(f"dvc.yaml: {stage}: meta.pool: {', '.join(LOCAL)} stay with the conductor")
+    return meta
 
 
 def chosen(stages: Collection[Stage], targets: Collection[str]) -> list[Stage]:

@@ -82,6 +82,11 @@ class Children:
     ) -> None:
         self.end()
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing else may start."""
+        return self._closed
+
     def end(self) -> None:
         """End all that run, and let nothing else start."""
         with self._lock:
@@ -169,6 +174,11 @@ class Children:
 def dvc(*arguments: str) -> list[str]:
     """Return the command line of DVC as it is installed beside this Python."""
     return [sys.executable, "-m", "dvc", *arguments]
+
+
+def module(name: str, *arguments: str) -> list[str]:
+    """Return the command line of a module of this package."""
+    return [sys.executable, "-m", name, *arguments]
 
 
 def degrain(*arguments: str) -> list[str]:

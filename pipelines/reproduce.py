@@ -5,6 +5,7 @@
     python -m pipelines.reproduce --target evaluate             a part of the graph
     python -m pipelines.reproduce --publish branch:nightly      results as a commit on a branch
     python -m pipelines.reproduce --publish here                in this folder, like `dvc repro`
+    python -m pipelines.reproduce --pools gpu                   training on the workers of a pool
 
 Without PREFECT_API_URL it runs on a server of its own that ends with it; .degrain/prefect keeps what that remembers.
 """
@@ -19,15 +20,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 from dvc.exceptions import DvcException
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
+from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -35,6 +39,7 @@ from degrain.errors import DegrainError, ParamsError, printable
 from degrain.machine import compute
 from pipelines import artifacts, graph, servers, workspaces
 from pipelines.artifacts import Outcome
+from pipelines.pools import run_on
 from pipelines.processes import Children, Log, StageFailed, degrain
 from pipelines.workspaces import Workspace
 
@@ -53,8 +58,8 @@ def _worth_retrying(_task: Any, _run: Any, state: Any) -> bool:
 
 
 @task(task_run_name="{stage.name}", retry_condition_fn=_worth_retrying, cache_policy=NO_CACHE, persist_result=False)
-def run_stage(stage: graph.Stage, folder: Path, children: Children) -> Outcome:
-    """Run one stage."""
+def run_stage(stage: graph.Stage, workspace: Workspace, children: Children) -> Outcome:
+    """Run one stage in this process's workspace."""
     log, progress = get_run_logger(), artifacts.Progress(stage.name)
     started = time.monotonic()
 
@@ -62,7 +67,15 @@ def run_stage(stage: graph.Stage, folder: Path, children: Children) -> Outcome:
         log.info(line)
         progress.see(line)
 
-    how = children.reproduce(stage.name, folder, see, stage.meta.timeout)
+    how = children.reproduce(stage.name, workspace.folder, see, stage.meta.timeout)
+    return Outcome(stage.name, how, time.monotonic() - started)
+
+
+@task(task_run_name="{stage.name}", retry_condition_fn=_worth_retrying, cache_policy=NO_CACHE, persist_result=False)
+def run_stage_on(pool: str, run: str, stage: graph.Stage, workspace: Workspace, children: Children) -> Outcome:
+    """Run one stage on a worker of a pool."""
+    started = time.monotonic()
+    how = run_on(pool, run, stage, workspace, children, get_run_logger().info)
     return Outcome(stage.name, how, time.monotonic() - started)
 
 
@@ -81,6 +94,7 @@ def reproduce(
     targets: list[str] | None = None,
     publish: str = "experiment",
     jobs: int = 0,
+    pools: str = "",
 ) -> Any:
     """Reproduce a study.
 
@@ -90,7 +104,9 @@ def reproduce(
         targets: Stages to run, with all that they need; all if there are none.
         publish: Where results go: "experiment" of DVC, "branch:NAME" for a commit on a branch, or "here": the stages
             run in the project's own folder.
-        jobs: How many stages may run side by side; 0 is as many as there are cores.
+        jobs: How many stages may run side by side here; 0 is as many as there are cores.
+        pools: Work pools, such as "gpu" or "cpu,gpu": stages that dvc.yaml gives to one of these run on its workers,
+            and all others here.
 
     Returns:
         What became of each stage, or the state Failed with what went wrong. One stage's failure stops what depends on
@@ -101,11 +117,28 @@ def reproduce(
         project = workspaces.project_folder(None)
         run = _run_name()
         with _workspace(project, publish, run, log.info) as workspace:
-            return _reproduce(workspace, run, study, overrides or [], targets or [], publish, jobs)
+            return _reproduce(workspace, run, study, overrides or [], targets or [], publish, jobs, _pools(pools))
     except StageFailed as failure:
         return Failed(message=str(failure), name="Failed" if not failure.mistake else "Mistake")
     except (DegrainError, DvcException) as error:
         return Failed(message=printable(str(error)), name="Mistake")
+
+
+def _pools(text: str) -> frozenset[str]:
+    """The pools that stages are sent to.
+
+    Not the conductor's own: with all of its slots taken by conductors that wait for its workers, nothing would go on.
+    """
+    chosen = frozenset(filter(None, (name.strip() for name in text.split(","))))
+    return chosen - {_own_pool()} if chosen else chosen
+
+
+def _own_pool() -> str:
+    """The pool whose worker runs this flow, or nothing."""
+    if not flow_run.deployment_id:
+        return ""
+    with get_client(sync_client=True) as client:
+        return client.read_flow_run(UUID(str(flow_run.id))).work_pool_name or ""
 
 
 def _run_name() -> str:
@@ -135,6 +168,7 @@ def _reproduce(
     targets: Sequence[str],
     publish: str,
     jobs: int,
+    pools: frozenset[str],
 ) -> Any:
     log = get_run_logger()
     with Children(1, workspace.environment) as children:
@@ -144,7 +178,7 @@ def _reproduce(
             raise StageFailed(checked.complaint(), mistake=True)
         workspaces.restore(workspace, children)
     stages = graph.chosen(graph.read(workspace.folder), targets)
-    outcomes, failures = _run(stages, workspace, jobs)
+    outcomes, failures = _run(stages, workspace, jobs, run, pools)
     if publish != "here" and (outcomes or not failures):
         published = _publish(workspace, run, study, outcomes, publish)
     else:
@@ -156,20 +190,25 @@ def _reproduce(
     return outcomes
 
 
-def _run(stages: Sequence[graph.Stage], workspace: Workspace, jobs: int) -> tuple[list[Outcome], list[BaseException]]:
+def _run(
+    stages: Sequence[graph.Stage], workspace: Workspace, jobs: int, run: str, pools: frozenset[str]
+) -> tuple[list[Outcome], list[BaseException]]:
     """Run what is stale; return what became of the stages that ended well, and the failures."""
     cores = compute.threads()
-    limit = max(1, min(jobs or cores, graph.beside(stages)))
+    limit = max(1, min(jobs or cores, graph.beside([stage for stage in stages if stage.meta.pool not in pools])))
     threads = {"DEGRAIN_THREADS": str(max(1, cores // limit))}
     futures: dict[str, PrefectFuture[Outcome]] = {}
     with Children(limit, workspace.environment | threads) as children:
         for stage in stages:
             needed = [futures[name] for name in stage.needs if name in futures]
             if stage.stale:
-                submit: Any = run_stage.with_options(
-                    retries=stage.meta.retries, retry_delay_seconds=stage.delays or 0
-                ).submit
-                futures[stage.name] = submit(stage, workspace.folder, children, wait_for=needed)
+                often: Any = {"retries": stage.meta.retries, "retry_delay_seconds": stage.delays or 0}
+                if stage.meta.pool in pools:
+                    sent: Any = run_stage_on.with_options(**often).submit
+                    futures[stage.name] = sent(stage.meta.pool, run, stage, workspace, children, wait_for=needed)
+                else:
+                    submit: Any = run_stage.with_options(**often).submit
+                    futures[stage.name] = submit(stage, workspace, children, wait_for=needed)
             else:
                 cached: Any = up_to_date.submit
                 futures[stage.name] = cached(stage, wait_for=needed)
@@ -217,6 +256,7 @@ def main(
     targets: Annotated[list[str] | None, typer.Option("--target", help="Only this stage and what it needs.")] = None,
     publish: Annotated[str, typer.Option(help="experiment, branch:NAME, or here.")] = "experiment",
     jobs: Annotated[int, typer.Option(min=0, help="How many stages may run side by side; 0: as many as cores.")] = 0,
+    pools: Annotated[str, typer.Option(help="Send stages to the workers of these work pools, such as gpu.")] = "",
     folder: Annotated[Path | None, typer.Option(help="The project's folder, with dvc.yaml.")] = None,
 ) -> None:
     """Run DVC's graph as a Prefect flow, in a workspace of its own.
@@ -226,10 +266,15 @@ def main(
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         project = workspaces.project_folder(folder)
+        if pools and not PREFECT_API_URL.value():
+            raise ParamsError(
+                "pools: no Prefect server is set, whose workers could take stages; run make up, and set "
+                "PREFECT_API_URL to what it prints"
+            )
         os.environ["DEGRAIN_PROJECT"] = str(project)
         with servers.own(project):
             # NOTE: Prefect types what a flow returns as if it could be awaited.
-            state: Any = reproduce(study, overrides or [], targets or [], publish, jobs, return_state=True)
+            state: Any = reproduce(study, overrides or [], targets or [], publish, jobs, pools, return_state=True)
     except (KeyboardInterrupt, TerminationSignal):
         typer.echo("reproduce: stopped; what is finished is kept, run the same command again to go on", err=True)
         raise typer.Exit(130) from None

@@ -75,12 +75,14 @@ def own(project: Path) -> Iterator[str]:
     Raises:
         OutputError: It does not start.
     """
+    from prefect import settings
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogHandler
     from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
     if chosen := PREFECT_API_URL.value():
-        yield chosen
+        with temporary_settings({getattr(settings, name): value for name, value in RESILIENT.items()}):
+            yield chosen
         return
     port = _free_port()
     url = f"http://{HOST}:{port}/api"

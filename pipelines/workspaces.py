@@ -30,6 +30,7 @@ FOLDER = Path(".degrain") / "workspaces"
 # What Hydra says of a parameter that it does not know.
 _UNKNOWN = re.compile(r"Could not override '([^']*)'")
 _SAVING = "saving.lock"
+_ORIGIN = "origin"
 # Seconds that a push may take; against a dead server DVC tries for long.
 _PUSH_TIMEOUT = 3600.0
 
@@ -50,20 +51,26 @@ class Workspace:
     def environment(self) -> dict[str, str]:
         """Variables of the stages: they run the workspace's code, and keep what outlives it in the project."""
         return {
-            "PYTHONPATH": str(self.folder / "src"),
+            "PYTHONPATH": os.pathsep.join(map(str, (self.folder / "src", self.folder))),
             "DEGRAIN_PROJECT": str(self.project),
-            "DEGRAIN_HOME": str((self.project / (os.environ.get("DEGRAIN_HOME") or ".degrain")).absolute()),
+            "DEGRAIN_HOME": str(self.home),
         }
+
+    @property
+    def home(self) -> Path:
+        """What outlives single runs: trial ledger and registry."""
+        return (self.project / (os.environ.get("DEGRAIN_HOME") or ".degrain")).absolute()
 
 
 @contextmanager
-def opened(project: Path, name: str, log: Log) -> Iterator[Workspace]:
-    """Make a worktree of the project's present commit, and remove it at the end.
+def opened(project: Path, name: str, log: Log, commit: str = "HEAD") -> Iterator[Workspace]:
+    """Make a worktree of a commit of the project, and remove it at the end.
 
     Args:
         project: The project's folder, with dvc.yaml.
         name: Of the run.
         log: Called with what a person should know.
+        commit: The present one if not given.
 
     Raises:
         OutputError: It cannot be made.
@@ -73,16 +80,21 @@ def opened(project: Path, name: str, log: Log) -> Iterator[Workspace]:
     sweep(project)
     folder = base / name
     with _held(base / f"{name}.lock", f"a run named {name} is going on"):
-        _git(project, "worktree", "add", "--quiet", "--detach", str(folder), "HEAD")
+        _git(project, "worktree", "add", "--quiet", "--detach", str(folder), commit)
         try:
             _share(project, folder)
-            if changed := _git(project, "status", "--porcelain", "--untracked-files=no").splitlines():
-                names = ", ".join(line[3:] for line in changed[:3])
-                log(f"{len(changed)} files that are not committed are no part of this run: {names}")
+            if commit == "HEAD":
+                _tell_changed(project, log)
             yield Workspace(project.resolve(), folder)
         finally:
             _remove(project, folder)
     (base / f"{name}.lock").unlink(missing_ok=True)
+
+
+def _tell_changed(project: Path, log: Log) -> None:
+    if changed := _git(project, "status", "--porcelain", "--untracked-files=no").splitlines():
+        names = ", ".join(line[3:] for line in changed[:3])
+        log(f"{len(changed)} files that are not committed are no part of this run: {names}")
 
 
 @contextmanager
@@ -215,17 +227,71 @@ def commit_to(workspace: Workspace, branch: str, message: str) -> str:
     ref = f"refs/heads/{branch}"
     if f"branch {ref}" in _git(folder, "worktree", "list", "--porcelain").splitlines():
         raise OutputError(f"the branch {branch} is checked out somewhere; name another one")
-    _git(folder, "add", "--all")
-    tree, head = _git(folder, "write-tree"), _git(folder, "rev-parse", "HEAD")
+    tree, present = _tree(folder), head(folder)
     before = _git(folder, "for-each-ref", "--format=%(objectname)", ref)
     if before and _git(folder, "rev-parse", f"{before}^{{tree}}") == tree:
         return before
-    parents = [before] if before else [head]
-    if before and _git(folder, "merge-base", before, head, fails=True) != head:
-        parents.append(head)
-    commit = _git(folder, "commit-tree", tree, "-m", message, *(part for parent in parents for part in ("-p", parent)))
+    parents = [before] if before else [present]
+    if before and _git(folder, "merge-base", before, present, fails=True) != present:
+        parents.append(present)
+    commit = snapshot(folder, message, parents)
     _git(folder, "update-ref", ref, commit, before or "0" * 40)
     return commit
+
+
+def _tree(folder: Path) -> str:
+    _git(folder, "add", "--all")
+    return _git(folder, "write-tree")
+
+
+def head(folder: Path) -> str:
+    """Return the commit that a folder is at."""
+    return _git(folder, "rev-parse", "HEAD")
+
+
+def snapshot(folder: Path, message: str, parents: Sequence[str]) -> str:
+    """Make a commit of all that a worktree holds and git does not ignore; no branch moves.
+
+    Returns:
+        The commit.
+    """
+    tree = _tree(folder)
+    return _git(folder, "commit-tree", tree, "-m", message, *(part for parent in parents for part in ("-p", parent)))
+
+
+def publish(folder: Path, commit: str, reference: str) -> str:
+    """Give a commit a name, here and in the repository that this one was cloned from.
+
+    Returns:
+        Why that one does not take it, or nothing.
+    """
+    _git(folder, "update-ref", reference, commit)
+    if _ORIGIN not in _git(folder, "remote").splitlines():
+        return "there is no git remote named origin"
+    try:
+        _git(folder, "push", "--quiet", "--force", _ORIGIN, f"{commit}:{reference}")
+    except OutputError as error:
+        return str(error)
+    return ""
+
+
+def forget(folder: Path, reference: str) -> None:
+    """Take the name of a commit away again, here and there."""
+    _git(folder, "update-ref", "-d", reference, fails=True)
+    if _ORIGIN in _git(folder, "remote").splitlines():
+        _git(folder, "push", "--quiet", _ORIGIN, f":{reference}", fails=True)
+
+
+def bring(project: Path, commit: str, reference: str) -> None:
+    """Have a commit in the project's repository: fetch it by its name if it is not there.
+
+    Raises:
+        OutputError: It cannot be had.
+    """
+    name = f"{commit}^{{commit}}"
+    if not _git(project, "rev-parse", "--quiet", "--verify", name, fails=True):
+        _git(project, "fetch", "--quiet", _ORIGIN, f"+{reference}:{reference}")
+        _git(project, "rev-parse", "--quiet", "--verify", name)
 
 
 def push(workspace: Workspace, children: Children, log: Log) -> bool:

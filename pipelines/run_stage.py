@@ -1,0 +1,113 @@
+"""The Prefect flow that a worker runs for a conductor elsewhere: one stage, with what it needs and what it leaves."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from dvc.exceptions import DvcException
+from prefect import flow, get_run_logger
+from prefect.client.orchestration import get_client
+from prefect.runtime import flow_run
+from prefect.states import Failed
+
+from degrain.errors import DegrainError, printable
+from degrain.trials.ledger import Ledger
+from pipelines import artifacts, pools, workspaces
+from pipelines.mirror import Mirror
+from pipelines.pools import AWAY
+from pipelines.processes import Children, Ended, StageFailed, module
+from pipelines.remote import Remote
+from pipelines.workspaces import Workspace
+
+# Seconds between two looks at the conductor.
+_LOOK = 5.0
+
+
+@flow(name=pools.FLOW, persist_result=False)
+def run_stage(stage: str, commit: str, reference: str, conductor: str = "", timeout: float | None = None) -> Any:
+    """Run one stage of a workspace that a conductor has sent, and leave its outputs on the DVC remote.
+
+    Args:
+        stage: Its name, such as "train@unet".
+        commit: Of the workspace.
+        reference: Name in git under which it is found where this clone does not have it.
+        conductor: Id of the flow run that asks for it; when that ends, so does this. Nobody's if empty.
+        timeout: Seconds after which the stage is stopped.
+
+    Returns:
+        "ran", "restored" from DVC's cache, or "unchanged"; or the state Failed with what went wrong.
+    """
+    log = get_run_logger()
+    try:
+        project = workspaces.project_folder(None)
+        workspaces.bring(project, commit, reference)
+        name = f"{stage}-{str(flow_run.id)[:8]}"
+        with (
+            workspaces.opened(project, name, log.info, commit) as workspace,
+            Children(1, workspace.environment) as children,
+            _for(conductor, children),
+        ):
+            return _run(workspace, stage, timeout, children)
+    except StageFailed as failure:
+        return Failed(message=str(failure), name="Mistake" if failure.mistake else "Failed")
+    except (DegrainError, DvcException) as error:
+        return Failed(message=printable(str(error)), name="Mistake")
+
+
+def _run(workspace: Workspace, stage: str, timeout: float | None, children: Children) -> str:
+    log, progress = get_run_logger(), artifacts.Progress(stage)
+
+    def see(line: str) -> None:
+        log.info(line)
+        progress.see(line)
+
+    def hand(verb: str) -> Ended:
+        ended = children.run(module("pipelines.exchange", verb, stage), workspace.folder, log.debug)
+        if ended.code:
+            raise StageFailed(ended.complaint().removeprefix("degrain: "), mistake=ended.code == 2)
+        return ended
+
+    decides = hand("take").lines[-1]
+    with Remote.of(workspace.folder) as remote:
+        mirror = Mirror(remote, Ledger(workspace.home / "trials"), decides)
+        if came := mirror.restore():
+            log.info("%d trials that another worker has begun go on from where they were", came)
+        with mirror.kept():
+            how = children.reproduce(stage, workspace.folder, see, timeout)
+        hand("answer")
+        mirror.forget()
+    return how
+
+
+@contextmanager
+def _for(conductor: str, children: Children) -> Iterator[None]:
+    """End the children when the conductor's run is over, for example cancelled: nobody would take what they make."""
+    ending = threading.Event()
+
+    def watch() -> None:
+        with get_client(sync_client=True) as client:
+            while not ending.wait(_LOOK):
+                try:
+                    state = client.read_flow_run(UUID(conductor)).state
+                    over = state is not None and (state.is_final() or state.is_cancelling())
+                    if over and state and state.is_crashed():
+                        over = pools.is_dead(client, UUID(conductor), state, ending.is_set)
+                except AWAY:
+                    continue
+                if over:
+                    children.end()
+                    break
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    if conductor:
+        watcher.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        if conductor:
+            watcher.join()
