@@ -34,10 +34,10 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pret
 
 @contextmanager
 def _opened() -> Iterator[Any]:
-    from dvc.repo import Repo
+    from dvc.repo import Repo, lock_repo
 
     # NOTE: a stage that runs beside writes dvc.lock; DVC's lock keeps it from being read in halves.
-    with Repo(".", _wait_for_lock=True) as repo, repo.lock, repo.scm_context(quiet=True):
+    with Repo(".", _wait_for_lock=True) as repo, lock_repo(repo), repo.scm_context(quiet=True):
         yield repo
 
 

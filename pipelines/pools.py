@@ -26,11 +26,12 @@ from prefect.states import Cancelling
 
 from degrain.errors import ParamsError
 from pipelines import exchange, graph, workspaces
+from pipelines.automations import HEARTBEAT
 from pipelines.processes import Children, Ended, Log, StageFailed, module
 from pipelines.workspaces import Workspace
 
 FLOW = "run-stage"
-HEARTBEAT = "prefect.flow-run.heartbeat"
+
 # Seconds: between two looks at a run; after which a worker that has said nothing is none; that a run may take from
 # a worker that has claimed it to its start; between heartbeats, and how much later than due one is still believed in.
 _LOOK, _SILENT, _PENDING, _BEAT, _GRACE = 2.0, 60.0, 300.0, 30.0, 10.0

@@ -13,7 +13,6 @@ Without PREFECT_API_URL it runs on a server of its own that ends with it; .degra
 from __future__ import annotations
 
 import os
-import re
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -23,7 +22,6 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from dvc.exceptions import DvcException
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
@@ -35,9 +33,11 @@ from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from degrain.artifacts.registration import Registration
 from degrain.errors import DegrainError, ParamsError, printable
 from degrain.machine import compute
-from pipelines import artifacts, graph, servers, workspaces
+from degrain.stages import REGISTRATION
+from pipelines import artifacts, automations, graph, runs, servers, workspaces
 from pipelines.artifacts import Outcome
 from pipelines.pools import run_on
 from pipelines.processes import Children, Log, StageFailed, degrain
@@ -115,13 +115,11 @@ def reproduce(
     log = get_run_logger()
     try:
         project = workspaces.project_folder(None)
-        run = _run_name()
+        run = runs.name()
         with _workspace(project, publish, run, log.info) as workspace:
             return _reproduce(workspace, run, study, overrides or [], targets or [], publish, jobs, _pools(pools))
-    except StageFailed as failure:
-        return Failed(message=str(failure), name="Failed" if not failure.mistake else "Mistake")
-    except (DegrainError, DvcException) as error:
-        return Failed(message=printable(str(error)), name="Mistake")
+    except runs.EXPECTED as error:
+        return runs.failed(error)
 
 
 def _pools(text: str) -> frozenset[str]:
@@ -135,16 +133,8 @@ def _pools(text: str) -> frozenset[str]:
 
 def _own_pool() -> str:
     """The pool whose worker runs this flow, or nothing."""
-    if not flow_run.deployment_id:
-        return ""
     with get_client(sync_client=True) as client:
         return client.read_flow_run(UUID(str(flow_run.id))).work_pool_name or ""
-
-
-def _run_name() -> str:
-    """A name for folders and experiments: that of Prefect's run, and as much of its id as tells it apart."""
-    name = re.sub(r"[^A-Za-z0-9-]+", "-", str(flow_run.name or "run")).strip("-") or "run"
-    return f"{name}-{str(flow_run.id or os.getpid())[:8]}"
 
 
 @contextmanager
@@ -184,6 +174,10 @@ def _reproduce(
     else:
         published = f"in {workspace.project}"
     artifacts.publish(workspace.folder, run, workspace.project, outcomes, published)
+    if any(outcome.stage == "register" and outcome.how == "ran" for outcome in outcomes):
+        made = Registration.read(workspace.folder / REGISTRATION)
+        if made.promoted:
+            automations.promoted(made)
     if failures:
         mistake = all(isinstance(failure, StageFailed) and failure.mistake for failure in failures)
         return Failed(message="; ".join(map(str, failures)), name="Mistake" if mistake else "Failed")

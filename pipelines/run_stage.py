@@ -8,15 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from dvc.exceptions import DvcException
 from prefect import flow, get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
-from prefect.states import Failed
 
-from degrain.errors import DegrainError, printable
 from degrain.trials.ledger import Ledger
-from pipelines import artifacts, pools, workspaces
+from pipelines import artifacts, pools, runs, workspaces
 from pipelines.mirror import Mirror
 from pipelines.pools import AWAY
 from pipelines.processes import Children, Ended, StageFailed, module
@@ -52,10 +49,8 @@ def run_stage(stage: str, commit: str, reference: str, conductor: str = "", time
             _for(conductor, children),
         ):
             return _run(workspace, stage, timeout, children)
-    except StageFailed as failure:
-        return Failed(message=str(failure), name="Mistake" if failure.mistake else "Failed")
-    except (DegrainError, DvcException) as error:
-        return Failed(message=printable(str(error)), name="Mistake")
+    except runs.EXPECTED as error:
+        return runs.failed(error)
 
 
 def _run(workspace: Workspace, stage: str, timeout: float | None, children: Children) -> str:

@@ -170,7 +170,13 @@ def deploy() -> None:
     environment = _environment(project, PREFECT_API_URL=_api(project))
     for pool in POOLS:
         _do(_prefect("work-pool", "create", pool, "--type", "process", "--overwrite"), project, environment)
-    _do(_prefect("deploy", "--all"), project, environment)
+    _do(_prefect("deploy", "--all"), project, environment | {"DEGRAIN_POOLS": os.environ.get("DEGRAIN_POOLS", "")})
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: environment["PREFECT_API_URL"]}):
+        from pipelines import automations
+
+        automations.make(os.environ.get("DEGRAIN_NOTIFY", ""))
     typer.echo("Start a worker with: make worker POOL=cpu")
 
 

@@ -179,8 +179,17 @@ def _names(values: Mapping[str, Any], before: str = "") -> list[str]:
     return names
 
 
-def restore(workspace: Workspace, children: Children) -> None:
-    """Check out what the lock names and the cache holds, so that what has not changed is not started."""
+def restore(workspace: Workspace, children: Children, pull: bool = False) -> None:
+    """Check out what the lock names and the cache holds, so that what has not changed is not started.
+
+    Args:
+        workspace: Where.
+        children: Runs the command.
+        pull: Whether to fetch what the cache lacks from the DVC remote, if there is one.
+    """
+    if pull and has_remote(workspace.folder):
+        children.run(dvc("pull", "--quiet", "--force", "--allow-missing"), workspace.folder, lambda _: None)
+        return
     if workspace.folder != workspace.project and (workspace.folder / "dvc.lock").exists():
         children.run(dvc("checkout", "--quiet", "--force", "--allow-missing"), workspace.folder, lambda _: None)
 
@@ -300,15 +309,34 @@ def push(workspace: Workspace, children: Children, log: Log) -> bool:
     Raises:
         StageFailed: It does not take them.
     """
-    from dvc.repo import Repo
-
-    with Repo(str(workspace.folder)) as repo:
-        if not repo.config.get("core", {}).get("remote"):
-            return False
+    if not has_remote(workspace.folder):
+        return False
     ended = children.run(dvc("push", "--run-cache"), workspace.folder, log, _PUSH_TIMEOUT)
     if ended.code:
         raise StageFailed(f"dvc push: {ended.complaint()}", mistake=False)
     return True
+
+
+def has_remote(folder: Path) -> bool:
+    """Tell whether a project has a default DVC remote."""
+    from dvc.repo import Repo
+
+    with Repo(str(folder)) as repo:
+        return bool(repo.config.get("core", {}).get("remote"))
+
+
+def resolve(project: Path, revision: str) -> str:
+    """Return the commit of a branch, a commit's name or a DVC experiment.
+
+    Raises:
+        ParamsError: There is none.
+    """
+    name = f"refs/exps/*/*/{revision}"
+    experiment = _git(project, "for-each-ref", "--format=%(objectname)", name, fails=True).partition("\n")[0]
+    commit = experiment or _git(project, "rev-parse", "--quiet", "--verify", f"{revision}^{{commit}}", fails=True)
+    if not commit:
+        raise ParamsError(f"there is no branch, commit or DVC experiment {revision!r}")
+    return commit
 
 
 def refuse_branch(project: Path, branch: str) -> None:

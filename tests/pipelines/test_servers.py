@@ -45,7 +45,7 @@ def test_a_worker_does_what_is_deployed_and_down_leaves_nothing(copy: Project) -
         assert copy.run(*command("up"), **ports).returncode == 0, "a second time there is nothing to do"
         done = copy.run(*command("deploy"))
         assert done.returncode == 0, done.stdout + done.stderr
-        assert {found["name"] for found in ask(url, "deployments")} == {"by-hand", "nightly"}
+        assert {found["name"] for found in ask(url, "deployments")} == {"by-hand", "nightly", "weekly", "cpu", "gpu"}
         scheduled = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
         assert until(lambda: ask(url, "flow_runs", **scheduled), 90), "the schedule makes runs"
         worker = subprocess.Popen(
@@ -56,7 +56,7 @@ def test_a_worker_does_what_is_deployed_and_down_leaves_nothing(copy: Project) -
             stderr=subprocess.STDOUT,
             text=True,
         )
-        (by_hand,) = [found for found in ask(url, "deployments") if found["name"] == "by-hand"]
+        by_hand = httpx.get(f"{url}/deployments/name/reproduce/by-hand", timeout=30).json()
         parameters = {"overrides": ["evaluate.baselines=[]"], "publish": "branch:by-hand"}
         made = httpx.post(f"{url}/deployments/{by_hand['id']}/create_flow_run", json={"parameters": parameters}).json()
 

@@ -69,9 +69,10 @@ def limit_mlflow_retries() -> None:
         os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
 
 
-def hide_mlflow_bars() -> None:
-    """Have MLflow's client draw no bar over two files, which it does also where nobody watches."""
+def quiet_mlflow() -> None:
+    """Have MLflow's client draw no bar over two files, which it does also where nobody watches, and print no links."""
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 
 def arithmetic() -> list[str]:

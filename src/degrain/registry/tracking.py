@@ -33,7 +33,7 @@ def connect() -> Iterator[MlflowClient]:
         OutputError: The folder of a SQLite file cannot be written.
     """
     variables.switch_off_telemetry()
-    variables.hide_mlflow_bars()
+    variables.quiet_mlflow()
     uri = variables.tracking_uri()
     if uri.startswith(("http://", "https://")):
         _check_server(uri)

@@ -66,15 +66,20 @@ def download(source: Address, part: Part, expected: int | None, policy: Policy) 
         OutputError: It does not fit on the disk. What came stays in the part.
         DownloadError: The environment names a proxy that cannot be.
     """
-    with _client(policy) as client, console.transfer(f"downloading {part.name}", expected) as show:
-        transfer = _Transfer(client, source, part, expected, policy, show)
+    with client(policy) as connection, console.transfer(f"downloading {part.name}", expected) as show:
+        transfer = _Transfer(connection, source, part, expected, policy, show)
         while not retrying(policy, source.name)(transfer.connect):
             time.sleep(policy.first_wait)
     part.flush()
     return not transfer.begun
 
 
-def _client(policy: Policy) -> httpx.Client:
+def client(policy: Policy) -> httpx.Client:
+    """Return a client that follows redirects, with a policy's timeouts.
+
+    Raises:
+        DownloadError: The environment names a proxy that cannot be.
+    """
     timeout = httpx.Timeout(policy.read_timeout, connect=policy.connect_timeout)
     try:
         return httpx.Client(follow_redirects=True, timeout=timeout)

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from degrain.errors import DownloadError
 from degrain.ingest.fetching import answers, http
 from degrain.ingest.fetching.http import Address
@@ -62,6 +64,20 @@ def download(dataset: str, part: Part, expected: int | None, policy: Policy) -> 
             # NOTE: addresses are signed for a limited time, and a large download can outlast it.
             if failure.status not in EXPIRED or part.size() <= before:
                 raise
+
+
+def version(dataset: str, policy: Policy) -> str:
+    """Return the address of a data set's present version, without what signs one request.
+
+    Args:
+        dataset: "owner/dataset".
+        policy: How patiently Kaggle is asked.
+
+    Raises:
+        SourceFailed: Kaggle refuses.
+        Again: It cannot be reached.
+    """
+    return httpx.URL(_locate(dataset, policy).url).copy_with(query=None).path
 
 
 def check_known(competition: str) -> None:
