@@ -33,12 +33,12 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pret
 
 
 @contextmanager
-def _opened() -> Iterator[Any]:
+def _opened() -> Iterator[tuple[Any, Remote]]:
     from dvc.repo import Repo, lock_repo
 
     # NOTE: a stage that runs beside writes dvc.lock; DVC's lock keeps it from being read in halves.
     with Repo(".", _wait_for_lock=True) as repo, lock_repo(repo), repo.scm_context(quiet=True):
-        yield repo
+        yield repo, Remote(repo)
 
 
 def _stage(repo: Any, name: str) -> Any:
@@ -58,7 +58,7 @@ def reference(run: str, stage: str) -> str:
 @app.command()
 def send(stage: str, run: Annotated[str, typer.Option()]) -> None:
     """Push the inputs of a stage, and print the commit of the workspace."""
-    with _opened() as repo:
+    with _opened() as (repo, _):
         commit = workspaces.snapshot(Path(), f"{run}: {stage}", [workspaces.head(Path())])
         needed = _needed(repo, _stage(repo, stage))
         if needed:
@@ -71,7 +71,7 @@ def send(stage: str, run: Annotated[str, typer.Option()]) -> None:
 @app.command()
 def take(stage: str) -> None:
     """Pull the inputs of a stage, and print the hash of all that decides it."""
-    with _opened() as repo:
+    with _opened() as (repo, _):
         needed = _needed(repo, _stage(repo, stage))
         if needed:
             patiently(lambda: repo.pull(targets=needed), f"inputs of {stage} do not come from the DVC remote")
@@ -81,9 +81,9 @@ def take(stage: str) -> None:
 @app.command()
 def answer(stage: str) -> None:
     """Push the outputs of a stage that has run."""
-    with _opened() as repo:
+    with _opened() as (repo, remote):
         target = _stage(repo, stage)
-        remote, folder = Remote(repo), _runs(_key(target))
+        folder = _runs(_key(target))
         local = Path(repo.cache.legacy.path)
         patiently(lambda: repo.push(targets=[target.addressing]), f"outputs of {stage} do not reach the DVC remote")
         for path in sorted((local / folder).iterdir()):
@@ -94,9 +94,9 @@ def answer(stage: str) -> None:
 @app.command()
 def accept(stage: str) -> None:
     """Fetch the outputs of a stage that was sent, so that DVC restores them and does not run it."""
-    with _opened() as repo:
+    with _opened() as (repo, remote):
         target = _stage(repo, stage)
-        remote, folder = Remote(repo), _runs(_key(target))
+        folder = _runs(_key(target))
         local = Path(repo.cache.legacy.path)
         names = patiently(lambda: remote.names(folder), f"the DVC remote does not say what it has of {stage}")
         if not names:

@@ -63,20 +63,24 @@ class Mirror:
         return came
 
     def _restore(self, name: str, key: str) -> bool:
-        target = self._ledger.folder / Path(name).name.removesuffix(".tar")
+        stem = Path(name).name.removesuffix(".tar")
         if self._ledger.find(key) is not None:
             return False
         with TemporaryDirectory() as scratch:
-            packed, folder = Path(scratch) / "packed.tar", Path(scratch) / "folder"
+            packed, there = Path(scratch) / "packed.tar", Ledger(Path(scratch))
             self._remote.get(name, packed)
-            with tarfile.open(packed) as archive:
-                archive.extractall(folder, filter="data")
-            if target.name != key and _steps(target, key) >= _steps(folder, key):
+            try:
+                with tarfile.open(packed) as archive:
+                    archive.extractall(there.folder / stem, filter="data")
+            except (tarfile.TarError, OSError) as error:
+                log.warning("%s on the DVC remote is damaged: %s", name, error)
                 return False
-            with files.new_folder(target) as place:
-                shutil.copytree(folder, place, dirs_exist_ok=True)
-        # NOTE: the ledger sets aside what is damaged or another's.
-        return target.name != key or self._ledger.find(key) is not None
+            ours, theirs = _steps(self._ledger.unfinished(key), key), _steps(there.unfinished(key), key)
+            if there.find(key) is None if stem == key else theirs <= ours:
+                return False
+            with files.new_folder(self._ledger.folder / stem) as place:
+                shutil.copytree(there.folder / stem, place, dirs_exist_ok=True)
+        return True
 
     def copy(self) -> None:
         """Copy to the remote what the stage has done since it was copied last."""

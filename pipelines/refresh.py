@@ -1,17 +1,18 @@
 """The Prefect flow that looks whether a data set has changed where it is published, and reports the drift.
 
-Nothing is trained on what came: it is validated in a workspace of its own and goes to a branch, for a person to merge.
+    python -m pipelines.refresh mnist
 
-    prefect deployment run reproduce/weekly -p study=mnist
+Nothing is trained on what came: it is validated in a workspace of its own and goes to a branch, for a person to merge.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
+import typer
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.events import emit_event
@@ -26,7 +27,7 @@ from degrain.ingest.fetching.retries import PATIENT
 from degrain.machine import variables
 from degrain.params.study import load_params
 from degrain.stages import CHECKSUMS, PARAMS, VALIDATED
-from pipelines import automations, runs, workspaces
+from pipelines import automations, runs, servers, workspaces
 from pipelines.processes import Children, StageFailed, dvc
 from pipelines.workspaces import Workspace
 
@@ -65,6 +66,7 @@ def _refresh(workspace: Workspace, force: bool) -> Any:
     if not changed and not force:
         _remember(workspace, name, seen, marks)
         told = f"{name}: " + ("looked at for the first time" if first else "nothing has changed upstream")
+        get_run_logger().info(told)
         return Completed(name="Unchanged", message=told)
     with Children(1, workspace.environment | _afresh(workspace)) as children:
         before = _manifest(workspace, children)
@@ -133,3 +135,19 @@ def _seen(workspace: Workspace) -> dict[str, str]:
 
 def _remember(workspace: Workspace, dataset: str, seen: Mapping[str, str], marks: Mapping[str, str]) -> None:
     files.write_json(_place(workspace), {**seen, **{f"{dataset}/{file}": mark for file, mark in marks.items()}})
+
+
+def main(
+    study: Annotated[str, typer.Argument(help="A file of conf/study; params.yaml as committed if not given.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Even if publishers say that nothing has changed.")] = False,
+    folder: Annotated[Path | None, typer.Option(help="The project's folder, with dvc.yaml.")] = None,
+) -> None:
+    """Look whether a data set has changed where it is published; if so, validate it and report the drift.
+
+    Example: `python -m pipelines.refresh mnist`
+    """
+    servers.run_flow(refresh, folder, study, force)
+
+
+if __name__ == "__main__":
+    typer.run(main)

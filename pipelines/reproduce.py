@@ -12,8 +12,6 @@ Without PREFECT_API_URL it runs on a server of its own that ends with it; .degra
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +24,6 @@ from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
-from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
@@ -34,7 +31,7 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from degrain.artifacts.registration import Registration
-from degrain.errors import DegrainError, ParamsError, printable
+from degrain.errors import ParamsError
 from degrain.machine import compute
 from degrain.stages import REGISTRATION
 from pipelines import artifacts, automations, graph, runs, servers, workspaces
@@ -257,31 +254,14 @@ def main(
 
     Example: `python -m pipelines.reproduce mnist -S train.epochs=2 --publish branch:mnist`
     """
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        project = workspaces.project_folder(folder)
-        if pools and not PREFECT_API_URL.value():
-            raise ParamsError(
-                "pools: no Prefect server is set, whose workers could take stages; run make up, and set "
-                "PREFECT_API_URL to what it prints"
-            )
-        os.environ["DEGRAIN_PROJECT"] = str(project)
-        with servers.own(project):
-            # NOTE: Prefect types what a flow returns as if it could be awaited.
-            state: Any = reproduce(study, overrides or [], targets or [], publish, jobs, pools, return_state=True)
-    except (KeyboardInterrupt, TerminationSignal):
-        typer.echo("reproduce: stopped; what is finished is kept, run the same command again to go on", err=True)
-        raise typer.Exit(130) from None
-    except DegrainError as error:
-        typer.echo(f"reproduce: {error}", err=True)
-        raise typer.Exit(2) from None
-    if not state.is_completed():
-        typer.echo(f"reproduce: {printable(state.message or state.name or 'it failed')}", err=True)
-        raise typer.Exit(2 if state.name == "Mistake" else 1)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+    if pools and not PREFECT_API_URL.value():
+        typer.echo(
+            "reproduce: pools: no Prefect server is set, whose workers could take stages; run make up, and set "
+            "PREFECT_API_URL to what it prints",
+            err=True,
+        )
+        raise typer.Exit(2)
+    servers.run_flow(reproduce, folder, study, overrides or [], targets or [], publish, jobs, pools)
 
 
 if __name__ == "__main__":

@@ -22,14 +22,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx
 import typer
 from filelock import FileLock
+from prefect.exceptions import TerminationSignal
+from prefect.flows import Flow
 
 from degrain import files
-from degrain.errors import DegrainError, OutputError
+from degrain.errors import DegrainError, OutputError, printable
 from degrain.machine import variables
 from pipelines.processes import started
 from pipelines.workspaces import project_folder
@@ -134,6 +136,36 @@ def _wait_for(url: str, has_ended: Callable[[], bool], what: str) -> None:
             raise OutputError(f"{what} ended before it answered at {url}")
         time.sleep(0.2)
     raise OutputError(f"{what} did not answer at {url} within {_START:g} s")
+
+
+def run_flow(flow: Flow[..., Any], folder: Path | None, *arguments: object) -> None:
+    """Run a flow by hand, and leave with an exit code: 2 after a mistake, 130 if it was stopped.
+
+    Args:
+        flow: Which.
+        folder: The project's, or the present one.
+        arguments: The flow's.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        project = project_folder(folder)
+        os.environ["DEGRAIN_PROJECT"] = str(project)
+        with own(project):
+            # NOTE: Prefect types what a flow returns as if it could be awaited.
+            state: Any = flow(*arguments, return_state=True)
+    except (KeyboardInterrupt, TerminationSignal):
+        typer.echo(f"{flow.name}: stopped; what is finished is kept, run the same command again to go on", err=True)
+        raise typer.Exit(130) from None
+    except DegrainError as error:
+        typer.echo(f"{flow.name}: {error}", err=True)
+        raise typer.Exit(2) from None
+    if not state.is_completed():
+        typer.echo(f"{flow.name}: {printable(state.message or state.name or 'it failed')}", err=True)
+        raise typer.Exit(2 if state.name == "Mistake" else 1)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 # ---- servers that stay ----------------------------------------------------------------------------------------------
