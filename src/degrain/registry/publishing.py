@@ -19,7 +19,7 @@ from degrain import figures, files
 from degrain.artifacts.history import CURVES
 from degrain.artifacts.ranking import Ranking
 from degrain.artifacts.trial import TRIAL, WEIGHTS, TrialRecord, TrialSettings
-from degrain.registry.promotion import KEY
+from degrain.registry.tags import KEY
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
