@@ -34,6 +34,7 @@ TRIAL: dict[str, Any] = {
     "data_sha256": "d" * 64,
     "key": "key",
     "place": {"device": "cpu", "precision": "float32", "world": 1, "machine": "AVX2"},
+    "origin": {"commit": "c0ffee", "degrain": "0.1", "machine": {"processor": "a CPU", "cores": "2"}},
     "versions": {"torch": "1.2"},
     "state": "done",
     "reason": "",

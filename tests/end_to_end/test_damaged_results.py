@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from degrain.errors import DegrainError
 from degrain.params.study import Params, load_params
 from degrain.stages import evaluate, prepare, register, report, train
 from tests.artifacts import records
-from tests.conftest import Project
 from tests.provenance import mutation
 
 STAGES: dict[str, Callable[[Params], None]] = {
@@ -85,16 +83,6 @@ READS = [
 TRIAL_FILES = ("trial.json", "history.csv", "weights.safetensors")
 # What is there for people alone, and what git keeps, see tests/ingest.
 OTHERS = ("results/*", "data/validated/docs/*", "data/README.md", "data/checksums.json")
-
-
-@pytest.fixture
-def workspace(reproduced: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """What the stages of the tiny study have left, in a folder of its own."""
-    for name in ("data", "results", ".degrain"):
-        shutil.copytree(reproduced.folder / name, tmp_path / name)
-    shutil.copy(reproduced.folder / "params.yaml", tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def refused(stage: str) -> str:

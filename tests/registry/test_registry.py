@@ -46,7 +46,7 @@ def make_grid(name: str = "unet-adam-mse", psnr: float = 30.0) -> publishing.Gri
         {name: history},
         {name: {"val_psnr": psnr, "test_psnr": psnr}},
         records.ranking(records.cell(psnr=psnr, best_trial=name)),
-        {"degrain.commit": "abc"},
+        {},
         (),
         Path("figures"),
     )
@@ -84,6 +84,7 @@ def test_publishing_twice_doubles_nothing() -> None:
         child = client.get_run(children["unet-adam-mse"])
         assert child.data.tags["mlflow.parentRunId"] == parent
         assert child.data.params["optimizer_settings.lr"] == "0.1"
+        assert {client.get_run(run).data.tags["degrain.commit"] for run in (parent, child.info.run_id)} == {"c0ffee"}
         points = client.get_metric_history(child.info.run_id, "val_psnr")
         assert [(point.step, point.value) for point in points] == [(1, 1.0), (2, 2.0), (3, 3.0)]
         assert child.data.metrics["final_test_psnr"] == 30.0

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from degrain.artifacts.scores import Conditions
 from degrain.artifacts.store import StoreRecord
 from degrain.artifacts.validation import Asked, Validation
 from degrain.params.study import Params, load_params
@@ -73,9 +74,9 @@ def material(make_params: Callable[..., Params]) -> Make:
             near_copies=Path(),
             examples=Path(),
             docs={},
-            machine={},
-            versions={},
-            made={},
+            settings={},
+            measured=Conditions(machine="", versions={}),
+            date="",
             published={},
         )
 

@@ -23,6 +23,8 @@ KEY = "degrain.key"
 # Digest of how its scores were measured, see `degrain.evaluation.protocol`.
 PROTOCOL = "degrain.protocol"
 MODEL, TRIAL = "degrain.model", "degrain.trial"
+# Of a run and of a version: the commit that trained it.
+COMMIT = "degrain.commit"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -46,6 +48,7 @@ def written(trial: TrialRecord, scores: Mapping[str, float], protocol: str) -> d
         PROTOCOL: protocol,
         MODEL: trial.model,
         TRIAL: trial.name,
+        COMMIT: trial.origin.commit,
         **{score(measure): repr(value) for measure, value in scores.items()},
     }
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from degrain.artifacts.metrics import Metrics
 from degrain.artifacts.report import ReportRecord
 from degrain.evaluation import results, summary
-from degrain.machine import description
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.registry import publishing, registering
@@ -34,7 +33,7 @@ def run(params: Params) -> None:
         histories=of_study.histories(TRIALS, trials.values()),
         scores={name: means[name] for name in trials if name in means},
         ranking=left.ranking,
-        tags={"degrain.commit": description.git_commit(), "degrain.data_sha256": store.sha256},
+        tags={"degrain.data_sha256": store.sha256},
         artifacts=(*(path for path in (PARAMS, Path("dvc.lock")) if path.exists()), METRICS, REPORT),
         figures=FIGURES,
     )
