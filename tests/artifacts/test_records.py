@@ -96,7 +96,16 @@ EXAMPLES: list[Record] = [
         conditions=Conditions(machine="AVX2", versions={"torch": "1.2"}),
         methods={"identity": Measured(protocol="p"), "a": Measured(model="unet", trial_key="key", protocol="q")},
     ),
-    ReportRecord(schema_version=1, ranking_sha256="r" * 64, page_sha256="p" * 64, figures_sha256="f" * 64),
+    ReportRecord(
+        schema_version=ReportRecord.VERSION,
+        settings={"study": {"name": "tiny", "title": "Tiny"}, "train": {"seeds": [0], "clip_norm": None}},
+        store_sha256="s" * 64,
+        trials_sha256="t" * 64,
+        ranking_sha256="r" * 64,
+        published_sha256="",
+        page_sha256="p" * 64,
+        figures_sha256="f" * 64,
+    ),
     Metrics(
         schema_version=1,
         champion={"trial": "unet-adam-mse", "test_psnr": 20.0},

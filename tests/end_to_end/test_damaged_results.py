@@ -248,7 +248,7 @@ def test_trials_of_other_code_are_refused(
 def test_a_report_of_another_ranking_is_not_published(workspace: Path) -> None:
     path = workspace / "data" / "evaluated" / "ranking.json"
     records.rewrite(path, examples_sha256="0" * 64)
-    assert refused("register").endswith("reports another ranking than the present one; run: dvc repro report")
+    assert refused("register").endswith("does not report the present ranking; run: dvc repro report")
 
 
 def test_a_damaged_record_of_promotions_is_refused_before_anything_is_promoted(workspace: Path) -> None:

@@ -76,7 +76,7 @@ def render(material: Material, drawn: Mapping[str, bytes]) -> str:
         models=[_model(material, name, drawn) for name in models],
         photographs=_photographs(material.examples / "photographs"),
         patches=_patches(material, [cell.best_trial for cell in ranking.best_of_models(ranked.cells)]),
-        settings=_settings(material.settings),
+        settings=_settings(material.shown.settings),
         commits=origins.commits(trials),
         machine=origins.machine(trials),
         machines=len({str(sorted(trial.origin.machine.items())) for trial in trials}),

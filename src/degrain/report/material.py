@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from degrain.artifacts.ranking import Ranking
+from degrain.artifacts.report import Shown
 from degrain.artifacts.scores import Conditions
 from degrain.artifacts.trial import TrialRecord
 from degrain.artifacts.validation import Validation
-from degrain.declaration import described
 from degrain.evaluation import results
 from degrain.ingest.datasets import manifest
 from degrain.params.study import Params
 from degrain.patches.store import IMAGES, PatchStore
-from degrain.report import published
+from degrain.report import published, shown
 from degrain.trials import of_study
 
 
@@ -40,7 +38,7 @@ class Material:
         near_copies: Folder with the pictures of pairs that validate wrote.
         examples: Folder with the pictures that evaluate wrote.
         docs: For each suite the address of its page in the Data Docs, relative to the report.
-        settings: What was asked, by section, see `settings_of`.
+        shown: What it shows besides what it measured: the settings, by section, and the digests of its inputs.
         measured: Where the scores were measured, and with which libraries.
         date: Of the report, in UTC.
         published: A paper's own curves, see `degrain.figures.learning_curves`; may be empty.
@@ -58,7 +56,7 @@ class Material:
     near_copies: Path
     examples: Path
     docs: dict[str, str]
-    settings: dict[str, Any]
+    shown: Shown
     measured: Conditions
     date: str
     published: dict[str, list[float]]
@@ -98,34 +96,8 @@ def gather(
         near_copies=validated / manifest.PAIRS,
         examples=results.check_examples(evaluated, left.ranking),
         docs={page.parts[-4]: page.relative_to(report.parent).as_posix() for page in pages},
-        settings=settings_of(params, store, list(found.values()), left.ranking),
+        shown=shown.of(params, store, list(found.values()), left.ranking),
         measured=left.scores.conditions,
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         published=published.read(params.report.published),
     )
-
-
-def settings_of(params: Params, store: PatchStore, trials: Sequence[TrialRecord], ranked: Ranking) -> dict[str, Any]:
-    """Return what was asked, by section of params.yaml, as the records of what came of it have it.
-
-    Only the title, the grid and what the report shows are taken from the study; and what says how something is
-    computed is left out, since by now the study may say something else: `degrain.trials.origins` has how it was.
-
-    Args:
-        params: The study; the trials are proven to be its grid, see `degrain.trials.of_study`.
-        store: Of the images, and of how they were prepared.
-        trials: All of the study.
-        ranked: What evaluate wrote.
-    """
-    study = described(params)
-    images = described(store.record.asked)
-    grid = {name: study["train"][name] for name in ("models", "optimizers", "losses", "pairs", "seeds")}
-    return {
-        "study": study["study"],
-        "data": images["data"],
-        "validate": images["validation"],
-        "prepare": described(store.record.params),
-        "train": grid | trials[0].training,
-        "evaluate": described(ranked.params),
-        "report": study["report"],
-    }

@@ -11,6 +11,7 @@ from degrain.evaluation import results, summary
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.registry import publishing, registering
+from degrain.report import shown
 from degrain.stages import EVALUATED, FIGURES, METRICS, PARAMS, PREPARED, REGISTRATION, REPORT, REPORT_RECORD, TRIALS
 from degrain.trials import of_study
 
@@ -26,7 +27,7 @@ def run(params: Params) -> None:
     left = results.read(EVALUATED, trials, store, params)
     means = summary.summarize(left.table)
     Metrics.check(METRICS, Metrics.of(left.ranking, means))
-    ReportRecord.check(REPORT_RECORD, left.ranking, REPORT, FIGURES)
+    ReportRecord.check(REPORT_RECORD, shown.of(params, store, list(trials.values()), left.ranking), REPORT, FIGURES)
     grid = publishing.Grid(
         study=params.study.name,
         trials=trials,
