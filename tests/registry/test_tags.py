@@ -96,7 +96,9 @@ def test_a_broken_tag_of_the_champion_is_one_line_and_no_obstacle(
 
         def rival(judged: registering.Candidate) -> promotion.Rival | None:
             holder = registering._holder(client, "tiny", judged)
-            return holder and registering._rival(holder, judged, store, params, conditions)
+            if holder is None or holder.trial is None:
+                return None
+            return registering._rival(holder.version, holder.trial, judged, store, params, conditions)
 
         whole = version.tags[tag]
         trusted = rival(new)
@@ -132,9 +134,9 @@ def test_scores_of_another_protocol_are_not_taken_from_tags(
         run = client.create_run(tracking.experiment(client, "tiny")).info.run_id
         source = publishing.log_model(client, run, old.folder)
         version = promotion.register(client, "tiny", source, run, tags.written(old.trial, SCORES, "0" * 64))
-        holder = registering.Champion(version, loading.proven(client, version))
+        trial = loading.proven(client, version)
         conditions = protocol.conditions(torch.device("cpu"))
         with caplog.at_level(logging.WARNING):
-            found = registering._rival(holder, old, store, make_params(train={"device": "cpu"}), conditions)
+            found = registering._rival(version, trial, old, store, make_params(train={"device": "cpu"}), conditions)
     assert found.scores["test_psnr"] < 50
     assert caplog.messages == []

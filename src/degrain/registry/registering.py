@@ -8,7 +8,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from degrain.artifacts.registration import Promotion, Registration
+from degrain.artifacts.registration import (
+    FIRST,
+    PROMOTED,
+    REFUSED,
+    SAME,
+    UNOPPOSED,
+    Decision,
+    Promotion,
+    Registration,
+)
 from degrain.artifacts.scores import Conditions, Scores
 from degrain.artifacts.trial import TrialRecord
 from degrain.errors import ForeignVersion, ModelError, RegistryError, UnreadableTag
@@ -30,20 +39,26 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Champion:
-    """The version that holds the champion's alias, and can be used.
+    """The version that holds the champion's alias.
 
     Attributes:
         version: Of the registry.
-        trial: What is recorded of its trial.
+        trial: What is recorded of its trial; None where it cannot be used, which is no evidence against anything.
+        unusable: Why it cannot.
     """
 
     version: ModelVersion
-    trial: TrialRecord
+    trial: TrialRecord | None
+    unusable: str = ""
 
     @property
     def number(self) -> str:
         """Its number in the registry."""
         return str(self.version.version)
+
+    def has(self, candidate: Candidate) -> bool:
+        """Tell whether it is the candidate: whether it can be used, and has the same weights."""
+        return self.trial is not None and self.trial.weights_sha256 == candidate.weights
 
 
 @dataclass(frozen=True)
@@ -92,17 +107,17 @@ def register(grid: Grid, params: Params, store: PatchStore, trials: Path, measur
     with tracking.alone(variables.home() / "register.lock"), tracking.connect() as client:
         parent, runs = publishing.publish(client, tracking.experiment(client, name), grid)
         holder = _holder(client, name, candidate)
-        unchanged = holder is not None and holder.trial.weights_sha256 == candidate.weights
         rivals = _rivals(params, grid)
-        if holder is not None and not unchanged:
-            rivals.append(_rival(holder, candidate, store, params, measured.conditions))
+        if holder and holder.trial and not holder.has(candidate):
+            rivals.append(_rival(holder.version, holder.trial, candidate, store, params, measured.conditions))
         verdicts = promotion.judge(candidate.scores, rivals)
         refused = promotion.refusals(verdicts)
-        version = holder.number if unchanged and holder else None
-        if version:
+        decision, version = _decide(candidate, holder, refused), None
+        if decision == SAME and holder:
+            version = holder.number
             # In case a process was killed between moving the alias and recording it.
             promotion.remember(name, version, _promotion(candidate, None))
-        elif not refused:
+        elif decision != REFUSED:
             version = _promote(client, name, candidate, runs[candidate.trial.name], grid, holder)
     return Registration(
         schema_version=Registration.VERSION,
@@ -112,8 +127,9 @@ def register(grid: Grid, params: Params, store: PatchStore, trials: Path, measur
         weights_sha256=candidate.weights,
         data_sha256=store.sha256,
         table_sha256=grid.ranking.table_sha256,
-        promoted=not refused and not unchanged,
-        champion=not refused or unchanged,
+        decision=decision,
+        before=holder.number if holder else None,
+        unusable=holder.unusable if holder else "",
         version=version,
         refused=refused,
         gate=verdicts,
@@ -122,6 +138,16 @@ def register(grid: Grid, params: Params, store: PatchStore, trials: Path, measur
         runs=runs,
         tracking_uri=variables.tracking_uri(),
     )
+
+
+def _decide(candidate: Candidate, holder: Champion | None, refused: list[str]) -> Decision:
+    if holder and holder.has(candidate):
+        return SAME
+    if refused:
+        return REFUSED
+    if holder is None:
+        return FIRST
+    return PROMOTED if holder.trial else UNOPPOSED
 
 
 def _candidate(grid: Grid, trials: Path, measured: Scores) -> Candidate:
@@ -133,7 +159,7 @@ def _candidate(grid: Grid, trials: Path, measured: Scores) -> Candidate:
 
 
 def _holder(client: MlflowClient, name: str, candidate: Candidate) -> Champion | None:
-    """Return the present champion; None where there is none that can be used, which is no evidence against anything.
+    """Return the present champion; None where there is none.
 
     Raises:
         ForeignVersion: It belongs to another version of degrain and has other weights than the candidate.
@@ -147,7 +173,7 @@ def _holder(client: MlflowClient, name: str, candidate: Candidate) -> Champion |
         if isinstance(error, ForeignVersion) and not tags.has_weights(version, candidate.weights):
             raise
         log.warning("the present champion cannot be used, and nothing is compared with it: %s", error)
-    return None
+        return Champion(version, None, str(error))
 
 
 def _rivals(params: Params, grid: Grid) -> list[promotion.Rival]:
@@ -159,22 +185,27 @@ def _rivals(params: Params, grid: Grid) -> list[promotion.Rival]:
 
 
 def _rival(
-    holder: Champion, candidate: Candidate, store: PatchStore, params: Params, conditions: Conditions
+    holder: ModelVersion,
+    trial: TrialRecord,
+    candidate: Candidate,
+    store: PatchStore,
+    params: Params,
+    conditions: Conditions,
 ) -> promotion.Rival:
     """Return the present champion with its scores on the present test data.
 
     They are those of its registration, if its tags prove that they were measured in the same way and under the same
     conditions as the candidate's, and measured again otherwise.
     """
-    name = f"the champion, version {holder.number}"
-    wanted = protocol.digest(holder.trial.model, store.sha256, params.evaluate, conditions)
+    name = f"the champion, version {holder.version}"
+    wanted = protocol.digest(trial.model, store.sha256, params.evaluate, conditions)
     try:
-        if tags.protocol(holder.version) == wanted:
+        if tags.protocol(holder) == wanted:
             measures = [measure for measure in summary.MEASURES if measure in candidate.scores]
-            return promotion.Rival(name, tags.scores(holder.version, measures), 0.0)
+            return promotion.Rival(name, tags.scores(holder, measures), 0.0)
     except UnreadableTag as error:
         log.warning("%s; its scores are measured again", error)
-    return promotion.Rival(name, _measure(holder.version, name, store, params, conditions), 0.0)
+    return promotion.Rival(name, _measure(holder, name, store, params, conditions), 0.0)
 
 
 def _measure(

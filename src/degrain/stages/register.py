@@ -10,7 +10,7 @@ from degrain.artifacts.report import ReportRecord
 from degrain.evaluation import results, summary
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
-from degrain.registry import publishing, registering
+from degrain.registry import decision, publishing, registering
 from degrain.report import shown
 from degrain.stages import EVALUATED, FIGURES, METRICS, PARAMS, PREPARED, REGISTRATION, REPORT, REPORT_RECORD, TRIALS
 from degrain.trials import of_study
@@ -40,8 +40,6 @@ def run(params: Params) -> None:
     )
     made = registering.register(grid, params, store, TRIALS, left.scores)
     made.write(REGISTRATION)
-    if not made.champion:
-        log.warning("%s is not promoted: %s", made.trial, "; ".join(made.refused))
-    else:
-        already = "" if made.promoted else " already"
-        log.info("%s%s is the champion: version %s of %s", made.trial, already, made.version, made.model)
+    for line in decision.comparisons(made):
+        log.info("%s", line)
+    log.log(logging.WARNING if made.refused or made.unusable else logging.INFO, "%s", decision.conclusion(made))
