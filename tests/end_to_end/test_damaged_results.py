@@ -111,6 +111,23 @@ def test_a_damaged_result_is_refused_in_one_line(workspace: Path, stage: str, pa
         path.write_bytes(content)
 
 
+@pytest.mark.parametrize("suite", ["photos", "photos-counts"])
+def test_a_damaged_page_that_the_report_links_to_is_refused_in_one_line(workspace: Path, suite: str) -> None:
+    page = found(workspace, f"results/validation/validations/{suite}/*/*/*.html")
+    content = page.read_bytes()
+    # A byte within a page that Great Expectations made is not noticed: no digest of it is kept.
+    for name, damage in DAMAGE.items():
+        if name != "one byte flipped":
+            damaged = damage(content)
+            page.unlink()
+            if damaged is not None:
+                page.write_bytes(damaged)
+            assert refused("report").endswith("; run: dvc repro -f -s validate"), name
+            page.write_bytes(content)
+    page.with_name("older.html").write_bytes(content)
+    assert f"has 2 pages of the suite {suite}, and 1 is needed" in refused("report")
+
+
 def test_every_file_that_a_stage_leaves_is_damaged_here(workspace: Path) -> None:
     left = {path for root in ("data", "results") for path in (workspace / root).rglob("*") if path.is_file()}
     patterns = [pattern for _, pattern in READS] + [f"data/trials/*/{name}" for name in TRIAL_FILES] + list(OTHERS)

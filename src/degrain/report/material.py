@@ -18,6 +18,7 @@ from degrain.ingest.datasets import manifest
 from degrain.params.study import Params
 from degrain.patches.store import IMAGES, PatchStore
 from degrain.report import published, shown
+from degrain.report.data_docs import links
 from degrain.trials import of_study
 
 
@@ -82,7 +83,6 @@ def gather(
     store.check_manifest(validation.manifest_sha256)
     found = {trial.name: trial for trial in of_study.read(trials, params, store)}
     left = results.read(evaluated, found, store, params)
-    pages = sorted(data_docs.glob("validations/*/*/*/*.html"))
     return Material(
         title=params.study.title,
         params=params,
@@ -95,7 +95,7 @@ def gather(
         sides=pd.read_parquet(prepared / IMAGES),
         near_copies=validated / manifest.PAIRS,
         examples=results.check_examples(evaluated, left.ranking),
-        docs={page.parts[-4]: page.relative_to(report.parent).as_posix() for page in pages},
+        docs=links(data_docs, params.data.dataset, report),
         shown=shown.of(params, store, list(found.values()), left.ranking),
         measured=left.scores.conditions,
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
