@@ -88,12 +88,17 @@ def deciding(section: type[BaseModel]) -> set[str]:
     return {name for name, field in section.model_fields.items() if not _role(field)}
 
 
+def how(section: type[BaseModel]) -> set[str]:
+    """Return the names of the parameters of a section that only say how something is computed."""
+    return {name for name, field in section.model_fields.items() if _role(field) == HOW["role"]}
+
+
 def described(section: BaseModel) -> dict[str, Any]:
     """Return a section as params.yaml would hold it, without what only says how something is computed."""
     plain = section.model_dump(mode="json", by_alias=True)
     for name, field in type(section).model_fields.items():
         key = field.alias or name
-        if _role(field) == HOW["role"]:
+        if name in how(type(section)):
             del plain[key]
         else:
             plain[key] = _described(getattr(section, name), plain[key])
