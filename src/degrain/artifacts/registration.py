@@ -57,6 +57,7 @@ class Registration(Record):
         tracking_uri: Where MLflow is.
     """
 
+    WHAT: ClassVar[str] = "record of a registration"
     STAGE: ClassVar[str] = "register"
     VERSION: ClassVar[int] = 2
 

@@ -38,6 +38,7 @@ class ReportRecord(Shown, Record):
         figures_sha256: Digest of the folder of figures, see `degrain.files.tree_digest`.
     """
 
+    WHAT: ClassVar[str] = "record of a report"
     STAGE: ClassVar[str] = "report"
     VERSION: ClassVar[int] = 2
 

@@ -67,6 +67,7 @@ class Reproduction(Record):
         sharpened: By the trial's name, of those whose outputs were sharpened.
     """
 
+    WHAT: ClassVar[str] = "record of a reproduction"
     COMMAND: ClassVar[str] = "degrain reproductions --record"
     VERSION: ClassVar[int] = 1
 

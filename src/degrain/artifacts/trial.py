@@ -111,6 +111,7 @@ class BegunTrial(TrialSettings, Record):
         pid: The process that began to train it.
     """
 
+    WHAT: ClassVar[str] = "record of a trial that is being trained"
     STAGE: ClassVar[str] = "train"
     VERSION: ClassVar[int] = 2
 
@@ -141,6 +142,7 @@ class TrialRecord(TrialSettings, Record):
         sha256: Of each file beside trial.json.
     """
 
+    WHAT: ClassVar[str] = "record of a trial"
     STAGE: ClassVar[str] = "train"
     VERSION: ClassVar[int] = 4
 
