@@ -24,6 +24,7 @@ from prefect.artifacts import (
 from degrain import files
 from degrain.artifacts.registration import Registration
 from degrain.errors import DataError
+from degrain.registry import decision
 from degrain.stages import DATA_DOCS, EVALUATED, METRICS, REGISTRATION, REPORT
 
 # A line of `degrain.trials.board`.
@@ -110,8 +111,7 @@ def _champion(folder: Path) -> list[str]:
         registration = Registration.read(folder / REGISTRATION)
     except DataError as error:
         return [*lines, str(error), ""]
-    told = f"version {registration.version}" if registration.champion else "; ".join(registration.refused)
-    return [*lines, f"Registry: {registration.model}, {told}", ""]
+    return [*lines, f"Registry: {decision.conclusion(registration)}", ""]
 
 
 def _keep(folder: Path, project: Path, run: str) -> Path:

@@ -88,5 +88,30 @@ def deciding(section: type[BaseModel]) -> set[str]:
     return {name for name, field in section.model_fields.items() if not _role(field)}
 
 
+def how(section: type[BaseModel]) -> set[str]:
+    """Return the names of the parameters of a section that only say how something is computed."""
+    return {name for name, field in section.model_fields.items() if _role(field) == HOW["role"]}
+
+
+def described(section: BaseModel) -> dict[str, Any]:
+    """Return a section as params.yaml would hold it, without what only says how something is computed."""
+    plain = section.model_dump(mode="json", by_alias=True)
+    for name, field in type(section).model_fields.items():
+        key = field.alias or name
+        if name in how(type(section)):
+            del plain[key]
+        else:
+            plain[key] = _described(getattr(section, name), plain[key])
+    return plain
+
+
+def _described(value: object, plain: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return described(value) if isinstance(plain, dict) else plain
+    if isinstance(value, list | tuple):
+        return [_described(inner, dumped) for inner, dumped in zip(value, plain, strict=True)]
+    return plain
+
+
 def _role(field: FieldInfo) -> object:
     return field.json_schema_extra.get("role") if isinstance(field.json_schema_extra, dict) else None

@@ -11,6 +11,7 @@ DegrainError                  a message for the user: one line, exit code 2
  +-- OutputError              a result cannot be written
  +-- RegistryError            the MLflow registry does not answer or does not hold what is asked for
       +-- ForeignVersion      a registered version belongs to another version of degrain
+      +-- UnreadableTag       a tag of a registered version is missing, or holds what it cannot mean
 Diverged                      a trial met NaN or infinity; the grid goes on without it
 Stopped                       work was asked to stop and has saved what it had; exit code 130 or 143
 """
@@ -88,6 +89,10 @@ class RegistryError(DegrainError):
 
 class ForeignVersion(RegistryError):  # noqa: N818  (reads as what is the case)
     """A registered version was made by another version of degrain; this one cannot tell what it computes."""
+
+
+class UnreadableTag(RegistryError):  # noqa: N818  (reads as what is the case)
+    """A tag of a registered version is missing, or holds what it cannot mean."""
 
 
 class Diverged(Exception):  # noqa: N818  (not the user's error: the grid records it and goes on)

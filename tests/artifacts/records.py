@@ -14,7 +14,7 @@ from degrain.artifacts.trial import TRIAL as TRIAL_FILE
 from degrain.errors import ModelError
 from degrain.networks import identity
 from degrain.params.results import EvaluateParams
-from degrain.registry import promotion
+from degrain.registry import tags
 
 TRIAL: dict[str, Any] = {
     "schema_version": TrialRecord.VERSION,
@@ -34,6 +34,7 @@ TRIAL: dict[str, Any] = {
     "data_sha256": "d" * 64,
     "key": "key",
     "place": {"device": "cpu", "precision": "float32", "world": 1, "machine": "AVX2"},
+    "origin": {"commit": "c0ffee", "degrain": "0.1", "machine": {"processor": "a CPU", "cores": "2"}},
     "versions": {"torch": "1.2"},
     "state": "done",
     "reason": "",
@@ -77,7 +78,7 @@ def model(folder: Path, weights: str, **change: Any) -> TrialRecord:
 
 def version_tags(made: TrialRecord) -> dict[str, str]:
     """The tags of a registered version that say which model it is."""
-    return {promotion.WEIGHTS: str(made.weights_sha256), promotion.KEY: made.key}
+    return {tags.WEIGHTS: str(made.weights_sha256), tags.KEY: made.key}
 
 
 def rewrite(path: Path, **change: Any) -> None:

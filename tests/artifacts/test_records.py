@@ -72,15 +72,16 @@ EXAMPLES: list[Record] = [
         seconds=1.5,
     ),
     Registration(
-        schema_version=1,
+        schema_version=Registration.VERSION,
         model="tiny",
         trial="unet-adam-mse",
         trial_key="key",
         weights_sha256="w" * 64,
         data_sha256="d" * 64,
         table_sha256="t" * 64,
-        promoted=False,
-        champion=False,
+        decision="refused",
+        before="1",
+        unusable="",
         version=None,
         refused=["it is worse"],
         gate=[Verdict(rival="x", measure="test_psnr", candidate=1, rival_score=2, gain=-1, needed=0, passed=False)],
@@ -96,7 +97,16 @@ EXAMPLES: list[Record] = [
         conditions=Conditions(machine="AVX2", versions={"torch": "1.2"}),
         methods={"identity": Measured(protocol="p"), "a": Measured(model="unet", trial_key="key", protocol="q")},
     ),
-    ReportRecord(schema_version=1, ranking_sha256="r" * 64, page_sha256="p" * 64, figures_sha256="f" * 64),
+    ReportRecord(
+        schema_version=ReportRecord.VERSION,
+        settings={"study": {"name": "tiny", "title": "Tiny"}, "train": {"seeds": [0], "clip_norm": None}},
+        store_sha256="s" * 64,
+        trials_sha256="t" * 64,
+        ranking_sha256="r" * 64,
+        published_sha256="",
+        page_sha256="p" * 64,
+        figures_sha256="f" * 64,
+    ),
     Metrics(
         schema_version=1,
         champion={"trial": "unet-adam-mse", "test_psnr": 20.0},
@@ -197,25 +207,52 @@ def test_what_is_written_is_read(tmp_path: Path, record: Record) -> None:
 
 @every_record
 @pytest.mark.parametrize(
-    ("version", "words"),
+    ("change", "error", "words"),
     [
-        (None, "no schema version"),
-        (0, "schema version 0"),
-        ("x", "version x"),
-        (True, "version True"),
-        (1.0, "version 1.0"),
+        ({"schema_version": None}, DataError, "{path} is no {what}: it has no schema version; {run}"),
+        ({"schema_version": 0}, DataError, "{path} is damaged (its schema version is '0'); {run}"),
+        ({"schema_version": -1}, DataError, "{path} is damaged (its schema version is '-1'); {run}"),
+        ({"schema_version": "x"}, DataError, "{path} is damaged (its schema version is 'x'); {run}"),
+        ({"schema_version": True}, DataError, "{path} is damaged (its schema version is 'True'); {run}"),
+        ({"schema_version": 1.0}, DataError, "{path} is damaged (its schema version is '1.0'); {run}"),
+        ({"schema_version": [1]}, DataError, "{path} is damaged (its schema version is '[1]'); {run}"),
+        (
+            {"schema_version": 1},
+            VersionMismatch,
+            "{path} has schema version 1, which is older than {version}, the one that is read; {run}",
+        ),
+        (
+            {"schema_version": 99},
+            VersionMismatch,
+            "{path} has schema version 99, which is newer than {version}, the one that is read: a newer degrain wrote "
+            "it; update degrain, or {run}",
+        ),
     ],
+    ids=str,
 )
-def test_another_schema_version_is_refused_by_file_and_what_to_run(
-    tmp_path: Path, record: Record, version: object, words: str
+def test_no_version_a_damaged_an_older_and_a_newer_one_are_told_apart(
+    tmp_path: Path,
+    record: Record,
+    change: dict[str, object],
+    error: type[DataError],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(type(record), "VERSION", 7)  # so that every record has older versions
     path = tmp_path / "record.json"
-    content = record.model_dump(mode="json") | {"schema_version": version}
+    content = record.model_dump(mode="json") | change
     path.write_text(json.dumps(sealed({name: value for name, value in content.items() if value is not None}, record)))
-    with pytest.raises(VersionMismatch, match=words) as caught:
+    with pytest.raises(DataError) as caught:
         type(record).read(path)
-    assert str(caught.value).startswith(f"{path} has ")
-    assert str(caught.value).endswith(f"is needed; {to_run(record, '-f -s ')}")
+    assert type(caught.value) is error
+    expected = words.format(path=path, what=type(record).what(), version=7, run=to_run(record, "-f -s "))
+    assert str(caught.value) == expected
+
+
+def test_every_kind_of_record_has_a_name_of_its_own() -> None:
+    names = [type(record).what() for record in EXAMPLES]
+    assert len(set(names)) == len(names)
+    assert all(name.startswith("record of ") for name in names)
 
 
 @every_record
@@ -265,7 +302,7 @@ def test_a_value_that_was_changed_in_a_file_is_found(tmp_path: Path, record: Rec
                 type(record).read(path)
     del content[CHECKSUM]
     path.write_text(json.dumps(content))
-    with pytest.raises(VersionMismatch, match="has no checksum, and one is needed; run: "):
+    with pytest.raises(DataError, match=r"record.json is damaged \(it has no checksum\); run: "):
         type(record).read(path)
 
 

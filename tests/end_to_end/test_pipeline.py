@@ -71,7 +71,8 @@ def test_no_photograph_is_on_two_sides(reproduced: Project) -> None:
 def test_a_model_that_does_not_win_is_not_promoted(reproduced: Project) -> None:
     """Two epochs do not beat a Gaussian filter, and the gate says so."""
     registration = json.loads(reproduced.read("results/registration.json"))
-    assert registration["champion"] is False
+    assert registration["decision"] == "refused"
+    assert registration["before"] is None
     assert registration["version"] is None
     assert any("does not beat baseline gaussian" in reason for reason in registration["refused"])
     done = reproduced.run("degrain", "denoise", "data/raw/photos/coffee.png", "x.png")
@@ -94,7 +95,7 @@ def test_a_change_reruns_only_what_depends_on_it_and_a_winner_becomes_champion(c
     assert stages_run(done.stdout) == ["evaluate", "report", "register"]
     assert weights(copy) == before
     registration = json.loads(copy.read("results/registration.json"))
-    assert registration["promoted"], registration
+    assert registration["decision"] == "first", registration
     assert str(registration["version"]) == "1"
 
     # The champion denoises, and a second registration changes nothing.
@@ -106,7 +107,7 @@ def test_a_change_reruns_only_what_depends_on_it_and_a_winner_becomes_champion(c
     done = copy.run("dvc", "repro", "-f", "-s", "register")
     assert done.returncode == 0
     again = json.loads(copy.read("results/registration.json"))
-    assert (again["promoted"], again["champion"], str(again["version"])) == (False, True, "1")
+    assert (again["decision"], again["before"], again["version"]) == ("same weights", "1", "1")
     assert len((copy.folder / ".degrain" / "promotions.jsonl").read_text().splitlines()) == 1
 
 

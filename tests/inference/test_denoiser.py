@@ -140,6 +140,8 @@ def test_weights_of_other_code_of_the_network_are_refused(tmp_path: Path, module
 
 def test_a_model_of_another_version_of_degrain_is_refused(tmp_path: Path) -> None:
     folder = package(tmp_path / "m", "unet", 3)
-    records.rewrite(folder / "trial.json", schema_version=0)
-    with pytest.raises(ModelError, match=r"holds a model of another version of degrain: .* has schema version 0"):
+    records.rewrite(folder / "trial.json", schema_version=1)
+    with pytest.raises(
+        ModelError, match=r"holds a model of another version of degrain: .* has schema version 1, which is older"
+    ):
         Denoiser.load(folder)

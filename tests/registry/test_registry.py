@@ -21,7 +21,7 @@ from degrain.artifacts.trial import TRIAL, WEIGHTS
 from degrain.errors import DataError, RegistryError
 from degrain.metrics.psnr import BEST
 from degrain.params.results import RegisterParams
-from degrain.registry import loading, promotion, publishing, tracking
+from degrain.registry import loading, promotion, publishing, tags, tracking
 from tests.artifacts import records
 from tests.ingest.fetching.site import Answer, Site
 
@@ -46,7 +46,7 @@ def make_grid(name: str = "unet-adam-mse", psnr: float = 30.0) -> publishing.Gri
         {name: history},
         {name: {"val_psnr": psnr, "test_psnr": psnr}},
         records.ranking(records.cell(psnr=psnr, best_trial=name)),
-        {"degrain.commit": "abc"},
+        {},
         (),
         Path("figures"),
     )
@@ -84,6 +84,7 @@ def test_publishing_twice_doubles_nothing() -> None:
         child = client.get_run(children["unet-adam-mse"])
         assert child.data.tags["mlflow.parentRunId"] == parent
         assert child.data.params["optimizer_settings.lr"] == "0.1"
+        assert {client.get_run(run).data.tags["degrain.commit"] for run in (parent, child.info.run_id)} == {"c0ffee"}
         points = client.get_metric_history(child.info.run_id, "val_psnr")
         assert [(point.step, point.value) for point in points] == [(1, 1.0), (2, 2.0), (3, 3.0)]
         assert child.data.metrics["final_test_psnr"] == 30.0
@@ -269,13 +270,13 @@ def test_a_damaged_record_of_promotions_is_one_line(content: bytes, words: str) 
     assert path.read_bytes() == content
 
 
-def registered(folder: Path, **tags: str) -> Any:
+def registered(folder: Path, **tagged: str) -> Any:
     """A champion with a model whose weights are a text, and its version as a client sees it."""
     made = records.model(folder, "weights")
     with tracking.connect() as client:
         _, runs = publishing.publish(client, tracking.experiment(client, "tiny"), make_grid())
         source = publishing.log_model(client, runs["unet-adam-mse"], folder)
-        wanted = {name: value for name, value in (records.version_tags(made) | tags).items() if value}
+        wanted = {name: value for name, value in (records.version_tags(made) | tagged).items() if value}
         version = promotion.register(client, "tiny", source, runs["unet-adam-mse"], wanted)
         promotion.promote(client, "tiny", str(version.version), promoted("a"))
         return client.get_model_version("tiny", str(version.version))
@@ -304,11 +305,11 @@ LOST: dict[str, tuple[str, Damage, dict[str, str]]] = {
         lambda folder: (folder / WEIGHTS).write_text("x"),
         {},
     ),
-    "no tag": (f"version 1 of tiny has no tag {promotion.WEIGHTS}", lambda _: None, {promotion.WEIGHTS: ""}),
+    "no tag": (f"version 1 of tiny has no tag {tags.WEIGHTS}", lambda _: None, {tags.WEIGHTS: ""}),
     "another key": (
         "the trial.json of version 1 of tiny is that of another trial",
         lambda _: None,
-        {promotion.KEY: "other"},
+        {tags.KEY: "other"},
     ),
     "an older schema": (
         "version 1 of tiny was registered by another version of degrain; give the study another register.name",
@@ -323,11 +324,11 @@ LOST: dict[str, tuple[str, Damage, dict[str, str]]] = {
 }
 
 
-@pytest.mark.parametrize(("words", "damage", "tags"), LOST.values(), ids=LOST)
+@pytest.mark.parametrize(("words", "damage", "tagged"), LOST.values(), ids=LOST)
 def test_a_champion_that_is_not_the_registered_one_is_refused(
-    tmp_path: Path, words: str, damage: Damage, tags: dict[str, str]
+    tmp_path: Path, words: str, damage: Damage, tagged: dict[str, str]
 ) -> None:
-    version = registered(tmp_path / "model", **tags)
+    version = registered(tmp_path / "model", **tagged)
     damage(artifact(version, ""))
     with tracking.connect() as client:
         assert words in str(loading.loss(client, version))

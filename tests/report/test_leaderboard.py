@@ -11,6 +11,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from degrain.artifacts.report import Shown
+from degrain.artifacts.scores import Conditions
 from degrain.artifacts.store import StoreRecord
 from degrain.artifacts.validation import Asked, Validation
 from degrain.params.study import Params, load_params
@@ -73,9 +75,9 @@ def material(make_params: Callable[..., Params]) -> Make:
             near_copies=Path(),
             examples=Path(),
             docs={},
-            machine={},
-            versions={},
-            made={},
+            shown=Shown(settings={}, store_sha256="", trials_sha256="", ranking_sha256="", published_sha256=""),
+            measured=Conditions(machine="", versions={}),
+            date="",
             published={},
         )
 

@@ -15,18 +15,23 @@ import pytest
 from degrain import files
 from degrain.artifacts import history, ranking, scores
 from degrain.artifacts.history import Epoch
+from degrain.artifacts.metrics import Metrics
 from degrain.artifacts.ranking import Baseline, Cell, Ranking, Validation
+from degrain.artifacts.report import ReportRecord
 from degrain.artifacts.reproduction import ReproducedTrial, Reproduction, Sharpened, Versions
 from degrain.artifacts.scores import Conditions, Measured
 from degrain.artifacts.sidd_validation import BlockScores, SiddValidation
 from degrain.artifacts.trial import HISTORY, TRIAL, WEIGHTS, TrialRecord
 from degrain.errors import DataError, ParamsError
-from degrain.evaluation import protocol
+from degrain.evaluation import protocol, summary
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
+from degrain.report import shown
 from degrain.reproductions.claims import Claim, read
 from degrain.reproductions.page import TABLES, tables, write
-from degrain.reproductions.recording import record
+from degrain.reproductions.recording import Reported, record
+from degrain.trials import of_study
+from tests.artifacts import records
 from tests.conftest import ROOT, merged
 from tests.ingest.datasets.test_catalog import composed
 from tests.trials.test_of_study import lay_out
@@ -240,6 +245,20 @@ class Run:
         (self.folder / "figures").mkdir()
         for name in ("unet-learning_curves.svg", "photograph-street.png"):
             (self.folder / "figures" / name).write_text("drawn")
+        self.reported.page.write_text("<html>")
+        store, trials, ranked = self.store, of_study.read(self.folder / "trials", self.params, self.store), self.ranked
+        present = shown.of(self.params, store, trials, ranked)
+        ReportRecord.of(present, self.reported.page, self.reported.figures).write(self.reported.record)
+        table, _ = scores.read(self.folder / "evaluated", {one.name: one for one in trials}, store.sha256)
+        Metrics.of(ranked, summary.summarize(table)).write(self.reported.metrics)
+
+    @property
+    def reported(self) -> Reported:
+        return Reported(*(self.folder / name for name in ("metrics.json", "report.html", "report.json", "figures")))
+
+    @property
+    def ranked(self) -> Ranking:
+        return Ranking.read(self.folder / "evaluated" / ranking.FILE)
 
     def evaluate(self, trials: list[TrialRecord]) -> None:
         """What evaluate leaves: of every method the same scores."""
@@ -293,8 +312,8 @@ class Run:
         return protocol.digest(model, self.store.sha256, self.params.evaluate, CONDITIONS)
 
     def record(self, params: Params | None = None, blocks: Sequence[Path] = ()) -> Reproduction:
-        places = [self.folder / name for name in ("trials", "evaluated", "figures", "records")]
-        return Reproduction.read(record(params or self.params, self.store, *places, blocks=blocks))
+        left = self.folder / "trials", self.folder / "evaluated", self.reported, self.folder / "records"
+        return Reproduction.read(record(params or self.params, self.store, *left, blocks=blocks))
 
     def measured_on_blocks(self, weights_sha256: str) -> Path:
         """What `degrain sidd-validation --json` writes."""
@@ -331,7 +350,8 @@ def test_a_run_is_recorded(run: Run) -> None:
     assert made.baselines == {"median": SCORED}
     assert made.cameras == CAMERAS
     assert made.data_sha256 == run.store.sha256
-    assert made.versions.torch == "1.2"
+    assert made.versions == Versions(torch="1.2", degrain="0.1")
+    assert made.machine == {"processor": "a CPU", "cores": "2"}
     assert made.command.startswith("dvc exp run -S study=mnist")
     assert made.sharpened == {"unet-adam-bce": Sharpened(before=SCORED, after=SHARPENED)}
     kept = run.folder / "records" / "figures" / "mnist"
@@ -347,7 +367,7 @@ def test_numbers_of_blocks_that_are_of_something_else_are_refused(run: Run) -> N
     with pytest.raises(DataError, match=f"blocks.json is missing; {again}"):
         run.record(blocks=[path])
     path.write_text('{"psnr": 1}')
-    with pytest.raises(DataError, match=f"blocks.json has no schema version, and 1 is needed; {again}"):
+    with pytest.raises(DataError, match=f"blocks.json is no record of .* of SIDD: it has no schema version; {again}"):
         run.record(blocks=[path])
     with pytest.raises(DataError, match=r"blocks.json is of weights that no trial of the study has"):
         run.record(blocks=[run.measured_on_blocks("other")])
@@ -373,13 +393,62 @@ def test_a_run_that_is_not_whole_is_not_recorded(run: Run) -> None:
         run.record()
     whole.write(trial)
     (run.folder / "figures").rename(run.folder / "elsewhere")
-    with pytest.raises(DataError, match=r"figures is missing; run: dvc repro report"):
+    with pytest.raises(DataError, match=r"figures is missing or damaged; run: dvc repro -f -s report"):
         run.record()
     (run.folder / "elsewhere").rename(run.folder / "figures")
     (run.folder / "evaluated" / "scores.json").unlink()
     with pytest.raises(DataError, match=r"scores.json is missing; run: dvc repro evaluate"):
         run.record()
     assert not (run.folder / "records").exists()
+
+
+@pytest.mark.parametrize("left", ["metrics", "page", "record"])
+@pytest.mark.parametrize("content", [None, "", "{}", "<html>of another study"])
+def test_a_report_that_is_missing_or_damaged_is_not_recorded(run: Run, left: str, content: str | None) -> None:
+    path: Path = getattr(run.reported, left)
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(DataError, match=r"run: dvc repro (-f -s )?(evaluate|report)$"):
+        run.record()
+    assert not (run.folder / "records").exists()
+
+
+def test_figures_and_metrics_of_another_run_are_not_recorded(run: Run) -> None:
+    """Their names are the same: only the records tell them apart."""
+    figure = run.reported.figures / "unet-learning_curves.svg"
+    figure.write_text("drawn of others")
+    with pytest.raises(DataError, match=r"figures is missing or damaged; run: dvc repro -f -s report"):
+        run.record()
+    figure.write_text("drawn")
+    run.record()
+    metrics = Metrics.read(run.reported.metrics)
+    metrics.model_copy(update={"identity": {"test_psnr": 2.0}}).write(run.reported.metrics)
+    with pytest.raises(DataError, match=r"metrics.json is damaged or of another run; run: dvc repro -f -s evaluate"):
+        run.record()
+    metrics.write(run.reported.metrics)
+    records.rewrite(run.reported.record, ranking_sha256="0" * 64)
+    with pytest.raises(DataError, match=r"report.html does not report the present ranking; run: dvc repro report"):
+        run.record()
+
+
+def test_trials_of_several_machines_are_recorded_as_such(run: Run) -> None:
+    place = run.folder / "trials" / "unet" / "unet-adam-bce" / TRIAL
+    origin = {"commit": "0ld", "degrain": "0.2", "machine": {"processor": "another", "cores": "2"}}
+    records.rewrite(place, origin=origin)
+    trials = of_study.read(run.folder / "trials", run.params, run.store)
+    present = shown.of(run.params, run.store, trials, run.ranked)
+    ReportRecord.of(present, run.reported.page, run.reported.figures).write(run.reported.record)
+    made = run.record()
+    assert made.machine == {"processor": "another (1 trial), a CPU (1 trial)", "cores": "2"}
+    assert made.versions == Versions(torch="1.2", degrain="0.2 (1 trial), 0.1 (1 trial)")
+
+
+def test_the_command_of_a_run_does_not_say_what_was_changed_since(run: Run) -> None:
+    before = run.record().command
+    plain = run.params.model_dump(mode="json", by_alias=True)
+    how = {"train": {"precision": "bfloat16", "device": "cuda", "retries": 9}, "evaluate": {"tile": 99}}
+    assert run.record(Params.model_validate(merged(plain, how))).command == before
 
 
 def test_a_number_stands_for_the_seeds_that_have_it(tmp_path: Path) -> None:

@@ -268,9 +268,17 @@ def test_cleaning_removes_what_is_old_and_nothing_else_of_the_trial(
     assert ledger.find(key)
 
 
-@pytest.mark.parametrize("version", [None, 0])
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [(None, ("?", "damaged")), (1, ("unet-adam-mse", "outdated")), (99, ("unet-adam-mse", "outdated"))],
+)
 def test_entries_of_another_schema_version_are_listed_and_not_used(
-    store: PatchStore, trials: list[Trial], tmp_path: Path, version: int | None, caplog: pytest.LogCaptureFixture
+    store: PatchStore,
+    trials: list[Trial],
+    tmp_path: Path,
+    version: int | None,
+    told: tuple[str, str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     ledger = Ledger(tmp_path / "ledger")
     grid.run(trials[:1], store, CPU, ledger, tmp_path / "out")
@@ -280,7 +288,7 @@ def test_entries_of_another_schema_version_are_listed_and_not_used(
         content = json.loads((ledger.folder / key / TRIAL).read_text()) | {"schema_version": version}
         path.write_text(json.dumps({name: value for name, value in content.items() if value is not None}))
     found = {row.folder: (row.name, row.state) for row in listing.rows(ledger)}
-    assert found == dict.fromkeys((key, "0ld.unfinished"), ("unet-adam-mse", "outdated"))
+    assert found == dict.fromkeys((key, "0ld.unfinished"), told)
     assert listing.retry(ledger, []) == []
     assert ledger.find(key) is None
     assert "schema version" in caplog.text

@@ -24,6 +24,7 @@ class Record(Part):
     """A JSON file that a stage or a command leaves.
 
     Attributes:
+        WHAT: What people call it, as in "record of a trial"; by default the record of its stage.
         STAGE: The stage that leaves it.
         COMMAND: The command that leaves it, where no stage does.
         VERSION: The schema version of its fields.
@@ -31,6 +32,7 @@ class Record(Part):
         schema_version: That of the file; files of another version are refused.
     """
 
+    WHAT: ClassVar[str] = ""
     STAGE: ClassVar[str] = ""
     COMMAND: ClassVar[str] = ""
     VERSION: ClassVar[int]
@@ -43,8 +45,9 @@ class Record(Part):
         """Read a record.
 
         Raises:
-            VersionMismatch: It has another schema version; the text says what to run.
-            DataError: It is missing, damaged, or was changed after it was written; the text says what to run.
+            VersionMismatch: It has an older or a newer schema version; the text says which, and what to run.
+            DataError: It is missing, is no such record, is damaged, or was changed after it was written; the text says
+                what to run.
         """
         if not path.exists():
             raise DataError(f"{path} is missing; {cls.again()}")
@@ -52,13 +55,10 @@ class Record(Part):
         content = files.read_json(path, again)
         if not isinstance(content, dict):
             raise DataError(f"{path} is damaged (it holds no JSON object); {again}")
-        version = content.get("schema_version")
-        if type(version) is not int or version != cls.VERSION:
-            found = "no schema version" if version is None else f"schema version {version}"
-            raise VersionMismatch(f"{path} has {found}, and {cls.VERSION} is needed; {again}")
+        cls._check_version(path, content.get("schema_version"), again)
         if cls.SEALED:
             if CHECKSUM not in content:
-                raise VersionMismatch(f"{path} has no checksum, and one is needed; {again}")
+                raise DataError(f"{path} is damaged (it has no checksum); {again}")
             checksum = content.pop(CHECKSUM)
             if checksum != files.digest(content):
                 raise DataError(f"{path} is damaged (its checksum is another); {again}")
@@ -66,6 +66,33 @@ class Record(Part):
             return cls.model_validate(content)
         except ValidationError as error:
             raise DataError(f"{path} is damaged ({explain(error)}); {again}") from error
+
+    @classmethod
+    def _check_version(cls, path: Path, version: object, again: str) -> None:
+        """Refuse a file whose fields may mean something else, or which has none.
+
+        Raises:
+            VersionMismatch: It is of an older or a newer version.
+            DataError: It has no version, or what is none.
+        """
+        if version is None:
+            raise DataError(f"{path} is no {cls.what()}: it has no schema version; {again}")
+        if type(version) is not int or version < 1:
+            raise DataError(f"{path} is damaged (its schema version is {str(version)[:80]!r}); {again}")
+        if version < cls.VERSION:
+            raise VersionMismatch(
+                f"{path} has schema version {version}, which is older than {cls.VERSION}, the one that is read; {again}"
+            )
+        if version > cls.VERSION:
+            raise VersionMismatch(
+                f"{path} has schema version {version}, which is newer than {cls.VERSION}, the one that is read: a "
+                f"newer degrain wrote it; update degrain, or {again}"
+            )
+
+    @classmethod
+    def what(cls) -> str:
+        """Return what people call it."""
+        return cls.WHAT or f"record of {cls.STAGE}"
 
     @classmethod
     def again(cls, option: str = "") -> str:

@@ -45,6 +45,7 @@ class CheckpointRecord(Facts, Record):
         sha256: SHA-256 of that file.
     """
 
+    WHAT: ClassVar[str] = "record of a checkpoint"
     STAGE: ClassVar[str] = "train"
     VERSION: ClassVar[int] = 1
 

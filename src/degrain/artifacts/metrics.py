@@ -29,6 +29,7 @@ class Metrics(Record):
         cameras: For each camera the mean of each method, by the metric that ranks, if there are several.
     """
 
+    WHAT: ClassVar[str] = "record of metrics"
     STAGE: ClassVar[str] = "evaluate"
     VERSION: ClassVar[int] = 1
     SEALED: ClassVar[bool] = False

@@ -84,6 +84,7 @@ class Ranking(Record):
         examples_sha256: Digest of the pictures that were made with it, see `degrain.files.tree_digest`.
     """
 
+    WHAT: ClassVar[str] = "record of a ranking"
     STAGE: ClassVar[str] = "evaluate"
     VERSION: ClassVar[int] = 4
 

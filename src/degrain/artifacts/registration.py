@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final, Literal
 
 from degrain.artifacts.base import Part, Record
+
+# What register may decide of a study's best trial.
+FIRST: Final = "first"  # it is the champion: no version was
+PROMOTED: Final = "promoted"  # it is the champion: it beats the one before
+UNOPPOSED: Final = "unopposed"  # it is the champion: the one before cannot be compared with anything
+REFUSED: Final = "refused"  # it is not: it does not beat every rival
+SAME: Final = "same weights"  # it is, and was before
+Decision = Literal["first", "promoted", "unopposed", "refused", "same weights"]
 
 
 class Verdict(Part):
@@ -37,19 +45,21 @@ class Registration(Record):
         weights_sha256: SHA-256 of its weights.
         data_sha256: Digest of the patch store that it was trained and measured on.
         table_sha256: SHA-256 of the table of scores that the gate looked at.
-        promoted: Whether it has become the champion in this run.
-        champion: Whether it is the champion.
-        version: Its number in the registry, if it is the champion.
-        refused: What it lacks, in words.
-        gate: All verdicts.
+        decision: What was decided of it in this run.
+        before: Number of the version that was the champion, if there was one.
+        unusable: Why nothing could be compared with that version; "" where that was possible.
+        version: Its own number in the registry, if it is the champion.
+        refused: Which rivals it does not beat, in words.
+        gate: All verdicts; they decide unless it is the champion already.
         experiment: Of MLflow.
         parent_run: Id of the study's run.
         runs: Id of the run of each trial, by its name.
         tracking_uri: Where MLflow is.
     """
 
+    WHAT: ClassVar[str] = "record of a registration"
     STAGE: ClassVar[str] = "register"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     model: str
     trial: str
@@ -57,8 +67,9 @@ class Registration(Record):
     weights_sha256: str
     data_sha256: str
     table_sha256: str
-    promoted: bool
-    champion: bool
+    decision: Decision
+    before: str | None
+    unusable: str
     version: str | None
     refused: list[str]
     gate: list[Verdict]
@@ -66,6 +77,11 @@ class Registration(Record):
     parent_run: str
     runs: dict[str, str]
     tracking_uri: str
+
+    @property
+    def is_champion(self) -> bool:
+        """Whether it is the champion."""
+        return self.decision != REFUSED
 
 
 class Promotion(Part):

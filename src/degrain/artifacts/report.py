@@ -3,56 +3,90 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Self
+
+from pydantic import JsonValue
 
 from degrain import files
-from degrain.artifacts.base import Record
-from degrain.artifacts.ranking import Ranking
+from degrain.artifacts.base import Part, Record
 from degrain.errors import DataError
 
 
-class ReportRecord(Record):
+class Shown(Part):
+    """What a report shows of a study, and what it is made of.
+
+    Attributes:
+        settings: What was asked, by section of params.yaml, without what only says how something is computed.
+        store_sha256: Digest of the record of the prepared data.
+        trials_sha256: Digest of the records of all trials.
+        ranking_sha256: Digest of the ranking.
+        published_sha256: SHA-256 of the file with a paper's own curves; "" where there was none.
+    """
+
+    settings: dict[str, JsonValue]
+    store_sha256: str
+    trials_sha256: str
+    ranking_sha256: str
+    published_sha256: str
+
+
+class ReportRecord(Shown, Record):
     """What report.json holds.
 
     Attributes:
-        ranking_sha256: Digest of the ranking that is reported.
         page_sha256: SHA-256 of report.html.
         figures_sha256: Digest of the folder of figures, see `degrain.files.tree_digest`.
     """
 
+    WHAT: ClassVar[str] = "record of a report"
     STAGE: ClassVar[str] = "report"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
-    ranking_sha256: str
     page_sha256: str
     figures_sha256: str
 
     @classmethod
-    def of(cls, ranking: Ranking, page: Path, figures: Path) -> ReportRecord:
+    def of(cls, shown: Shown, page: Path, figures: Path) -> Self:
         """Describe a report as it lies on the disk."""
         return cls(
             schema_version=cls.VERSION,
-            ranking_sha256=files.digest(ranking.model_dump(mode="json")),
+            **dict(shown),
             page_sha256=files.sha256(page) if page.is_file() else "",
             figures_sha256=files.tree_digest(figures) if figures.is_dir() else "",
         )
 
     @classmethod
-    def check(cls, path: Path, ranking: Ranking, page: Path, figures: Path) -> None:
-        """Refuse a report that is damaged or of another ranking.
+    def check(cls, path: Path, shown: Shown, page: Path, figures: Path) -> None:
+        """Refuse a report that is damaged, or would be another if it were made now.
 
         Args:
             path: Of report.json.
-            ranking: What it is to report.
+            shown: What it is to show.
             page, figures: What it consists of.
 
         Raises:
             DataError: It is; the text says what to run.
         """
-        made, present = cls.read(path), cls.of(ranking, page, figures)
-        if made.ranking_sha256 != present.ranking_sha256:
-            raise DataError(f"{page} reports another ranking than the present one; {cls.again()}")
+        made, present = cls.read(path), cls.of(shown, page, figures)
+        if other := _differences(made.settings, present.settings):
+            raise DataError(f"{page} was made with another {' and '.join(other)} than the study has; {cls.again()}")
+        for what in ("store", "trials", "ranking"):
+            if getattr(made, f"{what}_sha256") != getattr(present, f"{what}_sha256"):
+                raise DataError(f"{page} does not report the present {what}; {cls.again()}")
+        # NOTE: where there is no mirror, a report that was made with one is as good as before.
+        if present.published_sha256 not in ("", made.published_sha256):
+            raise DataError(f"{page} shows other published curves than the mirror has; {cls.again('-f -s')}")
         if made.page_sha256 != present.page_sha256:
             raise DataError(f"{page} is missing or damaged; {cls.again('-f -s')}")
         if made.figures_sha256 != present.figures_sha256:
             raise DataError(f"{figures} is missing or damaged; {cls.again('-f -s')}")
+
+
+def _differences(made: dict[str, Any], asked: dict[str, Any]) -> list[str]:
+    """The dotted names of the parameters that differ, sorted."""
+    return sorted(
+        f"{section}.{name}"
+        for section in {*made, *asked}
+        for name in {*made.get(section, {}), *asked.get(section, {})}
+        if made.get(section, {}).get(name) != asked.get(section, {}).get(name)
+    )

@@ -11,7 +11,7 @@ from degrain.artifacts.sidd_validation import BlockScores
 
 
 class Versions(Part):
-    """What the trials were trained with, and what recorded them."""
+    """What the trials were trained with; where they differ, each is told."""
 
     torch: str
     degrain: str
@@ -56,7 +56,8 @@ class Reproduction(Record):
         study: Of conf/study.
         date: Of the recording, in UTC.
         command: Which repeats the run.
-        machine: See `degrain.machine.description.describe_machine`.
+        machine: That trained the trials, see `degrain.machine.description.describe_machine`; where they differ, each
+            is told.
         versions: Of PyTorch and of degrain.
         data_sha256: Digest of the patch store.
         trials: Those that are done.
@@ -66,6 +67,7 @@ class Reproduction(Record):
         sharpened: By the trial's name, of those whose outputs were sharpened.
     """
 
+    WHAT: ClassVar[str] = "record of a reproduction"
     COMMAND: ClassVar[str] = "degrain reproductions --record"
     VERSION: ClassVar[int] = 1
 

@@ -60,6 +60,7 @@ class Scores(Record):
         methods: What was measured, by the name that the table uses.
     """
 
+    WHAT: ClassVar[str] = "record of scores"
     STAGE: ClassVar[str] = "evaluate"
     VERSION: ClassVar[int] = 2
 

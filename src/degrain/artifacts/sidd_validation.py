@@ -30,6 +30,7 @@ class SiddValidation(Record):
         scores: What was measured.
     """
 
+    WHAT: ClassVar[str] = "record of scores on the validation blocks of SIDD"
     COMMAND: ClassVar[str] = "degrain sidd-validation --json FILE"
     VERSION: ClassVar[int] = 1
 

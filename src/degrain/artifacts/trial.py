@@ -44,6 +44,21 @@ class Place(Part):
     machine: str = ""
 
 
+class Origin(Part):
+    """Where a trial comes from: what a reader must know of it, and no part of its key.
+
+    Attributes:
+        commit: Of the project when it began to be trained, for the last time if it went on from a checkpoint, see
+            `degrain.machine.description.git_commit`.
+        degrain: Version of degrain.
+        machine: See `degrain.machine.description.describe_machine`.
+    """
+
+    commit: str
+    degrain: str
+    machine: dict[str, str]
+
+
 class TrialSettings(Part):
     """What a study asks of a trial.
 
@@ -96,6 +111,7 @@ class BegunTrial(TrialSettings, Record):
         pid: The process that began to train it.
     """
 
+    WHAT: ClassVar[str] = "record of a trial that is being trained"
     STAGE: ClassVar[str] = "train"
     VERSION: ClassVar[int] = 2
 
@@ -108,7 +124,8 @@ class TrialRecord(TrialSettings, Record):
 
     Attributes:
         key: Of the trial, see `degrain.training.trial`.
-        place: Where it was computed.
+        place: Where it was computed, as far as that decides its bits.
+        origin: Where it comes from, as far as it does not.
         versions: Of each library that its code imports.
         network_sha256: Digest of its network's code, see `degrain.networks.identity`.
         state: How it ended.
@@ -125,11 +142,13 @@ class TrialRecord(TrialSettings, Record):
         sha256: Of each file beside trial.json.
     """
 
+    WHAT: ClassVar[str] = "record of a trial"
     STAGE: ClassVar[str] = "train"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     key: str
     place: Place
+    origin: Origin
     versions: dict[str, str]
     network_sha256: str
     state: State

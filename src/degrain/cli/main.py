@@ -400,13 +400,14 @@ def reproductions(
     from degrain.params.study import load_params
     from degrain.patches.store import PatchStore
     from degrain.reproductions import page, recording
-    from degrain.stages import EVALUATED, FIGURES, PREPARED, TRIALS
+    from degrain.stages import EVALUATED, FIGURES, METRICS, PREPARED, REPORT, REPORT_RECORD, TRIALS
 
     if blocks and not record:
         raise ParamsError("--blocks is only for --record")
     if record:
         store = PatchStore.open(PREPARED)
-        log.info("%s", recording.record(load_params(params), store, TRIALS, EVALUATED, FIGURES, folder, blocks or ()))
+        reported = recording.Reported(METRICS, REPORT, REPORT_RECORD, FIGURES)
+        log.info("%s", recording.record(load_params(params), store, TRIALS, EVALUATED, reported, folder, blocks or ()))
     if write:
         log.info("%s", page.write(folder))
     else:

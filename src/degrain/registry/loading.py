@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from degrain import files
 from degrain.artifacts.trial import TRIAL, WEIGHTS, TrialRecord
 from degrain.errors import DataError, ForeignVersion, ModelError, RegistryError, VersionMismatch, nearest
-from degrain.registry import promotion, tracking
+from degrain.registry import promotion, tags, tracking
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -87,21 +87,23 @@ def download(reference: str, target: Path) -> Path:
         return folder
 
 
-def check(folder: Path, version: ModelVersion) -> None:
+def check(folder: Path, version: ModelVersion) -> TrialRecord:
     """Refuse a model that is not the one that was registered.
 
     Args:
         folder: With the version's files.
         version: Of the registry; its tags say what was registered.
 
+    Returns:
+        What is recorded of its trial.
+
     Raises:
+        UnreadableTag: A tag does not say it.
         ForeignVersion: Another version of degrain has registered it, or its network's code has changed since.
         RegistryError: Its weights or its trial.json are missing, damaged, or others than its tags say.
     """
     what = f"version {version.version} of {version.name}"
-    wanted = version.tags.get(promotion.WEIGHTS)
-    if wanted is None:
-        raise RegistryError(f"{what} has no tag {promotion.WEIGHTS}, so nothing proves which weights are its own")
+    wanted, key = tags.weights(version), tags.key(version)
     path = folder / WEIGHTS
     if not path.is_file() or files.sha256(path) != wanted:
         raise RegistryError(f"the weights of {what} are missing or damaged in the registry")
@@ -111,25 +113,36 @@ def check(folder: Path, version: ModelVersion) -> None:
         raise ForeignVersion(f"{what} was registered by another version of degrain; {WAY_OUT}") from None
     except DataError:
         raise RegistryError(f"the {TRIAL} of {what} is missing or damaged in the registry") from None
-    if (trial.weights_sha256, trial.key) != (wanted, version.tags.get(promotion.KEY)):
-        raise RegistryError(f"the {TRIAL} of {what} is that of another trial")
+    if (trial.weights_sha256, trial.key) != (wanted, key):
+        raise RegistryError(f"the {TRIAL} of {what} is that of another trial than the tags {tags.WEIGHTS}, {tags.KEY}")
     if trial.is_outdated:
         raise ForeignVersion(f"{what} was trained with other code of {trial.model} than there is now; {WAY_OUT}")
+    return trial
 
 
-def loss(client: MlflowClient, version: ModelVersion) -> RegistryError | None:
-    """Return what keeps a registered version from being used; None when it can be."""
+def proven(client: MlflowClient, version: ModelVersion) -> TrialRecord:
+    """Return the trial of a registered version that can be used.
+
+    Raises:
+        RegistryError: It cannot: its run or its files are gone, or `check` refuses them.
+    """
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
     what = f"version {version.version} of {version.name}"
     try:
         if version.run_id and client.get_run(version.run_id).info.lifecycle_stage != "active":
-            return RegistryError(f"the run of {what} was deleted")
+            raise RegistryError(f"the run of {what} was deleted")
         with TemporaryDirectory(prefix="degrain-") as temporary:
-            check(Path(download_artifacts(artifact_uri=version.source, dst_path=temporary)), version)
+            return check(Path(download_artifacts(artifact_uri=version.source, dst_path=temporary)), version)
     except (MlflowException, OSError):
-        return RegistryError(f"the run or the files of {what} are gone")
+        raise RegistryError(f"the run or the files of {what} are gone") from None
+
+
+def loss(client: MlflowClient, version: ModelVersion) -> RegistryError | None:
+    """Return what keeps a registered version from being used; None when it can be."""
+    try:
+        proven(client, version)
     except RegistryError as error:
         return error
     return None

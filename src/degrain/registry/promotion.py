@@ -15,16 +15,13 @@ from degrain.artifacts.registration import Promotion, Verdict
 from degrain.errors import DataError, OutputError
 from degrain.evaluation import summary
 from degrain.machine import variables
+from degrain.registry import tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
 ALIAS = "champion"
-# Tag of a version: SHA-256 of its weights, by which a model is known again however it was trained.
-WEIGHTS = "degrain.weights_sha256"
-# Tag of a run and of a version: the key of its trial.
-KEY = "degrain.key"
 
 
 @dataclass(frozen=True)
@@ -91,11 +88,11 @@ def current(client: MlflowClient, name: str) -> ModelVersion | None:
 
 def versions_of(client: MlflowClient, name: str, weights: str) -> list[ModelVersion]:
     """Return the registered versions with these weights (their SHA-256), the newest first."""
-    found = [one for one in client.search_model_versions(f"name = '{name}'") if one.tags.get(WEIGHTS) == weights]
+    found = [one for one in client.search_model_versions(f"name = '{name}'") if tags.has_weights(one, weights)]
     return sorted(found, key=lambda version: -int(version.version))
 
 
-def register(client: MlflowClient, name: str, source: str, run: str, tags: Mapping[str, str]) -> ModelVersion:
+def register(client: MlflowClient, name: str, source: str, run: str, tagged: Mapping[str, str]) -> ModelVersion:
     """Register a model version, creating the registered model when it is the first."""
     from mlflow.exceptions import MlflowException
 
@@ -104,7 +101,7 @@ def register(client: MlflowClient, name: str, source: str, run: str, tags: Mappi
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    return client.create_model_version(name, source, run, tags=dict(tags))
+    return client.create_model_version(name, source, run, tags=dict(tagged))
 
 
 def promote(client: MlflowClient, name: str, version: str, record: Promotion) -> None:

@@ -19,7 +19,8 @@ from degrain import figures, files
 from degrain.artifacts.history import CURVES
 from degrain.artifacts.ranking import Ranking
 from degrain.artifacts.trial import TRIAL, WEIGHTS, TrialRecord, TrialSettings
-from degrain.registry.promotion import KEY
+from degrain.registry.tags import COMMIT, KEY
+from degrain.trials import origins
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,7 +36,7 @@ class Grid:
         histories: For each trial, its history.
         scores: For each trial that is done its means, see `degrain.evaluation.summary`.
         ranking: What evaluate wrote.
-        tags: Where it comes from: commit, data, versions.
+        tags: Where all of it comes from, such as the data; the commit is that of each trial.
         artifacts: Files that go to the parent run as they are.
         figures: A folder of pictures that goes there, too.
     """
@@ -70,7 +71,8 @@ def publish(client: MlflowClient, experiment: str, grid: Grid) -> tuple[str, dic
 
     parent, finished = _own_run(client, experiment, grid.key, "")
     if parent is None:
-        tags = {KEY: grid.key, "degrain.study": grid.study, **grid.tags}
+        commit = origins.commits(grid.trials.values())
+        tags = {KEY: grid.key, "degrain.study": grid.study, COMMIT: commit, **grid.tags}
         parent = client.create_run(experiment, run_name=grid.study, tags=tags).info.run_id
     children = {name: _publish_trial(client, experiment, grid, name, parent) for name in grid.trials}
     if not finished:
@@ -112,6 +114,7 @@ def _publish_trial(client: MlflowClient, experiment: str, grid: Grid, name: str,
         "mlflow.parentRunId": parent,
         "degrain.study": grid.study,
         "degrain.state": trial.state,
+        COMMIT: trial.origin.commit,
         **grid.tags,
     }
     run = client.create_run(experiment, run_name=name, tags=tags).info.run_id

@@ -8,16 +8,25 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from degrain.artifacts.registration import Promotion, Registration
+from degrain.artifacts.registration import (
+    FIRST,
+    PROMOTED,
+    REFUSED,
+    SAME,
+    UNOPPOSED,
+    Decision,
+    Promotion,
+    Registration,
+)
 from degrain.artifacts.scores import Conditions, Scores
 from degrain.artifacts.trial import TrialRecord
-from degrain.errors import ForeignVersion, ModelError
+from degrain.errors import ForeignVersion, ModelError, RegistryError, UnreadableTag
 from degrain.evaluation import methods, protocol, scoring, summary
 from degrain.inference.denoiser import Denoiser
 from degrain.machine import compute, variables
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
-from degrain.registry import loading, promotion, publishing, tracking
+from degrain.registry import loading, promotion, publishing, tags, tracking
 from degrain.registry.publishing import Grid
 
 if TYPE_CHECKING:
@@ -26,6 +35,30 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The version that holds the champion's alias.
+
+    Attributes:
+        version: Of the registry.
+        trial: What is recorded of its trial; None where it cannot be used, which is no evidence against anything.
+        unusable: Why it cannot.
+    """
+
+    version: ModelVersion
+    trial: TrialRecord | None
+    unusable: str = ""
+
+    @property
+    def number(self) -> str:
+        """Its number in the registry."""
+        return str(self.version.version)
+
+    def has(self, candidate: Candidate) -> bool:
+        """Tell whether it is the candidate: whether it can be used, and has the same weights."""
+        return self.trial is not None and self.trial.weights_sha256 == candidate.weights
 
 
 @dataclass(frozen=True)
@@ -74,17 +107,17 @@ def register(grid: Grid, params: Params, store: PatchStore, trials: Path, measur
     with tracking.alone(variables.home() / "register.lock"), tracking.connect() as client:
         parent, runs = publishing.publish(client, tracking.experiment(client, name), grid)
         holder = _holder(client, name, candidate)
-        unchanged = holder is not None and holder.tags.get(promotion.WEIGHTS) == candidate.weights
         rivals = _rivals(params, grid)
-        if holder is not None and not unchanged:
-            rivals.append(_champion(holder, store, params, measured.conditions))
+        if holder and holder.trial and not holder.has(candidate):
+            rivals.append(_rival(holder.version, holder.trial, candidate, store, params, measured.conditions))
         verdicts = promotion.judge(candidate.scores, rivals)
         refused = promotion.refusals(verdicts)
-        version = str(holder.version) if unchanged and holder else None
-        if version:
+        decision, version = _decide(candidate, holder, refused), None
+        if decision == SAME and holder:
+            version = holder.number
             # In case a process was killed between moving the alias and recording it.
             promotion.remember(name, version, _promotion(candidate, None))
-        elif not refused:
+        elif decision != REFUSED:
             version = _promote(client, name, candidate, runs[candidate.trial.name], grid, holder)
     return Registration(
         schema_version=Registration.VERSION,
@@ -94,8 +127,9 @@ def register(grid: Grid, params: Params, store: PatchStore, trials: Path, measur
         weights_sha256=candidate.weights,
         data_sha256=store.sha256,
         table_sha256=grid.ranking.table_sha256,
-        promoted=not refused and not unchanged,
-        champion=not refused or unchanged,
+        decision=decision,
+        before=holder.number if holder else None,
+        unusable=holder.unusable if holder else "",
         version=version,
         refused=refused,
         gate=verdicts,
@@ -106,6 +140,16 @@ def register(grid: Grid, params: Params, store: PatchStore, trials: Path, measur
     )
 
 
+def _decide(candidate: Candidate, holder: Champion | None, refused: list[str]) -> Decision:
+    if holder and holder.has(candidate):
+        return SAME
+    if refused:
+        return REFUSED
+    if holder is None:
+        return FIRST
+    return PROMOTED if holder.trial else UNOPPOSED
+
+
 def _candidate(grid: Grid, trials: Path, measured: Scores) -> Candidate:
     """Return the study's best trial, its weights looked at before anything is published."""
     best = grid.trials[grid.ranking.champion]
@@ -114,19 +158,22 @@ def _candidate(grid: Grid, trials: Path, measured: Scores) -> Candidate:
     return Candidate(best, best.folder(trials), grid.scores[best.name], measured.methods[best.name].protocol)
 
 
-def _holder(client: MlflowClient, name: str, candidate: Candidate) -> ModelVersion | None:
-    """Return the present champion; None where there is none that can be used.
+def _holder(client: MlflowClient, name: str, candidate: Candidate) -> Champion | None:
+    """Return the present champion; None where there is none.
 
     Raises:
         ForeignVersion: It belongs to another version of degrain and has other weights than the candidate.
     """
-    holder = promotion.current(client, name)
-    if holder is None or (error := loading.loss(client, holder)) is None:
-        return holder
-    if isinstance(error, ForeignVersion) and holder.tags.get(promotion.WEIGHTS) != candidate.weights:
-        raise error
-    log.warning("the present champion cannot be used: %s", error)
-    return None
+    version = promotion.current(client, name)
+    if version is None:
+        return None
+    try:
+        return Champion(version, loading.proven(client, version))
+    except RegistryError as error:
+        if isinstance(error, ForeignVersion) and not tags.has_weights(version, candidate.weights):
+            raise
+        log.warning("the present champion cannot be used, and nothing is compared with it: %s", error)
+        return Champion(version, None, str(error))
 
 
 def _rivals(params: Params, grid: Grid) -> list[promotion.Rival]:
@@ -137,22 +184,34 @@ def _rivals(params: Params, grid: Grid) -> list[promotion.Rival]:
     ]
 
 
-def _champion(holder: ModelVersion, store: PatchStore, params: Params, conditions: Conditions) -> promotion.Rival:
+def _rival(
+    holder: ModelVersion,
+    trial: TrialRecord,
+    candidate: Candidate,
+    store: PatchStore,
+    params: Params,
+    conditions: Conditions,
+) -> promotion.Rival:
     """Return the present champion with its scores on the present test data.
 
-    They are those of its registration, if they were measured in the same way and under the same conditions as the
-    candidate's, and measured again otherwise.
+    They are those of its registration, if its tags prove that they were measured in the same way and under the same
+    conditions as the candidate's, and measured again otherwise.
     """
     name = f"the champion, version {holder.version}"
-    model = holder.tags.get("degrain.model")
-    if model and holder.tags.get("degrain.protocol") == protocol.digest(
-        model, store.sha256, params.evaluate, conditions
-    ):
-        return promotion.Rival(
-            name,
-            {m: float(holder.tags[f"degrain.{m}"]) for m in summary.MEASURES if f"degrain.{m}" in holder.tags},
-            0.0,
-        )
+    wanted = protocol.digest(trial.model, store.sha256, params.evaluate, conditions)
+    try:
+        if tags.protocol(holder) == wanted:
+            measures = [measure for measure in summary.MEASURES if measure in candidate.scores]
+            return promotion.Rival(name, tags.scores(holder, measures), 0.0)
+    except UnreadableTag as error:
+        log.warning("%s; its scores are measured again", error)
+    return promotion.Rival(name, _measure(holder, name, store, params, conditions), 0.0)
+
+
+def _measure(
+    holder: ModelVersion, name: str, store: PatchStore, params: Params, conditions: Conditions
+) -> dict[str, float]:
+    """Measure a registered version on the present test data; returns its means."""
     device = compute.prepare_torch(params.train.device, compute.threads())
     if protocol.conditions(device) != conditions:
         log.warning(
@@ -162,8 +221,7 @@ def _champion(holder: ModelVersion, store: PatchStore, params: Params, condition
         folder = loading.download(f"models:/{holder.name}/{holder.version}", Path(temporary))
         denoiser = _comparable(folder, holder, store, device)
         method = methods.network(holder.name, denoiser, params.evaluate.tile, params.evaluate.overlap)
-        scores = summary.summarize(scoring.score(method, store, store.photographs()))[holder.name]
-    return promotion.Rival(name, scores, 0.0)
+        return summary.summarize(scoring.score(method, store, store.photographs()))[holder.name]
 
 
 def _comparable(folder: Path, holder: ModelVersion, store: PatchStore, device: torch.device) -> Denoiser:
@@ -185,32 +243,24 @@ def _comparable(folder: Path, holder: ModelVersion, store: PatchStore, device: t
     return denoiser
 
 
-def _promotion(candidate: Candidate, holder: ModelVersion | None) -> Promotion:
+def _promotion(candidate: Candidate, holder: Champion | None) -> Promotion:
     return Promotion(
         trial=candidate.trial.name,
         trial_key=candidate.trial.key,
-        before=str(holder.version) if holder else None,
+        before=holder.number if holder else None,
         scores=candidate.scores,
     )
 
 
 def _promote(
-    client: MlflowClient, name: str, candidate: Candidate, run: str, grid: Grid, holder: ModelVersion | None
+    client: MlflowClient, name: str, candidate: Candidate, run: str, grid: Grid, holder: Champion | None
 ) -> str:
     """Register the candidate's weights, unless they are, and move the alias to them; returns the version."""
     known = promotion.versions_of(client, name, candidate.weights)
     version = next((one for one in known if loading.loss(client, one) is None), None)
     if version is None:
         source = publishing.log_model(client, run, candidate.folder)
-        tags = {
-            promotion.WEIGHTS: candidate.weights,
-            "degrain.protocol": candidate.protocol,
-            "degrain.model": candidate.trial.model,
-            promotion.KEY: candidate.trial.key,
-            "degrain.trial": candidate.trial.name,
-            **{f"degrain.{key}": repr(value) for key, value in candidate.scores.items()},
-            **grid.tags,
-        }
-        version = promotion.register(client, name, source, run, tags)
+        tagged = tags.written(candidate.trial, candidate.scores, candidate.protocol) | dict(grid.tags)
+        version = promotion.register(client, name, source, run, tagged)
     promotion.promote(client, name, str(version.version), _promotion(candidate, holder))
     return str(version.version)

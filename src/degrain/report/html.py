@@ -23,10 +23,10 @@ from degrain.metrics.base import Metric
 from degrain.metrics.catalog import METRICS
 from degrain.networks import catalog
 from degrain.noise.base import Noise
-from degrain.params.study import Params
 from degrain.report import gallery, leaderboard
 from degrain.report.material import Material
 from degrain.studies.gallery import dotted
+from degrain.trials import origins
 
 # Errors are drawn as gray plus this many times the difference.
 ERROR_GAIN = 4
@@ -53,7 +53,8 @@ def render(material: Material, drawn: Mapping[str, bytes]) -> str:
     ranked = material.ranking
     best_baseline = ranking.best_baseline(ranked.baseline_scores)
     score = summary.headline(ranked.identity)
-    models = dict.fromkeys(trial.model for trial in material.trials.values())
+    trials = list(material.trials.values())
+    models = dict.fromkeys(trial.model for trial in trials)
     titles = {name: catalog.spec(name).title for name in models}
     return environment.get_template("template.html").render(
         material=material,
@@ -75,7 +76,11 @@ def render(material: Material, drawn: Mapping[str, bytes]) -> str:
         models=[_model(material, name, drawn) for name in models],
         photographs=_photographs(material.examples / "photographs"),
         patches=_patches(material, [cell.best_trial for cell in ranking.best_of_models(ranked.cells)]),
-        settings=_settings(material.params),
+        settings=_settings(material.shown.settings),
+        commits=origins.commits(trials),
+        machine=origins.machine(trials),
+        machines=len({str(sorted(trial.origin.machine.items())) for trial in trials}),
+        trained=origins.computed(trials) | origins.versions(trials),
         error_gain=ERROR_GAIN,
     )
 
@@ -201,9 +206,8 @@ def _embed(picture: bytes, kind: str = "png") -> str:
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
 
-def _settings(params: Params) -> list[tuple[str, Any]]:
-    plain = params.model_dump(mode="json", by_alias=True)
-    return [line for name, value in dotted(plain) for line in _lines(name, value)]
+def _settings(settings: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return [line for name, value in dotted(settings) for line in _lines(name, value)]
 
 
 def _lines(name: str, value: Any) -> list[tuple[str, Any]]:

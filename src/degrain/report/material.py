@@ -9,14 +9,16 @@ from pathlib import Path
 import pandas as pd
 
 from degrain.artifacts.ranking import Ranking
+from degrain.artifacts.report import Shown
+from degrain.artifacts.scores import Conditions
 from degrain.artifacts.trial import TrialRecord
 from degrain.artifacts.validation import Validation
 from degrain.evaluation import results
 from degrain.ingest.datasets import manifest
-from degrain.machine import description
 from degrain.params.study import Params
 from degrain.patches.store import IMAGES, PatchStore
-from degrain.report import published
+from degrain.report import published, shown
+from degrain.report.data_docs import links
 from degrain.trials import of_study
 
 
@@ -37,8 +39,9 @@ class Material:
         near_copies: Folder with the pictures of pairs that validate wrote.
         examples: Folder with the pictures that evaluate wrote.
         docs: For each suite the address of its page in the Data Docs, relative to the report.
-        machine, versions: Where it was computed, and with what.
-        made: Date and commit.
+        shown: What it shows besides what it measured: the settings, by section, and the digests of its inputs.
+        measured: Where the scores were measured, and with which libraries.
+        date: Of the report, in UTC.
         published: A paper's own curves, see `degrain.figures.learning_curves`; may be empty.
     """
 
@@ -54,9 +57,9 @@ class Material:
     near_copies: Path
     examples: Path
     docs: dict[str, str]
-    machine: dict[str, str]
-    versions: dict[str, str]
-    made: dict[str, str]
+    shown: Shown
+    measured: Conditions
+    date: str
     published: dict[str, list[float]]
 
 
@@ -79,13 +82,11 @@ def gather(
     store.verify()
     store.check_manifest(validation.manifest_sha256)
     found = {trial.name: trial for trial in of_study.read(trials, params, store)}
-    ranked = results.read(evaluated, found, store, params).ranking
-    pages = sorted(data_docs.glob("validations/*/*/*/*.html"))
-    date = datetime.datetime.now(datetime.UTC).date().isoformat()
+    left = results.read(evaluated, found, store, params)
     return Material(
         title=params.study.title,
         params=params,
-        ranking=ranked,
+        ranking=left.ranking,
         histories=of_study.histories(trials, found.values()),
         trials=found,
         manifest=known,
@@ -93,10 +94,10 @@ def gather(
         store=store,
         sides=pd.read_parquet(prepared / IMAGES),
         near_copies=validated / manifest.PAIRS,
-        examples=results.check_examples(evaluated, ranked),
-        docs={page.parts[-4]: page.relative_to(report.parent).as_posix() for page in pages},
-        machine=description.describe_machine(),
-        versions=description.versions(),
-        made={"date": date, "commit": description.git_commit()},
+        examples=results.check_examples(evaluated, left.ranking),
+        docs=links(data_docs, params.data.dataset, report),
+        shown=shown.of(params, store, list(found.values()), left.ranking),
+        measured=left.scores.conditions,
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         published=published.read(params.report.published),
     )

@@ -13,6 +13,12 @@ from degrain.machine import variables
 log = logging.getLogger(__name__)
 
 
+def sha256(name: str) -> str:
+    """Return the SHA-256 of a file of the mirror; "" where no mirror has it."""
+    path = _find(name)
+    return files.sha256(path) if path else ""
+
+
 def read(name: str) -> dict[str, list[float]]:
     """Read a paper's curves.
 
@@ -27,9 +33,8 @@ def read(name: str) -> dict[str, list[float]]:
     """
     if not name:
         return {}
-    mirror = variables.mirror()
-    path = Path(mirror or "") / name
-    if not mirror or not path.is_file():
+    path = _find(name)
+    if path is None:
         log.info("%s is in no mirror (DEGRAIN_MIRROR): the published curves are left out", name)
         return {}
     try:
@@ -37,3 +42,9 @@ def read(name: str) -> dict[str, list[float]]:
         return {pair.lower(): [float(value) for value in curve["val"]] for pair, curve in curves.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} holds no curves by optimizer and loss: {error}") from error
+
+
+def _find(name: str) -> Path | None:
+    mirror = variables.mirror()
+    path = Path(mirror or "") / name
+    return path if name and mirror and path.is_file() else None

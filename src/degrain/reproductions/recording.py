@@ -5,24 +5,42 @@ from __future__ import annotations
 import datetime
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from degrain import files
 from degrain.artifacts.metrics import Metrics
+from degrain.artifacts.report import ReportRecord
 from degrain.artifacts.reproduction import ReproducedTrial, Reproduction, Sharpened, Versions
 from degrain.artifacts.sidd_validation import BlockScores, SiddValidation
 from degrain.artifacts.trial import TrialRecord
 from degrain.errors import DataError
 from degrain.evaluation import results, summary
-from degrain.machine import description
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
+from degrain.report import shown
 from degrain.reproductions import FIGURES
 from degrain.studies import gallery
-from degrain.trials import of_study
+from degrain.trials import of_study, origins
 
 # Figures that are kept with a record, by the end of their names: none that shows images of a data set.
 KEPT_FIGURES = ("learning_curves.svg", "heat_map.svg")
+
+
+@dataclass(frozen=True)
+class Reported:
+    """Where evaluate and report left what people look at.
+
+    Attributes:
+        metrics: results/metrics.json.
+        page, record: results/report.html and report.json.
+        figures: The folder results/figures.
+    """
+
+    metrics: Path
+    page: Path
+    record: Path
+    figures: Path
 
 
 def record(
@@ -30,7 +48,7 @@ def record(
     store: PatchStore,
     trials: Path,
     evaluated: Path,
-    figures: Path,
+    reported: Reported,
     folder: Path,
     blocks: Sequence[Path] = (),
 ) -> Path:
@@ -41,7 +59,7 @@ def record(
         store: Its prepared data.
         trials: Folder with its trials.
         evaluated: What was measured of them.
-        figures: Folder with its figures, results/figures.
+        reported: The report of them, whose figures are kept.
         folder: Where records lie.
         blocks: What `degrain sidd-validation --json` has written of some of its trials.
 
@@ -49,23 +67,24 @@ def record(
         The record.
 
     Raises:
-        DataError: The study has not run to its end, what lies there is of another one, or it has no trial with the
-            weights that were measured on blocks.
+        DataError: The study has not run to its end, what lies there is damaged or of another one, or it has no trial
+            with the weights that were measured on blocks.
     """
-    if not figures.exists():
-        raise DataError(f"{figures} is missing; run: dvc repro report")
     store.check(params)
     found = {trial.name: trial for trial in of_study.read(trials, params, store)}
     left = results.read(evaluated, found, store, params)
     measured = Metrics.of(left.ranking, summary.summarize(left.table))
+    Metrics.check(reported.metrics, measured)
+    present = shown.of(params, store, list(found.values()), left.ranking)
+    ReportRecord.check(reported.record, present, reported.page, reported.figures)
     done = [trial for trial in found.values() if trial.is_done]
     made = Reproduction(
         schema_version=Reproduction.VERSION,
         study=params.study.name,
         date=datetime.datetime.now(datetime.UTC).date(),
         command=gallery.command(params),
-        machine=description.describe_machine(),
-        versions=Versions(torch=done[0].versions["torch"], degrain=description.versions()["degrain"]),
+        machine=origins.machine(done),
+        versions=Versions.model_validate({name: origins.versions(done)[name] for name in Versions.model_fields}),
         data_sha256=store.sha256,
         trials=_trials(done, trials, measured, _on_blocks(blocks, done)),
         identity=measured.identity,
@@ -77,7 +96,7 @@ def record(
         },
     )
     with files.new_folder(folder / FIGURES / made.study) as kept_figures:
-        for path in sorted(figures.iterdir()):
+        for path in sorted(reported.figures.iterdir()):
             if path.name.endswith(KEPT_FIGURES):
                 shutil.copyfile(path, kept_figures / path.name)
     made.write(folder / f"{made.study}.json")

@@ -8,10 +8,10 @@ from pathlib import Path
 from degrain.artifacts.metrics import Metrics
 from degrain.artifacts.report import ReportRecord
 from degrain.evaluation import results, summary
-from degrain.machine import description
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
-from degrain.registry import publishing, registering
+from degrain.registry import decision, publishing, registering
+from degrain.report import shown
 from degrain.stages import EVALUATED, FIGURES, METRICS, PARAMS, PREPARED, REGISTRATION, REPORT, REPORT_RECORD, TRIALS
 from degrain.trials import of_study
 
@@ -27,21 +27,19 @@ def run(params: Params) -> None:
     left = results.read(EVALUATED, trials, store, params)
     means = summary.summarize(left.table)
     Metrics.check(METRICS, Metrics.of(left.ranking, means))
-    ReportRecord.check(REPORT_RECORD, left.ranking, REPORT, FIGURES)
+    ReportRecord.check(REPORT_RECORD, shown.of(params, store, list(trials.values()), left.ranking), REPORT, FIGURES)
     grid = publishing.Grid(
         study=params.study.name,
         trials=trials,
         histories=of_study.histories(TRIALS, trials.values()),
         scores={name: means[name] for name in trials if name in means},
         ranking=left.ranking,
-        tags={"degrain.commit": description.git_commit(), "degrain.data_sha256": store.sha256},
+        tags={"degrain.data_sha256": store.sha256},
         artifacts=(*(path for path in (PARAMS, Path("dvc.lock")) if path.exists()), METRICS, REPORT),
         figures=FIGURES,
     )
     made = registering.register(grid, params, store, TRIALS, left.scores)
     made.write(REGISTRATION)
-    if not made.champion:
-        log.warning("%s is not promoted: %s", made.trial, "; ".join(made.refused))
-    else:
-        already = "" if made.promoted else " already"
-        log.info("%s%s is the champion: version %s of %s", made.trial, already, made.version, made.model)
+    for line in decision.comparisons(made):
+        log.info("%s", line)
+    log.log(logging.WARNING if made.refused or made.unusable else logging.INFO, "%s", decision.conclusion(made))

@@ -23,5 +23,5 @@ def run(params: Params) -> None:
             (folder / name).write_bytes(picture)
     with files.new_file(REPORT) as partial:
         partial.write_text(html.render(material, drawn), encoding="utf-8")
-    ReportRecord.of(material.ranking, REPORT, FIGURES).write(REPORT_RECORD)
+    ReportRecord.of(material.shown, REPORT, FIGURES).write(REPORT_RECORD)
     log.info("%s, %.1f MB", REPORT, REPORT.stat().st_size / 1e6)

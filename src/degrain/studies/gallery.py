@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from degrain.declaration import how, sections
 from degrain.errors import ParamsError, nearest
 from degrain.params.study import Params, parse
 
@@ -79,13 +80,17 @@ def changed(changes: Sequence[str], study: str, conf: Path = CONF) -> Params:
 def command(params: Params, conf: Path = CONF) -> str:
     """Return the command that runs a study as it is: its name, and every parameter that differs from its file.
 
+    What only says how something is computed is left out: it may have been changed since the study was run.
+
     Raises:
         ParamsError: There is no study of that name.
     """
 
     def words(study: Params) -> dict[str, str]:
-        return {name: json.dumps(value) for name, value in dotted(study.model_dump(mode="json", by_alias=True))}
+        plain = study.model_dump(mode="json", by_alias=True)
+        return {name: json.dumps(value) for name, value in dotted(plain) if name not in only_how}
 
+    only_how = {f"{section}.{name}" for section, (kind, *_) in sections(Params).items() for name in how(kind)}
     planned = words(Params.model_validate(compose(params.study.name, conf)))
     changed = [f"{name}={value}" for name, value in words(params).items() if planned.get(name) != value]
     return " ".join(["dvc exp run", *(f"-S {shlex.quote(word)}" for word in (f"study={params.study.name}", *changed))])

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import torch
 
+from degrain import __version__
 from degrain.artifacts.history import Epoch
-from degrain.artifacts.trial import DIVERGED, DONE, Place, TrialRecord
+from degrain.artifacts.trial import DIVERGED, DONE, Origin, Place, TrialRecord
 from degrain.artifacts.trial import State as End
 from degrain.errors import Diverged
 from degrain.machine import compute, description, precision
@@ -67,6 +68,11 @@ def place_of(trial: Trial, device: torch.device, group: Group = ALONE) -> Place:
     return Place(device=device.type, precision=arithmetic, world=group.world, machine=description.kind(device))
 
 
+def origin_here() -> Origin:
+    """Return where a trial comes from that begins now and here."""
+    return Origin(commit=description.git_commit(), degrain=__version__, machine=description.describe_machine())
+
+
 def train(job: Job, tell: Tell, stopping: Callable[[], bool]) -> None:
     """Train one trial, from its checkpoint on if there is one, and enter it in the ledger.
 
@@ -90,7 +96,7 @@ def train(job: Job, tell: Tell, stopping: Callable[[], bool]) -> None:
 
 def train_claimed(job: Job, tell: Tell, stopping: Callable[[], bool], group: Group) -> None:
     """Train one trial that this process has claimed, and enter it in the ledger; see `train`."""
-    params = job.trial.params
+    params, origin = job.trial.params, origin_here()
     job.ledger.begin(job.key, job.trial.settings(job.store))
     history: list[Epoch] = []
 
@@ -111,7 +117,7 @@ def train_claimed(job: Job, tell: Tell, stopping: Callable[[], bool], group: Gro
         )
     except Diverged as error:
         outcome = Outcome(DIVERGED, str(error))
-    tell(enter(job, state, outcome, history, group))
+    tell(enter(job, state, outcome, history, group, origin))
 
 
 def assist(job: Job, _tell: Tell, stopping: Callable[[], bool], group: Group) -> None:
@@ -123,7 +129,12 @@ def assist(job: Job, _tell: Tell, stopping: Callable[[], bool], group: Group) ->
 
 
 def enter(
-    job: Job, state: State | None, outcome: Outcome, history: Sequence[Epoch] = (), group: Group = ALONE
+    job: Job,
+    state: State | None,
+    outcome: Outcome,
+    history: Sequence[Epoch] = (),
+    group: Group = ALONE,
+    origin: Origin | None = None,
 ) -> TrialRecord:
     """Enter a trial that has ended; return what was recorded."""
     kept = None
@@ -134,6 +145,7 @@ def enter(
         **dict(job.trial.settings(job.store)),
         key=job.key,
         place=place_of(job.trial, job.device, group),
+        origin=origin or origin_here(),
         network_sha256=identity.digest(job.trial.model),
         versions=digests.versions(job.trial.code(job.store.noise)),
         state=outcome.state,

@@ -1,0 +1,128 @@
+"""The tags of a registered version: written here, and here alone read back.
+
+Anybody can change a tag in MLflow, and there is none that every version must have. So each is judged when it is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+from degrain.artifacts.trial import TrialRecord
+from degrain.errors import UnreadableTag
+from degrain.metrics.psnr import BEST
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+# SHA-256 of a version's weights, by which a model is known again however it was trained.
+WEIGHTS = "degrain.weights_sha256"
+# The key of its trial; a run has it, too.
+KEY = "degrain.key"
+# Digest of how its scores were measured, see `degrain.evaluation.protocol`.
+PROTOCOL = "degrain.protocol"
+MODEL, TRIAL = "degrain.model", "degrain.trial"
+# Of a run and of a version: the commit that trained it.
+COMMIT = "degrain.commit"
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def score(measure: str) -> str:
+    """Return the name of the tag that holds a mean, such as `degrain.test_psnr`."""
+    return f"degrain.{measure}"
+
+
+def written(trial: TrialRecord, scores: Mapping[str, float], protocol: str) -> dict[str, str]:
+    """Return the tags of a new version.
+
+    Args:
+        trial: What was trained.
+        scores: Its means, see `degrain.evaluation.summary`.
+        protocol: Digest of how these were measured.
+    """
+    return {
+        WEIGHTS: str(trial.weights_sha256),
+        KEY: trial.key,
+        PROTOCOL: protocol,
+        MODEL: trial.model,
+        TRIAL: trial.name,
+        COMMIT: trial.origin.commit,
+        **{score(measure): repr(value) for measure, value in scores.items()},
+    }
+
+
+def has_weights(version: ModelVersion, sha256: str) -> bool:
+    """Tell whether a version is tagged with these weights."""
+    return bool(version.tags.get(WEIGHTS) == sha256)
+
+
+def weights(version: ModelVersion) -> str:
+    """Return the SHA-256 of a version's weights.
+
+    Raises:
+        UnreadableTag: The tag is missing or holds something else.
+    """
+    return _sha256(version, WEIGHTS)
+
+
+def key(version: ModelVersion) -> str:
+    """Return the key of a version's trial.
+
+    Raises:
+        UnreadableTag: The tag is missing or empty.
+    """
+    return _text(version, KEY)
+
+
+def protocol(version: ModelVersion) -> str:
+    """Return the digest of how a version's scores were measured.
+
+    Raises:
+        UnreadableTag: The tag is missing or holds something else.
+    """
+    return _sha256(version, PROTOCOL)
+
+
+def scores(version: ModelVersion, measures: Collection[str]) -> dict[str, float]:
+    """Return means of a version, in dB.
+
+    Args:
+        version: Of the registry.
+        measures: Which, by their names in `degrain.evaluation.summary.MEASURES`.
+
+    Raises:
+        UnreadableTag: The tag of one is missing, or holds what no PSNR can be.
+    """
+    return {measure: _psnr(version, score(measure)) for measure in measures}
+
+
+def _text(version: ModelVersion, name: str) -> str:
+    found = version.tags.get(name)
+    if not found:
+        raise UnreadableTag(f"version {version.version} of {version.name} has no tag {name}")
+    return str(found)
+
+
+def _sha256(version: ModelVersion, name: str) -> str:
+    found = _text(version, name)
+    if not _SHA256.fullmatch(found):
+        raise _unreadable(version, name, "no SHA-256")
+    return found
+
+
+def _psnr(version: ModelVersion, name: str) -> float:
+    try:
+        found = float(_text(version, name))
+    except ValueError:
+        found = float("nan")
+    # NOTE: nothing would ever beat infinity, or NaN, which is neither more nor less than any number.
+    if not 0 <= found <= BEST:
+        raise _unreadable(version, name, f"no PSNR from 0 to {BEST:g} dB")
+    return found
+
+
+def _unreadable(version: ModelVersion, name: str, what: str) -> UnreadableTag:
+    found = str(version.tags[name])[:80]
+    return UnreadableTag(f"version {version.version} of {version.name} has the tag {name}={found!r}, which is {what}")

@@ -1,0 +1,143 @@
+"""What the gate decides, case by case on a real MLflow: it is recorded, and told with scores and reasons."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from degrain import files
+from degrain.artifacts.history import CURVES
+from degrain.artifacts.registration import Registration
+from degrain.artifacts.scores import Measured, Scores
+from degrain.artifacts.trial import TRIAL, WEIGHTS
+from degrain.evaluation import protocol
+from degrain.networks import catalog
+from degrain.params.study import Params
+from degrain.patches.store import PatchStore
+from degrain.registry import decision, publishing, registering, tags, tracking
+from tests.artifacts import records
+
+MODEL = "machinecurve2019"
+
+
+@pytest.fixture(autouse=True)
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    Path("figures").mkdir()
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow's own
+        yield
+
+
+@pytest.fixture
+def register(store: PatchStore, make_params: Callable[..., Params]) -> Callable[..., Registration]:
+    """Register a study of one trial, whose weights follow its seed, with scores that were not measured."""
+    params = make_params(train={"device": "cpu"}, register={"min_gain": 0.5})
+    conditions = protocol.conditions(torch.device("cpu"))
+    how = protocol.digest(MODEL, store.sha256, params.evaluate, conditions)
+
+    def run(seed: int, psnr: float, identity: float = 20.0) -> Registration:
+        name = f"{MODEL}-adam-mse"
+        folder = Path("trials") / MODEL / name
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(seed)
+        save_file(catalog.build(MODEL, 3, 32).state_dict(), folder / WEIGHTS)
+        sha256 = {WEIGHTS: files.sha256(folder / WEIGHTS)}
+        trial = records.trial(model=MODEL, name=name, key=f"key{seed}", sha256=sha256)
+        trial.write(folder / TRIAL)
+        ranked = records.ranking(records.cell(model=MODEL, psnr=psnr), identity=records.scores(identity))
+        history = pd.DataFrame({curve: [1.0] for curve in CURVES} | {"epoch": [1]})
+        grid = publishing.Grid(
+            "tiny", {name: trial}, {name: history}, {name: records.scores(psnr)}, ranked, {}, (), Path("figures")
+        )
+        measured = Scores(
+            schema_version=Scores.VERSION,
+            data_sha256=store.sha256,
+            table_sha256="t" * 64,
+            conditions=conditions,
+            methods={name: Measured(model=MODEL, trial_key=trial.key, protocol=how)},
+        )
+        return registering.register(grid, params, store, Path("trials"), measured)
+
+    return run
+
+
+def break_tag(version: str) -> None:
+    with tracking.connect() as client:
+        client.set_model_version_tag("tiny", version, tags.WEIGHTS, "abc")
+
+
+def told(made: Registration) -> tuple[Any, ...]:
+    return made.decision, made.before, made.version, bool(made.unusable), len(made.refused)
+
+
+def test_every_decision_is_recorded_and_told(
+    register: Callable[..., Registration], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR)
+    name = f"{MODEL}-adam-mse"
+
+    made = register(0, 20.4)
+    assert told(made) == ("refused", None, None, False, 1)
+    assert decision.comparisons(made) == [
+        f"{name} against the noisy input: 20.40 dB to 20.00 on test patches (+0.40); more than 0.5 dB needed: "
+        "not passed"
+    ]
+    assert decision.conclusion(made) == (
+        f"{name} is not promoted: 20.40 dB on test patches does not beat the noisy input (20.00 dB) by 0.5 dB; "
+        "tiny has no champion"
+    )
+
+    made = register(1, 30.0)
+    assert told(made) == ("first", None, "1", False, 0)
+    assert decision.conclusion(made) == f"{name} is the first champion, version 1 of tiny: it beats every rival"
+
+    made = register(1, 30.0)
+    assert told(made) == ("same weights", "1", "1", False, 0)
+    assert decision.conclusion(made) == f"{name} already was the champion, version 1 of tiny: the same weights"
+
+    made = register(1, 30.0, identity=40.0)
+    assert told(made) == ("same weights", "1", "1", False, 1)
+    assert decision.conclusion(made).endswith(
+        "the same weights; the gate would refuse it today: 30.00 dB on test patches does not beat the noisy input "
+        "(40.00 dB) by 0.5 dB"
+    )
+
+    made = register(2, 29.0)
+    assert told(made) == ("refused", "1", None, False, 1)
+    assert decision.comparisons(made)[-1] == (
+        f"{name} against the champion, version 1: 29.00 dB to 30.00 on test patches (-1.00); more than 0 dB needed: "
+        "not passed"
+    )
+    assert decision.conclusion(made) == (
+        f"{name} is not promoted: 29.00 dB on test patches does not beat the champion, version 1 (30.00 dB); version 1 "
+        "of tiny stays the champion"
+    )
+
+    made = register(3, 31.0)
+    assert told(made) == ("promoted", "1", "2", False, 0)
+    assert decision.conclusion(made) == (
+        f"{name} is the champion, version 2 of tiny: it beats every rival, and the champion before, version 1 of tiny"
+    )
+
+    break_tag("2")
+    made = register(4, 10.0)
+    assert told(made) == ("refused", "2", None, True, 1)
+    assert "; version 2 of tiny stays the champion, and cannot be used (version 2 of tiny has the tag " in (
+        decision.conclusion(made)
+    )
+    made = register(4, 30.5)
+    assert told(made) == ("unopposed", "2", "3", True, 0)
+    assert "the champion before, version 2 of tiny, could not be compared (version 2 of tiny has the tag " in (
+        decision.conclusion(made)
+    )
+    assert all(line.isprintable() for line in [*decision.comparisons(made), decision.conclusion(made)])
