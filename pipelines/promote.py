@@ -74,9 +74,9 @@ def _register(workspace: Workspace, by: str) -> Any:
         workspaces.restore(workspace, children, pull=True)
         children.reproduce("register", workspace.folder, log.info, None)
     made = Registration.read(workspace.folder / REGISTRATION)
-    if not made.champion:
+    if not made.is_champion:
         return Completed(name="Refused", message=f"{made.trial} is not promoted: {'; '.join(made.refused)}")
-    if made.promoted:
+    if made.is_new:
         automations.promoted(made)
     return Completed(
         name="Promoted",

@@ -173,7 +173,7 @@ def _reproduce(
     artifacts.publish(workspace.folder, run, workspace.project, outcomes, published)
     if any(outcome.stage == "register" and outcome.how == "ran" for outcome in outcomes):
         made = Registration.read(workspace.folder / REGISTRATION)
-        if made.promoted:
+        if made.is_new:
             automations.promoted(made)
     if failures:
         mistake = all(isinstance(failure, StageFailed) and failure.mistake for failure in failures)

@@ -83,6 +83,11 @@ class Registration(Record):
         """Whether it is the champion."""
         return self.decision != REFUSED
 
+    @property
+    def is_new(self) -> bool:
+        """Whether it is the champion since this run."""
+        return self.is_champion and self.decision != SAME
+
 
 class Promotion(Part):
     """A line of promotions.jsonl: what has become the champion.
