@@ -262,7 +262,7 @@ def _team(
     team = Team(
         base, postgres, prefect_server, mlflow_server, store, door, url, (user, password), variables, conductor, origin
     )
-    done = conductor.run(sys.executable, "-m", "pipelines.servers", "deploy", **variables)
+    done = conductor.run(sys.executable, "-m", "pipelines.servers", "deploy", DEGRAIN_POOLS="gpu", **variables)
     assert done.returncode == 0, done.stdout + done.stderr
     team.worker("conductor", "cpu")
     return team

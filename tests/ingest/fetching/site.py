@@ -106,6 +106,9 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             self._answer()
 
+        def do_HEAD(self) -> None:
+            self._answer()
+
         def do_POST(self) -> None:
             self._answer()
 
@@ -126,7 +129,8 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
             for name, value in ({"Content-Type": "application/octet-stream"} | extra | answer.headers).items():
                 self.send_header(name, value)
             self.end_headers()
-            self._send(answer, content)
+            if self.command != "HEAD":
+                self._send(answer, content)
 
         def _what(self, answer: Answer) -> tuple[int, dict[str, str], bytes]:
             """Status, headers and body."""
