@@ -86,7 +86,7 @@ def test_every_stage_refuses_a_misspelt_parameter(folder: Path, tiny: dict[str, 
     ("arguments", "words"),
     [
         (["train", "--model", "unt"], "'unt' is not in train.models"),
-        (["validate"], "data/raw/photos is missing; run: degrain download"),
+        (["validate"], "data/raw/photos/source.json is missing; run: dvc repro download"),
         (["prepare"], "data/validated/validation.json is missing"),
         (["evaluate"], "data/validated/validation.json is missing"),
         (["denoise", "gone.png", "x.png"], "gone.png does not exist"),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from degrain.artifacts.source import AskedFiles
 from degrain.provenance import closure
 from pipelines import dependencies
 from tests.conftest import ROOT, Project
@@ -36,6 +37,10 @@ def test_the_code_that_a_stage_depends_on_covers_its_imports(stage: str) -> None
     declared = [ROOT / dep for dep in GRAPH[stage]["deps"] if dep.startswith("src/")]
     for path in closure.closure(f"degrain.stages.{stage}").files:
         assert any(path == dep or dep in path.parents for dep in declared), path
+
+
+def test_download_runs_again_for_the_parameters_that_its_record_compares() -> None:
+    assert GRAPH["download"]["params"] == [f"data.{name}" for name in AskedFiles.model_fields]
 
 
 def test_the_graph_is_the_seven_stages_in_order() -> None:

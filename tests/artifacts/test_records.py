@@ -24,6 +24,7 @@ from degrain.artifacts.report import ReportRecord
 from degrain.artifacts.reproduction import ReproducedTrial, Reproduction, Sharpened, Versions
 from degrain.artifacts.scores import Conditions, Measured, Scores
 from degrain.artifacts.sidd_validation import BlockScores, SiddValidation
+from degrain.artifacts.source import AskedFiles, RawFile, Source
 from degrain.artifacts.store import StoreRecord
 from degrain.artifacts.trial import HISTORY, BegunTrial, TrialRecord, TrialSettings
 from degrain.artifacts.validation import Asked, Expectation, NearCopies, Validation
@@ -121,9 +122,20 @@ EXAMPLES: list[Record] = [
         table_sha256="t" * 64,
         examples_sha256="e" * 64,
     ),
+    Source(
+        schema_version=Source.VERSION,
+        asked=AskedFiles(dataset="folder", path="~/photos"),
+        published={"a.zip": None, "b.zip": "b" * 64},
+        title="Photographs",
+        origin="a.example",
+        licence="CC0",
+        citation="",
+        files=[RawFile(file="a.zip", bytes=7, sha256="a" * 64, origin="a.example/a.zip", credit="A. Author")],
+    ),
     Validation(
         schema_version=Validation.VERSION,
         asked=ASKED,
+        files_sha256="r" * 64,
         images=2,
         published=3,
         quarantined=["a.png"],

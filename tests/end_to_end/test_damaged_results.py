@@ -17,12 +17,13 @@ from degrain import files
 from degrain.artifacts.trial import WEIGHTS
 from degrain.errors import DegrainError
 from degrain.params.study import Params, load_params
-from degrain.stages import evaluate, prepare, register, report, train
+from degrain.stages import evaluate, prepare, register, report, train, validate
 from tests.artifacts import records
 from tests.conftest import Project
 from tests.provenance import mutation
 
 STAGES: dict[str, Callable[[Params], None]] = {
+    "validate": validate.run,
     "prepare": prepare.run,
     "train": lambda params: train.run(params, params.train.models[0]),
     "evaluate": evaluate.run,
@@ -42,6 +43,8 @@ TRIAL = "data/trials/unet/*-mse"
 EXAMPLES = "data/evaluated/examples"
 # What a stage reads: the first file of a pattern.
 READS = [
+    ("validate", "data/raw/photos/source.json"),
+    ("prepare", "data/raw/photos/source.json"),
     ("prepare", "data/validated/manifest.parquet"),
     ("prepare", "data/validated/validation.json"),
     ("train", "data/prepared/store.json"),
@@ -285,7 +288,7 @@ OF_IMAGES = [
 ]
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "validate"])
 @pytest.mark.parametrize(("section", "key", "value"), OF_IMAGES)
 def test_images_that_the_study_does_not_ask_for_are_refused(
     workspace: Path, stage: str, section: str, key: str, value: object
@@ -298,6 +301,34 @@ def test_images_that_the_study_does_not_ask_for_are_refused(
     with pytest.raises(DegrainError, match=rf"another {name} than the study asks for; run: dvc repro {to_run}$"):
         STAGES[stage](other)
     assert snapshot(workspace) == before
+
+
+@pytest.mark.parametrize("stage", ["validate", "prepare"])
+@pytest.mark.parametrize(("key", "value"), [("dataset", "bsd"), ("path", "another")])
+def test_files_that_were_downloaded_for_another_study_are_refused(
+    workspace: Path, stage: str, key: str, value: str
+) -> None:
+    raw = workspace / "data" / "raw"
+    asked = json.loads((raw / "photos" / "source.json").read_text())["asked"]
+    records.rewrite(raw / "photos" / "source.json", asked=asked | {key: value})
+    before = snapshot(workspace)
+    assert refused(stage).endswith(
+        f"photos was downloaded for another data.{key} than the study asks for; run: dvc repro download"
+    )
+    assert snapshot(workspace) == before
+
+
+def test_files_that_the_catalog_has_replaced_are_refused(workspace: Path) -> None:
+    records.rewrite(workspace / "data" / "raw" / "photos" / "source.json", published={"astronaut.png": "0" * 64})
+    assert "holds other files than the catalog has of photos now; run: dvc repro download" in refused("validate")
+
+
+def test_a_manifest_of_other_files_is_not_prepared(workspace: Path) -> None:
+    raw = workspace / "data" / "raw" / "photos" / "source.json"
+    records.rewrite(raw, files=json.loads(raw.read_text())["files"][:-1])
+    assert "data/validated was made of other files than data/raw/photos holds now; run: dvc repro validate" in refused(
+        "prepare"
+    )
 
 
 def test_a_ranking_of_other_scores_is_refused(workspace: Path) -> None:

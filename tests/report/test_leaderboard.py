@@ -60,6 +60,7 @@ def material(make_params: Callable[..., Params]) -> Make:
             validation=Validation(
                 schema_version=Validation.VERSION,
                 asked=Asked.of(params),
+                files_sha256="",
                 images=0,
                 published=0,
                 quarantined=[],

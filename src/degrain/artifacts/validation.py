@@ -77,6 +77,7 @@ class Validation(Record):
 
     Attributes:
         asked: Of these images by the study that they were validated for.
+        files_sha256: Digest of the files that they were read from, see `degrain.artifacts.source`.
         images: Rows of the manifest.
         published: Images of the whole data set, those that the study does not use included.
         quarantined: Paths of the images that are set aside.
@@ -87,9 +88,10 @@ class Validation(Record):
     """
 
     STAGE: ClassVar[str] = "validate"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     asked: Asked
+    files_sha256: str
     images: int
     published: int
     quarantined: list[str]

@@ -172,8 +172,8 @@ BLOCKS = np.zeros((1, 1, 64, 64, 3), np.uint8)
         ),
         ("sidd-validation", {"ValidationGtBlocksSrgb.mat": fixtures.mat_v73({"x": BLOCKS[:0]})}, "is empty"),
         ("sidd-validation", {"ValidationGtBlocksSrgb.mat": fixtures.mat_v5()}, "holds no array to read"),
-        ("folder", {"source.json": b"{}"}, "the data set holds no image"),
-        ("pairs", {"source.json": b"{}"}, "the data set holds no image"),
+        ("folder", {}, "the data set holds no image"),
+        ("pairs", {}, "the data set holds no image"),
     ],
 )
 def test_a_data_set_without_an_image_is_refused(

@@ -280,6 +280,7 @@ def remove(folder: Path) -> None:
 def write(
     folder: Path,
     asked: Asked,
+    files_sha256: str,
     table: pd.DataFrame,
     published: int,
     quarantined: list[str],
@@ -292,6 +293,7 @@ def write(
     Args:
         folder: For both files.
         asked: Of these images by the study.
+        files_sha256: Digest of the files that they were read from.
         table: One row per image; gets the column `quarantined`.
         published: Images of the whole data set.
         quarantined: Paths of the images that are set aside.
@@ -309,6 +311,7 @@ def write(
     record = Validation(
         schema_version=Validation.VERSION,
         asked=asked,
+        files_sha256=files_sha256,
         images=len(table),
         published=published,
         quarantined=quarantined,
