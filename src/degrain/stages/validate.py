@@ -22,7 +22,7 @@ def run(params: Params) -> None:
         ValidationFailed: An expectation fails and the study does not allow it; the images are named.
     """
     folder = RAW / params.data.dataset
-    source = downloaded.read(folder, params.data)
+    source, raw = downloaded.read(folder, params.data)
     files.require_writable(VALIDATED, DATA_DOCS)
     manifest.remove(VALIDATED)
     dataset, labels = catalog.spec(params.data.dataset), params.data.labels
@@ -42,6 +42,7 @@ def run(params: Params) -> None:
     judged = judgement.judge(results, table, groups, params.validation)
     quarantined = judged.quarantined(params.validation, DATA_DOCS)
     shown = [near_copies.side_by_side(*pair) for pair in both]
+    raw.require_unchanged()
     asked = Asked.of(params)
     manifest.write(VALIDATED, asked, source.files_sha256, table, len(listed), quarantined, results, pairs, shown)
     judged.warn()

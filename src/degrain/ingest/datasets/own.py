@@ -80,7 +80,8 @@ def _refuse_name(name: str, origin: Path) -> None:
 
 
 def _names(folder: Path) -> list[Path]:
-    return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in folders.SUFFIXES)
+    names = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in folders.SUFFIXES)
+    return sorted(name for name in names if not any(map(folders.is_companion, name.parts)))
 
 
 def _images(folder: Path, _: DataParams) -> pd.DataFrame:
