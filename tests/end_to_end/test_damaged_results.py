@@ -16,8 +16,10 @@ import pytest
 from degrain import files
 from degrain.artifacts.trial import WEIGHTS
 from degrain.errors import DegrainError
+from degrain.evaluation import examples, measurement
 from degrain.params.study import Params, load_params
 from degrain.stages import evaluate, prepare, register, report, train, validate
+from tests import replacing
 from tests.artifacts import records
 from tests.conftest import Project
 from tests.provenance import mutation
@@ -364,3 +366,72 @@ def test_a_store_of_another_manifest_is_refused(workspace: Path) -> None:
     records.rewrite(workspace / "data" / "prepared" / "store.json", manifest_sha256="0" * 64)
     for stage in ("evaluate", "report"):
         assert "was prepared from another manifest than what is validated; run: dvc repro prepare" in refused(stage)
+
+
+def after(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, change: Callable[[], object]) -> None:
+    """Change something once, when a function has returned for the first time."""
+    real, done = getattr(owner, name), []
+
+    def changing(*arguments: Any, **options: Any) -> Any:
+        result = real(*arguments, **options)
+        if not done:
+            done.append(change())
+        return result
+
+    monkeypatch.setattr(owner, name, changing)
+
+
+@pytest.mark.parametrize("way", replacing.WAYS)
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(measurement.scoring, "score"), (measurement, "measure"), (examples, "write"), (examples, "write_animations")],
+)
+def test_scores_of_data_that_is_replaced_meanwhile_are_not_written(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, way: str, owner: Any, name: str
+) -> None:
+    after(monkeypatch, owner, name, lambda: replacing.WAYS[way](workspace / "data" / "prepared"))
+    before = snapshot(workspace / "data" / "evaluated") | snapshot(workspace / "results")
+    assert refused("evaluate").endswith("; run: dvc repro -f -s prepare")
+    assert snapshot(workspace / "data" / "evaluated") | snapshot(workspace / "results") == before
+
+
+def flip(path: Path) -> None:
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+
+
+def test_scores_of_weights_that_are_replaced_meanwhile_are_not_written(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = workspace / "data" / "trials" / "unet"
+    after(monkeypatch, measurement.scoring, "score", lambda: flip(folder / "unet-adadelta-mse" / WEIGHTS))
+    before = snapshot(workspace / "data" / "evaluated") | snapshot(workspace / "results")
+    assert WEIGHTS in refused("evaluate")
+    assert snapshot(workspace / "data" / "evaluated") | snapshot(workspace / "results") == before
+
+
+@pytest.mark.parametrize(
+    "pattern", [f"{EXAMPLES}/patches/*/*", f"{EXAMPLES}/photographs/*/*", "data/prepared/images.parquet"]
+)
+def test_a_report_of_results_that_are_replaced_meanwhile_is_not_written(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    after(monkeypatch, report, "gather", lambda: flip(found(workspace, pattern)))
+    monkeypatch.setattr(report.gallery, "draw", lambda _: {})
+    monkeypatch.setattr(report.html, "render", lambda *_: "")
+    before = snapshot(workspace / "results")
+    assert " has changed while it was used; run: dvc repro -f -s " in refused("report")
+    assert snapshot(workspace / "results") == before
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "report.html", "figures/patches.png"])
+def test_a_model_is_not_promoted_over_results_that_are_replaced_meanwhile(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    shutil.rmtree(workspace / ".degrain")
+    after(monkeypatch, register.ReportRecord, "check", lambda: flip(workspace / "results" / name))
+    (workspace / "results" / "registration.json").unlink()
+    assert f"{name} has changed while it was used; run: dvc repro register" in refused("register")
+    assert not (workspace / "results" / "registration.json").exists()
+    assert not (workspace / ".degrain" / "promotions.jsonl").exists()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from degrain.artifacts.base import Record
 from degrain.artifacts.validation import Asked
 from degrain.params.prepare import PrepareParams
 from degrain.pixels import Light
+
+if TYPE_CHECKING:
+    from degrain.params.study import Params
 
 STORE = "store.json"
 
@@ -37,3 +40,9 @@ class StoreRecord(Record):
     counts: dict[str, int]
     leaks: dict[str, int]
     sha256: str
+
+    def differences(self, params: Params) -> list[str]:
+        """Return the names of the parameters that a study has of another value, sorted."""
+        mine, its = self.params, params.prepare
+        other = {f"prepare.{name}" for name in PrepareParams.model_fields if getattr(mine, name) != getattr(its, name)}
+        return sorted({*self.asked.differences(params), *other})

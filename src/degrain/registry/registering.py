@@ -64,7 +64,7 @@ def register(grid: Grid, params: Params, store: PatchStore, trials: Path, measur
         ModelError: The candidate is damaged, or the present champion cannot be compared with it.
         RegistryError: MLflow does not answer or refuses something, or the champion belongs to another version of
             degrain.
-        DataError: The promotion record is damaged.
+        DataError: The promotion record is damaged, or what is published has changed since it was checked.
         OutputError: The promotion record cannot be written.
     """
     name = params.register_.name
@@ -78,6 +78,7 @@ def register(grid: Grid, params: Params, store: PatchStore, trials: Path, measur
         rivals = _rivals(params, grid)
         if holder is not None and not unchanged:
             rivals.append(_champion(holder, store, params, measured.conditions))
+        grid.require_unchanged()
         verdicts = promotion.judge(candidate.scores, rivals)
         refused = promotion.refusals(verdicts)
         version = str(holder.version) if unchanged and holder else None
@@ -201,7 +202,7 @@ def _promote(
     known = promotion.versions_of(client, name, candidate.weights)
     version = next((one for one in known if loading.loss(client, one) is None), None)
     if version is None:
-        source = publishing.log_model(client, run, candidate.folder)
+        source = publishing.log_model(client, run, candidate.folder, candidate.trial)
         tags = {
             promotion.WEIGHTS: candidate.weights,
             "degrain.protocol": candidate.protocol,

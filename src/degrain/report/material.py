@@ -15,8 +15,9 @@ from degrain.evaluation import results
 from degrain.ingest.datasets import manifest
 from degrain.machine import description
 from degrain.params.study import Params
-from degrain.patches.store import IMAGES, PatchStore
+from degrain.patches.store import PatchStore
 from degrain.report import published
+from degrain.snapshots import Snapshot
 from degrain.trials import of_study
 
 
@@ -40,6 +41,7 @@ class Material:
         machine, versions: Where it was computed, and with what.
         made: Date and commit.
         published: A paper's own curves, see `degrain.figures.learning_curves`; may be empty.
+        checked: What was held against records, and is read again while the report is made.
     """
 
     title: str
@@ -58,6 +60,16 @@ class Material:
     versions: dict[str, str]
     made: dict[str, str]
     published: dict[str, list[float]]
+    checked: tuple[Snapshot, ...] = ()
+
+    def require_unchanged(self) -> None:
+        """Refuse to report what is not what was checked.
+
+        Raises:
+            DataError: A file has been replaced by another, or written to.
+        """
+        for snapshot in self.checked:
+            snapshot.require_unchanged()
 
 
 def gather(
@@ -74,12 +86,12 @@ def gather(
         DataError: Something is missing, damaged, or was made of something else; the text names the stage to run.
     """
     known, validation = manifest.read(validated, params)
-    store = PatchStore.open(prepared)
-    store.check(params)
-    store.verify()
+    store = PatchStore.open(prepared, params)
     store.check_manifest(validation.manifest_sha256)
     found = {trial.name: trial for trial in of_study.read(trials, params, store)}
     ranked = results.read(evaluated, found, store, params).ranking
+    examples = results.examples(evaluated, ranked)
+    pairs = manifest.pictures(validated, validation)
     pages = sorted(data_docs.glob("validations/*/*/*/*.html"))
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
     return Material(
@@ -91,12 +103,13 @@ def gather(
         manifest=known,
         validation=validation,
         store=store,
-        sides=pd.read_parquet(prepared / IMAGES),
-        near_copies=validated / manifest.PAIRS,
-        examples=results.check_examples(evaluated, ranked),
+        sides=store.images(),
+        near_copies=pairs.folder,
+        examples=examples.folder,
         docs={page.parts[-4]: page.relative_to(report.parent).as_posix() for page in pages},
         machine=description.describe_machine(),
         versions=description.versions(),
         made={"date": date, "commit": description.git_commit()},
         published=published.read(params.report.published),
+        checked=(examples, pairs, store.files),
     )

@@ -16,7 +16,7 @@ from degrain.errors import DataError
 from degrain.evaluation import results, summary
 from degrain.machine import description
 from degrain.params.study import Params
-from degrain.patches.store import PatchStore
+from degrain.patches.store import PatchStore, check
 from degrain.reproductions import FIGURES
 from degrain.studies import gallery
 from degrain.trials import of_study
@@ -54,7 +54,7 @@ def record(
     """
     if not figures.exists():
         raise DataError(f"{figures} is missing; run: dvc repro report")
-    store.check(params)
+    check(store.folder, store.record, params)
     found = {trial.name: trial for trial in of_study.read(trials, params, store)}
     left = results.read(evaluated, found, store, params)
     measured = Metrics.of(left.ranking, summary.summarize(left.table))

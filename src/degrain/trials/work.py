@@ -77,6 +77,7 @@ def train(job: Job, tell: Tell, stopping: Callable[[], bool]) -> None:
 
     Raises:
         OutputError: The ledger cannot be written.
+        DataError: The store has changed since it was opened.
         Busy: Another process is training it.
         Stopped: It was asked to stop.
     """
@@ -125,7 +126,13 @@ def assist(job: Job, _tell: Tell, stopping: Callable[[], bool], group: Group) ->
 def enter(
     job: Job, state: State | None, outcome: Outcome, history: Sequence[Epoch] = (), group: Group = ALONE
 ) -> TrialRecord:
-    """Enter a trial that has ended; return what was recorded."""
+    """Enter a trial that has ended; return what was recorded.
+
+    Raises:
+        DataError: The store has changed since it was opened: what came out is not that of its digest.
+        OutputError: The ledger cannot be written.
+    """
+    job.store.require_unchanged()
     kept = None
     if state:
         kept = state.history[state.best_epoch - 1 if job.trial.params.keep == "best" else -1]

@@ -21,6 +21,7 @@ from degrain.ingest.formats import identity, writing
 from degrain.ingest.formats.containers import Containers
 from degrain.ingest.formats.picture import Picture
 from degrain.machine import compute
+from degrain.snapshots import Snapshot
 
 if TYPE_CHECKING:
     from degrain.params.study import Params
@@ -350,8 +351,24 @@ def read(folder: Path, params: Params) -> tuple[pd.DataFrame, Validation]:
     path = folder / MANIFEST
     if not path.exists():
         raise DataError(f"{path} is missing; run: dvc repro validate")
-    if files.sha256(path) != record.manifest_sha256:
+    content = files.verified(path, record.manifest_sha256)
+    if content is None:
         raise DataError(f"{path} is damaged or not the one that was validated; run: dvc repro -f -s validate")
-    if files.tree_digest(folder / PAIRS) != record.pictures_sha256:
-        raise DataError(f"{folder / PAIRS} is damaged or of another run; run: dvc repro -f -s validate")
-    return pd.read_parquet(path), record
+    pictures(folder, record)
+    return pd.read_parquet(content), record
+
+
+def pictures(folder: Path, record: Validation) -> Snapshot:
+    """Read the pictures of near-copies that the validate stage wrote.
+
+    Args:
+        folder: As of `read`.
+        record: What came of the validation.
+
+    Raises:
+        DataError: They are missing, damaged, or of another validation.
+    """
+    found = Snapshot.take(folder / PAIRS, Validation.again("-f -s"), files.tree(folder / PAIRS))
+    if found.sha256 != record.pictures_sha256:
+        raise DataError(f"{folder / PAIRS} is damaged or of another run; {Validation.again('-f -s')}")
+    return found
