@@ -16,6 +16,7 @@ from degrain import artifacts, files
 from degrain.artifacts import history
 from degrain.artifacts.base import CHECKSUM, Record, seal
 from degrain.artifacts.checkpoint import CheckpointRecord
+from degrain.artifacts.code import Code
 from degrain.artifacts.history import COLUMNS, Epoch
 from degrain.artifacts.metrics import Metrics
 from degrain.artifacts.ranking import Ranking
@@ -40,6 +41,7 @@ ASKED = Asked(
     data=DataParams(dataset="photos", only={"camera": ["G4"]}, limit=7),
     validation=ValidateParams(psnr=(10.0, 20.0), channels=[1, 3]),
 )
+CODE = Code(modules=["degrain.patches.preparation"], sha256="c" * 64)
 BLOCKS = BlockScores(blocks=6, noisy={"psnr": 20.0}, denoised={"psnr": 30.0})
 SETTINGS = {name: records.TRIAL[name] for name in TrialSettings.model_fields}
 EXAMPLES: list[Record] = [
@@ -49,6 +51,7 @@ EXAMPLES: list[Record] = [
         schema_version=StoreRecord.VERSION,
         params=PrepareParams.model_validate(PREPARE),
         asked=ASKED,
+        code=CODE,
         manifest_sha256="m" * 64,
         channels=3,
         light="srgb",
@@ -135,6 +138,7 @@ EXAMPLES: list[Record] = [
     Validation(
         schema_version=Validation.VERSION,
         asked=ASKED,
+        code=CODE,
         files_sha256="r" * 64,
         images=2,
         published=3,

@@ -264,6 +264,34 @@ def test_trials_of_other_code_are_refused(
     assert snapshot(workspace) == before
 
 
+# What makes the manifest, and what makes the store.
+VALIDATING = ("listing", "manifest", "near_copies", "expectations", "judgement", "photos")
+PREPARING = ("patches/preparation", "patches/cutting", "patches/splits", "noise/adding", "ingest/formats/png", "pixels")
+
+
+@pytest.mark.parametrize("stage", ["prepare", "evaluate", "report"])
+@pytest.mark.parametrize("name", VALIDATING)
+def test_a_manifest_of_other_code_is_refused(workspace: Path, tmp_path_factory: Any, stage: str, name: str) -> None:
+    with mutation.changed_code(tmp_path_factory.mktemp("package"), f"ingest/datasets/{name}.py"):
+        said = refused(stage)
+    assert said == "data/validated was validated by other code than there is now; run: dvc repro validate"
+
+
+@pytest.mark.parametrize("stage", ["train", "register"])
+@pytest.mark.parametrize("name", PREPARING)
+def test_a_store_of_other_code_is_refused(workspace: Path, tmp_path_factory: Any, stage: str, name: str) -> None:
+    with mutation.changed_code(tmp_path_factory.mktemp("package"), f"{name}.py"):
+        said = refused(stage)
+    assert said == "data/prepared was prepared by other code than there is now; run: dvc repro prepare"
+
+
+@pytest.mark.parametrize("stage", ["evaluate", "report"])
+def test_a_store_of_other_code_than_the_manifest_is_refused(workspace: Path, tmp_path_factory: Any, stage: str) -> None:
+    with mutation.changed_code(tmp_path_factory.mktemp("package"), "patches/cutting.py"):
+        said = refused(stage)
+    assert said == "data/prepared was prepared by other code than there is now; run: dvc repro prepare"
+
+
 def test_a_report_of_another_ranking_is_not_published(workspace: Path) -> None:
     path = workspace / "data" / "evaluated" / "ranking.json"
     records.rewrite(path, examples_sha256="0" * 64)

@@ -120,7 +120,7 @@ def test_a_damaged_store_is_not_trusted(store: PatchStore) -> None:
     store.check_manifest("0" * 64)
     (store.folder / "store.json").write_text("{}")
     with pytest.raises(
-        DataError, match=r"store.json has no schema version, and 3 is needed; run: dvc repro -f -s prepare"
+        DataError, match=r"store.json has no schema version, and 4 is needed; run: dvc repro -f -s prepare"
     ):
         PatchStore.open(store.folder)
 

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from degrain.artifacts.code import Code
 from degrain.artifacts.store import StoreRecord
 from degrain.artifacts.validation import Asked, Validation
 from degrain.params.study import Params, load_params
@@ -23,6 +24,7 @@ from degrain.stages import DATA_DOCS, EVALUATED, PREPARED, REPORT, TRIALS, VALID
 from tests.artifacts import records
 from tests.conftest import Project, Whole
 
+CODE = Code(modules=[], sha256="")
 Make = Callable[..., Material]
 
 
@@ -40,6 +42,7 @@ def material(make_params: Callable[..., Params]) -> Make:
             schema_version=StoreRecord.VERSION,
             params=params.prepare,
             asked=Asked.of(params),
+            code=CODE,
             manifest_sha256="",
             channels=channels,
             light="srgb",
@@ -61,6 +64,7 @@ def material(make_params: Callable[..., Params]) -> Make:
             validation=Validation(
                 schema_version=Validation.VERSION,
                 asked=Asked.of(params),
+                code=CODE,
                 files_sha256="",
                 images=0,
                 published=0,

@@ -57,6 +57,8 @@ class RawFile(Part):
 class Source(Record):
     """What source.json holds.
 
+    It names no code: which bytes a download leaves is decided by what is published, and that is recorded.
+
     Attributes:
         asked: What it was downloaded for.
         published: SHA-256 of each file, by its name, as the catalog pinned them then; None where it does not.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from degrain.artifacts.base import Record
+from degrain.artifacts.code import Code
 from degrain.artifacts.validation import Asked
 from degrain.params.prepare import PrepareParams
 from degrain.pixels import Light
@@ -21,6 +22,7 @@ class StoreRecord(Record):
     Attributes:
         params: The section `prepare` of the study that it was made for.
         asked: Of its images by that study.
+        code: What made it.
         manifest_sha256: SHA-256 of the manifest that it was made of.
         channels: 1, 3, or 4 for a packed Bayer mosaic.
         light: What values stand for.
@@ -30,10 +32,11 @@ class StoreRecord(Record):
     """
 
     STAGE: ClassVar[str] = "prepare"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     params: PrepareParams
     asked: Asked
+    code: Code
     manifest_sha256: str
     channels: int
     light: Light

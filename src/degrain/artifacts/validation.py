@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from degrain.artifacts.base import Part, Record
+from degrain.artifacts.code import Code
 from degrain.declaration import deciding
 from degrain.params.data import DataParams, ValidateParams
 
@@ -77,6 +78,7 @@ class Validation(Record):
 
     Attributes:
         asked: Of these images by the study that they were validated for.
+        code: What made and judged the manifest.
         files_sha256: Digest of the files that they were read from, see `degrain.artifacts.source`.
         images: Rows of the manifest.
         published: Images of the whole data set, those that the study does not use included.
@@ -91,6 +93,7 @@ class Validation(Record):
     VERSION: ClassVar[int] = 4
 
     asked: Asked
+    code: Code
     files_sha256: str
     images: int
     published: int

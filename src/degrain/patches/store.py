@@ -261,9 +261,11 @@ def check(folder: Path, record: StoreRecord, params: Params) -> None:
     """Refuse a store that was prepared otherwise than a study asks for.
 
     Raises:
-        DataError: Some parameters are others; the text names them.
+        DataError: Some parameters are others, and the text names them; or the code that prepares has changed since.
     """
     if other := record.differences(params):
         raise DataError(
             f"{folder} was prepared with another {' and '.join(other)} than the study asks for; {StoreRecord.again()}"
         )
+    if record.code.has_changed:
+        raise DataError(f"{folder} was prepared by other code than there is now; {StoreRecord.again()}")

@@ -44,7 +44,8 @@ def run(params: Params) -> None:
     shown = [near_copies.side_by_side(*pair) for pair in both]
     raw.require_unchanged()
     asked = Asked.of(params)
-    manifest.write(VALIDATED, asked, source.files_sha256, table, len(listed), quarantined, results, pairs, shown)
+    code = downloaded.code(dataset)
+    manifest.write(VALIDATED, asked, code, source.files_sha256, table, len(listed), quarantined, results, pairs, shown)
     judged.warn()
     holding = sum(result.success for result in results)
     if pairs:

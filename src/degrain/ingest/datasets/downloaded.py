@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from degrain import console, parallel
+from degrain.artifacts.code import Code
 from degrain.artifacts.source import SOURCE, RawFile, Source
 from degrain.errors import DataError
 from degrain.ingest.datasets import catalog
+from degrain.ingest.datasets.spec import DatasetSpec
 from degrain.ingest.formats import folders
 from degrain.machine import compute
 from degrain.params.data import DataParams
@@ -18,6 +20,8 @@ from degrain.snapshots import Checked, Snapshot
 
 log = logging.getLogger(__name__)
 
+# What makes a manifest of any data set, and judges it.
+JUDGES = tuple(f"degrain.ingest.datasets.{name}" for name in ("manifest", "listing", "expectations", "judgement"))
 # Other files that a message names at most.
 NAMED = 3
 
@@ -41,6 +45,11 @@ def read(folder: Path, params: DataParams) -> tuple[Source, Snapshot]:
         raise DataError(f"{folder} holds other files than the catalog has of {params.dataset} now; {Source.again()}")
     _refuse_others(folder, record)
     return record, _checked(folder, record)
+
+
+def code(dataset: DatasetSpec) -> Code:
+    """Describe the code that lists, describes and judges the images of a data set."""
+    return Code.of(*JUDGES, dataset.images.__module__)
 
 
 def _refuse_others(folder: Path, record: Source) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from degrain import files, parallel
+from degrain.artifacts.code import Code
 from degrain.artifacts.validation import Asked, Expectation, NearCopies, Validation
 from degrain.errors import DataError
 from degrain.ingest.datasets import listing, near_copies
@@ -281,6 +282,7 @@ def remove(folder: Path) -> None:
 def write(
     folder: Path,
     asked: Asked,
+    code: Code,
     files_sha256: str,
     table: pd.DataFrame,
     published: int,
@@ -294,6 +296,7 @@ def write(
     Args:
         folder: For both files.
         asked: Of these images by the study.
+        code: What made and judged the table.
         files_sha256: Digest of the files that they were read from.
         table: One row per image; gets the column `quarantined`.
         published: Images of the whole data set.
@@ -312,6 +315,7 @@ def write(
     record = Validation(
         schema_version=Validation.VERSION,
         asked=asked,
+        code=code,
         files_sha256=files_sha256,
         images=len(table),
         published=published,
@@ -341,13 +345,16 @@ def read(folder: Path, params: Params) -> tuple[pd.DataFrame, Validation]:
         params: The study.
 
     Raises:
-        DataError: One is missing or damaged, they do not belong together, or the study asks for other images.
+        DataError: One is missing or damaged, they do not belong together, the study asks for other images, or the code
+            that validates has changed since.
     """
     record = Validation.read(folder / VALIDATION)
     if other := record.asked.differences(params):
         raise DataError(
             f"{folder} was validated for another {' and '.join(other)} than the study asks for; {Validation.again()}"
         )
+    if record.code.has_changed:
+        raise DataError(f"{folder} was validated by other code than there is now; {Validation.again()}")
     path = folder / MANIFEST
     if not path.exists():
         raise DataError(f"{path} is missing; run: dvc repro validate")
