@@ -291,7 +291,7 @@ def test_a_trial_is_the_same_under_other_names() -> None:
 
 def test_settings_that_differ_are_named() -> None:
     one, other = records.trial(), records.trial(seed=3, training={"epochs": 4, "patience": 2})
-    assert one.differences(other) == ["batch_size", "epochs", "patience", "seed"]
+    assert one.differences(other) == ["train.batch_size", "train.epochs", "train.patience", "train.seeds"]
     assert one.differences(records.trial(key="another", state="failed")) == []
 
 
