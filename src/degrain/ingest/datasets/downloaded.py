@@ -43,8 +43,25 @@ def read(folder: Path, params: DataParams) -> tuple[Source, Snapshot]:
     record = Source.of_study(folder, params)
     if record.published != catalog.spec(params.dataset).published:
         raise DataError(f"{folder} holds other files than the catalog has of {params.dataset} now; {Source.again()}")
+    return record, _held(folder, record)
+
+
+def check(folder: Path) -> None:
+    """Refuse files that are not what was downloaded, whatever they were downloaded for.
+
+    Args:
+        folder: Of a data set, with its record.
+
+    Raises:
+        DataError: As of `read`.
+    """
+    _held(folder, Source.read(folder / SOURCE))
+
+
+def _held(folder: Path, record: Source) -> Snapshot:
+    """Hold what lies in a folder against its record."""
     _refuse_others(folder, record)
-    return record, _checked(folder, record)
+    return _checked(folder, record)
 
 
 def code(dataset: DatasetSpec) -> Code:
