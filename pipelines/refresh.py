@@ -20,9 +20,9 @@ from prefect.states import Completed
 
 from degrain import files
 from degrain.errors import DataError
+from degrain.ingest import upstream
 from degrain.ingest.datasets import catalog, drift
 from degrain.ingest.datasets.manifest import MANIFEST
-from degrain.ingest.fetching import upstream
 from degrain.ingest.fetching.retries import PATIENT
 from degrain.machine import variables
 from degrain.params.study import load_params

@@ -229,8 +229,12 @@ def clone(folder: Path, study: dict[str, Any]) -> Project:
 
 @pytest.fixture
 def run_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Params]:
-    """Run the first stages of a study in an empty folder, with the mirror of data sets."""
-    from degrain.stages import download, prepare, validate
+    """Run the first stages of a study in an empty folder, with the mirror of data sets.
+
+    Without the stage download, what lies in the folder of the data set counts as downloaded.
+    """
+    from degrain.stages import RAW, download, prepare, validate
+    from tests.artifacts import records
 
     stages = {"download": download.run, "validate": validate.run, "prepare": prepare.run}
     monkeypatch.chdir(tmp_path)
@@ -238,6 +242,8 @@ def run_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
 
     def run(made: dict[str, Any], *names: str) -> Params:
         params = Params.model_validate(made)
+        if "download" not in names:
+            records.downloaded(RAW / params.data.dataset, params.data)
         for name in names:
             stages[name](params)
         return params

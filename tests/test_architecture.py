@@ -49,6 +49,7 @@ FLOORS: list[set[str]] = [
     {"provenance"},
     {"parallel", "console"},
     {"machine"},
+    {"snapshots"},
     {"files", "pixels", "randomness", "declaration"},
     {"errors"},
 ]

@@ -26,6 +26,8 @@ import yaml
 from degrain.cli.main import main
 from degrain.ingest.formats import reading, writing
 from degrain.ingest.formats.picture import Picture
+from degrain.params.data import DataParams
+from tests.artifacts import records
 from tests.conftest import BIN, merged, picture, save
 from tests.inference.test_denoiser import package
 
@@ -86,7 +88,7 @@ def test_every_stage_refuses_a_misspelt_parameter(folder: Path, tiny: dict[str, 
     ("arguments", "words"),
     [
         (["train", "--model", "unt"], "'unt' is not in train.models"),
-        (["validate"], "data/raw/photos is missing; run: degrain download"),
+        (["validate"], "data/raw/photos/source.json is missing; run: dvc repro download"),
         (["prepare"], "data/validated/validation.json is missing"),
         (["evaluate"], "data/validated/validation.json is missing"),
         (["denoise", "gone.png", "x.png"], "gone.png does not exist"),
@@ -357,14 +359,24 @@ def test_a_damaged_image_stops_validation_and_is_named(folder: Path) -> None:
     assert degrain_here(folder, "download").returncode == 0
     image = folder / "data" / "raw" / "photos" / "coffee.png"
     image.write_bytes(image.read_bytes()[:100_000])
+    assert_one_line(degrain_here(folder, "validate"), "coffee.png has 100000 bytes, not the ")
+    downloaded_as_it_is(folder)
     assert_one_line(degrain_here(folder, "validate"), "coffee.png is damaged")
     image.unlink()
+    assert_one_line(degrain_here(folder, "validate"), "coffee.png is missing; run: dvc repro -f -s download")
+    downloaded_as_it_is(folder)
     assert_one_line(degrain_here(folder, "validate"), "coffee.png does not exist")
+
+
+def downloaded_as_it_is(folder: Path) -> None:
+    """Let the photographs count as downloaded, whatever they are."""
+    records.downloaded(folder / "data" / "raw" / "photos", DataParams(dataset="photos"))
 
 
 def test_a_damaged_image_is_quarantined_when_the_study_says_so(folder: Path, tiny: dict[str, Any]) -> None:
     assert degrain_here(folder, "download").returncode == 0
     (folder / "data" / "raw" / "photos" / "rocket.jpg").write_bytes(b"broken")
+    downloaded_as_it_is(folder)
     lenient = {"validate": {"on_failure": "quarantine", "min_images": 8}}
     (folder / "params.yaml").write_text(yaml.safe_dump(merged(tiny, lenient)))
     done = degrain_here(folder, "validate")

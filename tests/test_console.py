@@ -16,6 +16,8 @@ from rich.console import Console
 from degrain import console
 from degrain.errors import printable
 from degrain.machine import variables
+from degrain.params.data import DataParams
+from tests.artifacts import records
 from tests.conftest import merged, picture, save
 from tests.ingest.formats import fixtures
 from tests.test_cli import degrain_here, folder
@@ -138,6 +140,7 @@ def test_no_name_of_a_member_forges_a_line(folder: Path, tiny: dict[str, Any], n
     (folder / "params.yaml").write_text(yaml.safe_dump(merged(tiny, {"data": {"dataset": "fer2013"}})))
     members = {f"train/happy/{name}.jpg": b"", f"train/happy/{name}.txt": b""}
     fixtures.write(folder / "data/raw/fer2013/fer2013.zip", fixtures.raw_zip(*((m, {}) for m in members)))
+    records.downloaded(folder / "data/raw/fer2013", DataParams(dataset="fer2013"))
     done = degrain_here(folder, "validate")
     assert done.returncode == 2
     assert_safe(done.stderr)

@@ -9,6 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
+from degrain.artifacts.code import Code
+from degrain.artifacts.source import AskedFiles
+from degrain.ingest.datasets import catalog, downloaded
+from degrain.noise.catalog import KINDS
+from degrain.patches import preparation
 from degrain.provenance import closure
 from pipelines import dependencies
 from tests.conftest import ROOT, Project
@@ -36,6 +41,24 @@ def test_the_code_that_a_stage_depends_on_covers_its_imports(stage: str) -> None
     declared = [ROOT / dep for dep in GRAPH[stage]["deps"] if dep.startswith("src/")]
     for path in closure.closure(f"degrain.stages.{stage}").files:
         assert any(path == dep or dep in path.parents for dep in declared), path
+
+
+RECORDED = [
+    *(pytest.param("validate", downloaded.code(spec), id=name) for name, spec in catalog.DATASETS.items()),
+    *(pytest.param("prepare", preparation.code(kind.model_construct()), id=kind.__name__) for kind in KINDS),
+]
+
+
+@pytest.mark.parametrize(("stage", "code"), RECORDED)
+def test_a_stage_runs_again_when_the_code_changes_that_its_record_names(stage: str, code: Code) -> None:
+    """Or `dvc repro` would leave what the next stage refuses."""
+    declared = [ROOT / dep for dep in GRAPH[stage]["deps"] if dep.startswith("src/")]
+    for path in closure.closure(*code.modules, without=closure.CATALOGS).files:
+        assert any(path == dep or dep in path.parents for dep in declared), path
+
+
+def test_download_runs_again_for_the_parameters_that_its_record_compares() -> None:
+    assert GRAPH["download"]["params"] == [f"data.{name}" for name in AskedFiles.model_fields]
 
 
 def test_the_graph_is_the_seven_stages_in_order() -> None:

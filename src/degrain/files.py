@@ -77,6 +77,23 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def verified(path: Path, digest: str | None) -> io.BytesIO | None:
+    """Read a whole file whose SHA-256 is known: what is checked is what is read, whatever takes its place meanwhile.
+
+    Args:
+        path: The file.
+        digest: SHA-256 that it must have, in hexadecimal.
+
+    Returns:
+        Its bytes; None where they are others, or where it cannot be read.
+    """
+    try:
+        content = contents(path)
+    except OSError:
+        return None
+    return io.BytesIO(content) if hashlib.sha256(content).hexdigest() == digest else None
+
+
 def digest(value: object) -> str:
     """Return the SHA-256 of a value that JSON can hold; the order of keys does not matter."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
@@ -89,14 +106,13 @@ def tree_digest(folder: Path, *suffixes: str) -> str:
         folder: Where the files are, at any depth.
         suffixes: Such as ".npy"; files of others do not count. All count if there are none.
     """
+    return digest({path.relative_to(folder).as_posix(): sha256(path) for path in tree(folder, *suffixes)})
+
+
+def tree(folder: Path, *suffixes: str) -> list[Path]:
+    """Return the files in a folder, at any depth, sorted; those with one of some suffixes if there are any."""
     paths = (path for path in folder.rglob("*") if path.is_file())
-    return digest(
-        {
-            path.relative_to(folder).as_posix(): sha256(path)
-            for path in sorted(paths)
-            if not suffixes or path.suffix in suffixes
-        }
-    )
+    return sorted(path for path in paths if not suffixes or path.suffix in suffixes)
 
 
 def portable_name(text: str, otherwise: str) -> str:

@@ -9,10 +9,13 @@ from typing import Any
 from degrain import files
 from degrain.artifacts.base import CHECKSUM, seal
 from degrain.artifacts.ranking import Cell, Ranking, Validation
+from degrain.artifacts.source import SOURCE, AskedFiles, RawFile, Source
 from degrain.artifacts.trial import HISTORY, WEIGHTS, TrialRecord
 from degrain.artifacts.trial import TRIAL as TRIAL_FILE
 from degrain.errors import ModelError
+from degrain.ingest.datasets import catalog
 from degrain.networks import identity
+from degrain.params.data import DataParams
 from degrain.params.results import EvaluateParams
 from degrain.registry import tags
 
@@ -87,6 +90,31 @@ def rewrite(path: Path, **change: Any) -> None:
     content.pop(CHECKSUM, None)
     path.unlink()  # it may be a link into DVC's cache
     path.write_text(json.dumps(seal(content)))
+
+
+def downloaded(folder: Path, data: DataParams) -> Source:
+    """Write source.json beside the files of a data set, as download would have left it."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SOURCE)
+    record = Source(
+        schema_version=Source.VERSION,
+        asked=AskedFiles.of(data),
+        published=catalog.spec(data.dataset).published,
+        title="",
+        origin="",
+        licence="",
+        citation="",
+        files=[
+            RawFile(
+                file=path.relative_to(folder).as_posix(),
+                bytes=path.stat().st_size,
+                sha256=files.sha256(path),
+                origin="a test",
+            )
+            for path in paths
+        ],
+    )
+    record.write(folder / SOURCE)
+    return record
 
 
 def cell(model: str = "unet", optimizer: str = "adam", psnr: float = 30.0, **change: Any) -> Cell:

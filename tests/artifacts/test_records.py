@@ -16,6 +16,7 @@ from degrain import artifacts, files
 from degrain.artifacts import history
 from degrain.artifacts.base import CHECKSUM, Record, seal
 from degrain.artifacts.checkpoint import CheckpointRecord
+from degrain.artifacts.code import Code
 from degrain.artifacts.history import COLUMNS, Epoch
 from degrain.artifacts.metrics import Metrics
 from degrain.artifacts.ranking import Ranking
@@ -24,6 +25,7 @@ from degrain.artifacts.report import ReportRecord
 from degrain.artifacts.reproduction import ReproducedTrial, Reproduction, Sharpened, Versions
 from degrain.artifacts.scores import Conditions, Measured, Scores
 from degrain.artifacts.sidd_validation import BlockScores, SiddValidation
+from degrain.artifacts.source import AskedFiles, RawFile, Source
 from degrain.artifacts.store import StoreRecord
 from degrain.artifacts.trial import HISTORY, BegunTrial, TrialRecord, TrialSettings
 from degrain.artifacts.validation import Asked, Expectation, NearCopies, Validation
@@ -39,6 +41,7 @@ ASKED = Asked(
     data=DataParams(dataset="photos", only={"camera": ["G4"]}, limit=7),
     validation=ValidateParams(psnr=(10.0, 20.0), channels=[1, 3]),
 )
+CODE = Code(modules=["degrain.patches.preparation"], sha256="c" * 64)
 BLOCKS = BlockScores(blocks=6, noisy={"psnr": 20.0}, denoised={"psnr": 30.0})
 SETTINGS = {name: records.TRIAL[name] for name in TrialSettings.model_fields}
 EXAMPLES: list[Record] = [
@@ -48,6 +51,7 @@ EXAMPLES: list[Record] = [
         schema_version=StoreRecord.VERSION,
         params=PrepareParams.model_validate(PREPARE),
         asked=ASKED,
+        code=CODE,
         manifest_sha256="m" * 64,
         channels=3,
         light="srgb",
@@ -131,9 +135,21 @@ EXAMPLES: list[Record] = [
         table_sha256="t" * 64,
         examples_sha256="e" * 64,
     ),
+    Source(
+        schema_version=Source.VERSION,
+        asked=AskedFiles(dataset="folder", path="~/photos"),
+        published={"a.zip": None, "b.zip": "b" * 64},
+        title="Photographs",
+        origin="a.example",
+        licence="CC0",
+        citation="",
+        files=[RawFile(file="a.zip", bytes=7, sha256="a" * 64, origin="a.example/a.zip", credit="A. Author")],
+    ),
     Validation(
         schema_version=Validation.VERSION,
         asked=ASKED,
+        code=CODE,
+        files_sha256="r" * 64,
         images=2,
         published=3,
         quarantined=["a.png"],
@@ -312,7 +328,7 @@ def test_a_trial_is_the_same_under_other_names() -> None:
 
 def test_settings_that_differ_are_named() -> None:
     one, other = records.trial(), records.trial(seed=3, training={"epochs": 4, "patience": 2})
-    assert one.differences(other) == ["batch_size", "epochs", "patience", "seed"]
+    assert one.differences(other) == ["train.batch_size", "train.epochs", "train.patience", "train.seeds"]
     assert one.differences(records.trial(key="another", state="failed")) == []
 
 

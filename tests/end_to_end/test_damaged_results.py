@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
@@ -15,12 +16,15 @@ import pytest
 from degrain import files
 from degrain.artifacts.trial import WEIGHTS
 from degrain.errors import DegrainError
+from degrain.evaluation import examples, measurement
 from degrain.params.study import Params, load_params
-from degrain.stages import evaluate, prepare, register, report, train
+from degrain.stages import evaluate, prepare, register, report, train, validate
+from tests import replacing
 from tests.artifacts import records
 from tests.provenance import mutation
 
 STAGES: dict[str, Callable[[Params], None]] = {
+    "validate": validate.run,
     "prepare": prepare.run,
     "train": lambda params: train.run(params, params.train.models[0]),
     "evaluate": evaluate.run,
@@ -40,6 +44,10 @@ TRIAL = "data/trials/unet/*-mse"
 EXAMPLES = "data/evaluated/examples"
 # What a stage reads: the first file of a pattern.
 READS = [
+    ("validate", "data/raw/photos/source.json"),
+    ("validate", "data/raw/photos/*.png"),
+    ("validate", "data/raw/photos/*.jpg"),
+    ("prepare", "data/raw/photos/source.json"),
     ("prepare", "data/validated/manifest.parquet"),
     ("prepare", "data/validated/validation.json"),
     ("train", "data/prepared/store.json"),
@@ -134,7 +142,7 @@ def test_every_file_that_a_stage_leaves_is_damaged_here(workspace: Path) -> None
     others = {
         name
         for name in (path.relative_to(workspace).as_posix() for path in left)
-        if not name.startswith("data/raw/") and not any(fnmatch(name, pattern) for pattern in patterns)
+        if not any(fnmatch(name, pattern) for pattern in patterns)
     }
     assert others == set()
 
@@ -262,6 +270,34 @@ def test_trials_of_other_code_are_refused(
     assert snapshot(workspace) == before
 
 
+# What makes the manifest, and what makes the store.
+VALIDATING = ("listing", "manifest", "near_copies", "expectations", "judgement", "photos")
+PREPARING = ("patches/preparation", "patches/cutting", "patches/splits", "noise/adding", "ingest/formats/png", "pixels")
+
+
+@pytest.mark.parametrize("stage", ["prepare", "evaluate", "report"])
+@pytest.mark.parametrize("name", VALIDATING)
+def test_a_manifest_of_other_code_is_refused(workspace: Path, tmp_path_factory: Any, stage: str, name: str) -> None:
+    with mutation.changed_code(tmp_path_factory.mktemp("package"), f"ingest/datasets/{name}.py"):
+        said = refused(stage)
+    assert said == "data/validated was validated by other code than there is now; run: dvc repro validate"
+
+
+@pytest.mark.parametrize("stage", ["train", "register"])
+@pytest.mark.parametrize("name", PREPARING)
+def test_a_store_of_other_code_is_refused(workspace: Path, tmp_path_factory: Any, stage: str, name: str) -> None:
+    with mutation.changed_code(tmp_path_factory.mktemp("package"), f"{name}.py"):
+        said = refused(stage)
+    assert said == "data/prepared was prepared by other code than there is now; run: dvc repro prepare"
+
+
+@pytest.mark.parametrize("stage", ["evaluate", "report"])
+def test_a_store_of_other_code_than_the_manifest_is_refused(workspace: Path, tmp_path_factory: Any, stage: str) -> None:
+    with mutation.changed_code(tmp_path_factory.mktemp("package"), "patches/cutting.py"):
+        said = refused(stage)
+    assert said == "data/prepared was prepared by other code than there is now; run: dvc repro prepare"
+
+
 def test_a_report_of_another_ranking_is_not_published(workspace: Path) -> None:
     path = workspace / "data" / "evaluated" / "ranking.json"
     records.rewrite(path, examples_sha256="0" * 64)
@@ -290,7 +326,7 @@ OF_IMAGES = [
 ]
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "validate"])
 @pytest.mark.parametrize(("section", "key", "value"), OF_IMAGES)
 def test_images_that_the_study_does_not_ask_for_are_refused(
     workspace: Path, stage: str, section: str, key: str, value: object
@@ -303,6 +339,34 @@ def test_images_that_the_study_does_not_ask_for_are_refused(
     with pytest.raises(DegrainError, match=rf"another {name} than the study asks for; run: dvc repro {to_run}$"):
         STAGES[stage](other)
     assert snapshot(workspace) == before
+
+
+@pytest.mark.parametrize("stage", ["validate", "prepare"])
+@pytest.mark.parametrize(("key", "value"), [("dataset", "bsd"), ("path", "another")])
+def test_files_that_were_downloaded_for_another_study_are_refused(
+    workspace: Path, stage: str, key: str, value: str
+) -> None:
+    raw = workspace / "data" / "raw"
+    asked = json.loads((raw / "photos" / "source.json").read_text())["asked"]
+    records.rewrite(raw / "photos" / "source.json", asked=asked | {key: value})
+    before = snapshot(workspace)
+    assert refused(stage).endswith(
+        f"photos was downloaded for another data.{key} than the study asks for; run: dvc repro download"
+    )
+    assert snapshot(workspace) == before
+
+
+def test_files_that_the_catalog_has_replaced_are_refused(workspace: Path) -> None:
+    records.rewrite(workspace / "data" / "raw" / "photos" / "source.json", published={"astronaut.png": "0" * 64})
+    assert "holds other files than the catalog has of photos now; run: dvc repro download" in refused("validate")
+
+
+def test_a_manifest_of_other_files_is_not_prepared(workspace: Path) -> None:
+    raw = workspace / "data" / "raw" / "photos" / "source.json"
+    records.rewrite(raw, files=json.loads(raw.read_text())["files"][:-1])
+    assert "data/validated was made of other files than data/raw/photos holds now; run: dvc repro validate" in refused(
+        "prepare"
+    )
 
 
 def test_a_ranking_of_other_scores_is_refused(workspace: Path) -> None:
@@ -339,3 +403,72 @@ def test_a_store_of_another_manifest_is_refused(workspace: Path) -> None:
     records.rewrite(workspace / "data" / "prepared" / "store.json", manifest_sha256="0" * 64)
     for stage in ("evaluate", "report"):
         assert "was prepared from another manifest than what is validated; run: dvc repro prepare" in refused(stage)
+
+
+def after(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, change: Callable[[], object]) -> None:
+    """Change something once, when a function has returned for the first time."""
+    real, done = getattr(owner, name), []
+
+    def changing(*arguments: Any, **options: Any) -> Any:
+        result = real(*arguments, **options)
+        if not done:
+            done.append(change())
+        return result
+
+    monkeypatch.setattr(owner, name, changing)
+
+
+@pytest.mark.parametrize("way", replacing.WAYS)
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(measurement.scoring, "score"), (measurement, "measure"), (examples, "write"), (examples, "write_animations")],
+)
+def test_scores_of_data_that_is_replaced_meanwhile_are_not_written(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, way: str, owner: Any, name: str
+) -> None:
+    after(monkeypatch, owner, name, lambda: replacing.WAYS[way](workspace / "data" / "prepared"))
+    before = snapshot(workspace / "data" / "evaluated") | snapshot(workspace / "results")
+    assert refused("evaluate").endswith("; run: dvc repro -f -s prepare")
+    assert snapshot(workspace / "data" / "evaluated") | snapshot(workspace / "results") == before
+
+
+def flip(path: Path) -> None:
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+
+
+def test_scores_of_weights_that_are_replaced_meanwhile_are_not_written(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = workspace / "data" / "trials" / "unet"
+    after(monkeypatch, measurement.scoring, "score", lambda: flip(folder / "unet-adadelta-mse" / WEIGHTS))
+    before = snapshot(workspace / "data" / "evaluated") | snapshot(workspace / "results")
+    assert WEIGHTS in refused("evaluate")
+    assert snapshot(workspace / "data" / "evaluated") | snapshot(workspace / "results") == before
+
+
+@pytest.mark.parametrize(
+    "pattern", [f"{EXAMPLES}/patches/*/*", f"{EXAMPLES}/photographs/*/*", "data/prepared/images.parquet"]
+)
+def test_a_report_of_results_that_are_replaced_meanwhile_is_not_written(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    after(monkeypatch, report, "gather", lambda: flip(found(workspace, pattern)))
+    monkeypatch.setattr(report.gallery, "draw", lambda _: {})
+    monkeypatch.setattr(report.html, "render", lambda *_: "")
+    before = snapshot(workspace / "results")
+    assert " has changed while it was used; run: dvc repro -f -s " in refused("report")
+    assert snapshot(workspace / "results") == before
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "report.html", "figures/patches.png"])
+def test_a_model_is_not_promoted_over_results_that_are_replaced_meanwhile(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    shutil.rmtree(workspace / ".degrain")
+    after(monkeypatch, register.ReportRecord, "check", lambda: flip(workspace / "results" / name))
+    (workspace / "results" / "registration.json").unlink()
+    assert f"{name} has changed while it was used; run: dvc repro register" in refused("register")
+    assert not (workspace / "results" / "registration.json").exists()
+    assert not (workspace / ".degrain" / "promotions.jsonl").exists()

@@ -111,8 +111,10 @@ def test_images_too_small_for_a_patch_are_refused(tmp_path: Path, make_params: C
 def test_a_damaged_store_is_not_trusted(store: PatchStore) -> None:
     array = store.folder / "val" / "clean.npy"
     array.write_bytes(array.read_bytes()[:-1000])
-    with pytest.raises(DataError, match="damaged"):
+    with pytest.raises(DataError, match=r"val/clean.npy has changed while it was used; run: dvc repro -f -s prepare"):
         store.split("val")
+    with pytest.raises(DataError, match=r"is damaged \(its checksum is another\); run: dvc repro -f -s prepare"):
+        PatchStore.open(store.folder)
     with pytest.raises(DataError, match=r"was prepared from another manifest .* run: dvc repro prepare"):
         store.check_manifest("1" * 64)
     store.check_manifest("0" * 64)

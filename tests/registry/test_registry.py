@@ -152,7 +152,7 @@ def test_the_alias_moves_and_every_move_is_recorded(tmp_path: Path) -> None:
         for number in (1, 2):
             folder = tmp_path / f"model{number}"
             made = records.model(folder, f"weights.safetensors {number}")
-            source = publishing.log_model(client, run, folder)
+            source = publishing.log_model(client, run, folder, made)
             hashes.append(str(made.weights_sha256))
             version = promotion.register(client, "tiny", source, run, records.version_tags(made))
             promotion.promote(client, "tiny", version.version, promoted(str(number)))
@@ -275,7 +275,7 @@ def registered(folder: Path, **tagged: str) -> Any:
     made = records.model(folder, "weights")
     with tracking.connect() as client:
         _, runs = publishing.publish(client, tracking.experiment(client, "tiny"), make_grid())
-        source = publishing.log_model(client, runs["unet-adam-mse"], folder)
+        source = publishing.log_model(client, runs["unet-adam-mse"], folder, made)
         wanted = {name: value for name, value in (records.version_tags(made) | tagged).items() if value}
         version = promotion.register(client, "tiny", source, runs["unet-adam-mse"], wanted)
         promotion.promote(client, "tiny", str(version.version), promoted("a"))

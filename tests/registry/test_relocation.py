@@ -37,7 +37,7 @@ def registered(project: Path, weights: str) -> str:
     made = records.model(model, f"weights.safetensors {weights}", key=weights)
     with tracking.connect() as client:
         _, runs = publishing.publish(client, tracking.experiment(client, "tiny"), make_grid(weights))
-        source = publishing.log_model(client, runs[weights], model)
+        source = publishing.log_model(client, runs[weights], model, made)
         version = promotion.register(client, "tiny", source, runs[weights], records.version_tags(made))
         promotion.promote(client, "tiny", str(version.version), promoted(weights))
     return str(version.version)

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from degrain.artifacts.code import Code
 from degrain.artifacts.report import Shown
 from degrain.artifacts.scores import Conditions
 from degrain.artifacts.store import StoreRecord
@@ -20,10 +21,12 @@ from degrain.patches.store import PatchStore
 from degrain.report import gallery, html, leaderboard
 from degrain.report.literature import SIDD
 from degrain.report.material import Material, gather
+from degrain.snapshots import Snapshot
 from degrain.stages import DATA_DOCS, EVALUATED, PREPARED, REPORT, TRIALS, VALIDATED
 from tests.artifacts import records
 from tests.conftest import Project, Whole
 
+CODE = Code(modules=[], sha256="")
 Make = Callable[..., Material]
 
 
@@ -41,6 +44,7 @@ def material(make_params: Callable[..., Params]) -> Make:
             schema_version=StoreRecord.VERSION,
             params=params.prepare,
             asked=Asked.of(params),
+            code=CODE,
             manifest_sha256="",
             channels=channels,
             light="srgb",
@@ -62,6 +66,8 @@ def material(make_params: Callable[..., Params]) -> Make:
             validation=Validation(
                 schema_version=Validation.VERSION,
                 asked=Asked.of(params),
+                code=CODE,
+                files_sha256="",
                 images=0,
                 published=0,
                 quarantined=[],
@@ -70,7 +76,7 @@ def material(make_params: Callable[..., Params]) -> Make:
                 pictures_sha256="",
                 manifest_sha256="",
             ),
-            store=PatchStore(Path(), record),
+            store=PatchStore(Path(), record, Snapshot(Path(), "", {})),
             sides=pd.DataFrame(),
             near_copies=Path(),
             examples=Path(),
@@ -135,7 +141,7 @@ def as_if_on_sidd(material: Material) -> Material:
     study["data"]["dataset"], study["prepare"]["noise"] = "sidd-small", {"kind": "real"}
     params = Params.model_validate(study)
     record = material.store.record.model_copy(update={"params": params.prepare})
-    return replace(material, params=params, store=PatchStore(material.store.folder, record))
+    return replace(material, params=params, store=replace(material.store, record=record))
 
 
 def test_the_report_of_a_study_on_sidd_has_the_section(reported: Material) -> None:

@@ -378,9 +378,11 @@ def test_a_run_of_another_study_is_not_recorded(run: Run) -> None:
     def changed(**change: Any) -> Params:
         return Params.model_validate(merged(run.params.model_dump(mode="json", by_alias=True), change))
 
-    with pytest.raises(DataError, match=r"unet-adam-bce in .* was trained with another epochs than mnist"):
+    with pytest.raises(DataError, match=r"unet-adam-bce in .* was trained with another train.epochs than mnist"):
         run.record(changed(train={"epochs": 3}))
-    with pytest.raises(DataError, match=r"prepared with another stride than the study asks for; run: dvc repro prep"):
+    with pytest.raises(
+        DataError, match=r"prepared with another prepare.stride than the study asks for; run: dvc repro prep"
+    ):
         run.record(changed(prepare={"stride": 16}))
     assert not (run.folder / "records").exists()
 

@@ -12,7 +12,9 @@ from degrain import files
 from degrain.artifacts.sidd_validation import SiddValidation
 from degrain.errors import DataError
 from degrain.inference.denoiser import Denoiser
+from degrain.params.data import DataParams
 from degrain.sidd import validation
+from tests.artifacts import records
 from tests.inference.test_denoiser import package
 from tests.ingest.formats.fixtures import mat_v5
 from tests.metrics.test_metrics import reference_ssim
@@ -122,3 +124,11 @@ def test_the_command_prints_and_writes_the_numbers(tmp_path: Path, blocks: np.nd
 def test_blocks_that_are_not_there_are_missed_in_one_line(tmp_path: Path) -> None:
     done = degrain(tmp_path, "sidd-validation", "--model", "model")
     assert_one_line(done, "data/raw/sidd-validation/ValidationGtBlocksSrgb.mat is missing; to download it: dvc exp run")
+
+
+def test_downloaded_blocks_that_have_changed_are_refused(tmp_path: Path, blocks: np.ndarray) -> None:
+    written(tmp_path / "blocks", with_noise(blocks), blocks)
+    records.downloaded(tmp_path / "blocks", DataParams(dataset="sidd-validation"))
+    written(tmp_path / "blocks", blocks, blocks)
+    done = degrain(tmp_path, "sidd-validation", "blocks", "--model", "model")
+    assert_one_line(done, "ValidationNoisyBlocksSrgb.mat has ")

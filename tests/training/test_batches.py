@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 import torch
 
+from degrain.artifacts.store import STORE
 from degrain.noise import adding
 from degrain.params.study import Params
-from degrain.patches.store import PatchStore
+from degrain.patches.store import PatchStore, content_digest
 from degrain.pixels import to_unit
 from degrain.randomness import generator
 from degrain.training.batches import Batches, Pair
 from degrain.training.device_batches import CopiedBatches, DeviceBatches, open_batches
 from degrain.training.mixing import Mixing
 from degrain.training.trial import Trial, expand
+from tests.artifacts import records
 from tests.conftest import Whole, manifest_of, picture, prepare, save
 
 CPU = torch.device("cpu")
@@ -56,7 +58,8 @@ def with_real_noise(store: PatchStore) -> PatchStore:
     """The store with the negative of each training patch as its noisy partner."""
     clean = np.load(store.folder / "train" / "clean.npy")
     np.save(store.folder / "train" / "noisy.npy", np.iinfo(clean.dtype).max - clean)
-    return store
+    records.rewrite(store.folder / STORE, sha256=content_digest(store.folder))
+    return PatchStore.open(store.folder)
 
 
 def pixels(pairs: Iterator[Pair] | list[Pair]) -> tuple[np.ndarray, np.ndarray]:

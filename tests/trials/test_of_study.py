@@ -45,9 +45,9 @@ def test_the_study_s_own_trials_are_read(tmp_path: Path, store: PatchStore, make
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"data_sha256": "0" * 64}, "unet-adam-mse in .* was trained with another data_sha256 than"),
-        ({"training": {}}, "another accumulate and augment and batch_size and .* than"),
-        ({"optimizer_settings": {"name": "adam", "lr": 1.0}}, "another optimizer_settings than"),
+        ({"data_sha256": "0" * 64}, "unet-adam-mse in .* was trained with another patch store than"),
+        ({"training": {}}, "another train.accumulate and train.augment and train.batch_size and .* than"),
+        ({"optimizer_settings": {"name": "adam", "lr": 1.0}}, "another train.optimizers than"),
         ({"name": "unet-sgd-mse"}, "unet/unet-adam-m.. holds another trial, unet-sgd-mse of unet; .* train@unet$"),
         ({"model": "rednet10"}, "unet/unet-adam-m.. holds another trial, unet-adam-m.. of rednet10; .* train@unet$"),
         (
@@ -77,5 +77,5 @@ def test_a_setting_of_another_value_is_named(
 ) -> None:
     one = make_params(train={"models": ["unet"], "optimizers": ADAM, "losses": ["mse"]})
     other = make_params(train={"models": ["unet"], "optimizers": ADAM, "losses": ["mse"], "epochs": 7, "batch_size": 3})
-    with pytest.raises(DataError, match="another batch_size and epochs than"):
+    with pytest.raises(DataError, match=r"another train\.batch_size and train\.epochs than"):
         of_study.read(lay_out(tmp_path / "trials", one, store), other, store)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -67,10 +68,10 @@ def read(folder: Path, trial: TrialRecord) -> pd.DataFrame:
 
     path = folder / HISTORY
     again = f"run: dvc repro -f -s train@{trial.model}"
-    if not path.exists() or files.sha256(path) != trial.sha256.get(HISTORY):
+    content = files.verified(path, trial.sha256.get(HISTORY))
+    if content is None:
         raise DataError(f"{path} is missing or damaged; {again}")
-    with path.open(newline="", encoding="utf-8") as file:
-        header, *rows = csv.reader(file)
+    header, *rows = csv.reader(io.TextIOWrapper(content, encoding="utf-8", newline=""))
     if tuple(header) != COLUMNS:
         raise DataError(f"{path} has the columns {', '.join(header)}, not {', '.join(COLUMNS)}; {again}")
     return pd.DataFrame([[float(value) for value in row] for row in rows], columns=COLUMNS).astype({"epoch": int})

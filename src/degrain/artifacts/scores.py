@@ -106,7 +106,8 @@ def read(folder: Path, trials: Mapping[str, TrialRecord], data_sha256: str) -> t
     path = folder / TABLE
     if not path.exists():
         raise DataError(f"{path} is missing; {Scores.again()}")
-    if files.sha256(path) != record.table_sha256:
+    content = files.verified(path, record.table_sha256)
+    if content is None:
         raise DataError(f"{path} is damaged or of another run; {Scores.again('-f -s')}")
     if record.data_sha256 != data_sha256:
         raise DataError(f"the scores in {folder} were measured on other data than what is prepared; {Scores.again()}")
@@ -117,4 +118,4 @@ def read(folder: Path, trials: Mapping[str, TrialRecord], data_sha256: str) -> t
             raise DataError(
                 f"the scores of {name} in {folder} are not those of the weights in data/trials; {Scores.again()}"
             )
-    return pd.read_parquet(path), record
+    return pd.read_parquet(content), record

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from degrain.artifacts.base import Record
+from degrain.artifacts.code import Code
 from degrain.artifacts.validation import Asked
 from degrain.params.prepare import PrepareParams
 from degrain.pixels import Light
+
+if TYPE_CHECKING:
+    from degrain.params.study import Params
 
 STORE = "store.json"
 
@@ -18,6 +22,7 @@ class StoreRecord(Record):
     Attributes:
         params: The section `prepare` of the study that it was made for.
         asked: Of its images by that study.
+        code: What made it.
         manifest_sha256: SHA-256 of the manifest that it was made of.
         channels: 1, 3, or 4 for a packed Bayer mosaic.
         light: What values stand for.
@@ -27,13 +32,20 @@ class StoreRecord(Record):
     """
 
     STAGE: ClassVar[str] = "prepare"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     params: PrepareParams
     asked: Asked
+    code: Code
     manifest_sha256: str
     channels: int
     light: Light
     counts: dict[str, int]
     leaks: dict[str, int]
     sha256: str
+
+    def differences(self, params: Params) -> list[str]:
+        """Return the names of the parameters that a study has of another value, sorted."""
+        mine, its = self.params, params.prepare
+        other = {f"prepare.{name}" for name in PrepareParams.model_fields if getattr(mine, name) != getattr(its, name)}
+        return sorted({*self.asked.differences(params), *other})

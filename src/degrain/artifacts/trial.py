@@ -59,6 +59,23 @@ class Origin(Part):
     machine: dict[str, str]
 
 
+# What decides each setting of a trial: its name in params.yaml. The trial's name is made of others.
+_PARAMETERS = {
+    "model": "train.models",
+    "optimizer": "train.optimizers",
+    "optimizer_settings": "train.optimizers",
+    "loss": "train.losses",
+    "loss_settings": "train.losses",
+    "seed": "train.seeds",
+    "channels": "patch store",
+    "bits": "prepare.bits",
+    "light": "patch store",
+    "patch_size": "prepare.patch_size",
+    "noise": "prepare.noise",
+    "data_sha256": "patch store",
+}
+
+
 class TrialSettings(Part):
     """What a study asks of a trial.
 
@@ -96,11 +113,10 @@ class TrialSettings(Part):
         return epochs if isinstance(epochs, int) else 0
 
     def differences(self, other: TrialSettings) -> list[str]:
-        """Return the names of the settings that differ, sorted; those of `training` by their own names."""
-        names = [name for name in TrialSettings.model_fields if name != "training"]
-        found = [name for name in names if getattr(self, name) != getattr(other, name)]
+        """Return the names of the parameters that differ, sorted, and "patch store" for what only the data decides."""
+        found = {where for name, where in _PARAMETERS.items() if getattr(self, name) != getattr(other, name)}
         both = {*self.training, *other.training}
-        return sorted(found + [name for name in both if self.training.get(name) != other.training.get(name)])
+        return sorted(found | {f"train.{name}" for name in both if self.training.get(name) != other.training.get(name)})
 
 
 class BegunTrial(TrialSettings, Record):

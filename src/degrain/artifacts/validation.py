@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from degrain.artifacts.base import Part, Record
+from degrain.artifacts.code import Code
 from degrain.declaration import deciding
 from degrain.params.data import DataParams, ValidateParams
 
@@ -77,6 +78,8 @@ class Validation(Record):
 
     Attributes:
         asked: Of these images by the study that they were validated for.
+        code: What made and judged the manifest.
+        files_sha256: Digest of the files that they were read from, see `degrain.artifacts.source`.
         images: Rows of the manifest.
         published: Images of the whole data set, those that the study does not use included.
         quarantined: Paths of the images that are set aside.
@@ -87,9 +90,11 @@ class Validation(Record):
     """
 
     STAGE: ClassVar[str] = "validate"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     asked: Asked
+    code: Code
+    files_sha256: str
     images: int
     published: int
     quarantined: list[str]

@@ -78,8 +78,12 @@ def validation(
     - `degrain sidd-validation blocks/ --model models:/degrain-sidd-medium@champion --json validation.json`
     """
     from degrain.artifacts.sidd_validation import SiddValidation
+    from degrain.artifacts.source import SOURCE
+    from degrain.ingest.datasets import downloaded
     from degrain.sidd import validation as measured
 
+    if (folder / SOURCE).exists():
+        downloaded.check(folder)
     with measured.pairs(folder) as (noisy, clean):
         network = denoiser(model, device, params, light="srgb")
         with console.progress("measure", len(noisy)) as advance:

@@ -18,6 +18,7 @@ from degrain.evaluation import protocol, summary
 from degrain.params.results import EvaluateParams, ReportParams
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
+from degrain.snapshots import Snapshot
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,15 +90,16 @@ def write(
     return ranked
 
 
-def check_examples(folder: Path, ranked: Ranking) -> Path:
-    """Return the folder of pictures that were made with a ranking.
+def examples(folder: Path, ranked: Ranking) -> Snapshot:
+    """Read the pictures that were made with a ranking.
 
     Raises:
         DataError: They are missing, damaged, or another ranking's.
     """
-    if files.tree_digest(folder / EXAMPLES) != ranked.examples_sha256:
+    found = Snapshot.take(folder / EXAMPLES, Scores.again("-f -s"), files.tree(folder / EXAMPLES))
+    if found.sha256 != ranked.examples_sha256:
         raise DataError(f"{folder / EXAMPLES} is damaged or of another run; {Scores.again('-f -s')}")
-    return folder / EXAMPLES
+    return found
 
 
 def read(folder: Path, trials: Mapping[str, TrialRecord], store: PatchStore, params: Params) -> Results:

@@ -14,11 +14,13 @@ import numpy as np
 import pandas as pd
 
 from degrain import files, parallel
+from degrain.artifacts.code import Code
 from degrain.artifacts.store import STORE, StoreRecord
 from degrain.artifacts.validation import Asked
 from degrain.errors import DataError
 from degrain.ingest.formats.containers import Containers
 from degrain.noise import adding
+from degrain.noise.base import Noise
 from degrain.params.prepare import PrepareParams
 from degrain.patches import cutting, needs, splits, store
 from degrain.patches.cutting import Cut, Task, Whole
@@ -94,6 +96,7 @@ def fill(
         schema_version=StoreRecord.VERSION,
         params=params,
         asked=asked,
+        code=code(params.noise),
         manifest_sha256=manifest_sha256,
         channels=channels,
         light=light,
@@ -103,6 +106,11 @@ def fill(
     )
     record.write(folder / STORE)
     return record
+
+
+def code(noise: Noise) -> Code:
+    """Describe the code that fills a store, and adds this noise."""
+    return Code.of(__name__, *sorted(noise.modules))
 
 
 def _check_needs(folder: Path, manifest: pd.DataFrame, channels: int, params: PrepareParams) -> None:

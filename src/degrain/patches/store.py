@@ -23,12 +23,14 @@ from degrain import files
 from degrain.artifacts.store import STORE, StoreRecord
 from degrain.errors import DataError
 from degrain.noise.base import Noise
-from degrain.params.prepare import PrepareParams
+from degrain.snapshots import Snapshot
 
 if TYPE_CHECKING:
     from degrain.params.study import Params
 
 IMAGES = "images.parquet"
+# Suffixes of the arrays and tables.
+CONTENT = (".npy", ".parquet")
 
 
 class PatchWriter:
@@ -106,19 +108,32 @@ class PatchStore:
     Attributes:
         folder: Where it lies.
         record: What its store.json says.
+        files: Its arrays and tables, as they were when the store was opened: no others are ever read.
     """
 
     folder: Path
     record: StoreRecord
+    files: Snapshot
 
     @classmethod
-    def open(cls, folder: Path) -> PatchStore:
-        """Open a store.
+    def open(cls, folder: Path, params: Params | None = None) -> PatchStore:
+        """Open a store and read every byte once, before it is used for hours.
+
+        Args:
+            folder: Where it lies.
+            params: The study that it is to be of; any if absent.
 
         Raises:
-            DataError: There is none, or it is damaged.
+            DataError: There is none, it is damaged, or it was prepared otherwise than the study asks for.
         """
-        return cls(folder, StoreRecord.read(folder / STORE))
+        record = StoreRecord.read(folder / STORE)
+        if params:
+            check(folder, record, params)
+        paths = files.tree(folder, *CONTENT)
+        found = Snapshot.take(folder, StoreRecord.again("-f -s"), paths)
+        if found.sha256 != record.sha256:
+            raise DataError(f"{folder} is damaged (its checksum is another); {StoreRecord.again('-f -s')}")
+        return cls(folder, record, found)
 
     @property
     def patch_size(self) -> int:
@@ -165,20 +180,6 @@ class PatchStore:
         """Digest of everything that training and evaluation read."""
         return self.record.sha256
 
-    def check(self, params: Params) -> None:
-        """Refuse a store that was prepared otherwise than the study asks for.
-
-        Raises:
-            DataError: Some parameters are others; the text names them.
-        """
-        made, asked = self.record.params, params.prepare
-        other = [name for name in PrepareParams.model_fields if getattr(made, name) != getattr(asked, name)]
-        if other := [*self.record.asked.differences(params), *other]:
-            raise DataError(
-                f"{self.folder} was prepared with another {' and '.join(other)} than the study asks for; "
-                "run: dvc repro prepare"
-            )
-
     def check_manifest(self, sha256: str) -> None:
         """Refuse a store that was made of another manifest.
 
@@ -190,55 +191,81 @@ class PatchStore:
         """
         if self.record.manifest_sha256 != sha256:
             raise DataError(
-                f"{self.folder} was prepared from another manifest than what is validated; run: dvc repro prepare"
+                f"{self.folder} was prepared from another manifest than what is validated; {StoreRecord.again()}"
             )
 
-    def verify(self) -> None:
-        """Read every byte once, before it is used for hours.
+    def require_unchanged(self) -> None:
+        """Refuse to write down what was computed from other bytes than those that this store had when it was opened.
 
         Raises:
-            DataError: An array or a table is not as prepare left it.
+            DataError: A file has been replaced by another, or written to.
         """
-        if content_digest(self.folder) != self.sha256:
-            raise DataError(f"{self.folder} is damaged (its checksum is another); run: dvc repro -f -s prepare")
+        self.files.require_unchanged()
 
     def split(self, name: str) -> Split:
         """Map one split: "train", "val" or "test".
 
         Raises:
-            DataError: An array is missing, damaged, or shorter than the store says.
+            DataError: A file has changed since the store was opened, or does not hold what the store says.
         """
         folder = self.folder / name
-        try:
-            clean = np.load(folder / "clean.npy", mmap_mode="r")
-            noisy = np.load(folder / "noisy.npy", mmap_mode="r") if (folder / "noisy.npy").exists() else None
-            index = pd.read_parquet(folder / "index.parquet")
-        except (OSError, ValueError) as error:
-            raise DataError(f"{folder} is damaged ({error}); run: dvc repro -f -s prepare") from error
+        clean = self._map(f"{name}/clean.npy")
+        noisy = self._map(f"{name}/noisy.npy") if f"{name}/noisy.npy" in self.files.files else None
+        index = self._table(f"{name}/index.parquet")
         whole = len(index) == self.counts[name] and len(clean) == index["patch"].max() + 1
         if not whole or (noisy is not None and len(noisy) != len(clean)):
-            raise DataError(f"{folder} does not hold {self.counts[name]} samples; run: dvc repro -f -s prepare")
+            raise DataError(f"{folder} does not hold {self.counts[name]} samples; {StoreRecord.again('-f -s')}")
         return Split(clean, noisy, index)
+
+    def images(self) -> pd.DataFrame:
+        """Read which images were used: one row each, with path, source and side.
+
+        Raises:
+            DataError: The table has changed since the store was opened.
+        """
+        return self._table(IMAGES)
 
     def photographs(self) -> list[Photograph]:
         """Map the whole test images, in the order of their names; none where images are no larger than a patch.
 
         Raises:
-            DataError: One is missing or damaged.
+            DataError: One has changed since the store was opened.
         """
-        try:
-            return [
-                Photograph(
-                    folder.name,
-                    np.load(folder / "clean.npy", mmap_mode="r"),
-                    np.load(folder / "noisy.npy", mmap_mode="r"),
-                )
-                for folder in sorted(self.folder.glob("photographs/*"))
-            ]
-        except (OSError, ValueError) as error:
-            raise DataError(f"{self.folder} is damaged ({error}); run: dvc repro -f -s prepare") from error
+        names = sorted({name.split("/")[1] for name in self.files.files if name.startswith("photographs/")})
+        return [
+            Photograph(name, self._map(f"photographs/{name}/clean.npy"), self._map(f"photographs/{name}/noisy.npy"))
+            for name in names
+        ]
+
+    def _map(self, name: str) -> np.ndarray:
+        """Map an array; the map stays that of these bytes when another file takes the place of this one."""
+        with self.files.open(name) as file:
+            try:
+                np.lib.format.read_magic(file)
+                shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+                return np.memmap(file, dtype, "r", file.tell(), shape)
+            except ValueError as error:
+                raise DataError(f"{self.folder / name} is damaged ({error}); {StoreRecord.again('-f -s')}") from error
+
+    def _table(self, name: str) -> pd.DataFrame:
+        with self.files.open(name) as file:
+            return pd.read_parquet(file)
 
 
 def content_digest(folder: Path) -> str:
     """Return the digest of a store's arrays and tables."""
-    return files.tree_digest(folder, ".npy", ".parquet")
+    return files.tree_digest(folder, *CONTENT)
+
+
+def check(folder: Path, record: StoreRecord, params: Params) -> None:
+    """Refuse a store that was prepared otherwise than a study asks for.
+
+    Raises:
+        DataError: Some parameters are others, and the text names them; or the code that prepares has changed since.
+    """
+    if other := record.differences(params):
+        raise DataError(
+            f"{folder} was prepared with another {' and '.join(other)} than the study asks for; {StoreRecord.again()}"
+        )
+    if record.code.has_changed:
+        raise DataError(f"{folder} was prepared by other code than there is now; {StoreRecord.again()}")

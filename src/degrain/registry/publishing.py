@@ -19,7 +19,9 @@ from degrain import figures, files
 from degrain.artifacts.history import CURVES
 from degrain.artifacts.ranking import Ranking
 from degrain.artifacts.trial import TRIAL, WEIGHTS, TrialRecord, TrialSettings
+from degrain.errors import ModelError
 from degrain.registry.tags import COMMIT, KEY
+from degrain.snapshots import Snapshot
 from degrain.trials import origins
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class Grid:
         tags: Where all of it comes from, such as the data; the commit is that of each trial.
         artifacts: Files that go to the parent run as they are.
         figures: A folder of pictures that goes there, too.
+        checked: What was held against records, and is published after that.
     """
 
     study: str
@@ -49,6 +52,16 @@ class Grid:
     tags: Mapping[str, str]
     artifacts: tuple[Path, ...]
     figures: Path
+    checked: tuple[Snapshot, ...] = ()
+
+    def require_unchanged(self) -> None:
+        """Refuse to promote what was published with other files than those that were checked.
+
+        Raises:
+            DataError: A file has been replaced by another, or written to.
+        """
+        for snapshot in self.checked:
+            snapshot.require_unchanged()
 
     @property
     def key(self) -> str:
@@ -147,12 +160,27 @@ def _params(trial: TrialRecord) -> dict[str, Any]:
     return {name: value for name, value in flat.items() if value is not None}
 
 
-def log_model(client: MlflowClient, run: str, folder: Path) -> str:
-    """Give a trial's run its model: weights and trial.json, nothing that executes. Returns the model's address."""
+def log_model(client: MlflowClient, run: str, folder: Path, trial: TrialRecord) -> str:
+    """Give a trial's run its model: weights and trial.json, nothing that executes.
+
+    Args:
+        client: The connection.
+        run: Id of the run.
+        folder: Of the trial.
+        trial: What is to lie there.
+
+    Returns:
+        The model's address.
+
+    Raises:
+        ModelError: Another trial, or other weights, lie there by now.
+    """
     with tempfile.TemporaryDirectory() as temporary:
         package = Path(temporary) / "model"
         package.mkdir()
         for name in (WEIGHTS, TRIAL):
             (package / name).write_bytes((folder / name).read_bytes())
+        if TrialRecord.read(package / TRIAL) != trial or files.sha256(package / WEIGHTS) != trial.weights_sha256:
+            raise ModelError(f"{folder} has changed while it was used; run: dvc repro register")
         client.log_artifacts(run, str(package), "model")
     return f"{client.get_run(run).info.artifact_uri}/model"

@@ -97,7 +97,7 @@ def register(grid: Grid, params: Params, store: PatchStore, trials: Path, measur
         ModelError: The candidate is damaged, or the present champion cannot be compared with it.
         RegistryError: MLflow does not answer or refuses something, or the champion belongs to another version of
             degrain.
-        DataError: The promotion record is damaged.
+        DataError: The promotion record is damaged, or what is published has changed since it was checked.
         OutputError: The promotion record cannot be written.
     """
     name = params.register_.name
@@ -110,6 +110,7 @@ def register(grid: Grid, params: Params, store: PatchStore, trials: Path, measur
         rivals = _rivals(params, grid)
         if holder and holder.trial and not holder.has(candidate):
             rivals.append(_rival(holder.version, holder.trial, candidate, store, params, measured.conditions))
+        grid.require_unchanged()
         verdicts = promotion.judge(candidate.scores, rivals)
         refused = promotion.refusals(verdicts)
         decision, version = _decide(candidate, holder, refused), None
@@ -259,7 +260,7 @@ def _promote(
     known = promotion.versions_of(client, name, candidate.weights)
     version = next((one for one in known if loading.loss(client, one) is None), None)
     if version is None:
-        source = publishing.log_model(client, run, candidate.folder)
+        source = publishing.log_model(client, run, candidate.folder, candidate.trial)
         tagged = tags.written(candidate.trial, candidate.scores, candidate.protocol) | dict(grid.tags)
         version = promotion.register(client, name, source, run, tagged)
     promotion.promote(client, name, str(version.version), _promotion(candidate, holder))

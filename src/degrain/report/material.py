@@ -16,9 +16,10 @@ from degrain.artifacts.validation import Validation
 from degrain.evaluation import results
 from degrain.ingest.datasets import manifest
 from degrain.params.study import Params
-from degrain.patches.store import IMAGES, PatchStore
+from degrain.patches.store import PatchStore
 from degrain.report import published, shown
 from degrain.report.data_docs import links
+from degrain.snapshots import Snapshot
 from degrain.trials import of_study
 
 
@@ -43,6 +44,7 @@ class Material:
         measured: Where the scores were measured, and with which libraries.
         date: Of the report, in UTC.
         published: A paper's own curves, see `degrain.figures.learning_curves`; may be empty.
+        checked: What was held against records, and is read again while the report is made.
     """
 
     title: str
@@ -61,6 +63,16 @@ class Material:
     measured: Conditions
     date: str
     published: dict[str, list[float]]
+    checked: tuple[Snapshot, ...] = ()
+
+    def require_unchanged(self) -> None:
+        """Refuse to report what is not what was checked.
+
+        Raises:
+            DataError: A file has been replaced by another, or written to.
+        """
+        for snapshot in self.checked:
+            snapshot.require_unchanged()
 
 
 def gather(
@@ -77,12 +89,12 @@ def gather(
         DataError: Something is missing, damaged, or was made of something else; the text names the stage to run.
     """
     known, validation = manifest.read(validated, params)
-    store = PatchStore.open(prepared)
-    store.check(params)
-    store.verify()
+    store = PatchStore.open(prepared, params)
     store.check_manifest(validation.manifest_sha256)
     found = {trial.name: trial for trial in of_study.read(trials, params, store)}
     left = results.read(evaluated, found, store, params)
+    examples = results.examples(evaluated, left.ranking)
+    pairs = manifest.pictures(validated, validation)
     return Material(
         title=params.study.title,
         params=params,
@@ -92,12 +104,13 @@ def gather(
         manifest=known,
         validation=validation,
         store=store,
-        sides=pd.read_parquet(prepared / IMAGES),
-        near_copies=validated / manifest.PAIRS,
-        examples=results.check_examples(evaluated, left.ranking),
+        sides=store.images(),
+        near_copies=pairs.folder,
+        examples=examples.folder,
         docs=links(data_docs, params.data.dataset, report),
         shown=shown.of(params, store, list(found.values()), left.ranking),
         measured=left.scores.conditions,
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         published=published.read(params.report.published),
+        checked=(examples, pairs, store.files),
     )

@@ -17,7 +17,7 @@ from degrain.artifacts.trial import TrialRecord
 from degrain.errors import DataError
 from degrain.evaluation import results, summary
 from degrain.params.study import Params
-from degrain.patches.store import PatchStore
+from degrain.patches.store import PatchStore, check
 from degrain.report import shown
 from degrain.reproductions import FIGURES
 from degrain.studies import gallery
@@ -70,7 +70,7 @@ def record(
         DataError: The study has not run to its end, what lies there is damaged or of another one, or it has no trial
             with the weights that were measured on blocks.
     """
-    store.check(params)
+    check(store.folder, store.record, params)
     found = {trial.name: trial for trial in of_study.read(trials, params, store)}
     left = results.read(evaluated, found, store, params)
     measured = Metrics.of(left.ranking, summary.summarize(left.table))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from degrain import files
+from degrain.artifacts.source import SOURCE, AskedFiles, Source
 from degrain.ingest.datasets import catalog
 from degrain.ingest.fetching.fetch import fetch
 from degrain.machine import variables
@@ -20,18 +21,18 @@ def run(params: Params) -> None:
     dataset = catalog.spec(name)
     with files.new_folder(RAW / name) as folder:
         if dataset.download is not None:
-            records = dataset.download(folder, params.data)
+            fetched = dataset.download(folder, params.data)
         else:
-            records = fetch(name, dataset.files, folder, variables.downloads(), CHECKSUMS, variables.mirror())
-        files.write_json(
-            folder / "source.json",
-            {
-                "dataset": name,
-                "title": dataset.title,
-                "origin": dataset.origin,
-                "licence": dataset.licence,
-                "citation": dataset.citation,
-                "files": records,
-            },
+            fetched = fetch(name, dataset.files, folder, variables.downloads(), CHECKSUMS, variables.mirror())
+        record = Source(
+            schema_version=Source.VERSION,
+            asked=AskedFiles.of(params.data),
+            published=dataset.published,
+            title=dataset.title,
+            origin=dataset.origin,
+            licence=dataset.licence,
+            citation=dataset.citation,
+            files=fetched,
         )
+        record.write(folder / SOURCE)
     log.info("%s: %s -> %s", name, dataset.title, RAW / name)

@@ -21,9 +21,7 @@ def run(params: Params) -> None:
     """Measure everything on the same data and rank the grid."""
     files.require_writable(EVALUATED, METRICS, PLOTS)
     known, validation = manifest.read(VALIDATED, params)
-    store = PatchStore.open(PREPARED)
-    store.check(params)
-    store.verify()
+    store = PatchStore.open(PREPARED, params)
     store.check_manifest(validation.manifest_sha256)
     device = compute.prepare_torch(params.train.device, compute.threads())
     trials = of_study.read(TRIALS, params, store)
@@ -35,6 +33,7 @@ def run(params: Params) -> None:
         pictures = folder / results.EXAMPLES
         examples.write(pictures, store, measured, params.report.strips)
         examples.write_animations(pictures / "animations", store, measured.denoisers, params.report.frames)
+        store.require_unchanged()
         ranked = results.write(folder, measured, trials, known, store, params.report)
     Metrics.of(ranked, measured.means).write(METRICS)
     with files.new_folder(PLOTS) as folder:

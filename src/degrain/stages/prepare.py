@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 
 from degrain import console, files
+from degrain.artifacts.source import Source
+from degrain.artifacts.validation import Validation
+from degrain.errors import DataError
 from degrain.ingest.datasets import manifest
 from degrain.ingest.formats.containers import Containers
 from degrain.params.study import Params
@@ -15,16 +18,23 @@ log = logging.getLogger(__name__)
 
 
 def run(params: Params) -> None:
-    """Cut, split and store the images that may be used."""
+    """Cut, split and store the images that may be used.
+
+    Raises:
+        DataError: What an earlier stage has left is missing, damaged or of another study, or images have changed since.
+    """
     table, validation = manifest.read(VALIDATED, params)
+    folder = RAW / params.data.dataset
+    if Source.of_study(folder, params.data).files_sha256 != validation.files_sha256:
+        raise DataError(f"{VALIDATED} was made of other files than {folder} holds now; {Validation.again()}")
     table = table[~table["quarantined"]].reset_index(drop=True)
     with (
-        Containers(RAW / params.data.dataset, params.data.raw, white=params.data.white) as containers,
-        files.new_folder(PREPARED) as folder,
+        Containers(folder, params.data.raw, white=params.data.white) as containers,
+        files.new_folder(PREPARED) as prepared,
         console.progress("prepare", len(table)) as advance,
     ):
         record = preparation.fill(
-            folder, containers, table, params.prepare, validation.asked, validation.manifest_sha256, advance
+            prepared, containers, table, params.prepare, validation.asked, validation.manifest_sha256, advance
         )
     counts = ", ".join(f"{count} {split}" for split, count in record.counts.items())
     log.info("%s patches of %d pixels", counts, params.prepare.patch_size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from degrain import files
 from degrain.artifacts.metrics import Metrics
 from degrain.artifacts.report import ReportRecord
 from degrain.evaluation import results, summary
@@ -12,7 +13,19 @@ from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.registry import decision, publishing, registering
 from degrain.report import shown
-from degrain.stages import EVALUATED, FIGURES, METRICS, PARAMS, PREPARED, REGISTRATION, REPORT, REPORT_RECORD, TRIALS
+from degrain.snapshots import Snapshot
+from degrain.stages import (
+    EVALUATED,
+    FIGURES,
+    METRICS,
+    PARAMS,
+    PREPARED,
+    REGISTRATION,
+    REPORT,
+    REPORT_RECORD,
+    RESULTS,
+    TRIALS,
+)
 from degrain.trials import of_study
 
 log = logging.getLogger(__name__)
@@ -20,10 +33,9 @@ log = logging.getLogger(__name__)
 
 def run(params: Params) -> None:
     """Publish every trial, then promote the best one if it passes the gate."""
-    store = PatchStore.open(PREPARED)
-    store.check(params)
-    store.verify()
+    store = PatchStore.open(PREPARED, params)
     trials = {trial.name: trial for trial in of_study.read(TRIALS, params, store)}
+    published = Snapshot.take(RESULTS, "run: dvc repro register", _published())
     left = results.read(EVALUATED, trials, store, params)
     means = summary.summarize(left.table)
     Metrics.check(METRICS, Metrics.of(left.ranking, means))
@@ -37,9 +49,15 @@ def run(params: Params) -> None:
         tags={"degrain.data_sha256": store.sha256},
         artifacts=(*(path for path in (PARAMS, Path("dvc.lock")) if path.exists()), METRICS, REPORT),
         figures=FIGURES,
+        checked=(published, store.files),
     )
     made = registering.register(grid, params, store, TRIALS, left.scores)
     made.write(REGISTRATION)
     for line in decision.comparisons(made):
         log.info("%s", line)
     log.log(logging.WARNING if made.refused or made.unusable else logging.INFO, "%s", decision.conclusion(made))
+
+
+def _published() -> list[Path]:
+    """What is there of the results that are published; what is not is refused by name when its record is read."""
+    return [path for path in (METRICS, REPORT, *files.tree(FIGURES)) if path.is_file()]

@@ -18,10 +18,12 @@ def run(params: Params) -> None:
     """Draw the figures and write the report."""
     material = gather(params, VALIDATED, PREPARED, TRIALS, EVALUATED, DATA_DOCS, REPORT)
     drawn = gallery.draw(material)
+    page = html.render(material, drawn)
+    material.require_unchanged()
     with files.new_folder(FIGURES) as folder:
         for name, picture in drawn.items():
             (folder / name).write_bytes(picture)
     with files.new_file(REPORT) as partial:
-        partial.write_text(html.render(material, drawn), encoding="utf-8")
+        partial.write_text(page, encoding="utf-8")
     ReportRecord.of(material.shown, REPORT, FIGURES).write(REPORT_RECORD)
     log.info("%s, %.1f MB", REPORT, REPORT.stat().st_size / 1e6)

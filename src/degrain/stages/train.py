@@ -26,9 +26,7 @@ def run(params: Params, model: str, only: str = "", in_process: bool = False) ->
     """
     files.require_writable(TRIALS / model)
     trials = trial.chosen(trial.expand(params.train, model), only)
-    store = PatchStore.open(PREPARED)
-    store.check(params)
-    store.verify()
+    store = PatchStore.open(PREPARED, params)
     alone = compute.world() == 1
     if alone and not in_process:
         processes.prepare()

@@ -6,8 +6,7 @@ import logging
 
 from degrain import console, files
 from degrain.artifacts.validation import Asked
-from degrain.errors import DataError
-from degrain.ingest.datasets import catalog, expectations, judgement, listing, manifest, near_copies
+from degrain.ingest.datasets import catalog, downloaded, expectations, judgement, listing, manifest, near_copies
 from degrain.ingest.formats.containers import Containers
 from degrain.params.study import Params
 from degrain.stages import DATA_DOCS, RAW, VALIDATED
@@ -19,12 +18,11 @@ def run(params: Params) -> None:
     """Describe every image, hold them against the suite, and stop or quarantine as the study says.
 
     Raises:
-        DataError: The data set is missing.
+        DataError: The data set is missing or damaged, or is another than the study asks for.
         ValidationFailed: An expectation fails and the study does not allow it; the images are named.
     """
     folder = RAW / params.data.dataset
-    if not folder.is_dir():
-        raise DataError(f"{folder} is missing; run: degrain download")
+    source, raw = downloaded.read(folder, params.data)
     files.require_writable(VALIDATED, DATA_DOCS)
     manifest.remove(VALIDATED)
     dataset, labels = catalog.spec(params.data.dataset), params.data.labels
@@ -44,8 +42,10 @@ def run(params: Params) -> None:
     judged = judgement.judge(results, table, groups, params.validation)
     quarantined = judged.quarantined(params.validation, DATA_DOCS)
     shown = [near_copies.side_by_side(*pair) for pair in both]
+    raw.require_unchanged()
     asked = Asked.of(params)
-    manifest.write(VALIDATED, asked, table, len(listed), quarantined, results, pairs, shown)
+    code = downloaded.code(dataset)
+    manifest.write(VALIDATED, asked, code, source.files_sha256, table, len(listed), quarantined, results, pairs, shown)
     judged.warn()
     holding = sum(result.success for result in results)
     if pairs:

@@ -61,6 +61,7 @@ def train(
         Diverged: The loss or a weight became NaN or infinite.
         Stopped: It was asked to; the checkpoint is written.
         OutputError: A checkpoint cannot be written.
+        DataError: The store has changed since it was opened; no checkpoint is written of that.
         ParamsError: The group cannot train this network or share these batches.
     """
     params = trial.params
@@ -106,6 +107,7 @@ def train(
                 raise Diverged(f"the loss became {loss} in epoch {epoch + 1}, step {state.step}")
             state.loss_sum += loss * patches
             if checkpoints and group.rank == 0 and (stop or save):
+                store.require_unchanged()
                 checkpoints.save(state)
             _stop_if(stop)
 

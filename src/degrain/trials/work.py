@@ -83,6 +83,7 @@ def train(job: Job, tell: Tell, stopping: Callable[[], bool]) -> None:
 
     Raises:
         OutputError: The ledger cannot be written.
+        DataError: The store has changed since it was opened.
         Busy: Another process is training it.
         Stopped: It was asked to stop.
     """
@@ -136,7 +137,13 @@ def enter(
     group: Group = ALONE,
     origin: Origin | None = None,
 ) -> TrialRecord:
-    """Enter a trial that has ended; return what was recorded."""
+    """Enter a trial that has ended; return what was recorded.
+
+    Raises:
+        DataError: The store has changed since it was opened: what came out is not that of its digest.
+        OutputError: The ledger cannot be written.
+    """
+    job.store.require_unchanged()
     kept = None
     if state:
         kept = state.history[state.best_epoch - 1 if job.trial.params.keep == "best" else -1]

@@ -20,9 +20,10 @@ def test_the_photographs_arrive_as_published_with_their_origin(
     records = photos.PHOTOS.download(tmp_path, make_params().data)
     assert len(records) == 9
     for record in records:
-        assert files.sha256(tmp_path / str(record["file"])) == record["sha256"]
-        assert (tmp_path / str(record["file"])).stat().st_size == record["bytes"]
-        assert record["licence"]
+        assert files.sha256(tmp_path / record.file) == record.sha256
+        assert (tmp_path / record.file).stat().st_size == record.bytes
+        assert record.licence
+        assert record.credit
 
 
 def test_other_bytes_than_the_pinned_ones_are_refused(tmp_path: Path) -> None:

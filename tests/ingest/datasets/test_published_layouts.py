@@ -17,6 +17,7 @@ from degrain.errors import DataError, ParamsError, ValidationFailed
 from degrain.ingest.datasets import catalog, cifar, listing
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
+from degrain.stages import validate
 from tests.conftest import Whole, merged, picture, save
 from tests.ingest.datasets.test_catalog import composed
 from tests.ingest.formats import fixtures
@@ -172,8 +173,8 @@ BLOCKS = np.zeros((1, 1, 64, 64, 3), np.uint8)
         ),
         ("sidd-validation", {"ValidationGtBlocksSrgb.mat": fixtures.mat_v73({"x": BLOCKS[:0]})}, "is empty"),
         ("sidd-validation", {"ValidationGtBlocksSrgb.mat": fixtures.mat_v5()}, "holds no array to read"),
-        ("folder", {"source.json": b"{}"}, "the data set holds no image"),
-        ("pairs", {"source.json": b"{}"}, "the data set holds no image"),
+        ("folder", {}, "the data set holds no image"),
+        ("pairs", {}, "the data set holds no image"),
     ],
 )
 def test_a_data_set_without_an_image_is_refused(
@@ -397,6 +398,8 @@ def test_ones_own_pairs(run_stages: Run, tmp_path: Path) -> None:
     run_stages(made, "download", "validate", "prepare")
     assert sum(opened().counts.values()) == 24
     (Path("data/raw/pairs/noisy") / "3.jpg").unlink()
+    with pytest.raises(DataError, match=r"noisy/3\.jpg is missing; run: dvc repro -f -s download"):
+        validate.run(Params.model_validate(made))
     with pytest.raises(ValidationFailed, match=r"every image has its partner, by name, not so in clean/3\.png"):
         run_stages(made, "validate")
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from degrain.artifacts.source import RawFile
 from degrain.ingest.fetching.fetch import fetch
 from degrain.ingest.fetching.remote import RemoteFile
 from degrain.ingest.fetching.retries import Policy
@@ -48,7 +49,7 @@ class Place:
     def finished(self) -> Path:
         return self.downloads / "set" / "file.bin"
 
-    def fetch(self, *files: RemoteFile, mirror: str | None = None, policy: Policy = HURRIED) -> list[dict[str, Any]]:
+    def fetch(self, *files: RemoteFile, mirror: str | None = None, policy: Policy = HURRIED) -> list[RawFile]:
         return fetch("set", files, self.folder(), self.downloads, self.checksums, mirror, policy)
 
     def folder(self) -> Path:

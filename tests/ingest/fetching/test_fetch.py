@@ -73,7 +73,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
 def test_a_mirror_folder_is_asked_first_and_not_kept_twice(place: Place, site: Site, good: Answer) -> None:
     mirror = a_mirror(place.root)
     (entry,) = place.fetch(remote(site.serve("/file.bin", good)), mirror=str(mirror))
-    assert entry["from"] == "DEGRAIN_MIRROR/set/file.bin"  # no path of this machine
+    assert entry.origin == "DEGRAIN_MIRROR/set/file.bin"  # no path of this machine
     assert place.got() == DATA
     assert site.requests == []
     assert not place.finished.exists()
@@ -96,7 +96,7 @@ def test_a_mirror_may_be_a_server(place: Place, site: Site, good: Answer, slash:
     site.serve("/data/set/a%20file.bin", good)
     file = RemoteFile("file.bin", "set/a file.bin", (site.url("/elsewhere"),), sha256=digest(DATA))
     (entry,) = place.fetch(file, mirror=site.url("/data") + slash)
-    assert entry["from"] == site.url("/data/set/a%20file.bin")
+    assert entry.origin == site.url("/data/set/a%20file.bin")
     assert place.got() == DATA
 
 
@@ -174,7 +174,7 @@ def test_a_file_put_there_by_hand_is_as_good(place: Place) -> None:
     place.finished.parent.mkdir(parents=True)
     place.finished.write_bytes(DATA)
     (entry,) = place.fetch(remote("http://127.0.0.1:9/file.bin"))
-    assert entry["from"] == "put into the folder of downloads by hand"
+    assert entry.origin == "put into the folder of downloads by hand"
     assert place.got() == DATA
 
 
@@ -195,7 +195,7 @@ def test_the_first_download_is_recorded_where_no_checksum_is_published(place: Pl
     record = json.loads(place.checksums.read_text())
     assert list(record) == ["abc/a", "set/file.bin", "zoo/z"]
     assert record["set/file.bin"].pop("date").count("-") == 2
-    assert record["set/file.bin"] == {"bytes": len(DATA), "from": entry["from"], "sha256": digest(DATA)}
+    assert record["set/file.bin"] == {"bytes": len(DATA), "from": entry.origin, "sha256": digest(DATA)}
     assert len(place.checksums.read_text().splitlines()) == 2 + len(record)
 
 
@@ -326,7 +326,7 @@ def test_a_zip_without_a_checksum_is_held_against_its_own(place: Place, site: Si
     with pytest.raises(DownloadError, match=r"x\.zip is no zip file"):
         place.fetch(RemoteFile("x.zip", "set/x.zip", (site.serve("/no.zip", good),)))
     (entry,) = place.fetch(RemoteFile("x.zip", "set/x.zip", (bad, ok)))
-    assert entry["from"] == ok
+    assert entry.origin == ok
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import logging
 import socket
 from dataclasses import replace
@@ -12,9 +11,10 @@ from email.utils import format_datetime
 
 import pytest
 
+from degrain.artifacts.source import RawFile
 from degrain.errors import DownloadError, OutputError
 from degrain.ingest.fetching.retries import pause
-from tests.ingest.fetching.conftest import DATA, HURRIED, OTHER, Place, remote, unpublished
+from tests.ingest.fetching.conftest import DATA, HURRIED, OTHER, Place, digest, remote, unpublished
 from tests.ingest.fetching.site import OLD, Answer, Site
 
 HALF = len(DATA) // 2
@@ -38,7 +38,8 @@ def interrupt(place: Place, site: Site, answer: Answer, **change: object) -> int
 
 def test_a_file_arrives_with_what_is_to_be_known_of_it(place: Place, site: Site, good: Answer) -> None:
     file = remote(site.serve("/file.bin", good))
-    assert place.fetch(file) == [{"file": "file.bin", "bytes": len(DATA), "sha256": file.sha256, "from": file.urls[0]}]
+    made = RawFile(file="file.bin", bytes=len(DATA), sha256=digest(DATA), origin=file.urls[0])
+    assert place.fetch(file) == [made]
     assert place.got() == DATA
     assert not list(place.downloads.rglob("*.part*"))
 
@@ -201,7 +202,7 @@ def test_corrupt_bytes_of_the_right_size_are_refused_and_the_next_mirror_is_aske
 ) -> None:
     bad = site.serve("/bad.bin", good.but(content=OTHER))
     (entry,) = place.fetch(remote(bad, site.serve("/good.bin", good)))
-    assert entry["from"].endswith("/good.bin")
+    assert entry.origin.endswith("/good.bin")
     assert place.got() == DATA
 
 
@@ -319,7 +320,7 @@ def test_redirects_are_followed_and_resumed_through(place: Place, site: Site, go
     site.serve("/real.bin", good.but(cut=HALF), good)
     url = site.serve("/file.bin", Answer(status=302, headers={"Location": "/real.bin"}))
     (entry,) = place.fetch(remote(url))
-    assert entry["from"] == url
+    assert entry.origin == url
     assert [request.range for request in site.requests if request.path == "/real.bin"] == [None, f"bytes={HALF}-"]
     assert place.got() == DATA
 
@@ -384,7 +385,7 @@ def test_a_password_in_a_url_is_sent_and_never_shown(
     (entry,) = place.fetch(unpublished(url))
     assert site.requests[0].headers["authorization"] == f"Basic {base64.b64encode(b'me:secret').decode()}"
     written = " ".join(path.read_text() for path in place.root.rglob("*.json"))
-    assert "secret" not in json.dumps(entry) + caplog.text + written
+    assert "secret" not in entry.model_dump_json() + caplog.text + written
 
 
 def test_the_log_says_when_a_big_download_begins_and_ends(

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from degrain.artifacts.source import RawFile
 from degrain.errors import DownloadError
 from degrain.ingest.fetching.remote import RemoteFile
 from degrain.machine.variables import kaggle_credentials
@@ -75,6 +76,7 @@ from degrain.ingest.fetching.remote import RemoteFile
 from degrain.ingest.fetching.retries import Policy
 answer = fetch("faces", [{file!r}], Path({str(folder)!r}), Path({str(place.downloads)!r}),
                Path({str(place.checksums)!r}), None, {HURRIED!r})
+answer = [file.model_dump() for file in answer]
 """
         return self.run(code, **variables)
 
@@ -112,12 +114,12 @@ except DegrainError as error:
             timeout=60,
         )
 
-    def fetched(self) -> dict[str, object]:
+    def fetched(self) -> RawFile:
         """Fetch, which must succeed."""
         done = self.fetch()
         assert done.returncode == 0, done.stderr
         (entry,) = json.loads(done.stdout)
-        return dict(entry)
+        return RawFile.model_validate(entry)
 
 
 @pytest.fixture
@@ -129,7 +131,7 @@ def kaggle(place: Place, site: Site) -> Iterator[Kaggle]:
 
 def test_a_data_set_arrives_as_one_zip(kaggle: Kaggle) -> None:
     entry = kaggle.fetched()
-    assert (entry["file"], entry["bytes"], entry["from"]) == ("faces.zip", len(ZIP), PAGE)
+    assert (entry.file, entry.bytes, entry.origin) == ("faces.zip", len(ZIP), PAGE)
     assert kaggle.place.got("faces.zip") == ZIP
     (asked,) = [request for request in kaggle.api.requests if request.path == ASK]
     assert json.loads(asked.body) == {"ownerSlug": "owner", "datasetSlug": "faces"}
@@ -256,7 +258,7 @@ def test_without_credentials_the_urls_are_still_tried(
         monkeypatch.delenv(name)
     file = RemoteFile("faces.zip", "x", (site.serve("/faces.zip", Answer(ZIP)),), kaggle="owner/faces")
     (entry,) = place.fetch(file)
-    assert entry["from"] == site.url("/faces.zip")
+    assert entry.origin == site.url("/faces.zip")
     with pytest.raises(DownloadError, match=r"Kaggle wants to know who asks.*answers 404"):
         place.fetch(RemoteFile("b.zip", "x", (site.url("/b.zip"),), kaggle="owner/faces"))
 

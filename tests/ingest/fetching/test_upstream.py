@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from degrain.errors import DownloadError
-from degrain.ingest.fetching import upstream
+from degrain.ingest import upstream
 from degrain.ingest.fetching.remote import RemoteFile
 from tests.ingest.fetching.conftest import HURRIED
 from tests.ingest.fetching.site import OLD, Answer, Site

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from degrain import files, parallel
+from degrain.artifacts.code import Code
 from degrain.artifacts.validation import Asked, Expectation, NearCopies, Validation
 from degrain.errors import DataError
 from degrain.ingest.datasets import listing, near_copies
@@ -21,6 +22,7 @@ from degrain.ingest.formats import identity, writing
 from degrain.ingest.formats.containers import Containers
 from degrain.ingest.formats.picture import Picture
 from degrain.machine import compute
+from degrain.snapshots import Snapshot
 
 if TYPE_CHECKING:
     from degrain.params.study import Params
@@ -280,6 +282,8 @@ def remove(folder: Path) -> None:
 def write(
     folder: Path,
     asked: Asked,
+    code: Code,
+    files_sha256: str,
     table: pd.DataFrame,
     published: int,
     quarantined: list[str],
@@ -292,6 +296,8 @@ def write(
     Args:
         folder: For both files.
         asked: Of these images by the study.
+        code: What made and judged the table.
+        files_sha256: Digest of the files that they were read from.
         table: One row per image; gets the column `quarantined`.
         published: Images of the whole data set.
         quarantined: Paths of the images that are set aside.
@@ -309,6 +315,8 @@ def write(
     record = Validation(
         schema_version=Validation.VERSION,
         asked=asked,
+        code=code,
+        files_sha256=files_sha256,
         images=len(table),
         published=published,
         quarantined=quarantined,
@@ -337,18 +345,37 @@ def read(folder: Path, params: Params) -> tuple[pd.DataFrame, Validation]:
         params: The study.
 
     Raises:
-        DataError: One is missing or damaged, they do not belong together, or the study asks for other images.
+        DataError: One is missing or damaged, they do not belong together, the study asks for other images, or the code
+            that validates has changed since.
     """
     record = Validation.read(folder / VALIDATION)
     if other := record.asked.differences(params):
         raise DataError(
             f"{folder} was validated for another {' and '.join(other)} than the study asks for; {Validation.again()}"
         )
+    if record.code.has_changed:
+        raise DataError(f"{folder} was validated by other code than there is now; {Validation.again()}")
     path = folder / MANIFEST
     if not path.exists():
         raise DataError(f"{path} is missing; run: dvc repro validate")
-    if files.sha256(path) != record.manifest_sha256:
+    content = files.verified(path, record.manifest_sha256)
+    if content is None:
         raise DataError(f"{path} is damaged or not the one that was validated; run: dvc repro -f -s validate")
-    if files.tree_digest(folder / PAIRS) != record.pictures_sha256:
-        raise DataError(f"{folder / PAIRS} is damaged or of another run; run: dvc repro -f -s validate")
-    return pd.read_parquet(path), record
+    pictures(folder, record)
+    return pd.read_parquet(content), record
+
+
+def pictures(folder: Path, record: Validation) -> Snapshot:
+    """Read the pictures of near-copies that the validate stage wrote.
+
+    Args:
+        folder: As of `read`.
+        record: What came of the validation.
+
+    Raises:
+        DataError: They are missing, damaged, or of another validation.
+    """
+    found = Snapshot.take(folder / PAIRS, Validation.again("-f -s"), files.tree(folder / PAIRS))
+    if found.sha256 != record.pictures_sha256:
+        raise DataError(f"{folder / PAIRS} is damaged or of another run; {Validation.again('-f -s')}")
+    return found

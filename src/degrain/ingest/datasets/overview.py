@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from degrain.artifacts.source import SOURCE
 from degrain.console import output
 from degrain.ingest.datasets.catalog import DATASETS, spec
 from degrain.ingest.datasets.spec import DatasetSpec
@@ -29,7 +30,7 @@ def show(raw: Path) -> None:
 
 
 def _here(name: str, dataset: DatasetSpec, raw: Path) -> str:
-    if (raw / name / "source.json").is_file():
+    if (raw / name / SOURCE).is_file():
         return "downloaded"
     if dataset.files and all((variables.downloads() / name / file.name).is_file() for file in dataset.files):
         return "downloaded before"

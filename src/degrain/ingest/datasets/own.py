@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from degrain import files
+from degrain.artifacts.source import RawFile
 from degrain.declaration import composed
 from degrain.errors import DataError, ParamsError
 from degrain.ingest.datasets import listing
@@ -23,7 +24,7 @@ from degrain.params.data import DataParams
 log = logging.getLogger(__name__)
 
 
-def _download(folder: Path, params: DataParams) -> list[dict[str, object]]:
+def _download(folder: Path, params: DataParams) -> list[RawFile]:
     """Copy the images, so that DVC holds exactly what a study was made of."""
     if not params.path:
         raise ParamsError("data.path is empty: name the folder of your images, such as -S data.path=~/photos")
@@ -48,7 +49,14 @@ def _download(folder: Path, params: DataParams) -> list[dict[str, object]]:
         if (folder / name).exists():
             raise DataError(f"data.path: this file system takes {name} in {origin} for another image; rename one")
         _copy(path, folder / name)
-        records.append({"file": name.as_posix(), "bytes": path.stat().st_size, "sha256": files.sha256(folder / name)})
+        records.append(
+            RawFile(
+                file=name.as_posix(),
+                bytes=(folder / name).stat().st_size,
+                sha256=files.sha256(folder / name),
+                origin="data.path",
+            )
+        )
     return records
 
 
@@ -72,7 +80,8 @@ def _refuse_name(name: str, origin: Path) -> None:
 
 
 def _names(folder: Path) -> list[Path]:
-    return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in folders.SUFFIXES)
+    names = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in folders.SUFFIXES)
+    return sorted(name for name in names if not any(map(folders.is_companion, name.parts)))
 
 
 def _images(folder: Path, _: DataParams) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from degrain import files
+from degrain.artifacts.source import RawFile
 from degrain.errors import DataError
 from degrain.ingest.datasets import listing
 from degrain.ingest.datasets.spec import DatasetSpec, Expected
@@ -19,13 +20,13 @@ from degrain.params.data import DataParams
 
 @dataclass(frozen=True)
 class Photograph:
-    """One file of the wheel, with its checksum and where it comes from."""
+    """One file of the wheel, with its checksum and whose it is."""
 
     file: str
     source: str
     sha256: str
     licence: str
-    origin: str
+    credit: str
 
 
 PHOTOGRAPHS = (
@@ -96,7 +97,7 @@ PHOTOGRAPHS = (
 )
 
 
-def _download(folder: Path, _: DataParams) -> list[dict[str, object]]:
+def _download(folder: Path, _: DataParams) -> list[RawFile]:
     """Copy the photographs out of the installed scikit-image.
 
     Raises:
@@ -107,19 +108,19 @@ def _download(folder: Path, _: DataParams) -> list[dict[str, object]]:
         raise DataError("scikit-image is not installed, and the photographs ship inside it; run make env")
     wheel = Path(found.origin).parent / "data"
     version = importlib.metadata.version("scikit-image")
-    records: list[dict[str, object]] = []
+    records = []
     for photograph in PHOTOGRAPHS:
         target = folder / photograph.file
         _copy(wheel / photograph.file, target, photograph.sha256, version)
         records.append(
-            {
-                "file": photograph.file,
-                "bytes": target.stat().st_size,
-                "sha256": photograph.sha256,
-                "from": f"scikit-image {version}, package data",
-                "licence": photograph.licence,
-                "origin": photograph.origin,
-            }
+            RawFile(
+                file=photograph.file,
+                bytes=target.stat().st_size,
+                sha256=photograph.sha256,
+                origin=f"scikit-image {version}, package data",
+                credit=photograph.credit,
+                licence=photograph.licence,
+            )
         )
     return records
 
@@ -150,4 +151,5 @@ PHOTOS = DatasetSpec(
     ),
     size="5 MB",
     download=_download,
+    pinned={photograph.file: photograph.sha256 for photograph in PHOTOGRAPHS},
 )

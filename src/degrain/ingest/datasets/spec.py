@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from degrain.artifacts.source import RawFile
 from degrain.ingest.datasets import near_copies
 from degrain.ingest.fetching.remote import RemoteFile
 from degrain.params.data import DataParams
@@ -67,8 +68,9 @@ class DatasetSpec:
         needs: What a user must have or do, beyond a network; empty if nothing.
         size: Of the whole download, in words.
         light: What values stand for; None where that is seen when the images are read.
-        download: Fetches it into an empty folder and returns what source.json is to hold, for data sets that are no
-            list of files.
+        download: Fetches it into an empty folder and returns what it consists of, for data sets that are no list of
+            files.
+        pinned: SHA-256 of each file that `download` fetches, by its name, where they are known.
     """
 
     title: str
@@ -86,7 +88,13 @@ class DatasetSpec:
     needs: str = ""
     size: str = ""
     light: Light | None = "srgb"
-    download: Callable[[Path, DataParams], list[dict[str, object]]] | None = None
+    download: Callable[[Path, DataParams], list[RawFile]] | None = None
+    pinned: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def published(self) -> dict[str, str | None]:
+        """SHA-256 of each file that is downloaded, by its name; None where none is published."""
+        return {**self.pinned, **{file.name: file.sha256 for file in self.files}}
 
     @property
     def listed(self) -> tuple[str, ...]:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
+from degrain.artifacts.source import RawFile
 from degrain.errors import DownloadError, OutputError
 from degrain.files import contents, write_json
 from degrain.ingest.fetching import disk
@@ -39,7 +39,7 @@ def fetch(
     checksums: Path,
     mirror: str | None,
     policy: Policy = PATIENT,
-) -> list[dict[str, Any]]:
+) -> list[RawFile]:
     """Fill a folder with all files of a data set.
 
     For each file: a finished download of an earlier run, the mirror, Kaggle, the URLs in turn; the first that gives the
@@ -55,8 +55,8 @@ def fetch(
         policy: How patiently each source is asked.
 
     Returns:
-        One entry per file: file (its name), bytes, sha256 and from (where it came from; a
-        mirror's folder is called DEGRAIN_MIRROR, so that no machine's paths get into records).
+        What each file is and where it came from; a mirror's folder is called DEGRAIN_MIRROR, so that no machine's paths
+        get into records.
 
     Raises:
         DownloadError: No source gives a file; the text names each with its reason.
@@ -95,7 +95,7 @@ class _File:
         """Where a finished download came from; written just before the file gets its name."""
         return self.finished.with_name(f"{self.finished.name}.source.json")
 
-    def fetch(self) -> dict[str, Any]:
+    def fetch(self) -> RawFile:
         target = self.folder / self.file.name
         target.parent.mkdir(parents=True, exist_ok=True)
         self.finished.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ class _File:
             self.checksums.record(self.key, self.file, found, origin)
             if not target.exists():
                 disk.link(self.finished, target)
-        return {"file": self.file.name, "bytes": found.bytes, "sha256": found.sha256, "from": origin}
+        return RawFile(file=self.file.name, bytes=found.bytes, sha256=found.sha256, origin=origin)
 
     def _kept(self) -> tuple[Found, str] | None:
         """The finished download of an earlier run, if it is still what it was."""
