@@ -12,10 +12,10 @@ READY := $(VENV)/.ready
 PEERS_READY := $(PEERS)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help env repro test test-slow lint format bench bench-peers flow up deploy worker down mlflow clean distclean
+.PHONY: help env repro test test-slow test-services lint format bench bench-peers flow up deploy worker down mlflow clean distclean
 
 help: ## Print this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 env: $(READY) ## Make the virtual environment (VENV=.venv, PYTHON=python3, TORCH_BACKEND=auto)
 
@@ -28,10 +28,13 @@ repro: $(READY) ## Run the study in params.yaml from download to registration; d
 	dvc repro
 
 test: $(READY) ## Run the tests (eight minutes on two cores)
-	pytest -n 2 --dist loadgroup -m "not slow"
+	pytest -n 2 --dist loadgroup -m "not slow and not services"
 
 test-slow: $(READY) ## Run the tests that take whole runs of the pipeline
 	pytest -n 2 --dist loadgroup -m slow
+
+test-services: $(READY) ## Run the tests on a team's servers: PostgreSQL, S3, Prefect, MLflow, workers (15 minutes)
+	pytest -m services tests/services
 
 lint: $(READY) ## ruff and mypy
 	ruff check .
