@@ -81,7 +81,7 @@ def _refresh(workspace: Workspace, force: bool) -> Any:
     branch = f"refresh-{name}"
     commit = workspaces.commit_to(workspace, branch, f"Take {name} as it is published now: {found.told()}")
     with Children(1, workspace.environment) as children:
-        workspaces.push(workspace, children, get_run_logger().info)
+        workspaces.push(workspace, branch, children, get_run_logger().info)
     _remember(workspace, name, seen, marks)
     told = f"{name}: {found.told()}; commit {commit[:10]} on the branch {branch} has it, merge it to train on it"
     emit_event(

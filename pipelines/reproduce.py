@@ -92,6 +92,7 @@ def reproduce(
     publish: str = "experiment",
     jobs: int = 0,
     pools: str = "",
+    revision: str = "",
 ) -> Any:
     """Reproduce a study.
 
@@ -104,6 +105,8 @@ def reproduce(
         jobs: How many stages may run side by side here; 0 is as many as there are cores.
         pools: Work pools, such as "gpu" or "cpu,gpu": stages that dvc.yaml gives to one of these run on its workers,
             and all others here.
+        revision: Branch, commit or experiment to run; "origin/main" is fetched first. The project's present commit if
+            empty.
 
     Returns:
         What became of each stage, or the state Failed with what went wrong. One stage's failure stops what depends on
@@ -113,7 +116,7 @@ def reproduce(
     try:
         project = workspaces.project_folder(None)
         run = runs.name()
-        with _workspace(project, publish, run, log.info) as workspace:
+        with _workspace(project, publish, run, revision, log.info) as workspace:
             return _reproduce(workspace, run, study, overrides or [], targets or [], publish, jobs, _pools(pools))
     except runs.EXPECTED as error:
         return runs.failed(error)
@@ -135,15 +138,18 @@ def _own_pool() -> str:
 
 
 @contextmanager
-def _workspace(project: Path, publish: str, run: str, log: Log) -> Iterator[Workspace]:
+def _workspace(project: Path, publish: str, run: str, revision: str, log: Log) -> Iterator[Workspace]:
     if publish.startswith(BRANCH):
         workspaces.refuse_branch(project, publish.removeprefix(BRANCH))
     elif publish not in ("experiment", "here"):
         raise ParamsError(f"publish: {publish!r} is neither 'experiment' nor 'here' nor 'branch:NAME'")
     if publish == "here":
+        if revision:
+            raise ParamsError("revision: publish=here runs what lies in the project's folder")
         yield Workspace(project, project)
         return
-    with workspaces.opened(project, run, log) as workspace:
+    commit = workspaces.resolve(project, revision) if revision else "HEAD"
+    with workspaces.opened(project, run, log, commit) as workspace:
         yield workspace
 
 
@@ -228,13 +234,13 @@ def _publish(workspace: Workspace, run: str, study: str, outcomes: Sequence[Outc
     log = get_run_logger()
     with Children(1, workspace.environment) as children:
         if publish.startswith(BRANCH):
-            branch = publish.removeprefix(BRANCH)
-            commit = workspaces.commit_to(workspace, branch, f"Run: {study or 'the study in params.yaml'}")
-            told = f"commit {commit[:10]} on the branch {branch}"
+            name = publish.removeprefix(BRANCH)
+            commit = workspaces.commit_to(workspace, name, f"Run: {study or 'the study in params.yaml'}")
+            told = f"commit {commit[:10]} on the branch {name}"
         else:
-            stages = [outcome.stage for outcome in outcomes]
-            told = f"DVC experiment {workspaces.save_experiment(workspace, run, stages, children, log.info)}"
-        if workspaces.push(workspace, children, log.info):
+            name, stages = run, [outcome.stage for outcome in outcomes]
+            told = f"DVC experiment {workspaces.save_experiment(workspace, name, stages, children, log.info)}"
+        if workspaces.push(workspace, name, children, log.info):
             told += ", pushed to the DVC remote"
     return told
 
@@ -248,6 +254,7 @@ def main(
     publish: Annotated[str, typer.Option(help="experiment, branch:NAME, or here.")] = "experiment",
     jobs: Annotated[int, typer.Option(min=0, help="How many stages may run side by side; 0: as many as cores.")] = 0,
     pools: Annotated[str, typer.Option(help="Send stages to the workers of these work pools, such as gpu.")] = "",
+    revision: Annotated[str, typer.Option(help="Branch, commit or experiment; the present commit if not given.")] = "",
     folder: Annotated[Path | None, typer.Option(help="The project's folder, with dvc.yaml.")] = None,
 ) -> None:
     """Run DVC's graph as a Prefect flow, in a workspace of its own.
@@ -261,7 +268,7 @@ def main(
             err=True,
         )
         raise typer.Exit(2)
-    servers.run_flow(reproduce, folder, study, overrides or [], targets or [], publish, jobs, pools)
+    servers.run_flow(reproduce, folder, study, overrides or [], targets or [], publish, jobs, pools, revision)
 
 
 if __name__ == "__main__":

@@ -202,7 +202,9 @@ def deploy() -> None:
     environment = _environment(project, PREFECT_API_URL=_api(project))
     for pool in POOLS:
         _do(_prefect("work-pool", "create", pool, "--type", "process", "--overwrite"), project, environment)
-    _do(_prefect("deploy", "--all"), project, environment | {"DEGRAIN_POOLS": os.environ.get("DEGRAIN_POOLS", "")})
+    # NOTE: prefect.yaml names these, and a name without a value would be taken for a value.
+    chosen = {name: os.environ.get(name, "") for name in ("DEGRAIN_POOLS", "DEGRAIN_REVISION")}
+    _do(_prefect("deploy", "--all"), project, environment | chosen)
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     with temporary_settings({PREFECT_API_URL: environment["PREFECT_API_URL"]}):

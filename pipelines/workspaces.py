@@ -303,8 +303,17 @@ def bring(project: Path, commit: str, reference: str) -> None:
         _git(project, "rev-parse", "--quiet", "--verify", name)
 
 
-def push(workspace: Workspace, children: Children, log: Log) -> bool:
-    """Push data and run-cache to the DVC remote; tell whether there is one.
+def push(workspace: Workspace, name: str, children: Children, log: Log) -> bool:
+    """Push data and run-cache to the DVC remote, and then the results' name in git to the origin, if there is one.
+
+    Args:
+        workspace: Where the stages ran.
+        name: Of the branch or the experiment.
+        children: Runs the command.
+        log: Called with its output.
+
+    Returns:
+        Whether there is a DVC remote; without one nothing is pushed.
 
     Raises:
         StageFailed: It does not take them.
@@ -314,6 +323,13 @@ def push(workspace: Workspace, children: Children, log: Log) -> bool:
     ended = children.run(dvc("push", "--run-cache"), workspace.folder, log, _PUSH_TIMEOUT)
     if ended.code:
         raise StageFailed(f"dvc push: {ended.complaint()}", mistake=False)
+    patterns = (f"refs/heads/{name}", f"refs/exps/*/*/{name}")
+    for reference in _git(workspace.folder, "for-each-ref", "--format=%(refname)", *patterns).splitlines():
+        if _ORIGIN in _git(workspace.folder, "remote").splitlines():
+            try:
+                _git(workspace.folder, "push", "--quiet", "--force-with-lease", _ORIGIN, reference)
+            except OutputError as error:
+                log(f"data is pushed, but {reference} is here only: {error}")
     return True
 
 
@@ -326,11 +342,14 @@ def has_remote(folder: Path) -> bool:
 
 
 def resolve(project: Path, revision: str) -> str:
-    """Return the commit of a branch, a commit's name or a DVC experiment.
+    """Return the commit of a branch, a commit's name or a DVC experiment; "origin/..." is fetched first.
 
     Raises:
         ParamsError: There is none.
+        OutputError: The origin does not answer.
     """
+    if revision.startswith(f"{_ORIGIN}/"):
+        _git(project, "fetch", "--quiet", _ORIGIN)
     name = f"refs/exps/*/*/{revision}"
     experiment = _git(project, "for-each-ref", "--format=%(objectname)", name, fails=True).partition("\n")[0]
     commit = experiment or _git(project, "rev-parse", "--quiet", "--verify", f"{revision}^{{commit}}", fails=True)
@@ -355,7 +374,9 @@ def _git(folder: Path, *arguments: str, fails: bool = False) -> str:
     Raises:
         OutputError: It refuses, unless it may fail; then nothing is returned.
     """
-    variables_of_git = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    # NOTE: nobody is there to type a password.
+    variables_of_git = inherited | {"GIT_TERMINAL_PROMPT": "0"}
     done = subprocess.run(  # noqa: S603
         ["git", *arguments],  # noqa: S607
         cwd=folder,
