@@ -23,6 +23,7 @@ BENCHMARKS = (
     "files",
     "decoding",
     "inference",
+    "orchestration",
 )
 
 
