@@ -178,9 +178,8 @@ def _side_by_side(bench: Bench, server: dict[str, str], rounds: int) -> None:
     timed = in_turn(ways, rounds, lambda: bench.set(bench.seed()))
     _print("Two stages of one trial each, on the same cores:", timed)
     serial, flow, one, apart = (statistics.median(each) for each in timed.values())
-    print(
-        f"The flow is {serial / flow:.2f} times as fast as `dvc repro`; processes that share nothing gain {one / apart:.2f}.\n"
-    )
+    print(f"The flow is {serial / flow:.2f} times as fast as `dvc repro`.")
+    print(f"Processes that share nothing gain {one / apart:.2f} times.\n")
 
 
 def _remote(bench: Bench, server: dict[str, str], rounds: int) -> None:
@@ -189,7 +188,7 @@ def _remote(bench: Bench, server: dict[str, str], rounds: int) -> None:
     def trained(*options: str) -> None:
         bench.run(*CONDUCTOR, "--target", "train@unet", "-S", bench.seed(), *options, **server)
 
-    ways = {"by the conductor": trained, "by a worker of a pool": partial(trained, "--pools", "gpu")}
+    ways: Ways = {"by the conductor": trained, "by a worker of a pool": partial(trained, "--pools", "gpu")}
     timed = in_turn(ways, rounds)
     _print("A run of one training, in a workspace:", timed)
     here, there = (statistics.median(each) for each in timed.values())
