@@ -80,7 +80,7 @@ def test_a_relative_folder_of_images_belongs_to_the_project(project: Path, quick
     download = catalog.spec("folder").download
     assert download is not None
     (record,) = download(Path(), params.data)
-    assert record["file"] == "a.png"
+    assert record.file == "a.png"
     assert Path("a.png").is_file()
 
 

@@ -38,10 +38,10 @@ def test_what_depends_on_a_change_is_stale_and_nothing_else(copy: Project) -> No
 
 
 def test_meta_says_how_a_stage_is_run(copy: Project) -> None:
-    with_meta(copy, "download", retries=3, retry_delay=5, timeout=60, pool="cpu")
-    download = graph.read(copy.folder)[0]
-    assert download.meta == Meta(pool="cpu", retries=3, retry_delay=5, timeout=60)
-    assert download.delays == [5, 10, 20]
+    with_meta(copy, "prepare", retries=3, retry_delay=5, timeout=60, pool="cpu")
+    (prepare,) = [stage for stage in graph.read(copy.folder) if stage.name == "prepare"]
+    assert prepare.meta == Meta(pool="cpu", retries=3, retry_delay=5, timeout=60)
+    assert prepare.delays == [5, 10, 20]
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,7 @@ def test_meta_says_how_a_stage_is_run(copy: Project) -> None:
         ({"retries": -1}, "meta.retries: "),
         ({"timeout": 0}, "meta.timeout: "),
         ({"pool": 3}, "meta.pool: "),
+        ({"pool": "cpu"}, "meta.pool: download, validate, register stay with the conductor"),
     ],
 )
 def test_meta_that_nobody_understands_is_refused(copy: Project, meta: dict[str, object], words: str) -> None:

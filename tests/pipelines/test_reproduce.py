@@ -57,6 +57,7 @@ def commit(project: Project) -> None:
         assert project.run(*command).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_change_runs_what_it_concerns_and_the_rest_is_cached(copy: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     before = copy.read("params.yaml")
     done = reproduce(copy, "-S", "evaluate.baselines=[]", "--publish", "branch:nightly")

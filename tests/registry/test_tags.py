@@ -90,7 +90,7 @@ def test_a_broken_tag_of_the_champion_is_one_line_and_no_obstacle(
     digest = protocol.digest(old.trial.model, store.sha256, params.evaluate, conditions)
     with tracking.connect() as client:
         run = client.create_run(tracking.experiment(client, "tiny")).info.run_id
-        source = publishing.log_model(client, run, old.folder)
+        source = publishing.log_model(client, run, old.folder, old.trial)
         version = promotion.register(client, "tiny", source, run, tags.written(old.trial, SCORES, digest))
         client.set_registered_model_alias("tiny", promotion.ALIAS, version.version)
 
@@ -132,7 +132,7 @@ def test_scores_of_another_protocol_are_not_taken_from_tags(
     old = make_candidate(tmp_path / "old", 0)
     with tracking.connect() as client:
         run = client.create_run(tracking.experiment(client, "tiny")).info.run_id
-        source = publishing.log_model(client, run, old.folder)
+        source = publishing.log_model(client, run, old.folder, old.trial)
         version = promotion.register(client, "tiny", source, run, tags.written(old.trial, SCORES, "0" * 64))
         trial = loading.proven(client, version)
         conditions = protocol.conditions(torch.device("cpu"))
