@@ -210,6 +210,8 @@ def save_experiment(workspace: Workspace, name: str, stages: Sequence[str], chil
     Raises:
         StageFailed: DVC refused.
     """
+    # NOTE: DVC leaves out what git does not know yet, such as the metrics of a project's first run.
+    _git(workspace.folder, "add", "--all")
     # NOTE: DVC keeps no two processes from it.
     with FileLock(workspace.project / FOLDER / _SAVING):
         ended = children.run(dvc("exp", "save", "--force", "--name", name, *stages), workspace.folder, log)

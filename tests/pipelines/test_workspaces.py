@@ -96,6 +96,9 @@ def changed(workspace: Workspace, children: Children) -> None:
 
 
 def test_results_come_back_as_an_experiment(copy: Project) -> None:
+    # As before a project's first run: git does not know the metrics yet.
+    for command in (("git", "rm", "-q", "results/metrics.json"), ("git", "commit", "-qm", "no metrics")):
+        assert copy.run(*command).returncode == 0
     with workspaces.opened(copy.folder, "a", silent) as workspace, Children(1, workspace.environment) as children:
         changed(workspace, children)
         done = ["download", "validate", "prepare", "train@sinha2018", "train@unet", "evaluate"]
@@ -107,6 +110,7 @@ def test_results_come_back_as_an_experiment(copy: Project) -> None:
     assert yaml.safe_load(copy.read("params.yaml"))["evaluate"]["baselines"] == []
     status = copy.run("dvc", "status", "evaluate")
     assert status.stdout.strip().endswith("up to date."), status.stdout
+    assert b"unet" in copy.read("results/metrics.json")
 
 
 def test_results_come_back_as_a_commit_on_a_branch(copy: Project) -> None:

@@ -20,21 +20,30 @@ import pytest
 
 from tests.conftest import Project, clone, merged
 from tests.pipelines.conftest import running
-from tests.services.processes import HOST, Door, Postgres, Process, free_port, until
+from tests.services.processes import HOST, Door, Hook, Postgres, Process, free_port, until
 
-# Trains for about a minute on two cores, and leaves a checkpoint every second.
+# Trains for about ten seconds on two cores, and leaves a checkpoint every second; LONG is a minute of it.
+LONG = "train.epochs=20"
 STUDY = {
     "study": {"name": "team"},
     "train": {
         "models": ["unet"],
         "optimizers": ["adam"],
-        "epochs": 20,
+        "epochs": 3,
         "patches_per_epoch": 400,
         "batch_size": 8,
         "checkpoint_seconds": 1,
     },
     "evaluate": {"baselines": []},
 }
+# Saves the block that DEGRAIN_NOTIFY names.
+BLOCK = """
+import sys
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+CustomWebhookNotificationBlock(
+    name="team", url=sys.argv[1], json_data={"subject": "{{subject}}", "body": "{{body}}"}, allow_private_urls=True
+).save("team", overwrite=True)
+"""
 FINAL = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
 
 
@@ -48,6 +57,10 @@ class Team:
         store: S3's server; others reach it by the door.
         door: To the store.
         url: Of Prefect's API.
+        auth: User and password of it.
+        origin: The bare repository that all clones know.
+        workers: Those that run, by name.
+        hook: What the webhook was told.
         variables: What commands of the team need.
         conductor: The clone that flows run in.
     """
@@ -64,6 +77,7 @@ class Team:
     conductor: Project
     origin: Path
     workers: dict[str, tuple[Project, Process]] = field(default_factory=dict)
+    hook: Hook = field(default_factory=Hook)
 
     def ask(self, what: str, body: Any = None, **query: Any) -> Any:
         """Post a question to Prefect's API."""
@@ -196,6 +210,7 @@ def team(tiny: dict[str, Any]) -> Iterator[Team]:
             each.end()
         if made:
             made.door.shut()
+            made.hook.close()
         left = [pid for pid in running(str(base)) if pid != os.getpid()]
         shutil.rmtree(base, ignore_errors=True)
     assert not left, "something is left of the team"
@@ -262,7 +277,10 @@ def _team(
     team = Team(
         base, postgres, prefect_server, mlflow_server, store, door, url, (user, password), variables, conductor, origin
     )
-    done = conductor.run(sys.executable, "-m", "pipelines.servers", "deploy", DEGRAIN_POOLS="gpu", **variables)
+    done = conductor.run(sys.executable, "-c", BLOCK, team.hook.url, **variables)
+    assert done.returncode == 0, done.stdout + done.stderr
+    chosen = {"DEGRAIN_POOLS": "gpu", "DEGRAIN_NOTIFY": "custom-webhook/team"}
+    done = conductor.run(sys.executable, "-m", "pipelines.servers", "deploy", **chosen, **variables)
     assert done.returncode == 0, done.stdout + done.stderr
     team.worker("conductor", "cpu")
     return team
@@ -270,8 +288,8 @@ def _team(
 
 def _repository(base: Path, study: dict[str, Any], port: int) -> tuple[Path, Project]:
     """A bare repository that all clones push to and fetch from, and the conductor's clone, whose data is prepared."""
-    (base / "first").mkdir()
-    first = clone(base / "first", study)
+    (base / "seed").mkdir()
+    first = clone(base / "seed", study)
     remote = ("dvc", "remote", "add", "--default", "s3", "s3://dvc")
     for command in (remote, ("dvc", "remote", "modify", "s3", "endpointurl", f"http://{HOST}:{port}")):
         done = first.run(*command)

@@ -12,7 +12,7 @@ import pytest
 
 from degrain import files
 from degrain.artifacts.trial import TrialRecord
-from tests.services.conftest import Team
+from tests.services.conftest import LONG, Team
 from tests.services.processes import until
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
@@ -35,10 +35,10 @@ def test_a_schedule_fires_and_a_stage_runs_on_the_pool_of_another_worker(team: T
     scheduled = {"deployment_id": {"any_": [nightly["id"]]}, "state": {"type": {"any_": ["SCHEDULED"]}}}
     until(lambda: team.ask("flow_runs/filter", flow_runs=scheduled), 90, "the nightly schedule makes no run")
     team.worker("trainer", "gpu")
-    # The same schedule, in a minute from now instead of at night.
-    soon = datetime.fromtimestamp(time.time() + 70, UTC)
-    cron = {"schedule": {"cron": f"{soon.minute} {soon.hour} * * *", "timezone": "UTC"}, "active": True}
-    (made,) = team.ask(f"deployments/{nightly['id']}/schedules", body=[cron])
+    # Also once a day, but soon.
+    soon = datetime.fromtimestamp(time.time() + 15, UTC).isoformat()
+    daily = {"schedule": {"interval": 86_400, "anchor_date": soon, "timezone": "UTC"}, "active": True}
+    (made,) = team.ask(f"deployments/{nightly['id']}/schedules", body=[daily])
     fired = {"deployment_id": {"any_": [nightly["id"]]}, "state": {"type": {"any_": ["RUNNING", "COMPLETED"]}}}
     until(lambda: team.ask("flow_runs/filter", flow_runs=fired), 150, "the schedule does not fire")
     (run,) = team.ask("flow_runs/filter", flow_runs=fired)
@@ -56,7 +56,35 @@ def test_a_schedule_fires_and_a_stage_runs_on_the_pool_of_another_worker(team: T
     assert version.tags["degrain.data_sha256"]
     (listed,) = team.conductor.run("dvc", "exp", "list", "--name-only").stdout.split()
     assert listed.startswith(ended["name"])
+    assert listed in team.conductor.run("dvc", "exp", "list", "--name-only", "origin").stdout, "the team has it"
+    until(lambda: team.hook.heard("tiny has a new champion", "version 1"), 30, "nobody is told of the promotion")
     team.dismiss("trainer")
+
+
+def test_a_promotion_waits_for_an_approval(team: Team) -> None:
+    (experiment,) = team.conductor.run("dvc", "exp", "list", "--name-only").stdout.split()
+    run = team.begin("promote/by-hand", revision=experiment)
+    until(lambda: team.run(run)["state_type"] == "PAUSED", 90, "it does not wait")
+    until(lambda: team.idle("conductor"), 30, "it keeps the worker")
+    (shown,) = team.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [run]}, "key": {"any_": ["promotion"]}})
+    assert "unet-adam-mse" in shown["data"]
+    team.ask(f"flow_runs/{run}/resume", run_input={"approve": True, "by": "Ada"})
+    ended = team.ended(run)
+    assert ended["state_name"] == "Promoted", team.log(run)
+    assert "version 1 of tiny, approved by Ada" in ended["state"]["message"]
+    run = team.begin("promote/by-hand", revision=experiment)
+    until(lambda: team.run(run)["state_type"] == "PAUSED", 90, "it does not wait")
+    team.ask(f"flow_runs/{run}/resume", run_input={"approve": False, "by": "Ada"})
+    ended = team.ended(run)
+    assert (ended["state_type"], ended["state"]["message"]) == ("CANCELLED", f"{experiment} is not approved by Ada")
+
+
+def test_a_failure_is_told(team: Team) -> None:
+    run = team.begin(study="mnits")
+    ended = team.ended(run)
+    assert ended["state_name"] == "Mistake"
+    assert "there is no study 'mnits'; did you mean 'mnist'?" in ended["state"]["message"]
+    until(lambda: team.hook.heard("Mistake", "did you mean 'mnist'?"), 30, "nobody is told of the failure")
 
 
 def registered(team: Team) -> Any:
@@ -67,7 +95,7 @@ def registered(team: Team) -> Any:
 
 
 def test_a_stage_goes_on_with_another_worker_where_its_own_was_killed(team: Team) -> None:
-    run = team.begin(pools="gpu", publish="branch:killed", overrides=["train.seeds=[7]"])
+    run = team.begin(pools="gpu", publish="branch:killed", overrides=["train.seeds=[7]", LONG])
     until(lambda: "start one with: make worker POOL=gpu" in team.log(run), 160, "nobody says that no worker is there")
     waited = next(line for line in team.lines(run) if "is sent to the pool gpu" in line["message"])
     said = next(line for line in team.lines(run) if "start one with" in line["message"])
@@ -78,6 +106,12 @@ def test_a_stage_goes_on_with_another_worker_where_its_own_was_killed(team: Team
     time.sleep(5)
     team.kill("first")
     mirrored = team.unfinished()
+    # Meanwhile the same in one go, in a clone that shares nothing with the others.
+    alone = team.clone("alone")
+    alone.change(train={"seeds": [7], "epochs": 20})
+    # While the automation waits for heartbeats.
+    done = alone.run("dvc", "repro", "train@unet", timeout=400, **team.variables)
+    assert done.returncode == 0, done.stdout + done.stderr
     team.worker("second", "gpu")
     ended = team.ended(run)
     assert ended["state_name"] == "Completed", team.log(run)
@@ -86,11 +120,6 @@ def test_a_stage_goes_on_with_another_worker_where_its_own_was_killed(team: Team
     assert "1 trials that another worker has begun go on from where they were" in team.log(run)
     assert [child["state_name"] for child in team.children(run)] == ["Crashed", "Completed"]
     resumed = trained(team, "killed")
-    # The same study in one go, in a clone that shares nothing with the others.
-    alone = team.clone("alone")
-    alone.change(train={"seeds": [7]})
-    done = alone.run("dvc", "repro", "train@unet", timeout=400, **team.variables)
-    assert done.returncode == 0, done.stdout + done.stderr
     (record,) = (alone.folder / "data" / "trials" / "unet").glob("*/trial.json")
     unkilled = TrialRecord.of_folder(record.parent)
     assert (resumed.key, resumed.weights_sha256) == (unkilled.key, unkilled.weights_sha256)
@@ -99,7 +128,7 @@ def test_a_stage_goes_on_with_another_worker_where_its_own_was_killed(team: Team
 
 def test_a_run_ends_right_through_outages_of_every_server(team: Team) -> None:
     team.worker("patient", "gpu")
-    run = team.begin(pools="gpu", publish="branch:outages", overrides=["train.seeds=[8]"])
+    run = team.begin(pools="gpu", publish="branch:outages", overrides=["train.seeds=[8]", LONG])
     # PostgreSQL goes while the run is submitted, and again, longer, while the stage trains.
     team.postgres.restart(pause=8)
     until(lambda: "Running stage 'train@unet'" in team.log(run), 240, "nothing is trained")
@@ -123,7 +152,7 @@ def test_a_run_ends_right_through_outages_of_every_server(team: Team) -> None:
 
 def test_a_flow_that_is_cancelled_leaves_nothing_on_any_worker(team: Team) -> None:
     team.worker("cancelled", "gpu")
-    run = team.begin(pools="gpu", publish="branch:cancelled", overrides=["train.seeds=[9]"])
+    run = team.begin(pools="gpu", publish="branch:cancelled", overrides=["train.seeds=[9]", LONG])
     until(lambda: "Running stage 'train@unet'" in team.log(run), 240, "nothing is trained")
     team.ask(f"flow_runs/{run}/set_state", state={"type": "CANCELLING", "name": "Cancelling"})
     until(lambda: team.idle("cancelled"), 60, "the stage goes on")
