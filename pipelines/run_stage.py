@@ -11,6 +11,7 @@ from uuid import UUID
 from prefect import flow, get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
+from prefect.states import Cancelled
 
 from degrain.trials.ledger import Ledger
 from pipelines import artifacts, pools, runs, workspaces
@@ -36,9 +37,10 @@ def run_stage(stage: str, commit: str, reference: str, conductor: str = "", time
         timeout: Seconds after which the stage is stopped.
 
     Returns:
-        "ran", "restored" from DVC's cache, or "unchanged"; or the state Failed with what went wrong.
+        "ran", "restored" from DVC's cache, or "unchanged"; the state Failed with what went wrong, or Cancelled when
+        nobody waits for it any more.
     """
-    log = get_run_logger()
+    log, over = get_run_logger(), threading.Event()
     try:
         project = workspaces.project_folder(None)
         workspaces.bring(project, commit, reference)
@@ -46,11 +48,11 @@ def run_stage(stage: str, commit: str, reference: str, conductor: str = "", time
         with (
             workspaces.opened(project, name, log.info, commit) as workspace,
             Children(1, workspace.environment) as children,
-            _for(conductor, children),
+            _for(conductor, children, over),
         ):
             return _run(workspace, stage, timeout, children)
     except runs.EXPECTED as error:
-        return runs.failed(error)
+        return Cancelled(message="the run that asked for it has ended") if over.is_set() else runs.failed(error)
 
 
 def _run(workspace: Workspace, stage: str, timeout: float | None, children: Children) -> str:
@@ -79,8 +81,14 @@ def _run(workspace: Workspace, stage: str, timeout: float | None, children: Chil
 
 
 @contextmanager
-def _for(conductor: str, children: Children) -> Iterator[None]:
-    """End the children when the conductor's run is over, for example cancelled: nobody would take what they make."""
+def _for(conductor: str, children: Children, gone: threading.Event) -> Iterator[None]:
+    """End the children when the conductor's run is over, for example cancelled: nobody would take what they make.
+
+    Args:
+        conductor: Id of its run; nobody's if empty.
+        children: Which.
+        gone: Set when it is over.
+    """
     ending = threading.Event()
 
     def watch() -> None:
@@ -94,6 +102,7 @@ def _for(conductor: str, children: Children) -> Iterator[None]:
                 except AWAY:
                     continue
                 if over:
+                    gone.set()
                     children.end()
                     break
 
