@@ -92,7 +92,9 @@ def publish(folder: Path, run: str, project: Path, outcomes: Sequence[Outcome], 
     lines += [f"| {o.stage} | {o.how} | {o.seconds:.1f} |" for o in outcomes]
     done = {outcome.stage for outcome in outcomes}
     if {"evaluate", "report", "register"} <= done:
-        lines = [*_champion(folder), f"Report: `{_keep(folder, project, run)}`", "", *lines]
+        kept = _keep(folder, project, run)
+        places = f"Report: `{kept / REPORT.name}`, Data Docs: `{kept / DATA_DOCS.name / 'index.html'}`"
+        lines = [*_champion(folder), places, "", *lines]
     create_markdown_artifact("\n".join(lines), key="reproduce-summary", description="What the run did")
     if "evaluate" in done:
         _ranking(folder)
@@ -124,7 +126,7 @@ def _keep(folder: Path, project: Path, run: str) -> Path:
             shutil.copytree(source, kept / place.name, dirs_exist_ok=True)
         elif source.exists():
             shutil.copyfile(source, kept / place.name)
-    return kept / REPORT.name
+    return kept
 
 
 def _ranking(folder: Path) -> None:
