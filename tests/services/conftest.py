@@ -85,6 +85,12 @@ class Team:
         assert answer.is_success, answer.text
         return answer.json()
 
+    def deploy(self) -> None:
+        """Make pools, deployments and automations."""
+        chosen = {"DEGRAIN_POOLS": "gpu", "DEGRAIN_NOTIFY": "custom-webhook/team"}
+        done = self.conductor.run(sys.executable, "-m", "pipelines.servers", "deploy", **chosen, **self.variables)
+        assert done.returncode == 0, done.stdout + done.stderr
+
     def run(self, run: str) -> Any:
         return httpx.get(f"{self.url}/flow_runs/{run}", timeout=30, auth=self.auth).json()
 
@@ -279,9 +285,7 @@ def _team(
     )
     done = conductor.run(sys.executable, "-c", BLOCK, team.hook.url, **variables)
     assert done.returncode == 0, done.stdout + done.stderr
-    chosen = {"DEGRAIN_POOLS": "gpu", "DEGRAIN_NOTIFY": "custom-webhook/team"}
-    done = conductor.run(sys.executable, "-m", "pipelines.servers", "deploy", **chosen, **variables)
-    assert done.returncode == 0, done.stdout + done.stderr
+    team.deploy()
     team.worker("conductor", "cpu")
     return team
 

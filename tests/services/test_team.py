@@ -77,6 +77,13 @@ def test_a_promotion_waits_for_an_approval(team: Team) -> None:
     assert (ended["state_type"], ended["state"]["message"]) == ("CANCELLED", f"{experiment} is not approved by Ada")
 
 
+def test_what_is_deployed_twice_is_there_once(team: Team) -> None:
+    before = sorted(found["name"] for found in team.ask("automations/filter"))
+    assert len(before) == 4
+    team.deploy()
+    assert sorted(found["name"] for found in team.ask("automations/filter")) == before
+
+
 def test_a_failure_is_told(team: Team) -> None:
     run = team.begin(study="mnits")
     ended = team.ended(run)
