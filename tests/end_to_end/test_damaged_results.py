@@ -38,6 +38,8 @@ DAMAGE: dict[str, Callable[[bytes], bytes | None]] = {
     "a list": lambda _: b"[]",
     "null": lambda _: b"null",
     "another object": lambda _: b'{"x": 1}',
+    "nested deeply": lambda _: b"[" * 200_000,
+    "a long number": lambda _: b"9" * 5000,
     "one byte flipped": lambda content: content[:-9] + bytes([content[-9] ^ 1]) + content[-8:],
 }
 TRIAL = "data/trials/unet/*-mse"

@@ -245,18 +245,26 @@ def test_a_lost_or_torn_record_is_made_good() -> None:
     promotion.remember("tiny", "2", promoted("c"))
     last = path.read_text().splitlines()[-1]
     assert json.loads(last)["version"] == "2"
+    assert [json.loads(line)["model"] for line in path.read_text().splitlines()] == ["tiny", "other", "tiny"]
+    path.write_text(path.read_text().removesuffix("\n"))
+    promotion.remember("tiny", "3", promoted("d"))
+    assert [json.loads(line)["version"] for line in path.read_text().splitlines()] == ["1", "7", "2", "3"]
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         (b"\xff\xfe", "it is no text in UTF-8"),
-        (b"[]", "line 1 names no model and version"),
-        (b"null\n", "line 1 names no model and version"),
-        (b"3", "line 1 names no model and version"),
+        (b"[]", "line 1 is no promotion"),
+        (b"null\n", "line 1 is no promotion"),
+        (b"3", "line 1 is no promotion"),
         (b"no JSON", "line 1 is no JSON"),
-        (b'{"model": "tiny", "version": "1"}\n{"model": "tiny"}\n', "line 2 names no model and version"),
-        (b'{"model": "tiny", "vers\n{"version": "1"}\n', "line 2 names no model and version"),
+        (b"[" * 200_000, "line 1 is no JSON: it is nested more than 100 deep"),
+        (b"9" * 5000, "line 1 is no JSON"),
+        (b'{"model": "tiny", "version": "1"}\n', "line 1 is no promotion: trial: field required"),
+        (b'{"model": "tiny", "version": "1"}', "line 1 is no promotion: trial: field required"),
+        (b'{"model": "tiny", "vers\n', "line 1 is no JSON"),
+        (b'{"model": "tiny", "vers\n{"version": "1"}\n', "line 1 is no JSON"),
     ],
 )
 def test_a_damaged_record_of_promotions_is_one_line(content: bytes, words: str) -> None:

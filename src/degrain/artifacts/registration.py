@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Final, Literal
 
+from pydantic import ConfigDict
+
 from degrain.artifacts.base import Part, Record
 
 # What register may decide of a study's best trial.
@@ -90,7 +92,7 @@ class Registration(Record):
 
 
 class Promotion(Part):
-    """A line of promotions.jsonl: what has become the champion.
+    """What has become the champion.
 
     Attributes:
         trial, trial_key: What it was trained as.
@@ -102,3 +104,19 @@ class Promotion(Part):
     trial_key: str
     before: str | None
     scores: dict[str, float]
+
+
+class PromotionLine(Promotion):
+    """What a line of promotions.jsonl holds.
+
+    Attributes:
+        at: When, in UTC, as in ISO 8601.
+        model, version: What holds the alias since then.
+    """
+
+    # What newer versions write besides is passed over.
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    at: str
+    model: str
+    version: str

@@ -5,7 +5,6 @@ docs/environment.md lists the variables.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -169,7 +168,7 @@ def _kaggle_config_folder(user: Path) -> Path:
 def _json_names(path: Path) -> set[str]:
     """The names of the non-empty values in a JSON object; none where there is no such file."""
     try:
-        value = json.loads(_text(path))
+        value = files.parse_json(_text(path))
     except ValueError:
         return set()
     return {name for name, held in value.items() if held} if isinstance(value, dict) else set()
