@@ -154,6 +154,7 @@ def ranking(*cells: Cell, **change: Any) -> Ranking:
         "cameras": {},
         "unranked": [],
         "data_sha256": "d" * 64,
+        "manifest_sha256": "m" * 64,
         "table_sha256": "t" * 64,
         "examples_sha256": "e" * 64,
     }

@@ -132,6 +132,7 @@ EXAMPLES: list[Record] = [
         cameras={},
         unranked=[],
         data_sha256="d" * 64,
+        manifest_sha256="m" * 64,
         table_sha256="t" * 64,
         examples_sha256="e" * 64,
     ),

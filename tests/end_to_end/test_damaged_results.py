@@ -380,6 +380,21 @@ def test_a_ranking_of_other_scores_is_refused(workspace: Path) -> None:
         assert "scores.parquet is damaged or of another run" in refused(stage)
 
 
+@pytest.mark.parametrize("stage", ["report", "register"])
+def test_scores_by_the_cameras_of_another_manifest_are_refused(workspace: Path, stage: str) -> None:
+    path = workspace / "data" / "validated" / "manifest.parquet"
+    table = pd.read_parquet(path)
+    path.unlink()
+    table.assign(camera="another").to_parquet(path, index=False)
+    records.rewrite(path.with_name("validation.json"), manifest_sha256=files.sha256(path))
+    prepare.run(load_params())
+    said = "data/evaluated was made with another manifest than what is prepared; run: dvc repro evaluate"
+    assert refused(stage) == said
+    evaluate.run(load_params())
+    report.run(load_params())
+    STAGES[stage](load_params())
+
+
 @pytest.mark.parametrize("version", [None, 0, 99])
 def test_a_record_of_another_schema_version_is_refused_by_name(workspace: Path, version: int | None) -> None:
     path = workspace / "data" / "evaluated" / "ranking.json"

@@ -304,6 +304,7 @@ class Run:
             cameras=CAMERAS,
             unranked=[],
             data_sha256=self.store.sha256,
+            manifest_sha256=self.store.record.manifest_sha256,
             table_sha256=written.table_sha256,
             examples_sha256="",
         ).write(folder / ranking.FILE)

@@ -58,7 +58,7 @@ def write(
         folder: Has the examples; gets scores.parquet, scores.json and ranking.json.
         measured: What was measured.
         trials: All of the study.
-        manifest: One row per image, with the columns path and camera.
+        manifest: That of the store: one row per image, with the columns path and camera.
         store: The data.
         shown: How many examples there are.
     """
@@ -83,6 +83,7 @@ def write(
             Unranked(name=trial.name, state=trial.state, reason=trial.reason) for trial in trials if not trial.is_done
         ],
         data_sha256=store.sha256,
+        manifest_sha256=store.record.manifest_sha256,
         table_sha256=scored.table_sha256,
         examples_sha256=files.tree_digest(folder / EXAMPLES),
     )
@@ -119,6 +120,8 @@ def read(folder: Path, trials: Mapping[str, TrialRecord], store: PatchStore, par
     ranked = Ranking.read(folder / ranking.FILE)
     if ranked.table_sha256 != record.table_sha256:
         raise DataError(f"{folder / ranking.FILE} ranks other scores than {scores.TABLE} holds; {Scores.again()}")
+    if ranked.manifest_sha256 != store.record.manifest_sha256:
+        raise DataError(f"{folder} was made with another manifest than what is prepared; {Scores.again()}")
     if other := ranked.differences(params):
         raise DataError(
             f"{folder} was made with another {' and '.join(other)} than the study asks for; {Scores.again()}"
