@@ -8,6 +8,7 @@ from typing import Any
 
 from degrain import files
 from degrain.artifacts.base import CHECKSUM, seal
+from degrain.artifacts.code import Code
 from degrain.artifacts.ranking import Cell, Ranking, Validation
 from degrain.artifacts.source import SOURCE, AskedFiles, RawFile, Source
 from degrain.artifacts.trial import HISTORY, WEIGHTS, TrialRecord
@@ -156,6 +157,7 @@ def ranking(*cells: Cell, **change: Any) -> Ranking:
         "data_sha256": "d" * 64,
         "manifest_sha256": "m" * 64,
         "table_sha256": "t" * 64,
+        "pictures": Code(modules=["degrain.evaluation.examples"], sha256="c" * 64),
         "examples_sha256": "e" * 64,
     }
     return Ranking.model_validate(made | change)

@@ -134,6 +134,7 @@ EXAMPLES: list[Record] = [
         data_sha256="d" * 64,
         manifest_sha256="m" * 64,
         table_sha256="t" * 64,
+        pictures=CODE,
         examples_sha256="e" * 64,
     ),
     Source(

@@ -250,6 +250,14 @@ def test_scores_of_other_code_are_refused(workspace: Path, tmp_path_factory: Any
     assert said.endswith("; run: dvc repro evaluate")
 
 
+@pytest.mark.parametrize("stage", ["report", "register"])
+@pytest.mark.parametrize("module", ["examples", "interpolation", "plots"])
+def test_pictures_of_other_code_are_refused(workspace: Path, tmp_path_factory: Any, stage: str, module: str) -> None:
+    with mutation.changed_code(tmp_path_factory.mktemp("package"), f"evaluation/{module}.py"):
+        said = refused(stage)
+    assert said == "the pictures in data/evaluated were drawn by other code than there is now; run: dvc repro evaluate"
+
+
 OF_NETWORK = r"was trained with other code of (\w+) than there is now; run: dvc repro train@\1$"
 OF_TRAINING = r"was trained by other code than there is now; run: dvc repro train@\w+$"
 

@@ -14,6 +14,7 @@ import pytest
 
 from degrain import files
 from degrain.artifacts import history, ranking, scores
+from degrain.artifacts.code import Code
 from degrain.artifacts.history import Epoch
 from degrain.artifacts.metrics import Metrics
 from degrain.artifacts.ranking import Baseline, Cell, Ranking, Validation
@@ -23,7 +24,7 @@ from degrain.artifacts.scores import Conditions, Measured
 from degrain.artifacts.sidd_validation import BlockScores, SiddValidation
 from degrain.artifacts.trial import HISTORY, TRIAL, WEIGHTS, TrialRecord
 from degrain.errors import DataError, ParamsError
-from degrain.evaluation import protocol, summary
+from degrain.evaluation import protocol, results, summary
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.report import shown
@@ -306,6 +307,7 @@ class Run:
             data_sha256=self.store.sha256,
             manifest_sha256=self.store.record.manifest_sha256,
             table_sha256=written.table_sha256,
+            pictures=Code.of(*results.PICTURES),
             examples_sha256="",
         ).write(folder / ranking.FILE)
 

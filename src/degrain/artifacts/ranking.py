@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from degrain.artifacts.base import Part, Record
+from degrain.artifacts.code import Code
 from degrain.declaration import deciding
 from degrain.params.results import EvaluateParams
 
@@ -82,6 +83,7 @@ class Ranking(Record):
         data_sha256: Digest of the patch store.
         manifest_sha256: SHA-256 of the manifest, which has the cameras.
         table_sha256: SHA-256 of the table of scores that was ranked.
+        pictures: What drew the pictures and the tables of the plots; scores do not depend on it.
         examples_sha256: Digest of the pictures that were made with it, see `degrain.files.tree_digest`.
     """
 
@@ -102,6 +104,7 @@ class Ranking(Record):
     data_sha256: str
     manifest_sha256: str
     table_sha256: str
+    pictures: Code
     examples_sha256: str
 
     def differences(self, params: Params) -> list[str]:
