@@ -103,7 +103,9 @@ EXAMPLES: list[Record] = [
     ),
     ReportRecord(
         schema_version=ReportRecord.VERSION,
+        code=CODE,
         settings={"study": {"name": "tiny", "title": "Tiny"}, "train": {"seeds": [0], "clip_norm": None}},
+        validation_sha256="v" * 64,
         store_sha256="s" * 64,
         trials_sha256="t" * 64,
         ranking_sha256="r" * 64,

@@ -75,6 +75,7 @@ READS = [
     ("report", "data/validated/validation.json"),
     ("report", f"{TRIAL}/trial.json"),
     ("report", f"{TRIAL}/history.csv"),
+    ("register", "data/validated/validation.json"),
     ("register", "data/prepared/store.json"),
     ("register", "data/prepared/test/*"),
     ("register", "data/prepared/photographs/*/*"),
@@ -306,6 +307,26 @@ def test_a_store_of_other_code_than_the_manifest_is_refused(workspace: Path, tmp
     with mutation.changed_code(tmp_path_factory.mktemp("package"), "patches/cutting.py"):
         said = refused(stage)
     assert said == "data/prepared was prepared by other code than there is now; run: dvc repro prepare"
+
+
+# What writes the page: its code, and the templates beside it.
+WRITING = ("report/html.py", "report/gallery.py", "report/leaderboard.py", "figures.py", "report/template.html")
+
+
+@pytest.mark.parametrize("name", WRITING)
+def test_a_report_of_other_code_is_not_published(workspace: Path, tmp_path: Path, name: str) -> None:
+    with mutation.copied_package(tmp_path / "package") as package:
+        path = package / name
+        text = path.read_text()
+        path.write_text(mutation.mutated(text) if path.suffix == ".py" else text.replace("<", " <", 1))
+        mutation.forget()
+        said = refused("register")
+    assert said == "results/report.html was made by other code than there is now; run: dvc repro report"
+
+
+def test_a_report_of_another_validation_is_not_published(workspace: Path) -> None:
+    records.rewrite(workspace / "data" / "validated" / "validation.json", published=1000)
+    assert refused("register").endswith("does not report the present validation; run: dvc repro report")
 
 
 def test_a_report_of_another_ranking_is_not_published(workspace: Path) -> None:
