@@ -98,12 +98,16 @@ class Promotion(Part):
         trial, trial_key: What it was trained as.
         before: The version that held the alias before, if that is known.
         scores: On the held-out data.
+        weights_sha256: SHA-256 of its weights; "" in lines of older versions.
+        tracking_uri: Where its registry is, see `degrain.machine.variables.lasting_uri`; "" in lines of older versions.
     """
 
     trial: str
     trial_key: str
     before: str | None
     scores: dict[str, float]
+    weights_sha256: str = ""
+    tracking_uri: str = ""
 
 
 class PromotionLine(Promotion):

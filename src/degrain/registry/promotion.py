@@ -113,21 +113,40 @@ def promote(client: MlflowClient, name: str, version: str, record: Promotion) ->
         OutputError: The record cannot be written.
     """
     client.set_registered_model_alias(name, ALIAS, version)
-    remember(name, version, record)
+    _append(name, version, record)
 
 
 def remember(name: str, version: str, record: Promotion) -> None:
     """Append to the promotion record that a version holds the alias, unless its last line for this model says so.
 
+    A version of another registry, or of one that was begun anew, may have the same number.
+
     Raises:
+        DataError: The record is damaged.
+        OutputError: The record cannot be read or written.
+    """
+    try:
+        last = _last(_text(journal()), name)
+    except OSError as error:
+        raise OutputError(f"cannot read {journal()}: {error.strerror}") from error
+    if not last or _identity(last.version, last) != _identity(version, record):
+        _append(name, version, record)
+
+
+def _identity(version: str, record: Promotion) -> tuple[str, str, str]:
+    return str(version), record.weights_sha256, record.tracking_uri
+
+
+def _append(name: str, version: str, record: Promotion) -> None:
+    """Append a line to the promotion record.
+
+    Raises:
+        DataError: The record is damaged.
         OutputError: The record cannot be written.
     """
     path = journal()
     try:
         text = _text(path)
-        last = _last(text, name)
-        if last and last.version == version:
-            return
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         line = PromotionLine(at=now, model=name, version=str(version), **dict(record))
         torn = _lines(text)[1]
