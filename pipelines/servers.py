@@ -11,7 +11,6 @@ number and the time of its start are those that were written down.
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import signal
@@ -309,10 +308,10 @@ def _names(project: Path) -> list[str]:
 
 def _read(project: Path, name: str) -> dict[str, int]:
     try:
-        found: dict[str, int] = json.loads((project / FOLDER / f"{name}.json").read_text())
-    except (OSError, ValueError):
+        found = files.parse_json((project / FOLDER / f"{name}.json").read_text())
+        return {key: int(found[key]) for key in ("pid", "began", "port")}
+    except (OSError, ValueError, TypeError, KeyError):
         return {"pid": 0, "began": 0, "port": 0}
-    return found
 
 
 def _runs(project: Path, name: str) -> bool:

@@ -24,6 +24,8 @@ from degrain.errors import DataError, OutputError
 
 # Bytes; file systems take 255, and more is put behind such a name.
 LONGEST_NAME = 150
+# Lists and objects within each other in a JSON file; none of ours has as many.
+DEEPEST = 100
 
 
 _KINDS = (
@@ -303,10 +305,41 @@ def read_json(path: Path, again: str = "remove it and run dvc repro") -> Any:
         DataError: It is missing, damaged, or cannot be read.
     """
     try:
-        return json.loads(contents(path).decode())
+        return parse_json(contents(path))
     except FileNotFoundError:
         raise DataError(f"{path} is missing; run the stage that makes it: dvc repro") from None
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise DataError(f"{path} is damaged ({error}); {again}") from error
+
+
+def parse_json(content: bytes | str) -> Any:
+    """Parse JSON that anybody may have written.
+
+    Args:
+        content: The text; bytes are UTF-8.
+
+    Raises:
+        ValueError: It is no JSON, or holds a number that is too long or values that are nested too deep to be read.
+    """
+    text = content.decode() if isinstance(content, bytes) else content
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError(f"it is nested more than {DEEPEST} deep") from None
+    if _is_deep(value):
+        raise ValueError(f"it is nested more than {DEEPEST} deep")
+    return value
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return bool(level)

@@ -8,14 +8,17 @@ from typing import Any
 
 from degrain import files
 from degrain.artifacts.base import CHECKSUM, seal
+from degrain.artifacts.code import Code
 from degrain.artifacts.ranking import Cell, Ranking, Validation
 from degrain.artifacts.source import SOURCE, AskedFiles, RawFile, Source
 from degrain.artifacts.trial import HISTORY, WEIGHTS, TrialRecord
 from degrain.artifacts.trial import TRIAL as TRIAL_FILE
+from degrain.artifacts.validation import Asked
+from degrain.artifacts.validation import Validation as Validated
 from degrain.errors import ModelError
 from degrain.ingest.datasets import catalog
 from degrain.networks import identity
-from degrain.params.data import DataParams
+from degrain.params.data import DataParams, ValidateParams
 from degrain.params.results import EvaluateParams
 from degrain.registry import tags
 
@@ -117,6 +120,24 @@ def downloaded(folder: Path, data: DataParams) -> Source:
     return record
 
 
+def validation(**change: Any) -> Validated:
+    """What validate leaves of no image."""
+    made = {
+        "schema_version": Validated.VERSION,
+        "asked": Asked(data=DataParams(dataset="photos"), validation=ValidateParams()),
+        "code": Code(modules=["degrain.patches.preparation"], sha256="c" * 64),
+        "files_sha256": "r" * 64,
+        "images": 0,
+        "published": 0,
+        "quarantined": [],
+        "expectations": [],
+        "near_copies": [],
+        "pictures_sha256": "p" * 64,
+        "manifest_sha256": "m" * 64,
+    }
+    return Validated.model_validate(made | change)
+
+
 def cell(model: str = "unet", optimizer: str = "adam", psnr: float = 30.0, **change: Any) -> Cell:
     """A cell of one trial, which has the same PSNR everywhere, and an SSIM of a fiftieth of that."""
     name = f"{model}-{optimizer}-mse"
@@ -154,7 +175,9 @@ def ranking(*cells: Cell, **change: Any) -> Ranking:
         "cameras": {},
         "unranked": [],
         "data_sha256": "d" * 64,
+        "manifest_sha256": "m" * 64,
         "table_sha256": "t" * 64,
+        "pictures": Code(modules=["degrain.evaluation.examples"], sha256="c" * 64),
         "examples_sha256": "e" * 64,
     }
     return Ranking.model_validate(made | change)

@@ -103,7 +103,9 @@ EXAMPLES: list[Record] = [
     ),
     ReportRecord(
         schema_version=ReportRecord.VERSION,
+        code=CODE,
         settings={"study": {"name": "tiny", "title": "Tiny"}, "train": {"seeds": [0], "clip_norm": None}},
+        validation_sha256="v" * 64,
         store_sha256="s" * 64,
         trials_sha256="t" * 64,
         ranking_sha256="r" * 64,
@@ -132,7 +134,9 @@ EXAMPLES: list[Record] = [
         cameras={},
         unranked=[],
         data_sha256="d" * 64,
+        manifest_sha256="m" * 64,
         table_sha256="t" * 64,
+        pictures=CODE,
         examples_sha256="e" * 64,
     ),
     Source(
@@ -288,7 +292,16 @@ def test_unknown_and_missing_fields_are_refused(tmp_path: Path, record: Record) 
 
 
 @every_record
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", '"text"', "7", '{"schema_version": 1}', "\ud83d"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", "null", '"text"', "7", '{"schema_version": 1}', "\ud83d"),
+        pytest.param("[" * 200_000, id="nested deeply"),
+        pytest.param("[" * 400 + "]" * 400, id="nested"),
+        pytest.param('{"a":' * 900 + "1" + "}" * 900, id="nested objects"),
+        pytest.param("9" * 5000, id="a long number"),
+    ],
+)
 def test_what_is_no_such_record_is_refused_in_one_line(tmp_path: Path, record: Record, content: str) -> None:
     path = tmp_path / "record.json"
     path.write_bytes(content.encode("utf-16", "surrogatepass") if content == "\ud83d" else content.encode())

@@ -38,6 +38,8 @@ DAMAGE: dict[str, Callable[[bytes], bytes | None]] = {
     "a list": lambda _: b"[]",
     "null": lambda _: b"null",
     "another object": lambda _: b'{"x": 1}',
+    "nested deeply": lambda _: b"[" * 200_000,
+    "a long number": lambda _: b"9" * 5000,
     "one byte flipped": lambda content: content[:-9] + bytes([content[-9] ^ 1]) + content[-8:],
 }
 TRIAL = "data/trials/unet/*-mse"
@@ -73,6 +75,7 @@ READS = [
     ("report", "data/validated/validation.json"),
     ("report", f"{TRIAL}/trial.json"),
     ("report", f"{TRIAL}/history.csv"),
+    ("register", "data/validated/validation.json"),
     ("register", "data/prepared/store.json"),
     ("register", "data/prepared/test/*"),
     ("register", "data/prepared/photographs/*/*"),
@@ -248,6 +251,14 @@ def test_scores_of_other_code_are_refused(workspace: Path, tmp_path_factory: Any
     assert said.endswith("; run: dvc repro evaluate")
 
 
+@pytest.mark.parametrize("stage", ["report", "register"])
+@pytest.mark.parametrize("module", ["examples", "interpolation", "plots"])
+def test_pictures_of_other_code_are_refused(workspace: Path, tmp_path_factory: Any, stage: str, module: str) -> None:
+    with mutation.changed_code(tmp_path_factory.mktemp("package"), f"evaluation/{module}.py"):
+        said = refused(stage)
+    assert said == "the pictures in data/evaluated were drawn by other code than there is now; run: dvc repro evaluate"
+
+
 OF_NETWORK = r"was trained with other code of (\w+) than there is now; run: dvc repro train@\1$"
 OF_TRAINING = r"was trained by other code than there is now; run: dvc repro train@\w+$"
 
@@ -296,6 +307,26 @@ def test_a_store_of_other_code_than_the_manifest_is_refused(workspace: Path, tmp
     with mutation.changed_code(tmp_path_factory.mktemp("package"), "patches/cutting.py"):
         said = refused(stage)
     assert said == "data/prepared was prepared by other code than there is now; run: dvc repro prepare"
+
+
+# What writes the page: its code, and the templates beside it.
+WRITING = ("report/html.py", "report/gallery.py", "report/leaderboard.py", "figures.py", "report/template.html")
+
+
+@pytest.mark.parametrize("name", WRITING)
+def test_a_report_of_other_code_is_not_published(workspace: Path, tmp_path: Path, name: str) -> None:
+    with mutation.copied_package(tmp_path / "package") as package:
+        path = package / name
+        text = path.read_text()
+        path.write_text(mutation.mutated(text) if path.suffix == ".py" else text.replace("<", " <", 1))
+        mutation.forget()
+        said = refused("register")
+    assert said == "results/report.html was made by other code than there is now; run: dvc repro report"
+
+
+def test_a_report_of_another_validation_is_not_published(workspace: Path) -> None:
+    records.rewrite(workspace / "data" / "validated" / "validation.json", published=1000)
+    assert refused("register").endswith("does not report the present validation; run: dvc repro report")
 
 
 def test_a_report_of_another_ranking_is_not_published(workspace: Path) -> None:
@@ -376,6 +407,21 @@ def test_a_ranking_of_other_scores_is_refused(workspace: Path) -> None:
     table.to_parquet(path, index=False)
     for stage in ("report", "register"):
         assert "scores.parquet is damaged or of another run" in refused(stage)
+
+
+@pytest.mark.parametrize("stage", ["report", "register"])
+def test_scores_by_the_cameras_of_another_manifest_are_refused(workspace: Path, stage: str) -> None:
+    path = workspace / "data" / "validated" / "manifest.parquet"
+    table = pd.read_parquet(path)
+    path.unlink()
+    table.assign(camera="another").to_parquet(path, index=False)
+    records.rewrite(path.with_name("validation.json"), manifest_sha256=files.sha256(path))
+    prepare.run(load_params())
+    said = "data/evaluated was made with another manifest than what is prepared; run: dvc repro evaluate"
+    assert refused(stage) == said
+    evaluate.run(load_params())
+    report.run(load_params())
+    STAGES[stage](load_params())
 
 
 @pytest.mark.parametrize("version", [None, 0, 99])

@@ -19,6 +19,7 @@ from degrain.artifacts.history import CURVES
 from degrain.artifacts.registration import Promotion
 from degrain.artifacts.trial import TRIAL, WEIGHTS
 from degrain.errors import DataError, RegistryError
+from degrain.machine import variables
 from degrain.metrics.psnr import BEST
 from degrain.params.results import RegisterParams
 from degrain.registry import loading, promotion, publishing, tags, tracking
@@ -245,18 +246,55 @@ def test_a_lost_or_torn_record_is_made_good() -> None:
     promotion.remember("tiny", "2", promoted("c"))
     last = path.read_text().splitlines()[-1]
     assert json.loads(last)["version"] == "2"
+    assert [json.loads(line)["model"] for line in path.read_text().splitlines()] == ["tiny", "other", "tiny"]
+    path.write_text(path.read_text().removesuffix("\n"))
+    promotion.remember("tiny", "3", promoted("d"))
+    assert [json.loads(line)["version"] for line in path.read_text().splitlines()] == ["1", "7", "2", "3"]
+
+
+@pytest.mark.parametrize("change", [{"tracking_uri": "http://a.example"}, {"weights_sha256": "b" * 64}])
+def test_a_version_of_the_same_number_in_another_registry_is_recorded(change: dict[str, str]) -> None:
+    path = Path(".degrain/promotions.jsonl")
+    promotion.remember("tiny", "1", promoted("a"))
+    for _ in range(2):
+        promotion.remember("tiny", "1", promoted("a").model_copy(update=change))
+    first, second = map(json.loads, path.read_text().splitlines())
+    assert first | change | {"at": second["at"]} == second
+
+
+def test_a_promotion_in_a_registry_that_was_begun_anew_is_recorded(tmp_path: Path) -> None:
+    for _ in range(2):
+        assert str(registered(tmp_path / "model").version) == "1"
+        with tracking.connect() as client:
+            client.delete_registered_model("tiny")
+    assert len(Path(".degrain/promotions.jsonl").read_text().splitlines()) == 2
+
+
+def test_the_registry_of_a_project_that_was_moved_is_still_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert variables.lasting_uri() == "sqlite:///.degrain/mlflow/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path.parent / 'elsewhere.db'}")
+    assert variables.lasting_uri() == f"sqlite:///{(tmp_path.parent / 'elsewhere.db').resolve()}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://a.example")
+    assert variables.lasting_uri() == "http://a.example"
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         (b"\xff\xfe", "it is no text in UTF-8"),
-        (b"[]", "line 1 names no model and version"),
-        (b"null\n", "line 1 names no model and version"),
-        (b"3", "line 1 names no model and version"),
+        (b"[]", "line 1 is no promotion"),
+        (b"null\n", "line 1 is no promotion"),
+        (b"3", "line 1 is no promotion"),
         (b"no JSON", "line 1 is no JSON"),
-        (b'{"model": "tiny", "version": "1"}\n{"model": "tiny"}\n', "line 2 names no model and version"),
-        (b'{"model": "tiny", "vers\n{"version": "1"}\n', "line 2 names no model and version"),
+        pytest.param(b"[" * 200_000, "line 1 is no JSON: it is nested more than 100 deep", id="nested deeply"),
+        pytest.param(b"9" * 5000, "line 1 is no JSON", id="a long number"),
+        (b'{"model": "tiny", "version": "1"}\n', "line 1 is no promotion: trial: field required"),
+        (b'{"model": "tiny", "version": "1"}', "line 1 is no promotion: trial: field required"),
+        (b'{"model": "tiny", "vers\n', "line 1 is no JSON"),
+        (b'{"model": "tiny", "vers\n{"version": "1"}\n', "line 1 is no JSON"),
     ],
 )
 def test_a_damaged_record_of_promotions_is_one_line(content: bytes, words: str) -> None:

@@ -29,9 +29,11 @@ OTHER: list[tuple[str, str, Any]] = [
 def made(store: PatchStore, make_params: Callable[..., Params]) -> Callable[..., Shown]:
     """What a report shows of one trial, with changes to the study or to what came of it."""
 
-    def of(trial: Any = None, ranked: Any = None, **change: Any) -> Shown:
+    def of(trial: Any = None, ranked: Any = None, validation: Any = None, **change: Any) -> Shown:
         trials = [records.trial(**(trial or {}))]
-        return shown.of(make_params(**change), store, trials, records.ranking(records.cell(), **(ranked or {})))
+        validated = records.validation(**(validation or {}))
+        ranking = records.ranking(records.cell(), **(ranked or {}))
+        return shown.of(make_params(**change), validated, store, trials, ranking)
 
     return of
 
@@ -74,6 +76,7 @@ def test_a_report_with_other_parameters_is_refused_by_their_names(
     [
         ({"trial": {"seconds": 9.0}}, "does not report the present trials"),
         ({"trial": {"training": {"epochs": 4}}}, "made with another train.batch_size and train.epochs than"),
+        ({"validation": {"images": 7}}, "does not report the present validation; run: dvc repro report$"),
         ({"ranked": {"champion": "other"}}, "does not report the present ranking"),
     ],
 )

@@ -14,6 +14,7 @@ import pytest
 
 from degrain import files
 from degrain.artifacts import history, ranking, scores
+from degrain.artifacts.code import Code
 from degrain.artifacts.history import Epoch
 from degrain.artifacts.metrics import Metrics
 from degrain.artifacts.ranking import Baseline, Cell, Ranking, Validation
@@ -23,7 +24,7 @@ from degrain.artifacts.scores import Conditions, Measured
 from degrain.artifacts.sidd_validation import BlockScores, SiddValidation
 from degrain.artifacts.trial import HISTORY, TRIAL, WEIGHTS, TrialRecord
 from degrain.errors import DataError, ParamsError
-from degrain.evaluation import protocol, summary
+from degrain.evaluation import protocol, results, summary
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.report import shown
@@ -247,14 +248,16 @@ class Run:
             (self.folder / "figures" / name).write_text("drawn")
         self.reported.page.write_text("<html>")
         store, trials, ranked = self.store, of_study.read(self.folder / "trials", self.params, self.store), self.ranked
-        present = shown.of(self.params, store, trials, ranked)
+        records.validation().write(self.reported.validation)
+        present = shown.of(self.params, records.validation(), store, trials, ranked)
         ReportRecord.of(present, self.reported.page, self.reported.figures).write(self.reported.record)
         table, _ = scores.read(self.folder / "evaluated", {one.name: one for one in trials}, store.sha256)
         Metrics.of(ranked, summary.summarize(table)).write(self.reported.metrics)
 
     @property
     def reported(self) -> Reported:
-        return Reported(*(self.folder / name for name in ("metrics.json", "report.html", "report.json", "figures")))
+        names = ("metrics.json", "report.html", "report.json", "figures", "validation.json")
+        return Reported(*(self.folder / name for name in names))
 
     @property
     def ranked(self) -> Ranking:
@@ -304,7 +307,9 @@ class Run:
             cameras=CAMERAS,
             unranked=[],
             data_sha256=self.store.sha256,
+            manifest_sha256=self.store.record.manifest_sha256,
             table_sha256=written.table_sha256,
+            pictures=Code.of(*results.PICTURES),
             examples_sha256="",
         ).write(folder / ranking.FILE)
 
@@ -439,7 +444,7 @@ def test_trials_of_several_machines_are_recorded_as_such(run: Run) -> None:
     origin = {"commit": "0ld", "degrain": "0.2", "machine": {"processor": "another", "cores": "2"}}
     records.rewrite(place, origin=origin)
     trials = of_study.read(run.folder / "trials", run.params, run.store)
-    present = shown.of(run.params, run.store, trials, run.ranked)
+    present = shown.of(run.params, records.validation(), run.store, trials, run.ranked)
     ReportRecord.of(present, run.reported.page, run.reported.figures).write(run.reported.record)
     made = run.record()
     assert made.machine == {"processor": "another (1 trial), a CPU (1 trial)", "cores": "2"}

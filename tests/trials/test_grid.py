@@ -295,6 +295,19 @@ def test_entries_of_another_schema_version_are_listed_and_not_used(
     assert {row.key for row in listing.clean(ledger, 0, dry=False)} == {key, "0ld"}
 
 
+@pytest.mark.parametrize("content", ["[" * 200_000, "9" * 5000], ids=["nested deeply", "a long number"])
+def test_an_entry_that_no_parser_can_read_is_set_aside(tmp_path: Path, content: str) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    for name in ("key", "other.unfinished"):
+        (ledger.folder / name).mkdir(parents=True)
+        (ledger.folder / name / TRIAL).write_text(content)
+    (ledger.folder / "other.unfinished" / "failures.json").write_text(content)
+    assert {row.state for row in listing.rows(ledger)} == {"damaged"}
+    assert ledger.failures("other") == []
+    assert ledger.find("key") is None
+    assert (ledger.folder / "key.damaged").is_dir()
+
+
 def test_what_a_trial_leaves_is_complete(store: PatchStore, trials: list[Trial], tmp_path: Path) -> None:
     grid.run(trials[:1], store, CPU, Ledger(tmp_path / "ledger"), tmp_path / "out")
     folder = tmp_path / "out" / "unet-adam-mse"

@@ -68,7 +68,7 @@ def test_others_are_refused(
 def test_a_missing_one_is_missed(tmp_path: Path, store: PatchStore, make_params: Callable[..., Params]) -> None:
     few = make_params(train={"models": ["unet"], "optimizers": ADAM, "losses": ["mse"]})
     more = make_params(train={"models": ["unet"], "optimizers": ADAM, "losses": ["mse", "mae"]})
-    with pytest.raises(DataError, match=r"trials lacks unet-adam-mae; run: dvc repro"):
+    with pytest.raises(DataError, match=r"trials lacks unet-adam-mae; run: dvc repro train@unet$"):
         of_study.read(lay_out(tmp_path / "trials", few, store), more, store)
 
 
@@ -77,5 +77,6 @@ def test_a_setting_of_another_value_is_named(
 ) -> None:
     one = make_params(train={"models": ["unet"], "optimizers": ADAM, "losses": ["mse"]})
     other = make_params(train={"models": ["unet"], "optimizers": ADAM, "losses": ["mse"], "epochs": 7, "batch_size": 3})
-    with pytest.raises(DataError, match=r"another train\.batch_size and train\.epochs than"):
+    words = r"another train\.batch_size and train\.epochs than .*; run: dvc repro train@unet$"
+    with pytest.raises(DataError, match=words):
         of_study.read(lay_out(tmp_path / "trials", one, store), other, store)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from degrain.artifacts.base import Part, Record
+from degrain.artifacts.code import Code
 from degrain.declaration import deciding
 from degrain.params.results import EvaluateParams
 
@@ -80,13 +81,15 @@ class Ranking(Record):
         cameras: For each camera the mean of each method, by the metric that ranks.
         unranked: Trials that are not done.
         data_sha256: Digest of the patch store.
+        manifest_sha256: SHA-256 of the manifest, which has the cameras.
         table_sha256: SHA-256 of the table of scores that was ranked.
+        pictures: What drew the pictures and the tables of the plots; scores do not depend on it.
         examples_sha256: Digest of the pictures that were made with it, see `degrain.files.tree_digest`.
     """
 
     WHAT: ClassVar[str] = "record of a ranking"
     STAGE: ClassVar[str] = "evaluate"
-    VERSION: ClassVar[int] = 4
+    VERSION: ClassVar[int] = 5
 
     params: EvaluateParams
     strips: int
@@ -99,7 +102,9 @@ class Ranking(Record):
     cameras: dict[str, dict[str, float]]
     unranked: list[Unranked]
     data_sha256: str
+    manifest_sha256: str
     table_sha256: str
+    pictures: Code
     examples_sha256: str
 
     def differences(self, params: Params) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Final, Literal
 
+from pydantic import ConfigDict
+
 from degrain.artifacts.base import Part, Record
 
 # What register may decide of a study's best trial.
@@ -90,15 +92,35 @@ class Registration(Record):
 
 
 class Promotion(Part):
-    """A line of promotions.jsonl: what has become the champion.
+    """What has become the champion.
 
     Attributes:
         trial, trial_key: What it was trained as.
         before: The version that held the alias before, if that is known.
         scores: On the held-out data.
+        weights_sha256: SHA-256 of its weights; "" in lines of older versions.
+        tracking_uri: Where its registry is, see `degrain.machine.variables.lasting_uri`; "" in lines of older versions.
     """
 
     trial: str
     trial_key: str
     before: str | None
     scores: dict[str, float]
+    weights_sha256: str = ""
+    tracking_uri: str = ""
+
+
+class PromotionLine(Promotion):
+    """What a line of promotions.jsonl holds.
+
+    Attributes:
+        at: When, in UTC, as in ISO 8601.
+        model, version: What holds the alias since then.
+    """
+
+    # What newer versions write besides is passed over.
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    at: str
+    model: str
+    version: str

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from degrain import files
 from degrain.artifacts.base import Part, Record
+from degrain.artifacts.code import Code
 from degrain.errors import DataError
 
 
@@ -16,14 +17,18 @@ class Shown(Part):
     """What a report shows of a study, and what it is made of.
 
     Attributes:
+        code: What draws it and writes the page, its templates included.
         settings: What was asked, by section of params.yaml, without what only says how something is computed.
+        validation_sha256: Digest of the record of the validation.
         store_sha256: Digest of the record of the prepared data.
         trials_sha256: Digest of the records of all trials.
         ranking_sha256: Digest of the ranking.
         published_sha256: SHA-256 of the file with a paper's own curves; "" where there was none.
     """
 
+    code: Code
     settings: dict[str, JsonValue]
+    validation_sha256: str
     store_sha256: str
     trials_sha256: str
     ranking_sha256: str
@@ -40,7 +45,7 @@ class ReportRecord(Shown, Record):
 
     WHAT: ClassVar[str] = "record of a report"
     STAGE: ClassVar[str] = "report"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     page_sha256: str
     figures_sha256: str
@@ -70,7 +75,9 @@ class ReportRecord(Shown, Record):
         made, present = cls.read(path), cls.of(shown, page, figures)
         if other := _differences(made.settings, present.settings):
             raise DataError(f"{page} was made with another {' and '.join(other)} than the study has; {cls.again()}")
-        for what in ("store", "trials", "ranking"):
+        if made.code != present.code:
+            raise DataError(f"{page} was made by other code than there is now; {cls.again()}")
+        for what in ("validation", "store", "trials", "ranking"):
             if getattr(made, f"{what}_sha256") != getattr(present, f"{what}_sha256"):
                 raise DataError(f"{page} does not report the present {what}; {cls.again()}")
         # NOTE: where there is no mirror, a report that was made with one is as good as before.

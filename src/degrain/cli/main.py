@@ -397,16 +397,17 @@ def reproductions(
 
     - `degrain reproductions --record --write`: after `dvc exp run -S study=venkataraman2022`
     """
+    from degrain.ingest.datasets import manifest
     from degrain.params.study import load_params
     from degrain.patches.store import PatchStore
     from degrain.reproductions import page, recording
-    from degrain.stages import EVALUATED, FIGURES, METRICS, PREPARED, REPORT, REPORT_RECORD, TRIALS
+    from degrain.stages import EVALUATED, FIGURES, METRICS, PREPARED, REPORT, REPORT_RECORD, TRIALS, VALIDATED
 
     if blocks and not record:
         raise ParamsError("--blocks is only for --record")
     if record:
         store = PatchStore.open(PREPARED)
-        reported = recording.Reported(METRICS, REPORT, REPORT_RECORD, FIGURES)
+        reported = recording.Reported(METRICS, REPORT, REPORT_RECORD, FIGURES, VALIDATED / manifest.VALIDATION)
         log.info("%s", recording.record(load_params(params), store, TRIALS, EVALUATED, reported, folder, blocks or ()))
     if write:
         log.info("%s", page.write(folder))

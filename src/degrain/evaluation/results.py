@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from degrain import files
 from degrain.artifacts import ranking, scores
+from degrain.artifacts.code import Code
 from degrain.artifacts.ranking import Baseline, Ranking, Unranked
 from degrain.artifacts.scores import Scores
 from degrain.artifacts.trial import TrialRecord
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 # The folder of pictures, see `degrain.evaluation.examples`.
 EXAMPLES = "examples"
+# What draws them, and the plots.
+PICTURES = ("degrain.evaluation.examples", "degrain.evaluation.plots")
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def write(
         folder: Has the examples; gets scores.parquet, scores.json and ranking.json.
         measured: What was measured.
         trials: All of the study.
-        manifest: One row per image, with the columns path and camera.
+        manifest: That of the store: one row per image, with the columns path and camera.
         store: The data.
         shown: How many examples there are.
     """
@@ -83,7 +86,9 @@ def write(
             Unranked(name=trial.name, state=trial.state, reason=trial.reason) for trial in trials if not trial.is_done
         ],
         data_sha256=store.sha256,
+        manifest_sha256=store.record.manifest_sha256,
         table_sha256=scored.table_sha256,
+        pictures=Code.of(*PICTURES),
         examples_sha256=files.tree_digest(folder / EXAMPLES),
     )
     ranked.write(folder / ranking.FILE)
@@ -119,11 +124,15 @@ def read(folder: Path, trials: Mapping[str, TrialRecord], store: PatchStore, par
     ranked = Ranking.read(folder / ranking.FILE)
     if ranked.table_sha256 != record.table_sha256:
         raise DataError(f"{folder / ranking.FILE} ranks other scores than {scores.TABLE} holds; {Scores.again()}")
+    if ranked.manifest_sha256 != store.record.manifest_sha256:
+        raise DataError(f"{folder} was made with another manifest than what is prepared; {Scores.again()}")
     if other := ranked.differences(params):
         raise DataError(
             f"{folder} was made with another {' and '.join(other)} than the study asks for; {Scores.again()}"
         )
     _check_protocol(folder, record, store, params.evaluate)
+    if ranked.pictures.has_changed:
+        raise DataError(f"the pictures in {folder} were drawn by other code than there is now; {Scores.again()}")
     return Results(table, record, ranked)
 
 

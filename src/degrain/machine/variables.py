@@ -5,7 +5,6 @@ docs/environment.md lists the variables.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -101,6 +100,15 @@ def tracking_uri() -> str:
     return chosen
 
 
+def lasting_uri() -> str:
+    """Return the tracking server by a name that outlives a move of the project: a file in it by its relative path."""
+    uri = tracking_uri()
+    file, project = sqlite_file(uri), in_project(".").resolve()
+    if file is None or not file.is_relative_to(project):
+        return uri
+    return f"{SQLITE}{file.relative_to(project).as_posix()}"
+
+
 def sqlite_file(uri: str) -> Path | None:
     """Return the file of a tracking server that is a SQLite file, or None."""
     if not uri.startswith(SQLITE):
@@ -169,7 +177,7 @@ def _kaggle_config_folder(user: Path) -> Path:
 def _json_names(path: Path) -> set[str]:
     """The names of the non-empty values in a JSON object; none where there is no such file."""
     try:
-        value = json.loads(_text(path))
+        value = files.parse_json(_text(path))
     except ValueError:
         return set()
     return {name for name, held in value.items() if held} if isinstance(value, dict) else set()

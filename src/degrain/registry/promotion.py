@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import datetime
-import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from degrain import files
-from degrain.artifacts.registration import Promotion, Verdict
+from degrain.artifacts.base import explain
+from degrain.artifacts.registration import Promotion, PromotionLine, Verdict
 from degrain.errors import DataError, OutputError
 from degrain.evaluation import summary
 from degrain.machine import variables
@@ -111,26 +113,48 @@ def promote(client: MlflowClient, name: str, version: str, record: Promotion) ->
         OutputError: The record cannot be written.
     """
     client.set_registered_model_alias(name, ALIAS, version)
-    remember(name, version, record)
+    _append(name, version, record)
 
 
 def remember(name: str, version: str, record: Promotion) -> None:
     """Append to the promotion record that a version holds the alias, unless its last line for this model says so.
 
+    A version of another registry, or of one that was begun anew, may have the same number.
+
     Raises:
+        DataError: The record is damaged.
+        OutputError: The record cannot be read or written.
+    """
+    try:
+        last = _last(_text(journal()), name)
+    except OSError as error:
+        raise OutputError(f"cannot read {journal()}: {error.strerror}") from error
+    if not last or _identity(last.version, last) != _identity(version, record):
+        _append(name, version, record)
+
+
+def _identity(version: str, record: Promotion) -> tuple[str, str, str]:
+    return str(version), record.weights_sha256, record.tracking_uri
+
+
+def _append(name: str, version: str, record: Promotion) -> None:
+    """Append a line to the promotion record.
+
+    Raises:
+        DataError: The record is damaged.
         OutputError: The record cannot be written.
     """
     path = journal()
     try:
         text = _text(path)
-        if _last_version(text, name) == version:
-            return
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        line = json.dumps({"at": now, "model": name, "version": version, **record.model_dump()})
+        line = PromotionLine(at=now, model=name, version=str(version), **dict(record))
+        torn = _lines(text)[1]
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
-            # A line that a killed process left half-written is closed, not continued.
-            file.write(("\n" if text and not text.endswith("\n") else "") + line + "\n")
+            # A line that a killed process left half-written is removed, not continued.
+            file.truncate(len(text.removesuffix(torn).encode()))
+            file.write(("" if torn or not text or text.endswith("\n") else "\n") + line.model_dump_json() + "\n")
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
@@ -151,7 +175,7 @@ def check_journal() -> None:
     """
     path = journal()
     try:
-        _last_version(_text(path), "")
+        _lines(_text(path))
     except OSError as error:
         raise OutputError(f"cannot read {path}: {error.strerror}") from error
 
@@ -163,28 +187,42 @@ def _text(path: Path) -> str:
         raise _damaged(f"it is no text in UTF-8: {error}") from error
 
 
-def _last_version(text: str, name: str) -> str | None:
-    versions = [version for model, version in _entries(text) if model == name]
-    return versions[-1] if versions else None
+def _last(text: str, name: str) -> PromotionLine | None:
+    """The last line of a model."""
+    return next((line for line in reversed(_lines(text)[0]) if line.model == name), None)
 
 
-def _entries(text: str) -> Iterator[tuple[str, str]]:
-    """Model and version of each line.
+def _lines(text: str) -> tuple[list[PromotionLine], str]:
+    """Read the promotion record.
+
+    Returns:
+        Its lines, and what a killed process has left of one at the end.
 
     Raises:
-        DataError: A line is neither a whole entry nor what a killed process has left of one.
+        DataError: A line is no entry.
     """
-    for number, line in enumerate(text.split("\n"), 1):
-        try:
-            entry = json.loads(line or "{}")
-        except ValueError:
-            if not line.startswith("{"):
-                raise _damaged(f"line {number} is no JSON") from None
-            continue
-        if line and not (isinstance(entry, dict) and {"model", "version"} <= entry.keys()):
-            raise _damaged(f"line {number} names no model and version")
-        if line:
-            yield str(entry["model"]), str(entry["version"])
+    *whole, rest = text.split("\n")
+    found = [_line(line, number) for number, line in enumerate(whole, 1) if line]
+    if rest.startswith("{") and not _is_json(rest):
+        return found, rest
+    return [*found, *([_line(rest, len(whole) + 1)] if rest else [])], ""
+
+
+def _line(line: str, number: int) -> PromotionLine:
+    try:
+        return PromotionLine.model_validate(files.parse_json(line))
+    except ValidationError as error:
+        raise _damaged(f"line {number} is no promotion: {explain(error)}") from None
+    except ValueError as error:
+        raise _damaged(f"line {number} is no JSON: {error}") from None
+
+
+def _is_json(line: str) -> bool:
+    try:
+        files.parse_json(line)
+    except ValueError:
+        return False
+    return True
 
 
 def _damaged(reason: str) -> DataError:

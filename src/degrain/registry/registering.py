@@ -250,6 +250,8 @@ def _promotion(candidate: Candidate, holder: Champion | None) -> Promotion:
         trial_key=candidate.trial.key,
         before=holder.number if holder else None,
         scores=candidate.scores,
+        weights_sha256=candidate.weights,
+        tracking_uri=variables.lasting_uri(),
     )
 
 

@@ -108,7 +108,7 @@ def gather(
         near_copies=pairs.folder,
         examples=examples.folder,
         docs=links(data_docs, params.data.dataset, report),
-        shown=shown.of(params, store, list(found.values()), left.ranking),
+        shown=shown.of(params, validation, store, list(found.values()), left.ranking),
         measured=left.scores.conditions,
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         published=published.read(params.report.published),

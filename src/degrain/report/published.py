@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 
@@ -38,7 +37,7 @@ def read(name: str) -> dict[str, list[float]]:
         log.info("%s is in no mirror (DEGRAIN_MIRROR): the published curves are left out", name)
         return {}
     try:
-        curves = json.loads(files.contents(path))
+        curves = files.parse_json(files.contents(path))
         return {pair.lower(): [float(value) for value in curve["val"]] for pair, curve in curves.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} holds no curves by optimizer and loss: {error}") from error

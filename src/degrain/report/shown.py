@@ -6,26 +6,36 @@ from collections.abc import Sequence
 from typing import Any
 
 from degrain import files
+from degrain.artifacts.code import Code
 from degrain.artifacts.ranking import Ranking
 from degrain.artifacts.report import Shown
 from degrain.artifacts.trial import TrialRecord
+from degrain.artifacts.validation import Validation
 from degrain.declaration import described
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.report import published
 
+# What draws the figures and writes the page.
+CODE = ("degrain.report.gallery", "degrain.report.html")
 
-def of(params: Params, store: PatchStore, trials: Sequence[TrialRecord], ranked: Ranking) -> Shown:
+
+def of(
+    params: Params, validation: Validation, store: PatchStore, trials: Sequence[TrialRecord], ranked: Ranking
+) -> Shown:
     """Describe what a report of the study as it lies on the disk is to show.
 
     Args:
         params: The study.
+        validation: What validate wrote.
         store: What prepare wrote.
         trials: All of the study.
         ranked: What evaluate wrote.
     """
     return Shown(
+        code=Code.of(*CODE),
         settings=_settings(params, store, trials, ranked),
+        validation_sha256=files.digest(validation.model_dump(mode="json")),
         store_sha256=files.digest(store.record.model_dump(mode="json")),
         trials_sha256=files.digest([trial.model_dump(mode="json") for trial in trials]),
         ranking_sha256=files.digest(ranked.model_dump(mode="json")),

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from degrain import files
 from degrain.artifacts.reproduction import ReproducedTrial
@@ -73,7 +73,7 @@ def read(folder: Path) -> list[Claim]:
         raise ParamsError(f"{folder / CLAIMS} is missing") from None
     except OSError as error:
         raise ParamsError(f"cannot read {folder / CLAIMS}: {error.strerror}") from error
-    except (ValidationError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise ParamsError(f"{folder / CLAIMS}: {' '.join(str(error).split())}") from error
 
 

@@ -14,6 +14,7 @@ from degrain.artifacts.report import ReportRecord
 from degrain.artifacts.reproduction import ReproducedTrial, Reproduction, Sharpened, Versions
 from degrain.artifacts.sidd_validation import BlockScores, SiddValidation
 from degrain.artifacts.trial import TrialRecord
+from degrain.artifacts.validation import Validation
 from degrain.errors import DataError
 from degrain.evaluation import results, summary
 from degrain.params.study import Params
@@ -35,12 +36,14 @@ class Reported:
         metrics: results/metrics.json.
         page, record: results/report.html and report.json.
         figures: The folder results/figures.
+        validation: data/validated/validation.json, of which the page tells.
     """
 
     metrics: Path
     page: Path
     record: Path
     figures: Path
+    validation: Path
 
 
 def record(
@@ -75,7 +78,8 @@ def record(
     left = results.read(evaluated, found, store, params)
     measured = Metrics.of(left.ranking, summary.summarize(left.table))
     Metrics.check(reported.metrics, measured)
-    present = shown.of(params, store, list(found.values()), left.ranking)
+    validation = Validation.read(reported.validation)
+    present = shown.of(params, validation, store, list(found.values()), left.ranking)
     ReportRecord.check(reported.record, present, reported.page, reported.figures)
     done = [trial for trial in found.values() if trial.is_done]
     made = Reproduction(

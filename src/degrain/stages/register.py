@@ -8,7 +8,9 @@ from pathlib import Path
 from degrain import files
 from degrain.artifacts.metrics import Metrics
 from degrain.artifacts.report import ReportRecord
+from degrain.artifacts.validation import Validation
 from degrain.evaluation import results, summary
+from degrain.ingest.datasets import manifest
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.registry import decision, publishing, registering
@@ -25,6 +27,7 @@ from degrain.stages import (
     REPORT_RECORD,
     RESULTS,
     TRIALS,
+    VALIDATED,
 )
 from degrain.trials import of_study
 
@@ -34,12 +37,15 @@ log = logging.getLogger(__name__)
 def run(params: Params) -> None:
     """Publish every trial, then promote the best one if it passes the gate."""
     store = PatchStore.open(PREPARED, params)
+    validation = Validation.read(VALIDATED / manifest.VALIDATION)
+    store.check_manifest(validation.manifest_sha256)
     trials = {trial.name: trial for trial in of_study.read(TRIALS, params, store)}
     published = Snapshot.take(RESULTS, "run: dvc repro register", _published())
     left = results.read(EVALUATED, trials, store, params)
     means = summary.summarize(left.table)
     Metrics.check(METRICS, Metrics.of(left.ranking, means))
-    ReportRecord.check(REPORT_RECORD, shown.of(params, store, list(trials.values()), left.ranking), REPORT, FIGURES)
+    present = shown.of(params, validation, store, list(trials.values()), left.ranking)
+    ReportRecord.check(REPORT_RECORD, present, REPORT, FIGURES)
     grid = publishing.Grid(
         study=params.study.name,
         trials=trials,

@@ -34,11 +34,13 @@ def read(folder: Path, params: Params, store: PatchStore) -> list[TrialRecord]:
     for trial in found:
         wanted = asked.pop(trial.name, None)
         if wanted is None:
-            raise DataError(f"{trial.name} in {folder} is no trial of {params.study.name}; run: dvc repro")
+            raise DataError(
+                f"{trial.name} in {folder} is no trial of {params.study.name}; run: dvc repro train@{trial.model}"
+            )
         if other := trial.differences(wanted.settings(store)):
             raise DataError(
                 f"{trial.name} in {folder} was trained with another {' and '.join(other)} than {params.study.name} "
-                "asks for; run: dvc repro"
+                f"asks for; run: dvc repro train@{trial.model}"
             )
         if trial.is_outdated:
             raise DataError(
@@ -51,7 +53,8 @@ def read(folder: Path, params: Params, store: PatchStore) -> list[TrialRecord]:
                 f"run: dvc repro train@{trial.model}"
             )
     if asked:
-        raise DataError(f"{folder} lacks {', '.join(asked)}; run: dvc repro")
+        models = {trial.model: f"train@{trial.model}" for trial in asked.values()}
+        raise DataError(f"{folder} lacks {', '.join(asked)}; run: dvc repro {' '.join(models.values())}")
     return found
 
 

@@ -6,7 +6,6 @@ a failure in the next file never costs a second download.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from degrain.artifacts.source import RawFile
 from degrain.errors import DownloadError, OutputError
-from degrain.files import contents, write_json
+from degrain.files import contents, parse_json, write_json
 from degrain.ingest.fetching import disk
 from degrain.ingest.fetching.checksums import Checksums, Found
 from degrain.ingest.fetching.partial import Part
@@ -131,7 +130,7 @@ class _File:
 
     def _read_note(self) -> dict[str, str]:
         try:
-            note = json.loads(contents(self.note))
+            note = parse_json(contents(self.note))
             return {"from": note["from"], "sha256": note["sha256"]}
         except (OSError, ValueError, TypeError, KeyError):
             return {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -53,7 +52,7 @@ class Part:
     def state(self) -> State | None:
         """Return what was noted when the file was begun, or None when that is missing or damaged."""
         try:
-            return State(**json.loads(files.contents(self._notes)))
+            return State(**files.parse_json(files.contents(self._notes)))
         except (OSError, ValueError, TypeError):
             return None
 
