@@ -49,7 +49,7 @@ FLOORS: list[set[str]] = [
     {"provenance"},
     {"parallel", "console"},
     {"machine"},
-    {"snapshots"},
+    {"snapshots", "catalogs", "signatures"},
     {"files", "pixels", "randomness", "declaration"},
     {"errors"},
 ]

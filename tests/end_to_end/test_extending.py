@@ -15,7 +15,7 @@ from tests.conftest import ROOT, Project, clone, merged
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 FILE = re.compile(r'```python title="([^"]+)"\n(.*?)```', re.DOTALL)
 CHANGE = re.compile(r"```diff\n(.*?)```", re.DOTALL)
-SECTIONS = {section.partition("\n")[0]: section for section in PAGE.split("\n## ")[1:]}
+SECTIONS = {section.partition("\n")[0]: section for section in PAGE.split("\n## ")[2:]}
 
 STUDY: dict[str, Any] = {
     "train": {

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 # From (noisy float32 (H, W, C) in [0, 1], sigma of the noise in the same units, parameters) to the denoised image.
 Filter = Callable[[np.ndarray, float, Mapping[str, Any]], np.ndarray]
@@ -28,8 +29,8 @@ class Baseline:
             noise in the same units and a value for each parameter to the denoised image.
     """
 
-    name: str
-    title: str
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+    title: Annotated[str, Field(min_length=1)]
     source: str
-    candidates: Mapping[str, tuple[Any, ...]]
+    candidates: Annotated[Mapping[str, Annotated[tuple[Any, ...], Field(min_length=1)]], Field(min_length=1)]
     denoise: Filter

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from degrain import catalogs
 from degrain.baselines import bilateral, gaussian, median, nlm, tv, wavelet
 from degrain.baselines.base import Baseline
 from degrain.errors import ParamsError, nearest
 
-BASELINES: dict[str, Baseline] = {
-    module.BASELINE.name: module.BASELINE for module in (gaussian, median, bilateral, wavelet, nlm, tv)
-}
+BASELINES: dict[str, Baseline] = catalogs.of_modules(
+    Baseline, "BASELINE", (gaussian, median, bilateral, wavelet, nlm, tv)
+)
 
 
 def check(names: Iterable[str]) -> None:

@@ -128,7 +128,7 @@ class Denoiser:
         spec = catalog.spec(self.model)
         if spec.fixed_size:
             return tiling.blended(self._outputs, noisy, self.patch_size, min(overlap, self.patch_size // 2))
-        return tiling.in_halos(self._outputs, noisy, tile, spec.radius, spec.multiple, spec.smallest)
+        return tiling.in_halos(self._outputs, noisy, tile, spec.radius or 0, spec.multiple, spec.smallest)
 
     def _outputs(self, noisy: np.ndarray) -> np.ndarray:
         """Return what the network makes of images as they are in files, gray or color: float32 (N, H, W, C)."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, get_args
+from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from degrain import catalogs
 from degrain.declaration import spelled_out
 from degrain.losses.base import Loss, has_no_label, has_no_weight
 from degrain.losses.bce import Bce
@@ -22,6 +23,7 @@ from degrain.losses.sum import Sum
 
 Single = Mse | Mae | Bce | LogCosh | Mape | Huber | Charbonnier | Psnr | Ssim | MsSsim
 
+LOSSES: tuple[type[Loss], ...] = catalogs.classes(Loss, Single | Sum)
 
 # A term of a sum.
 Term = Annotated[Single, Field(discriminator="name"), AfterValidator(has_no_label)]
@@ -32,5 +34,3 @@ Sum.model_rebuild(_types_namespace={"Term": Term})
 AnyLoss = Annotated[
     Single | Sum, Field(discriminator="name"), BeforeValidator(spelled_out), AfterValidator(has_no_weight)
 ]
-
-LOSSES: tuple[type[Loss], ...] = get_args(Single | Sum)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,12 @@ class Metric:
         measure: From images and clean ones, both uint8 or uint16 (N, H, W, C), to float64 (N,).
     """
 
-    name: str
-    title: str
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    title: Annotated[str, Field(min_length=1)]
     unit: str
-    digits: int
+    digits: Annotated[int, Field(ge=0)]
     higher_is_better: bool
-    smallest: int
+    smallest: Annotated[int, Field(ge=1)]
     source: str
     measure: Callable[[np.ndarray, np.ndarray], np.ndarray]
 

@@ -7,7 +7,8 @@ then averaged. That depth is 8 bits, data range 255; 16 bits, data range 65535, 
 
 from __future__ import annotations
 
+from degrain import catalogs
 from degrain.metrics import psnr, ssim
 from degrain.metrics.base import Metric
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (psnr.METRIC, ssim.METRIC)}
+METRICS: dict[str, Metric] = catalogs.of_modules(Metric, "METRIC", (psnr, ssim))

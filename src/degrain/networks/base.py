@@ -24,8 +24,9 @@ class ModelSpec:
         options: Further arguments of that function.
         multiple: Height and width must be multiples of this.
         smallest: Height and width must be at least this.
-        radius: Receptive radius in pixels: no output depends on pixels farther away, along rows or columns. A test
-            measures it by gradients. 0 for networks of fixed size, where every output may depend on every pixel.
+        radius: Receptive radius in pixels: no output depends on pixels farther away, along rows or columns. It is
+            measured by gradients before a network is trained. None for networks of fixed size only, where every output
+            may depend on every pixel.
         fixed_size: Whether it takes only the size it was built for.
         bounded: Whether its output lies in [0, 1] by construction.
         times: How many times images are enlarged per side before it sees them; see `degrain.networks.enlarged`.
@@ -37,7 +38,7 @@ class ModelSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
     multiple: int = 1
     smallest: int = 1
-    radius: int = 0
+    radius: int | None = None
     fixed_size: bool = False
     bounded: bool = False
     times: int = 1
@@ -46,6 +47,16 @@ class ModelSpec:
     def module(self) -> str:
         """The module of this package that builds it."""
         return self.maker.partition(":")[0]
+
+    @property
+    def function(self) -> str:
+        """The function of that module that does."""
+        return self.maker.partition(":")[2] or "build"
+
+    @property
+    def file(self) -> str:
+        """The file of that module, for messages."""
+        return f"networks/{self.module}.py"
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -65,7 +76,7 @@ class ModelSpec:
         if problem := self.problem(size):
             raise ModelError(f"{self.title} {problem}")
         module = importlib.import_module(f"degrain.networks.{self.module}")
-        make = getattr(module, self.maker.partition(":")[2] or "build")
+        make = getattr(module, self.function)
         network: nn.Module = make(channels, size * self.times, **self.options)
         if self.times == 1:
             return network

@@ -10,6 +10,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from degrain import catalogs
 from degrain.errors import ModelError, nearest
 from degrain.networks.base import ModelSpec
 
@@ -41,46 +42,62 @@ def _yilmaz(title: str, **options: Any) -> ModelSpec:
     return ModelSpec(title, YILMAZ, "yilmaz2020", options, radius=2 * options.get("depth", 8), bounded=True)
 
 
-MODELS: dict[str, ModelSpec] = {
-    "sinha2018": ModelSpec("Sinha 2018", SINHA, "sinha2018", multiple=8, radius=29),
-    "sinha2018-3-3": ModelSpec(
-        "Sinha 2018, 3 + 3 as described", SINHA, "sinha2018", {"bottom": False}, multiple=8, radius=21
+_DECLARED: list[tuple[str, ModelSpec]] = [
+    ("sinha2018", ModelSpec("Sinha 2018", SINHA, "sinha2018", multiple=8, radius=29)),
+    (
+        "sinha2018-3-3",
+        ModelSpec("Sinha 2018, 3 + 3 as described", SINHA, "sinha2018", {"bottom": False}, multiple=8, radius=21),
     ),
-    "bernier2021": _conv_autoencoder("Bernier 2021", BERNIER),
-    "bernier2021-relu": _conv_autoencoder("Bernier 2021, ReLU", BERNIER, slope=0.0),
-    "pyimagesearch2020": _conv_autoencoder("PyImageSearch 2020, LeakyReLU 0.2", MEHRPANAH, slope=0.2),
-    "pyimagesearch2020-wide": _conv_autoencoder(
-        "PyImageSearch 2020, 64 and 128 filters", MEHRPANAH, slope=0.2, filters=(64, 128), latent=128
+    ("bernier2021", _conv_autoencoder("Bernier 2021", BERNIER)),
+    ("bernier2021-relu", _conv_autoencoder("Bernier 2021, ReLU", BERNIER, slope=0.0)),
+    ("pyimagesearch2020", _conv_autoencoder("PyImageSearch 2020, LeakyReLU 0.2", MEHRPANAH, slope=0.2)),
+    (
+        "pyimagesearch2020-wide",
+        _conv_autoencoder(
+            "PyImageSearch 2020, 64 and 128 filters", MEHRPANAH, slope=0.2, filters=(64, 128), latent=128
+        ),
     ),
-    "pyimagesearch2020-deep": _conv_autoencoder(
-        "PyImageSearch 2020, 32, 64 and 128 filters", MEHRPANAH, slope=0.2, filters=(32, 64, 128), latent=256
+    (
+        "pyimagesearch2020-deep",
+        _conv_autoencoder(
+            "PyImageSearch 2020, 32, 64 and 128 filters", MEHRPANAH, slope=0.2, filters=(32, 64, 128), latent=256
+        ),
     ),
-    "machinecurve2019": ModelSpec(
-        "MachineCurve 2019", MEHRPANAH, "mehrpanah2020:machinecurve", smallest=5, radius=5, bounded=True
+    (
+        "machinecurve2019",
+        ModelSpec("MachineCurve 2019", MEHRPANAH, "mehrpanah2020:machinecurve", smallest=5, radius=5, bounded=True),
     ),
-    "datacamp2018": ModelSpec(
-        "DataCamp 2018", MEHRPANAH, "mehrpanah2020:datacamp", multiple=4, radius=17, bounded=True
+    (
+        "datacamp2018",
+        ModelSpec("DataCamp 2018", MEHRPANAH, "mehrpanah2020:datacamp", multiple=4, radius=17, bounded=True),
     ),
-    "opengenus2019": _dense("OpenGenus", MEHRPANAH, "mehrpanah2020:opengenus"),
-    "venkataraman2022": ModelSpec(
-        "Venkataraman 2022", VENKATARAMAN, "venkataraman2022", multiple=4, radius=10, bounded=True
+    ("opengenus2019", _dense("OpenGenus", MEHRPANAH, "mehrpanah2020:opengenus")),
+    (
+        "venkataraman2022",
+        ModelSpec("Venkataraman 2022", VENKATARAMAN, "venkataraman2022", multiple=4, radius=10, bounded=True),
     ),
-    "venkataraman2022-dense": _dense("Venkataraman 2022, dense", VENKATARAMAN, "venkataraman2022:dense"),
-    "venkataraman2022-dense-relu": _dense(
-        "Venkataraman 2022, dense, ReLU at the end",
-        VENKATARAMAN,
-        "venkataraman2022:dense",
-        bounded=False,
-        sigmoid=False,
+    ("venkataraman2022-dense", _dense("Venkataraman 2022, dense", VENKATARAMAN, "venkataraman2022:dense")),
+    (
+        "venkataraman2022-dense-relu",
+        _dense(
+            "Venkataraman 2022, dense, ReLU at the end",
+            VENKATARAMAN,
+            "venkataraman2022:dense",
+            bounded=False,
+            sigmoid=False,
+        ),
     ),
-    "yilmaz2020": _yilmaz("Yilmaz 2020, AEv2_0"),
-    "yilmaz2020-no-skips": _yilmaz("Yilmaz 2020, no skips", skips=False),
-    "yilmaz2020-shallow": _yilmaz("Yilmaz 2020, half as deep, no skips", depth=4, skips=False),
-    "rednet10": _rednet(10),
-    "rednet20": _rednet(20),
-    "rednet30": _rednet(30),
-    "unet": ModelSpec("U-Net", "degrain", "unet", multiple=4, radius=23),
-}
+    ("yilmaz2020", _yilmaz("Yilmaz 2020, AEv2_0")),
+    ("yilmaz2020-no-skips", _yilmaz("Yilmaz 2020, no skips", skips=False)),
+    ("yilmaz2020-shallow", _yilmaz("Yilmaz 2020, half as deep, no skips", depth=4, skips=False)),
+    ("rednet10", _rednet(10)),
+    ("rednet20", _rednet(20)),
+    ("rednet30", _rednet(30)),
+    ("unet", ModelSpec("U-Net", "degrain", "unet", multiple=4, radius=23)),
+]
+
+
+MODELS: dict[str, ModelSpec] = catalogs.networks(_DECLARED)
 LATENT = re.compile(r"(?P<base>.+)-latent(?P<latent>[1-9]\d*)")
 ENLARGED = re.compile(r"(?P<base>.+)-x(?P<times>[2-8])")
 
@@ -108,13 +125,14 @@ def spec(name: str) -> ModelSpec:
 
 
 def _enlarged(base: ModelSpec, times: int) -> ModelSpec:
+    radius = base.radius or 0
     return replace(
         base,
         title=f"{base.title}, enlarged {times} times",
         multiple=base.multiple // math.gcd(base.multiple, times),
         smallest=-(-base.smallest // times),
         # Half an enlarged pixel less than the base's, and one pixel more for enlarging bilinearly.
-        radius=-(-(2 * base.radius - 1 + times) // (2 * times)),
+        radius=-(-(2 * radius - 1 + times) // (2 * times)),
         times=times,
     )
 

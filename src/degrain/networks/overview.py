@@ -9,6 +9,7 @@ import torch
 from rich.table import Table
 from torch import nn
 
+from degrain import signatures
 from degrain.console import output
 from degrain.networks import catalog
 
@@ -42,6 +43,7 @@ def entries(channels: int, size: int) -> list[Entry]:
 
 def _entry(name: str, channels: int, size: int) -> Entry:
     spec = catalog.spec(name)
+    signatures.check_network(spec)
     if problem := spec.problem(size):
         return Entry(name, spec.title, spec.source, problem)
     network = catalog.build(name, channels, size)

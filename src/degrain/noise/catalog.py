@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, get_args
+from typing import Annotated
 
 from pydantic import Field
 
+from degrain import catalogs
 from degrain.noise.base import Noise
 from degrain.noise.coefficient import CoefficientNoise
 from degrain.noise.gaussian import GaussianNoise
@@ -30,7 +31,7 @@ Kind = (
     | RealNoise
     | NoNoise
 )
+KINDS: tuple[type[Noise], ...] = catalogs.classes(Noise, Kind)
+
 # A parameter or a field of a record.
 AnyNoise = Annotated[Kind, Field(discriminator="kind")]
-
-KINDS: tuple[type[Noise], ...] = get_args(Kind)

@@ -48,7 +48,7 @@ class Rule:
         renamed: The class's names of options that it calls otherwise.
     """
 
-    where: str
+    where: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
     options: dict[str, Any]
     constants: dict[str, Any] = field(default_factory=dict)
     fast: dict[str, bool] = field(default_factory=dict)
@@ -98,12 +98,9 @@ class Optimizer(Section):
             `state_dict` holds tensors and what JSON can hold; after `load_state_dict` it goes on with the same bits, in
             whatever memory format the tensors were stored.
         """
-        rule, arguments = self._rule, self.settings()
-        del arguments["name"], arguments["preset"]
-        arguments = {rule.renamed.get(name, name): value for name, value in arguments.items()}
-        module, name = rule.where.split(":")
+        module, name = self._rule.where.split(":")
         make = getattr(importlib.import_module(module), name)
-        optimizer: torch.optim.Optimizer = make(network.parameters(), **arguments, **rule.fast)
+        optimizer: torch.optim.Optimizer = make(network.parameters(), **self.arguments())
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]
         optimizer.register_load_state_dict_post_hook(_lay_out_like_weights)
@@ -118,6 +115,12 @@ class Optimizer(Section):
     def modules(self) -> set[str]:
         """Names of the modules that decide its updates."""
         return {type(self).__module__}
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what its class in torch is called with, besides the parameters of a network."""
+        rule, arguments = self._rule, self.settings()
+        del arguments["name"], arguments["preset"]
+        return {rule.renamed.get(name, name): value for name, value in arguments.items()} | rule.fast
 
     @property
     def _rule(self) -> Rule:

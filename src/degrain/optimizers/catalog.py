@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, get_args
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
+from degrain import catalogs
 from degrain.declaration import spelled_out
 from degrain.optimizers.adadelta import Adadelta
 from degrain.optimizers.adagrad import Adagrad
@@ -19,7 +20,9 @@ from degrain.optimizers.rmsprop import RMSprop
 from degrain.optimizers.sgd import SGD
 
 Kind = Adadelta | Adagrad | Adam | Adamax | AdamW | Muon | Nadam | RMSprop | SGD
+
+
+OPTIMIZERS: tuple[type[Optimizer], ...] = catalogs.optimizers(catalogs.classes(Optimizer, Kind))
+
 # An entry of a grid: a name, or a mapping with name and options.
 AnyOptimizer = Annotated[Kind, Field(discriminator="name"), BeforeValidator(spelled_out)]
-
-OPTIMIZERS: tuple[type[Optimizer], ...] = get_args(Kind)

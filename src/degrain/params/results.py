@@ -23,8 +23,9 @@ class EvaluateParams(Section):
         512,
         ge=16,
         le=16_384,
-        description="Largest side of the tiles of a whole photograph, in pixels: it decides how much memory is needed, "
-        "and no result. Networks that take one size only have tiles of that size.",
+        description="Largest side of the tiles of a whole photograph, in pixels: smaller ones take less "
+        "memory, and change results only by the rounding of float32. Networks that take one size only have tiles of "
+        "that size.",
         json_schema_extra=HOW,
     )
     overlap: int = Field(

@@ -21,8 +21,12 @@ NAME = PACKAGE.name
 # What a result may import and never depends on, with the reason.
 IRRELEVANT: Mapping[str, str] = {
     NAME: "holds the version; a release as such changes no result",
+    f"{NAME}.catalogs": "refuses incomplete declarations",
     f"{NAME}.console": "draws progress bars and log lines",
     f"{NAME}.errors": "holds the texts of errors",
+    f"{NAME}.signatures": "refuses code that cannot be called as it is declared",
+    f"{NAME}.studies.array_probes": "refuses noise, metrics and baselines that do not work",
+    f"{NAME}.studies.network_probes": "refuses networks, losses and optimizers that do not work",
 }
 # Libraries that leave part of their arithmetic to others.
 BEHIND: Mapping[str, tuple[str, ...]] = {

@@ -12,6 +12,7 @@ from degrain.machine import compute
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.stages import EVALUATED, METRICS, PLOTS, PREPARED, TRIALS, VALIDATED
+from degrain.studies import array_probes, network_probes
 from degrain.trials import of_study
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ def run(params: Params) -> None:
     store = PatchStore.open(PREPARED, params)
     store.check_manifest(validation.manifest_sha256)
     device = compute.prepare_torch(params.train.device, compute.threads())
+    network_probes.check_networks(params.train.models, store.channels, store.patch_size)
+    array_probes.check_baselines(params.evaluate.baselines, store.channels)
     trials = of_study.read(TRIALS, params, store)
     histories = of_study.histories(TRIALS, trials)
     done = [trial for trial in trials if trial.is_done]

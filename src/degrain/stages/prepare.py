@@ -13,6 +13,10 @@ from degrain.ingest.formats.containers import Containers
 from degrain.params.study import Params
 from degrain.patches import preparation
 from degrain.stages import PREPARED, RAW, VALIDATED
+from degrain.studies import array_probes
+
+# Channels of the images, by prepare.color.
+CHANNELS = {"keep": (1, 3), "gray": (1,), "rgb": (3,)}
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +31,7 @@ def run(params: Params) -> None:
     folder = RAW / params.data.dataset
     if Source.of_study(folder, params.data).files_sha256 != validation.files_sha256:
         raise DataError(f"{VALIDATED} was made of other files than {folder} holds now; {Validation.again()}")
+    array_probes.check_noise(params.prepare.noise, CHANNELS[params.prepare.color])
     table = table[~table["quarantined"]].reset_index(drop=True)
     with (
         Containers(folder, params.data.raw, white=params.data.white) as containers,

@@ -31,11 +31,14 @@ def run(params: Params, model: str, only: str = "", in_process: bool = False) ->
     if alone and not in_process:
         processes.prepare()
     # NOTE: PyTorch is imported here while the workers' server imports it too.
+    from degrain.studies import network_probes
     from degrain.training import distributed
     from degrain.trials import grid
     from degrain.trials.ledger import Ledger
 
     device = compute.prepare_torch(params.train.device, params.train.threads, params.train.deterministic)
+    network_probes.check_networks([model], store.channels, store.patch_size)
+    network_probes.check_cells(params.train.cells, store.channels, store.patch_size)
     if only:
         (grid.fill_here if in_process else grid.fill)(trials, store, device, Ledger())
         log.info("%s is in the ledger, from which dvc repro train@%s takes it", only, model)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.filesize import decimal
 
+from degrain import catalogs, signatures
 from degrain.baselines import catalog as baselines
 from degrain.errors import ModelError, ParamsError, nearest
 from degrain.ingest.datasets import catalog as datasets
@@ -15,9 +16,11 @@ from degrain.ingest.datasets.spec import DatasetSpec
 from degrain.machine import compute
 from degrain.metrics.catalog import METRICS
 from degrain.networks import catalog as models
+from degrain.optimizers.base import Optimizer
 from degrain.params.data import DataParams
 from degrain.params.study import Params
 from degrain.patches import needs
+from degrain.studies import array_probes
 
 # Where the store will be.
 PREPARED = Path("data/prepared")
@@ -31,7 +34,9 @@ def check(params: Params) -> None:
     Raises:
         ParamsError: An unknown data set, model, baseline or expectation (with the nearest name), classes, columns or
             parts that the data set does not have, noise or sizes that the images cannot have, patches too small for a
-            metric, or a cell of the grid that cannot work.
+            metric, a cell of the grid that cannot work, or a network or an optimizer whose code cannot be called as it
+            is declared. PyTorch is not imported for that: what only running them shows is left to
+            `degrain.studies.network_probes`.
     """
     spec = datasets.spec(params.data.dataset)
     _check_selection(params.data, spec)
@@ -40,6 +45,7 @@ def check(params: Params) -> None:
     _check_sides(params, spec)
     baselines.check(params.evaluate.baselines)
     _check_noise(params)
+    array_probes.check_metrics()
     for metric in METRICS.values():
         if params.prepare.patch_size < metric.smallest:
             raise ParamsError(
@@ -48,6 +54,8 @@ def check(params: Params) -> None:
             )
     for model in params.train.models:
         _check_model(model, params)
+    for optimizer in params.train.optimizers:
+        _check_optimizer(optimizer)
     _check_needs(params)
 
 
@@ -146,8 +154,15 @@ def _check_model(model: str, params: Params) -> None:
         spec = models.spec(model)
     except ModelError as error:
         raise ParamsError(f"train.models: {error}") from None
+    signatures.check_network(spec)
     if problem := spec.problem(size):
         raise ParamsError(f"prepare.patch_size: {model} {problem}")
     for _, loss in params.train.cells:
         if problem := loss.problem(spec.bounded, size):
             raise ParamsError(f"train.losses: {loss.title} with {model}: {problem}")
+
+
+def _check_optimizer(optimizer: Optimizer) -> None:
+    """Refuse an optimizer whose class is missing or lacks an option."""
+    file, rule = catalogs.file_of(type(optimizer).__module__), optimizer.rules[optimizer.preset]
+    signatures.check(file, rule.where, "parameters", **optimizer.arguments())

@@ -1,0 +1,161 @@
+"""What every catalog makes sure of when it is made: a name is taken once, and each declaration is complete."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from types import ModuleType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from degrain.declaration import kind_of
+from degrain.errors import ParamsError
+
+Declared = TypeVar("Declared")
+
+
+def file_of(module: str) -> str:
+    """Return the source file of a module of degrain, for messages.
+
+    >>> file_of("degrain.metrics.psnr")
+    'metrics/psnr.py'
+    """
+    return f"{module.partition('.')[2].replace('.', '/')}.py"
+
+
+def by_name(entries: Iterable[tuple[str, str, Declared]]) -> dict[str, Declared]:
+    """Return dataclasses by their names.
+
+    Args:
+        entries: Name, file and declaration of each.
+
+    Raises:
+        ParamsError: A name is taken, or a field holds what it cannot hold; the message begins with the file.
+    """
+    found: dict[str, Declared] = {}
+    files: dict[str, str] = {}
+    for name, file, declared in entries:
+        _take(name, file, files)
+        check_fields(file, declared)
+        found[name] = declared
+    return found
+
+
+def of_modules(kind: type[Declared], attribute: str, modules: Iterable[ModuleType]) -> dict[str, Declared]:
+    """Return what each module declares under one attribute, by the names of the declarations.
+
+    Raises:
+        ParamsError: A module declares nothing, or see `by_name`.
+    """
+    entries = []
+    for module in modules:
+        declared, file = getattr(module, attribute, None), file_of(module.__name__)
+        if not isinstance(declared, kind):
+            raise ParamsError(f"{file}: needs {attribute} = {kind.__name__}(...)")
+        entries.append((str(getattr(declared, "name", "")), file, declared))
+    return by_name(entries)
+
+
+def classes(base: type, union: Any) -> tuple[Any, ...]:
+    """Return the classes of a union, each of which declares one kind of noise, loss or optimizer.
+
+    Raises:
+        ParamsError: A class has no name or one that is taken, lacks a method, or has one that takes other arguments;
+            the message begins with the file.
+    """
+    found: tuple[Any, ...] = get_args(union)
+    files: dict[str, str] = {}
+    for declared in found:
+        file, tag = file_of(declared.__module__), kind_of(declared)
+        if tag is None:
+            raise ParamsError(f'{file}: {declared.__name__} needs a name, such as name: Literal["..."] (noise: kind)')
+        _take(tag[1], file, files)
+        if missing := sorted(getattr(declared, "__abstractmethods__", ())):
+            raise ParamsError(f"{file}: {declared.__name__} lacks the method {', '.join(missing)}")
+        _check_methods(file, declared, base)
+    return found
+
+
+def networks(declared: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return networks by name.
+
+    Raises:
+        ParamsError: A name is taken, or a declaration is incomplete.
+    """
+    found = by_name((name, spec.file, spec) for name, spec in declared)
+    for name, spec in found.items():
+        if spec.radius is None and not spec.fixed_size:
+            raise ParamsError(f"{spec.file}: {name} needs a receptive radius (radius=...) or fixed_size=True")
+    return found
+
+
+def optimizers(declared: Iterable[Any]) -> tuple[Any, ...]:
+    """Return optimizers, each of which has a complete rule.
+
+    Raises:
+        ParamsError: One has none.
+    """
+    found = tuple(declared)
+    for optimizer in found:
+        file = file_of(optimizer.__module__)
+        if not optimizer.rules:
+            raise ParamsError(f"{file}: {optimizer.__name__} needs rules, the class that makes its updates by preset")
+        for rule in optimizer.rules.values():
+            check_fields(file, rule)
+    return found
+
+
+def check_fields(file: str, declared: object) -> None:
+    """Refuse a dataclass with values that its annotations do not allow.
+
+    Raises:
+        ParamsError: A field holds what it cannot hold; the message begins with the file.
+    """
+    kind: Any = type(declared)
+    for name, (hint, adapter) in _fields(kind).items():
+        value = getattr(declared, name)
+        try:
+            adapter.validate_python(value, strict=True)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join([name, *map(str, first["loc"])])
+            raise ParamsError(f"{file}: {where}: {first['msg']}, got {first['input']!r}") from None
+        if get_origin(hint) is Callable and isinstance(takes := get_args(hint)[0], Sequence):
+            check_call(file, name, inspect.signature(value), *takes)
+
+
+def check_call(file: str, called: str, signature: inspect.Signature, *arguments: object, **options: object) -> None:
+    """Refuse a function that cannot be called with some arguments.
+
+    Raises:
+        ParamsError: It cannot; the message begins with the file.
+    """
+    try:
+        signature.bind(*arguments, **options)
+    except TypeError as error:
+        given = ", ".join([f"{len(arguments)} arguments", *options])
+        raise ParamsError(f"{file}: {called} cannot be called with {given}: {error}") from None
+
+
+def _take(name: str, file: str, files: dict[str, str]) -> None:
+    if name in files:
+        raise ParamsError(f"{file}: the name {name!r} is taken by {files[name]}; choose another")
+    files[name] = file
+
+
+def _check_methods(file: str, declared: type, base: type) -> None:
+    """Refuse methods that cannot be called like those of the base that they replace."""
+    for name, general in vars(base).items():
+        own = getattr(declared, name)
+        if inspect.isfunction(general) and inspect.isfunction(own) and own is not general:
+            check_call(
+                file, f"{declared.__name__}.{name}", inspect.signature(own), *inspect.signature(general).parameters
+            )
+
+
+@lru_cache
+def _fields(kind: Any) -> dict[str, tuple[Any, TypeAdapter[Any]]]:
+    hints = get_type_hints(kind, include_extras=True)
+    return {name: (hint, TypeAdapter(hint, config={"arbitrary_types_allowed": True})) for name, hint in hints.items()}

@@ -1,0 +1,76 @@
+"""Noise, metrics and classical denoisers, tried on a few random numbers before anything is computed with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from degrain import catalogs
+from degrain.baselines.catalog import BASELINES
+from degrain.metrics.catalog import METRICS
+from degrain.noise.base import Noise
+from degrain.randomness import generators
+from degrain.studies.blame import blaming, require_shape
+
+# Side of the images, in pixels, and how many there are.
+SIDE, COUNT = 16, 2
+
+
+def check_noise(noise: Noise, channels: Iterable[int]) -> None:
+    """Refuse noise that cannot be drawn, or that changes the shape of images.
+
+    Args:
+        noise: Kind and strength.
+        channels: That the images may have; those that it does not accept are left out.
+
+    Raises:
+        ParamsError: It does not work; the message begins with its file.
+    """
+    file = catalogs.file_of(type(noise).__module__)
+    for number in () if noise.paired else filter(noise.accepts, channels):
+        clean = (255 * _random(number)).astype(np.float32)
+        with blaming(file, noise.kind):
+            noisy = noise.draw(clean, generators((0, "probe", patch) for patch in range(COUNT)))
+            require_shape(file, noise.kind, noisy.shape, clean.shape)
+
+
+def check_metrics() -> None:
+    """Refuse metrics that cannot be measured, or that do not give one number for each image.
+
+    Raises:
+        ParamsError: One does not work; the message begins with its file.
+    """
+    for metric in METRICS.values():
+        file = catalogs.file_of(metric.measure.__module__)
+        clean, images = ((255 * _random(3, max(SIDE, metric.smallest), seed)).astype(np.uint8) for seed in (0, 1))
+        with blaming(file, metric.name):
+            require_shape(file, metric.name, np.shape(metric.measure(images, clean)), (COUNT,))
+
+
+def check_baselines(names: Iterable[str], channels: int) -> None:
+    """Refuse classical denoisers that do not run with each of their candidates, or that change the shape of images.
+
+    Args:
+        names: Of the catalog.
+        channels: Of the images.
+
+    Raises:
+        ParamsError: One does not work; the message begins with its file.
+    """
+    noisy = _random(channels)[0].astype(np.float32)
+    for name in names:
+        baseline = BASELINES[name]
+        file = catalogs.file_of(baseline.denoise.__module__)
+        first = {key: values[0] for key, values in baseline.candidates.items()}
+        for key, values in baseline.candidates.items():
+            for value in values:
+                with blaming(file, f"{name} with {key}={value}"):
+                    denoised = baseline.denoise(noisy, 0.1, first | {key: value})
+                    # NOTE: some drop the channel axis of gray images, which is put back.
+                    shape = denoised.shape if denoised.size != noisy.size else noisy.shape
+                    require_shape(file, name, shape, noisy.shape)
+
+
+def _random(channels: int, side: int = SIDE, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).random((COUNT, side, side, channels))

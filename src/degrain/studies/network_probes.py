@@ -1,0 +1,96 @@
+"""Networks, losses and optimizers, tried on a few random numbers before anything is trained or measured with them.
+
+It needs PyTorch, so `degrain.studies.check` leaves it to the stages that import PyTorch anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from degrain import catalogs
+from degrain.errors import ParamsError
+from degrain.losses.base import Loss
+from degrain.networks import catalog
+from degrain.networks.base import ModelSpec
+from degrain.optimizers.base import Optimizer
+from degrain.studies import receptive_field
+from degrain.studies.blame import blaming, require_shape
+
+# Side of the images for networks that take several sizes, where they do.
+SIDE = 16
+
+
+def check_networks(names: Iterable[str], channels: int, patch_size: int) -> None:
+    """Refuse networks that cannot be built or run, return another shape or reach farther than they declare.
+
+    Args:
+        names: Of the catalog.
+        channels: Of the images.
+        patch_size: Side of the training patches, in pixels.
+
+    Raises:
+        ParamsError: One does not work; the message begins with its file.
+    """
+    with torch.random.fork_rng(devices=[]):
+        for name in names:
+            spec = catalog.spec(name)
+            with blaming(spec.file, name):
+                _check_network(name, spec, channels, patch_size)
+
+
+def check_cells(cells: Iterable[tuple[Optimizer, Loss]], channels: int, patch_size: int) -> None:
+    """Refuse losses that give no number to differentiate, and optimizers that cannot make a step.
+
+    Args:
+        cells: Of the grid.
+        channels: Of the images.
+        patch_size: Side of the training patches, in pixels.
+
+    Raises:
+        ParamsError: One does not work; the message begins with its file.
+    """
+    optimizers, losses = ({one.title: one for one in axis} for axis in zip(*cells, strict=True))
+    with torch.random.fork_rng(devices=[]):
+        for loss in losses.values():
+            file = catalogs.file_of(type(loss).__module__)
+            with blaming(file, loss.title):
+                _check_loss(file, loss, (2, channels, patch_size, patch_size))
+        for optimizer in optimizers.values():
+            with blaming(catalogs.file_of(type(optimizer).__module__), optimizer.title):
+                _step(optimizer)
+
+
+def _check_network(name: str, spec: ModelSpec, channels: int, patch_size: int) -> None:
+    network = spec.build(channels, patch_size).eval()
+    least = max(SIDE, spec.smallest)
+    side = patch_size if spec.fixed_size else -(-least // spec.multiple) * spec.multiple
+    images = torch.rand(2, channels, side, side)
+    with torch.inference_mode():
+        output = network(images)
+    require_shape(spec.file, name, output.shape, images.shape)
+    if spec.bounded and not (output.min() >= 0 and output.max() <= 1):
+        raise ParamsError(f"{spec.file}: {name} is declared to be bounded, and its output leaves [0, 1]")
+    if spec.radius is not None and not spec.fixed_size:
+        reached = receptive_field.reached(spec, network, channels, spec.radius)
+        if reached > spec.radius:
+            raise ParamsError(
+                f"{spec.file}: {name} declares radius={spec.radius}, and its outputs depend on pixels at least "
+                f"{reached} away"
+            )
+
+
+def _check_loss(file: str, loss: Loss, shape: tuple[int, ...]) -> None:
+    output = torch.rand(shape, requires_grad=True)
+    value = loss.value(output, torch.rand(shape))
+    require_shape(file, loss.title, value.shape, ())
+    value.backward()  # type: ignore[no-untyped-call]
+
+
+def _step(optimizer: Optimizer) -> None:
+    network = nn.Conv2d(2, 2, 3)
+    made = optimizer.build(network)
+    network(torch.rand(1, 2, 4, 4)).sum().backward()
+    made.step()

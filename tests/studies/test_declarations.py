@@ -1,0 +1,260 @@
+"""What is half declared is refused in one line that begins with its file, whatever kind of thing it is."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from torch import Tensor, nn
+
+from degrain.baselines.catalog import BASELINES
+from degrain.errors import ParamsError
+from degrain.losses.base import Loss
+from degrain.metrics.catalog import METRICS
+from degrain.networks import catalog, unet
+from degrain.networks.base import ModelSpec
+from degrain.noise.base import Noise
+from degrain.optimizers.base import Optimizer, Rule
+from degrain.params.study import Params
+from degrain.studies import array_probes, network_probes
+from tests.conftest import ROOT, merged
+
+PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+FILES = dict(re.findall(r'```python title="src/degrain/([^"]+)"\n(.*?)```', PAGE, re.DOTALL))
+CHANGES = re.findall(r"```diff\n(.*?)```", PAGE, re.DOTALL)
+STUDY = {
+    "prepare": {"noise": {"kind": "uniform", "width": 10}},
+    "train": {"models": ["shallow"], "optimizers": ["radam"], "losses": ["relative"]},
+    "evaluate": {"baselines": ["box"]},
+}
+NETWORK, NOISE, LOSS = "networks/shallow.py", "noise/uniform.py", "losses/relative.py"
+OPTIMIZER, METRIC, BASELINE = "optimizers/radam.py", "metrics/mae.py", "baselines/box.py"
+NETWORKS = "networks/catalog.py"
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory, tiny: dict[str, Any]) -> Path:
+    """The code with everything that docs/extending.md adds, and a study that names it."""
+    folder = tmp_path_factory.mktemp("extended")
+    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    for name, text in FILES.items():
+        (folder / "src/degrain" / name).write_text(text)
+    for change in CHANGES:
+        subprocess.run(["git", "apply", "-"], cwd=folder, input=change, text=True, check=True)
+    study = merged(tiny, STUDY)
+    study["prepare"]["noise"] = STUDY["prepare"]["noise"]
+    (folder / "params.yaml").write_text(yaml.safe_dump(study))
+    return folder
+
+
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "degrain", *command],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_what_is_complete_passes_the_check(extended: Path) -> None:
+    done = run(extended, "check")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("file", "old", "new", "words"),
+    [
+        (NETWORKS, '"shallow", radius', '"shalow", radius', "networks/shalow.py: there is no module"),
+        (
+            NETWORKS,
+            '("shallow", Model',
+            '("unet", Model',
+            "networks/unet.py: the name 'unet' is taken by networks/shallow.py",
+        ),
+        (NETWORKS, '"shallow", radius=3', '"shallow"', "networks/shallow.py: shallow needs a receptive radius"),
+        (NETWORKS, '"shallow", radius=3', '"shallow", radius="3"', "networks/shallow.py: radius: "),
+        (NETWORKS, '"shallow", radius', '"shallow", {"depth": 3}, radius', "unexpected keyword argument 'depth'"),
+        (NETWORK, "def build(", "def built(", "degrain.networks.shallow has no build; did you mean 'built'?"),
+        (NETWORK, "channels: int, _size: int, width", "channels: int, *, width", "too many positional arguments"),
+        (NETWORK, "def build(", "def build(:", "networks/shallow.py: "),
+        (NOISE, "def draw(", "def drawn(", "UniformNoise lacks the method draw"),
+        (NOISE, "clean: np.ndarray, draws: Draws", "clean: np.ndarray", "UniformNoise.draw cannot be called"),
+        (NOISE, 'Literal["uniform"]', 'Literal["gaussian"]', "the name 'gaussian' is taken"),
+        (NOISE, 'Literal["uniform"]', "str", "UniformNoise needs a name"),
+        (LOSS, "def value(", "def values(", "Relative lacks the method value"),
+        (LOSS, "output: Tensor, clean: Tensor", "output: Tensor", "Relative.value cannot be called"),
+        (LOSS, 'Literal["relative"]', 'Literal["mse"]', "the name 'mse' is taken"),
+        (LOSS, 'Literal["relative"]', "str", "Relative needs a name"),
+        (OPTIMIZER, "torch.optim:RAdam", "torch.optim:RAdamm", "torch.optim has no RAdamm; did you mean 'RAdam'?"),
+        (OPTIMIZER, "torch.optim:RAdam", "torch.optimm:RAdam", "there is no module torch.optimm"),
+        (OPTIMIZER, '"eps": 1e-8', '"eps": 1e-8, "rho": 1', "unexpected keyword argument 'rho'"),
+        (OPTIMIZER, "torch.optim:RAdam", "RAdam", "optimizers/radam.py: where: "),
+        (OPTIMIZER, "    rules: ClassVar[Mapping[Preset, Rule]] = {", "    rules_: ClassVar = {", "RAdam needs rules"),
+        (OPTIMIZER, 'Literal["radam"]', 'Literal["adam"]', "the name 'adam' is taken"),
+        (METRIC, 'name="mae"', 'name="psnr"', "metrics/mae.py: the name 'psnr' is taken"),
+        (METRIC, 'name="mae"', 'name=""', "metrics/mae.py: name: "),
+        (METRIC, "measure=mae", "measure=None", "metrics/mae.py: measure: "),
+        (METRIC, "METRIC = ", "OTHER = ", "metrics/mae.py: needs METRIC = Metric(...)"),
+        (METRIC, "images: np.ndarray, clean: np.ndarray", "clean: np.ndarray", "measure cannot be called with 2"),
+        (METRIC, "axis=(1, 2, 3)", "axis=(1, 2)", "mae returns the shape (2, 3), and (2,) is needed"),
+        (METRIC, "clean.dtype).max)", "clean.dtype).most)", "mae does not work: AttributeError"),
+        (
+            BASELINE,
+            'name="box"',
+            'name="median"',
+            "baselines/median.py: the name 'median' is taken by baselines/box.py",
+        ),
+        (BASELINE, "denoise=denoise", "denoise=None", "baselines/box.py: denoise: "),
+        (BASELINE, '{"size_px": (3, 5)}', "{}", "baselines/box.py: candidates: "),
+        (BASELINE, '{"size_px": (3, 5)}', '{"size_px": ()}', "baselines/box.py: candidates.size_px: "),
+        (BASELINE, "noisy: np.ndarray, sigma: float, ", "noisy: np.ndarray, ", "denoise cannot be called with 3"),
+        (BASELINE, "BASELINE = ", "OTHER = ", "baselines/box.py: needs BASELINE = Baseline(...)"),
+    ],
+)
+def test_check_refuses_what_is_half_declared(extended: Path, file: str, old: str, new: str, words: str) -> None:
+    path = extended / "src/degrain" / file
+    complete = path.read_text()
+    assert old in complete
+    path.write_text(complete.replace(old, new))
+    try:
+        done = run(extended, "check")
+    finally:
+        path.write_text(complete)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert re.fullmatch(r"degrain: (networks|noise|losses|optimizers|metrics|baselines)/\w+\.py: .*\n", done.stderr)
+    assert words in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("old", ["networks/shallow.py", "def build("])
+def test_the_list_of_networks_refuses_one_without_code(extended: Path, old: str) -> None:
+    path = extended / "src/degrain/networks/shallow.py"
+    complete = path.read_text()
+    path.unlink()
+    if old in complete:
+        path.write_text(complete.replace(old, "def built("))
+    try:
+        done = run(extended, "models")
+    finally:
+        path.write_text(complete)
+    assert done.returncode == 2
+    assert re.fullmatch(r"degrain: networks/shallow\.py: .*\n", done.stderr)
+
+
+class Kernel(nn.Module):
+    """One convolution, whose radius is half its kernel."""
+
+    def __init__(self, channels: int, side: int, stride: int = 1) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(channels, channels, side, stride=stride, padding=side // 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        made: Tensor = self.layer(images)
+        return made
+
+
+class Broken(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        raise RuntimeError("two\nlines")
+
+
+@pytest.mark.parametrize(
+    ("declared", "make", "words"),
+    [
+        ({"radius": 3}, lambda channels, size: Kernel(channels, 9), "declares radius=3, and its outputs depend on"),
+        ({"radius": 0}, lambda channels, size: Kernel(channels, 15), "declares radius=0"),
+        ({"radius": 1}, lambda channels, size: Kernel(channels, 3, stride=2), "returns the shape (2, 3, 8, 8)"),
+        ({"fixed_size": True}, lambda channels, size: nn.Flatten(), "returns the shape (2, 3072)"),
+        ({"radius": 1, "bounded": True}, lambda channels, size: Kernel(channels, 3), "declared to be bounded"),
+        ({"radius": 1}, lambda channels, size: Broken(), "own does not work: RuntimeError: two"),
+        ({"radius": 1}, lambda channels, size: None, "own does not work: AttributeError"),
+    ],
+)
+def test_a_network_that_is_not_as_declared_is_refused_before_training(
+    monkeypatch: pytest.MonkeyPatch, declared: dict[str, Any], make: Callable[..., Any], words: str
+) -> None:
+    monkeypatch.setattr(unet, "own", make, raising=False)
+    monkeypatch.setitem(catalog.MODELS, "own", ModelSpec("Own", "degrain", "unet:own", **declared))
+    with pytest.raises(ParamsError, match=rf"^networks/unet\.py: .*{re.escape(words)}"):
+        network_probes.check_networks(["own"], 3, 32)
+
+
+@pytest.mark.parametrize("side", [1, 3, 9])
+def test_a_network_that_is_as_declared_is_let_through(monkeypatch: pytest.MonkeyPatch, side: int) -> None:
+    monkeypatch.setattr(unet, "own", lambda channels, size: Kernel(channels, side), raising=False)
+    monkeypatch.setitem(catalog.MODELS, "own", ModelSpec("Own", "degrain", "unet:own", radius=side // 2))
+    before = torch.get_rng_state()
+    network_probes.check_networks(["own"], 3, 32)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+class Each(Loss):
+    name: Literal["each"] = "each"
+
+    def value(self, output: Tensor, clean: Tensor) -> Tensor:
+        return (output - clean).square().mean(dim=(1, 2, 3))
+
+
+class Detached(Each):
+    def value(self, output: Tensor, clean: Tensor) -> Tensor:
+        return (output - clean).detach().square().mean()
+
+
+class Misled(Optimizer):
+    rules: ClassVar = {"pytorch": Rule("torch.optim:SGD", {"lr": -1.0})}
+    name: Literal["misled"] = "misled"
+
+
+def test_losses_and_optimizers_that_do_not_work_are_refused_before_training(make_params: Callable[..., Params]) -> None:
+    ((optimizer, loss), *_) = make_params().train.cells
+    network_probes.check_cells([(optimizer, loss)], 3, 32)
+    for cell, words in (
+        ((optimizer, Each()), r"each returns the shape \(2,\), and \(\) is needed"),
+        ((optimizer, Detached()), "each does not work: RuntimeError"),
+        ((Misled(), loss), "misled does not work: ValueError: Invalid learning rate"),
+    ):
+        with pytest.raises(ParamsError, match=words):
+            network_probes.check_cells([cell], 3, 32)
+
+
+class Cut(Noise):
+    kind: Literal["cut"] = "cut"
+
+    def draw(self, clean: np.ndarray, draws: Any) -> np.ndarray:
+        return clean[:, 1:]
+
+
+def test_noise_that_changes_the_shape_is_refused() -> None:
+    with pytest.raises(ParamsError, match=r"cut returns the shape \(2, 15, 16, 3\)"):
+        array_probes.check_noise(Cut(), [3])
+
+
+def test_every_baseline_is_tried_with_every_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
+    array_probes.check_baselines(BASELINES, 1)
+    median = BASELINES["median"]
+    (option,) = median.candidates
+    monkeypatch.setitem(BASELINES, "median", replace(median, candidates={option: (3, "wide")}))
+    with pytest.raises(ParamsError, match=rf"^baselines/median\.py: median with {option}=wide does not work"):
+        array_probes.check_baselines(["median"], 3)
+    monkeypatch.setitem(BASELINES, "median", replace(median, denoise=lambda noisy, sigma, chosen: noisy[1:]))
+    with pytest.raises(ParamsError, match="median returns the shape"):
+        array_probes.check_baselines(["median"], 3)
+
+
+def test_metrics_of_the_catalog_are_as_declared() -> None:
+    assert METRICS
+    array_probes.check_metrics()
