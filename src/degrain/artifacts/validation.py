@@ -12,6 +12,8 @@ from degrain.params.data import DataParams, ValidateParams
 if TYPE_CHECKING:
     from degrain.params.study import Params
 
+VALIDATION = "validation.json"
+
 
 class Expectation(Part):
     """What came of one expectation.

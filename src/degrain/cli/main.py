@@ -397,7 +397,7 @@ def reproductions(
 
     - `degrain reproductions --record --write`: after `dvc exp run -S study=venkataraman2022`
     """
-    from degrain.ingest.datasets import manifest
+    from degrain.artifacts.validation import VALIDATION
     from degrain.params.study import load_params
     from degrain.patches.store import PatchStore
     from degrain.reproductions import page, recording
@@ -407,7 +407,7 @@ def reproductions(
         raise ParamsError("--blocks is only for --record")
     if record:
         store = PatchStore.open(PREPARED)
-        reported = recording.Reported(METRICS, REPORT, REPORT_RECORD, FIGURES, VALIDATED / manifest.VALIDATION)
+        reported = recording.Reported(METRICS, REPORT, REPORT_RECORD, FIGURES, VALIDATED / VALIDATION)
         log.info("%s", recording.record(load_params(params), store, TRIALS, EVALUATED, reported, folder, blocks or ()))
     if write:
         log.info("%s", page.write(folder))

@@ -8,9 +8,8 @@ from pathlib import Path
 from degrain import files
 from degrain.artifacts.metrics import Metrics
 from degrain.artifacts.report import ReportRecord
-from degrain.artifacts.validation import Validation
+from degrain.artifacts.validation import VALIDATION, Validation
 from degrain.evaluation import results, summary
-from degrain.ingest.datasets import manifest
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.registry import decision, publishing, registering
@@ -37,7 +36,7 @@ log = logging.getLogger(__name__)
 def run(params: Params) -> None:
     """Publish every trial, then promote the best one if it passes the gate."""
     store = PatchStore.open(PREPARED, params)
-    validation = Validation.read(VALIDATED / manifest.VALIDATION)
+    validation = Validation.read(VALIDATED / VALIDATION)
     store.check_manifest(validation.manifest_sha256)
     trials = {trial.name: trial for trial in of_study.read(TRIALS, params, store)}
     published = Snapshot.take(RESULTS, "run: dvc repro register", _published())

@@ -14,7 +14,7 @@ import pandas as pd
 
 from degrain import files, parallel
 from degrain.artifacts.code import Code
-from degrain.artifacts.validation import Asked, Expectation, NearCopies, Validation
+from degrain.artifacts.validation import VALIDATION, Asked, Expectation, NearCopies, Validation
 from degrain.errors import DataError
 from degrain.ingest.datasets import listing, near_copies
 from degrain.ingest.datasets.near_copies import Pair
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from degrain.params.study import Params
 
 MANIFEST = "manifest.parquet"
-VALIDATION = "validation.json"
 PAIRS = "near_copies"
 
 COLUMNS = {
