@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -164,15 +165,18 @@ def _reproduce(
     pools: frozenset[str],
 ) -> Any:
     log = get_run_logger()
-    with Children(1, workspace.environment) as children:
+    with Children(1, workspace.environment) as children, ThreadPoolExecutor(1) as beside:
         workspaces.compose(workspace, study, overrides)
-        checked = children.run(degrain("check"), workspace.folder, log.info)
+        checking = beside.submit(children.run, degrain("check"), workspace.folder, log.info)
+        workspaces.restore(workspace, children)
+        stages = graph.chosen(graph.read(workspace.folder), targets)
+        checked = checking.result()
         if checked.code:
             raise StageFailed(checked.complaint(), mistake=True)
-        workspaces.restore(workspace, children)
-    stages = graph.chosen(graph.read(workspace.folder), targets)
     outcomes, failures = _run(stages, workspace, jobs, run, pools)
-    if publish != "here" and (outcomes or not failures):
+    if publish == "experiment" and not (study or overrides or failures) and not _news(outcomes):
+        published = "none; nothing has changed since the commit"
+    elif publish != "here" and (outcomes or not failures):
         published = _publish(workspace, run, study, outcomes, publish)
     else:
         published = f"in {workspace.project}"
@@ -185,6 +189,11 @@ def _reproduce(
         mistake = all(isinstance(failure, StageFailed) and failure.mistake for failure in failures)
         return Failed(message="; ".join(map(str, failures)), name="Mistake" if mistake else "Failed")
     return outcomes
+
+
+def _news(outcomes: Sequence[Outcome]) -> bool:
+    """Whether a stage has left something else than the commit has; register always runs, and leaves it elsewhere."""
+    return any(outcome.how != "unchanged" and outcome.stage != "register" for outcome in outcomes)
 
 
 def _run(
