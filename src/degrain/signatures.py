@@ -5,17 +5,34 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from inspect import Parameter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from degrain import catalogs
 from degrain.errors import ParamsError, nearest
 
-if TYPE_CHECKING:
-    from degrain.networks.base import ModelSpec
+
+class Declared(Protocol):
+    """What a network's declaration says of its code, see `degrain.networks.base.ModelSpec`."""
+
+    @property
+    def file(self) -> str:
+        """For messages."""
+
+    @property
+    def module(self) -> str:
+        """Of the networks."""
+
+    @property
+    def function(self) -> str:
+        """That builds it."""
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """That the function gets beside channels and size."""
 
 
 def of(module: str, name: str) -> inspect.Signature | None:
@@ -71,7 +88,7 @@ def check(file: str, where: str, *arguments: object, **options: object) -> None:
         catalogs.check_call(file, name, signature, *arguments, **options)
 
 
-def check_network(spec: ModelSpec) -> None:
+def check_network(spec: Declared) -> None:
     """Refuse a network whose function is missing or takes other arguments than (channels, size) and its options.
 
     Raises:

@@ -141,7 +141,7 @@ def test_a_name_that_no_branch_can_have_is_refused(copy: Project, branch: str) -
 def test_data_is_pushed_where_there_is_a_remote(copy: Project, tmp_path: Path) -> None:
     workspace = Workspace(copy.folder, copy.folder)
     with Children(1, workspace.environment) as children:
-        assert workspaces.push(workspace, children, silent) is False
+        assert workspaces.push(workspace, "nightly", children, silent) is False
         copy.run("dvc", "remote", "add", "--local", "--default", "here", str(tmp_path / "remote"))
-        assert workspaces.push(workspace, children, silent) is True
+        assert workspaces.push(workspace, "nightly", children, silent) is True
     assert any((tmp_path / "remote").rglob("*"))
