@@ -106,9 +106,11 @@ def accept(stage: str) -> None:
             )
         for name in names:
             patiently(partial(remote.get, name, local / name), f"{stage} does not come from the DVC remote")
-        patiently(
-            lambda: repo.stage_cache.restore(target, pull=True), f"outputs of {stage} do not come from the DVC remote"
-        )
+        # NOTE: DVC's own restore would take the outputs of the last dvc.lock for those of the inputs of now.
+        cache = repo.stage_cache
+        outputs = cache._create_stage(cache._load(target), wdir=target.wdir).get_used_objs()
+        for objects in outputs.values():
+            patiently(partial(repo.cloud.pull, objects), f"outputs of {stage} do not come from the DVC remote")
 
 
 def _key(stage: Any) -> str:
