@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.common import table
+from pipelines.servers import free_port
 
 ROOT = Path(__file__).parent.parent
 # One trial for each of two stages, so that neither can use two processes by itself.
@@ -92,12 +92,6 @@ def _worker(bench: Bench, variables: dict[str, str]) -> Iterator[None]:
         worker.wait()
 
 
-def _port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _print(title: str, timed: dict[str, list[float]]) -> None:
     print(f"{title}\n")
     table(
@@ -127,10 +121,10 @@ def run(rounds: int = 3) -> None:
             ("git", "commit", "-qm", "benchmark"),
         ):
             bench.run(*command)
-        port = _port()
+        port = free_port()
         server = {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
         servers = (sys.executable, "-m", "pipelines.servers")
-        bench.run(*servers, "up", PREFECT_PORT=str(port), MLFLOW_PORT=str(_port()))
+        bench.run(*servers, "up", PREFECT_PORT=str(port), MLFLOW_PORT=str(free_port()))
         try:
             bench.run(*servers, "deploy", **server)
             _overhead(bench, server, rounds)

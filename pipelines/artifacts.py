@@ -26,6 +26,7 @@ from degrain.artifacts.registration import Registration
 from degrain.errors import DataError
 from degrain.registry import decision
 from degrain.stages import DATA_DOCS, EVALUATED, METRICS, REGISTRATION, REPORT
+from pipelines.processes import Log
 
 # A line of `degrain.trials.board`.
 _ENDED = re.compile(r"(\d+) of (\d+) trials have ended$")
@@ -76,6 +77,17 @@ class Progress:
             self._bar = create_progress_artifact(progress=share, description=told)  # type: ignore[assignment]
         else:
             update_progress_artifact(self._bar, progress=share, description=told)
+
+
+def followed(stage: str, log: Log) -> Log:
+    """Return a log of a stage whose lines a bar follows, too."""
+    progress = Progress(stage)
+
+    def see(line: str) -> None:
+        log(line)
+        progress.see(line)
+
+    return see
 
 
 def publish(folder: Path, run: str, project: Path, outcomes: Sequence[Outcome], published: str) -> None:

@@ -23,13 +23,36 @@ from dvc.exceptions import DvcException
 
 from degrain.errors import DataError, DegrainError
 from pipelines import workspaces
-from pipelines.processes import StageFailed
+from pipelines.processes import Children, Log, StageFailed, module
 from pipelines.remote import Remote, patiently
 
 # Where git keeps what is on its way; branches and tags are other folders, so nobody sees it by chance.
 REFS = "refs/degrain/runs"
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+
+
+def hand(children: Children, folder: Path, log: Log, verb: str, stage: str, *options: str) -> str:
+    """Run one of the commands of this module in a workspace.
+
+    Args:
+        children: Runs it.
+        folder: The workspace.
+        log: Called with its output.
+        verb: Its name.
+        stage: Which stage.
+        options: Further ones.
+
+    Returns:
+        The last line that it has printed, or nothing.
+
+    Raises:
+        StageFailed: It did not get done.
+    """
+    ended = children.run(module("pipelines.exchange", verb, stage, *options), folder, log)
+    if ended.code:
+        raise StageFailed(ended.complaint().removeprefix("degrain: "), mistake=ended.code == 2)
+    return ended.lines[-1] if ended.lines else ""
 
 
 @contextmanager
@@ -82,9 +105,7 @@ def take(stage: str) -> None:
 def answer(stage: str) -> None:
     """Push the outputs of a stage that has run."""
     with _opened() as (repo, remote):
-        target = _stage(repo, stage)
-        folder = _runs(_key(target))
-        local = Path(repo.cache.legacy.path)
+        target, local, folder = _entry(repo, stage)
         patiently(lambda: repo.push(targets=[target.addressing]), f"outputs of {stage} do not reach the DVC remote")
         for path in sorted((local / folder).iterdir()):
             name = f"{folder}/{path.name}"
@@ -95,9 +116,7 @@ def answer(stage: str) -> None:
 def accept(stage: str) -> None:
     """Fetch the outputs of a stage that was sent, so that DVC restores them and does not run it."""
     with _opened() as (repo, remote):
-        target = _stage(repo, stage)
-        folder = _runs(_key(target))
-        local = Path(repo.cache.legacy.path)
+        target, local, folder = _entry(repo, stage)
         names = patiently(lambda: remote.names(folder), f"the DVC remote does not say what it has of {stage}")
         if not names:
             raise DataError(
@@ -128,8 +147,11 @@ def _key(stage: Any) -> str:
     return str(_get_stage_hash(stage))
 
 
-def _runs(key: str) -> str:
-    return f"runs/{key[:2]}/{key}"
+def _entry(repo: Any, name: str) -> tuple[Any, Path, str]:
+    """A stage, the folder of the run-cache, and the stage's own place in it, here and on the remote."""
+    target = _stage(repo, name)
+    key = _key(target)
+    return target, Path(repo.cache.legacy.path), f"runs/{key[:2]}/{key}"
 
 
 def main() -> None:

@@ -22,29 +22,29 @@ from prefect.deployments import run_deployment
 from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter, EventResourceFilter
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.runtime import flow_run, task_run
-from prefect.states import Cancelling
+from prefect.states import Cancelling, Crashed
 
 from degrain.errors import ParamsError
 from pipelines import exchange, graph, workspaces
 from pipelines.automations import HEARTBEAT
-from pipelines.processes import Children, Ended, Log, StageFailed, module
+from pipelines.processes import Children, Log, StageFailed
+from pipelines.servers import BEAT
 from pipelines.workspaces import Workspace
 
 FLOW = "run-stage"
 
 # Seconds: between two looks at a run; after which a worker that has said nothing is none; that a run may take from
-# a worker that has claimed it to its start; between heartbeats, and how much later than due one is still believed in.
-_LOOK, _SILENT, _PENDING, _BEAT, _GRACE = 2.0, 60.0, 300.0, 30.0, 10.0
+# a worker that has claimed it to its start; by how much later than due a heartbeat is still believed in.
+_LOOK, _SILENT, _PENDING, _GRACE = 2.0, 60.0, 300.0, 10.0
 # How often a stage is sent again because a worker died; a stage that kills its workers must end some day.
 _DEATHS = 3
 AWAY = (httpx.HTTPError, PrefectHTTPStatusError)
 
 
-def run_on(pool: str, run: str, stage: graph.Stage, workspace: Workspace, children: Children, log: Log) -> str:
-    """Run a stage on some worker of a pool, and bring its outputs back.
+def run_on_pool(run: str, stage: graph.Stage, workspace: Workspace, children: Children, log: Log) -> str:
+    """Run a stage on some worker of its pool, and bring its outputs back.
 
     Args:
-        pool: Name of the pool.
         run: Name of the conductor's run.
         stage: Which.
         workspace: Of the conductor.
@@ -58,11 +58,12 @@ def run_on(pool: str, run: str, stage: graph.Stage, workspace: Workspace, childr
         StageFailed: It failed there, or its workers died.
         ParamsError: There is no such pool, or no DVC remote.
     """
-    sent = _did(children.run(module("pipelines.exchange", "send", stage.name, "--run", run), workspace.folder, log))
+    pool = stage.meta.pool
+    commit = exchange.hand(children, workspace.folder, log, "send", stage.name, "--run", run)
     reference = exchange.reference(run, stage.name)
     parameters = {
         "stage": stage.name,
-        "commit": sent[-1],
+        "commit": commit,
         "reference": reference,
         "conductor": str(flow_run.id),
         "timeout": stage.meta.timeout,
@@ -83,14 +84,8 @@ def run_on(pool: str, run: str, stage: graph.Stage, workspace: Workspace, childr
         workspaces.forget(workspace.project, reference)
     if not state.is_completed():
         raise StageFailed(state.message or f"{stage.name}: {state.name}", mistake=state.name == "Mistake")
-    _did(children.run(module("pipelines.exchange", "accept", stage.name), workspace.folder, log))
+    exchange.hand(children, workspace.folder, log, "accept", stage.name)
     return children.reproduce(stage.name, workspace.folder, log, stage.meta.timeout)
-
-
-def _did(ended: Ended) -> list[str]:
-    if ended.code:
-        raise StageFailed(ended.complaint().removeprefix("degrain: "), mistake=ended.code == 2)
-    return ended.lines
 
 
 def _started(pool: str, name: str, parameters: dict[str, Any], token: str) -> FlowRun:
@@ -129,8 +124,6 @@ def _ended(run: UUID, pool: str, children: Children, log: Log) -> State[Any]:
 
 
 def _given_up(client: SyncPrefectClient, run: UUID) -> State[Any]:
-    from prefect.states import Crashed
-
     state: State[Any] = Crashed(message="its worker claimed it and never began")
     client.set_flow_run_state(run, state, force=True)
     return state
@@ -149,7 +142,7 @@ def is_dead(client: SyncPrefectClient, run: UUID, state: State[Any], stop: Calla
         state: That it has.
         stop: Asked all the time; once it says so, the answer is False.
     """
-    deadline = time.monotonic() + _BEAT + _GRACE
+    deadline = time.monotonic() + BEAT + _GRACE
     while time.monotonic() < deadline:
         if stop():
             return False

@@ -37,7 +37,7 @@ from degrain.machine import compute
 from degrain.stages import REGISTRATION
 from pipelines import artifacts, automations, graph, runs, servers, workspaces
 from pipelines.artifacts import Outcome
-from pipelines.pools import run_on
+from pipelines.pools import run_on_pool
 from pipelines.processes import Children, Log, StageFailed, degrain
 from pipelines.workspaces import Workspace
 
@@ -56,24 +56,14 @@ def _worth_retrying(_task: Any, _run: Any, state: Any) -> bool:
 
 
 @task(task_run_name="{stage.name}", retry_condition_fn=_worth_retrying, cache_policy=NO_CACHE, persist_result=False)
-def run_stage(stage: graph.Stage, workspace: Workspace, children: Children) -> Outcome:
-    """Run one stage in this process's workspace."""
-    log, progress = get_run_logger(), artifacts.Progress(stage.name)
-    started = time.monotonic()
-
-    def see(line: str) -> None:
-        log.info(line)
-        progress.see(line)
-
-    how = children.reproduce(stage.name, workspace.folder, see, stage.meta.timeout)
-    return Outcome(stage.name, how, time.monotonic() - started)
-
-
-@task(task_run_name="{stage.name}", retry_condition_fn=_worth_retrying, cache_policy=NO_CACHE, persist_result=False)
-def run_stage_on(pool: str, run: str, stage: graph.Stage, workspace: Workspace, children: Children) -> Outcome:
-    """Run one stage on a worker of a pool."""
-    started = time.monotonic()
-    how = run_on(pool, run, stage, workspace, children, get_run_logger().info)
+def run_stage(stage: graph.Stage, workspace: Workspace, children: Children, run: str, sent: bool) -> Outcome:
+    """Run one stage in this process's workspace, or on a worker of its pool if it is sent."""
+    log, started = get_run_logger().info, time.monotonic()
+    if sent:
+        how = run_on_pool(run, stage, workspace, children, log)
+    else:
+        followed = artifacts.followed(stage.name, log)
+        how = children.reproduce(stage.name, workspace.folder, followed, stage.meta.timeout)
     return Outcome(stage.name, how, time.monotonic() - started)
 
 
@@ -208,13 +198,11 @@ def _run(
         for stage in stages:
             needed = [futures[name] for name in stage.needs if name in futures]
             if stage.stale:
-                often: Any = {"retries": stage.meta.retries, "retry_delay_seconds": stage.delays or 0}
-                if stage.meta.pool in pools:
-                    sent: Any = run_stage_on.with_options(**often).submit
-                    futures[stage.name] = sent(stage.meta.pool, run, stage, workspace, children, wait_for=needed)
-                else:
-                    submit: Any = run_stage.with_options(**often).submit
-                    futures[stage.name] = submit(stage, workspace, children, wait_for=needed)
+                submit: Any = run_stage.with_options(
+                    retries=stage.meta.retries, retry_delay_seconds=stage.delays or 0
+                ).submit
+                sent = stage.meta.pool in pools
+                futures[stage.name] = submit(stage, workspace, children, run, sent, wait_for=needed)
             else:
                 cached: Any = up_to_date.submit
                 futures[stage.name] = cached(stage, wait_for=needed)

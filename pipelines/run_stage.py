@@ -14,10 +14,10 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled
 
 from degrain.trials.ledger import Ledger
-from pipelines import artifacts, pools, runs, workspaces
+from pipelines import artifacts, exchange, pools, runs, workspaces
 from pipelines.mirror import Mirror
 from pipelines.pools import AWAY
-from pipelines.processes import Children, Ended, StageFailed, module
+from pipelines.processes import Children
 from pipelines.remote import Remote
 from pipelines.workspaces import Workspace
 
@@ -56,26 +56,15 @@ def run_stage(stage: str, commit: str, reference: str, conductor: str = "", time
 
 
 def _run(workspace: Workspace, stage: str, timeout: float | None, children: Children) -> str:
-    log, progress = get_run_logger(), artifacts.Progress(stage)
-
-    def see(line: str) -> None:
-        log.info(line)
-        progress.see(line)
-
-    def hand(verb: str) -> Ended:
-        ended = children.run(module("pipelines.exchange", verb, stage), workspace.folder, log.debug)
-        if ended.code:
-            raise StageFailed(ended.complaint().removeprefix("degrain: "), mistake=ended.code == 2)
-        return ended
-
-    decides = hand("take").lines[-1]
+    log = get_run_logger()
+    decides = exchange.hand(children, workspace.folder, log.debug, "take", stage)
     with Remote.of(workspace.folder) as remote:
         mirror = Mirror(remote, Ledger(workspace.home / "trials"), decides)
         if came := mirror.restore():
             log.info("%d trials that another worker has begun go on from where they were", came)
         with mirror.kept():
-            how = children.reproduce(stage, workspace.folder, see, timeout)
-        hand("answer")
+            how = children.reproduce(stage, workspace.folder, artifacts.followed(stage, log.info), timeout)
+        exchange.hand(children, workspace.folder, log.debug, "answer", stage)
         mirror.forget()
     return how
 

@@ -41,9 +41,11 @@ FOLDER = Path(".degrain") / "servers"
 POOLS = ("cpu", "gpu")
 # Seconds until a server must answer, and until what is ended must be gone.
 _START, _END = 120.0, 40.0
+# Seconds between two heartbeats of a flow; Prefect takes no fewer.
+BEAT = 30.0
 # Heartbeats tell that a worker died together with its run; 500 is what a server says whose database is away.
 RESILIENT = {
-    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": f"{BEAT:g}",
     "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
     "PREFECT_CLIENT_MAX_RETRIES": "8",
     "PREFECT_WORKER_QUERY_SECONDS": "5",
@@ -85,7 +87,7 @@ def own(project: Path) -> Iterator[str]:
         with temporary_settings({getattr(settings, name): value for name, value in RESILIENT.items()}):
             yield chosen
         return
-    port = _free_port()
+    port = free_port()
     url = f"http://{HOST}:{port}/api"
     command = _prefect("server", "start", "--host", HOST, "--port", str(port), "--no-ui")
     # NOTE: without the service that records tasks Prefect forgets them; with the scheduler it would start other runs.
@@ -114,7 +116,8 @@ def own(project: Path) -> Iterator[str]:
             server.stdout.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port on loopback that nothing has at present."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

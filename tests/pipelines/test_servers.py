@@ -17,12 +17,6 @@ from tests.conftest import Project
 from tests.pipelines.conftest import running, until
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def command(*arguments: str) -> tuple[str, ...]:
     return ("python", "-m", "pipelines.servers", *arguments)
 
@@ -34,7 +28,7 @@ def ask(url: str, what: str, **query: Any) -> Any:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_worker_does_what_is_deployed_and_down_leaves_nothing(copy: Project) -> None:
-    ports = {"PREFECT_PORT": str(free_port()), "MLFLOW_PORT": str(free_port())}
+    ports = {"PREFECT_PORT": str(servers.free_port()), "MLFLOW_PORT": str(servers.free_port())}
     url = f"http://127.0.0.1:{ports['PREFECT_PORT']}/api"
     worker = None
     try:

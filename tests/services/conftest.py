@@ -18,9 +18,10 @@ import boto3
 import httpx
 import pytest
 
+from pipelines.servers import free_port
 from tests.conftest import Project, clone, merged
 from tests.pipelines.conftest import running
-from tests.services.processes import HOST, Door, Hook, Postgres, Process, free_port, until
+from tests.services.processes import HOST, Door, Hook, Postgres, Process, until
 
 # Trains for about ten seconds on two cores, and leaves a checkpoint every second; LONG is a minute of it.
 LONG = "train.epochs=20"

@@ -15,21 +15,15 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from pipelines.servers import free_port
+from tests.pipelines import conftest
+
 HOST = "127.0.0.1"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def until(true: Callable[[], object], seconds: float, what: str = "it did not come true") -> None:
     """Wait until something is true."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"{what}, within {seconds:g} s"
-        time.sleep(0.25)
+    assert conftest.until(true, seconds), f"{what}, within {seconds:g} s"
 
 
 class Process:
