@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -157,7 +158,8 @@ def _reproduce(
     log = get_run_logger()
     with Children(1, workspace.environment) as children, ThreadPoolExecutor(1) as beside:
         workspaces.compose(workspace, study, overrides)
-        checking = beside.submit(children.run, degrain("check"), workspace.folder, log.info)
+        # NOTE: Prefect's settings and the run whose log it is belong to a context, which a thread has only by a copy.
+        checking = beside.submit(copy_context().run, children.run, degrain("check"), workspace.folder, log.info)
         workspaces.restore(workspace, children)
         stages = graph.chosen(graph.read(workspace.folder), targets)
         checked = checking.result()

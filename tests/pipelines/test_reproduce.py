@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from prefect.client.orchestration import get_client
 
 from pipelines import servers
 from tests.conftest import Project
@@ -166,3 +167,9 @@ def test_own_server_is_not_started_where_one_is_set(copy: Project, tmp_path: Pat
     )
     assert done.returncode != 0
     assert not (copy.folder / ".degrain" / "prefect").exists()
+
+
+def test_prefect_starts_no_server_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with pytest.raises(ValueError, match="PREFECT_API_URL"):
+        get_client()
