@@ -515,6 +515,47 @@ def test_a_device_is_checked_before_anything_starts(
     assert ("train.device is 'cuda' and this machine has no CUDA device" in done.stderr) == (code == 2)
 
 
+@pytest.mark.parametrize(
+    ("stage", "place"),
+    [
+        ("download", "data"),
+        ("download", "data/raw"),
+        ("validate", "data/validated"),
+        ("validate", "results"),
+        ("train --model unet", "data/trials"),
+        ("train --model unet", ".degrain"),
+        ("train --model unet", ".degrain/trials"),
+        ("evaluate", "data/evaluated"),
+        ("report", "results"),
+        ("register", ".degrain"),
+    ],
+)
+def test_a_file_where_a_folder_belongs_is_one_line(prepared: Path, stage: str, place: str) -> None:
+    path = prepared / place
+    shutil.rmtree(path, ignore_errors=True)
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    assert_one_line(degrain_here(prepared, *stage.split()), "")
+    said = "".join(degrain_here(prepared, "doctor").stderr.split())
+    assert f"cannotwrite{place}" in said
+    assert ":Notadirectory" in said
+
+
+def test_a_folder_where_a_lock_belongs_is_one_line(prepared: Path) -> None:
+    (prepared / ".degrain" / "trials" / "layout.lock").mkdir(parents=True)
+    done = degrain_here(prepared, "train", "--model", "unet", "--in-process")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("degrain: cannot write or read ")
+    assert done.stderr.endswith("layout.lock: Is a directory\n")
+
+
+def test_check_tries_networks_and_losses(folder: Path, tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("degrain.networks.unet.build", lambda *_: torch.nn.Flatten())
+    study = merged(tiny, {"train": {"models": ["unet"]}})
+    (folder / "params.yaml").write_text(yaml.safe_dump(study))
+    assert_one_line(degrain_here(folder, "check"), "networks/unet.py: unet returns the shape (2, 768)")
+
+
 def test_doctor_says_what_is_here(folder: Path) -> None:
     done = degrain(folder, "doctor")
     assert done.returncode == 0, done.stderr

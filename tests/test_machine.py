@@ -96,4 +96,6 @@ def test_what_libraries_are_told_to_do_without_is_part_of_the_kind_of_machine(mo
         with monkeypatch.context() as changed:
             changed.setenv(name, "AVX2")
             assert description.kind(torch.device("cpu")) == f"{plain} {name}=AVX2"
+    monkeypatch.setenv(*variables.WORKSPACE)  # as degrain does
+    assert description.kind(torch.device("cpu")) == plain
     assert ("avx512_bf16" in plain) == torch.cpu._is_avx512_bf16_supported()

@@ -120,6 +120,16 @@ class Snapshot:
             self.open(name).close()
 
 
+def require_unchanged(snapshots: Iterable[Snapshot]) -> None:
+    """Refuse to go on where a file of one of several folders is not what was read.
+
+    Raises:
+        DataError: One is another now, or gone.
+    """
+    for snapshot in snapshots:
+        snapshot.require_unchanged()
+
+
 def _mark(file: IO[bytes]) -> tuple[int, int, int, int]:
     found = os.fstat(file.fileno())
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

@@ -136,7 +136,10 @@ def test_a_damaged_page_that_the_report_links_to_is_refused_in_one_line(workspac
             assert refused("report").endswith("; run: dvc repro -f -s validate"), name
             page.write_bytes(content)
     page.with_name("older.html").write_bytes(content)
-    assert f"has 2 pages of the suite {suite}, and 1 is needed" in refused("report")
+    assert f"has 2 pages of the suite {suite} for the validation in" in refused("report")
+    run = page.parents[1]
+    run.rename(run.with_name("of-another-study"))
+    assert f"has 0 pages of the suite {suite} for the validation in" in refused("report")
 
 
 def test_every_file_that_a_stage_leaves_is_damaged_here(workspace: Path) -> None:
@@ -464,13 +467,18 @@ def after(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, change: Callab
     monkeypatch.setattr(owner, name, changing)
 
 
-@pytest.mark.parametrize("way", replacing.WAYS)
 @pytest.mark.parametrize(
-    ("owner", "name"),
-    [(measurement.scoring, "score"), (measurement, "measure"), (examples, "write"), (examples, "write_animations")],
+    ("owner", "name", "way"),
+    [
+        (measurement.scoring, "score", "another folder"),
+        (measurement, "measure", "another folder, the old one removed"),
+        (examples, "write", "other files"),
+        (examples, "write_animations", "written to"),
+        (examples, "write_animations", "removed"),
+    ],
 )
 def test_scores_of_data_that_is_replaced_meanwhile_are_not_written(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch, way: str, owner: Any, name: str
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, way: str
 ) -> None:
     after(monkeypatch, owner, name, lambda: replacing.WAYS[way](workspace / "data" / "prepared"))
     before = snapshot(workspace / "data" / "evaluated") | snapshot(workspace / "results")

@@ -152,6 +152,16 @@ def test_a_digest_of_a_network_follows_its_code_alone(package: Path) -> None:
     assert not {"networks.sinha2018", "networks.catalog"} & followed
 
 
+def test_what_a_later_python_adds_to_syntax_trees_is_in_no_digest() -> None:
+    trees = [ast.parse("def f(x: int) -> int:\n    return x\n") for _ in range(2)]
+    for node in ast.walk(trees[1]):
+        node._fields = (*node._fields, "added", "missing")
+        node.added = []  # type: ignore[attr-defined]
+    assert ast.dump(trees[0]) != ast.dump(trees[1])
+    assert digests._plain(trees[0]) == digests._plain(trees[1])
+    assert digests._plain(trees[0]) != digests._plain(ast.parse("def f(x: int) -> int:\n    return 1\n"))
+
+
 def test_only_the_trials_of_a_loss_follow_its_file(
     package: Path, make_params: Callable[..., Params], store: PatchStore
 ) -> None:

@@ -125,6 +125,30 @@ def test_a_broken_tag_of_the_champion_is_one_line_and_no_obstacle(
         assert rival(new) == trusted
 
 
+@pytest.mark.parametrize("tag", [tags.score(measure) for measure in summary.MEASURES] + [tags.SEAL])
+def test_a_score_that_was_changed_is_measured_again(
+    tmp_path: Path,
+    store: PatchStore,
+    make_params: Callable[..., Params],
+    caplog: pytest.LogCaptureFixture,
+    tag: str,
+) -> None:
+    params, old = make_params(train={"device": "cpu"}), make_candidate(tmp_path / "old", 0)
+    conditions = protocol.conditions(torch.device("cpu"))
+    digest = protocol.digest(old.trial.model, store.sha256, params.evaluate, conditions)
+    with tracking.connect() as client:
+        run = client.create_run(tracking.experiment(client, "tiny")).info.run_id
+        source = publishing.log_model(client, run, old.folder, old.trial)
+        promotion.register(client, "tiny", source, run, tags.written(old.trial, SCORES, digest) | {tag: "3.25"})
+        version = client.get_model_version("tiny", "1")
+        with caplog.at_level(logging.WARNING):
+            found = registering._rival(version, loading.proven(client, version), old, store, params, conditions)
+    assert found.scores["test_psnr"] < 50
+    assert caplog.messages == [
+        "the scores among the tags of version 1 of tiny were changed; its scores are measured again"
+    ]
+
+
 def test_scores_of_another_protocol_are_not_taken_from_tags(
     tmp_path: Path, store: PatchStore, make_params: Callable[..., Params], caplog: pytest.LogCaptureFixture
 ) -> None:

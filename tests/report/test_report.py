@@ -100,7 +100,7 @@ def test_the_report_works_in_a_browser(reproduced: Project, browser: Any) -> Non
     requested = {
         event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"
     }
-    assert {url for url in requested if not url.startswith(("data:", "chrome:"))} == {page}
+    assert {url for url in requested if not url.startswith(("data:", "chrome:", "chrome-untrusted:"))} == {page}
 
 
 def test_the_report_names_no_other_address(reproduced: Project) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from degrain import files
 from degrain.artifacts.base import Part, Record
 from degrain.artifacts.code import Code
 from degrain.declaration import deciding
@@ -73,6 +74,16 @@ class Asked(Part):
             for name in deciding(type(mine))
             if getattr(mine, name) != getattr(its, name)
         )
+
+
+def run_name(asked: Asked, code: Code, files_sha256: str) -> str:
+    """Return the name of a validation in its Data Docs, 16 hexadecimal digits: a digest of what was validated and how.
+
+    Args:
+        asked, code, files_sha256: See `Validation`.
+    """
+    made_of = {"asked": asked.model_dump(mode="json"), "code": code.sha256, "files": files_sha256}
+    return files.digest(made_of)[:16]
 
 
 class Validation(Record):

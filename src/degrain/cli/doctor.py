@@ -11,10 +11,11 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from degrain import console
+from degrain import console, files
 from degrain.errors import DegrainError, printable
 from degrain.machine import description, variables
 from degrain.params.study import load_params
+from degrain.stages import EVALUATED, PREPARED, RAW, RESULTS, TRIALS, VALIDATED
 
 # How bad a finding is: fine, good to have, needed.
 OK, NOTE, MISSING = "ok", "note", "missing"
@@ -31,6 +32,7 @@ def run() -> bool:
         *_machine(),
         *_packages(),
         *_tools(),
+        *_folders(),
         *_data(),
         *_project(),
     ]
@@ -76,6 +78,15 @@ def _tools() -> Iterator[Finding]:
     for tool in ("chromium", "chromedriver"):
         found = shutil.which(tool)
         yield ((OK, tool, found) if found else (NOTE, tool, "not on the PATH: only the report's browser test needs it"))
+
+
+def _folders() -> Iterator[Finding]:
+    folders = (RAW, VALIDATED, PREPARED, TRIALS, EVALUATED, RESULTS, variables.home(), variables.home() / "trials")
+    for folder in folders:
+        try:
+            files.require_writable(folder / "file")
+        except DegrainError as error:
+            yield MISSING, "folders", str(error)
 
 
 def _data() -> Iterator[Finding]:

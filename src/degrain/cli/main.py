@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -63,19 +64,8 @@ app = typer.Typer(
 )
 
 STAGES = "Stages (what dvc.yaml calls)"
-# Errors that are nobody's mistake in the code: permissions, read-only and full disks, quotas, failing ones, names that
-# no file can have, and what is no file.
-OF_THE_MACHINE = (
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EIO,
-    errno.ENAMETOOLONG,
-    errno.ELOOP,
-    errno.ENXIO,
-)
+# Errors of files without a name that are nobody's mistake in the code: full, failing and read-only disks, quotas.
+OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG)
 
 
 def _version(wanted: bool) -> None:
@@ -291,7 +281,7 @@ def check(
     ] = None,
     params: ParamsOption = PARAMS,
 ) -> None:
-    """Say whether params.yaml is a study that can run, without running anything.
+    """Say whether params.yaml is a study that can run: networks, losses, optimizers and metrics are tried once.
 
     Examples:
 
@@ -307,6 +297,7 @@ def check(
         loaded = gallery.changed(change, loaded.study.name)
         studies_check.check(loaded)
     compute.require_device(loaded.train.device)
+    _try(loaded, studies_check.channels(loaded))
     log.info(
         "%s: %d models x %d pairs of optimizer and loss x %d seeds, %d epochs each",
         loaded.study.name,
@@ -315,6 +306,15 @@ def check(
         len(loaded.train.seeds),
         loaded.train.epochs,
     )
+
+
+def _try(params: Params, channels: Sequence[int]) -> None:
+    """Refuse what only a run on a few numbers shows to be wrong; where images may have several channels, train does."""
+    from degrain.studies import network_probes
+
+    if len(channels) == 1:
+        network_probes.check_networks(params.train.models, channels[0], params.prepare.patch_size)
+        network_probes.check_cells(params.train.cells, channels[0], params.prepare.patch_size)
 
 
 @app.command("datasets")
@@ -455,7 +455,7 @@ def main(arguments: list[str] | None = None) -> None:
         typer.echo(f"degrain: {error}", err=True)
         raise SystemExit(2) from None
     except OSError as error:
-        if debug or error.errno not in OF_THE_MACHINE:
+        if debug or (error.filename is None and error.errno not in OF_THE_MACHINE):
             raise
         where = f" {printable(os.fsdecode(error.filename))}" if error.filename else ""
         typer.echo(f"degrain: cannot write or read{where}: {error.strerror}", err=True)

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from degrain.errors import ParamsError
+from degrain.machine import variables
 
 if TYPE_CHECKING:
     import torch
@@ -60,7 +61,7 @@ def prepare_torch(device: str, cpu_threads: int, deterministic: bool = True) -> 
         ParamsError: "cuda" is asked for and there is none.
     """
     # NOTE: cuBLAS reads this once, when it starts; without it deterministic matrix products are refused.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    os.environ.setdefault(*variables.WORKSPACE)
     keep_freed_memory()
     import torch
 

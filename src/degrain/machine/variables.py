@@ -23,12 +23,14 @@ OFF_SWITCHES: Mapping[str, str] = {
     "NO_ALBUMENTATIONS_UPDATE": "1",
 }
 
+# What this program itself sets: matrix products that give the same bits every time.
+WORKSPACE = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 # What makes libraries compute by other instructions than the processor's best, and so with other last bits.
 ARITHMETIC = (
     *("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE"),
     *("MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR", "MKL_DEBUG_CPU_TYPE", "OPENBLAS_CORETYPE"),
     *("NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "OPENCV_CPU_DISABLE", "OPENCV_IPP"),
-    *("NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"),
+    *("NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", WORKSPACE[0]),
 )
 
 SQLITE = "sqlite:///"
@@ -76,7 +78,8 @@ def quiet_mlflow() -> None:
 
 def arithmetic() -> list[str]:
     """Return those of `ARITHMETIC` that are set, as NAME=VALUE."""
-    return [f"{name}={os.environ[name]}" for name in ARITHMETIC if os.environ.get(name)]
+    changed = {name: os.environ[name] for name in ARITHMETIC if os.environ.get(name)}
+    return [f"{name}={value}" for name, value in changed.items() if (name, value) != WORKSPACE]
 
 
 def switch_off_telemetry() -> None:

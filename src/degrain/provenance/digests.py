@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from degrain import files
 from degrain.provenance import closure
 from degrain.provenance.closure import Closure
@@ -55,7 +57,19 @@ def _digest_of(source: bytes) -> str:
             del node.body[0]
         elif isinstance(node, ast.Call) and _name(node.func) == "Field":
             node.keywords = [keyword for keyword in node.keywords if keyword.arg != "description"]
-    return files.digest(ast.dump(tree))
+    return files.digest(_plain(tree))
+
+
+def _plain(node: object) -> JsonValue:
+    """A syntax tree without its empty fields, which one version of Python has and another one does not."""
+    if isinstance(node, list):
+        return [_plain(item) for item in node]
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields: dict[str, JsonValue] = {
+        name: _plain(value) for name, value in ast.iter_fields(node) if value is not None and value != []
+    }
+    return [type(node).__name__, fields]
 
 
 def _name(function: ast.expr) -> str:

@@ -54,15 +54,6 @@ class Grid:
     figures: Path
     checked: tuple[Snapshot, ...] = ()
 
-    def require_unchanged(self) -> None:
-        """Refuse to promote what was published with other files than those that were checked.
-
-        Raises:
-            DataError: A file has been replaced by another, or written to.
-        """
-        for snapshot in self.checked:
-            snapshot.require_unchanged()
-
     @property
     def key(self) -> str:
         """Hash of the trials and of what came out of them."""

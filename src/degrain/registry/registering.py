@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from degrain import snapshots
 from degrain.artifacts.registration import (
     FIRST,
     PROMOTED,
@@ -110,7 +111,7 @@ def register(grid: Grid, params: Params, store: PatchStore, trials: Path, measur
         rivals = _rivals(params, grid)
         if holder and holder.trial and not holder.has(candidate):
             rivals.append(_rival(holder.version, holder.trial, candidate, store, params, measured.conditions))
-        grid.require_unchanged()
+        snapshots.require_unchanged(grid.checked)
         verdicts = promotion.judge(candidate.scores, rivals)
         refused = promotion.refusals(verdicts)
         decision, version = _decide(candidate, holder, refused), None

@@ -9,8 +9,10 @@ import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
+from degrain import files
 from degrain.artifacts.trial import TrialRecord
 from degrain.errors import UnreadableTag
+from degrain.evaluation import summary
 from degrain.metrics.psnr import BEST
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ PROTOCOL = "degrain.protocol"
 MODEL, TRIAL = "degrain.model", "degrain.trial"
 # Of a run and of a version: the commit that trained it.
 COMMIT = "degrain.commit"
+# Digest of the scores, and of what they belong to, so that a number that somebody has changed decides nothing.
+SEAL = "degrain.seal"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -42,7 +46,7 @@ def written(trial: TrialRecord, scores: Mapping[str, float], protocol: str) -> d
         scores: Its means, see `degrain.evaluation.summary`.
         protocol: Digest of how these were measured.
     """
-    return {
+    tags = {
         WEIGHTS: str(trial.weights_sha256),
         KEY: trial.key,
         PROTOCOL: protocol,
@@ -51,6 +55,12 @@ def written(trial: TrialRecord, scores: Mapping[str, float], protocol: str) -> d
         COMMIT: trial.origin.commit,
         **{score(measure): repr(value) for measure, value in scores.items()},
     }
+    return tags | {SEAL: _seal(tags)}
+
+
+def _seal(tags: Mapping[str, str]) -> str:
+    sealed = {WEIGHTS, PROTOCOL, *map(score, summary.MEASURES)}
+    return files.digest({name: value for name, value in tags.items() if name in sealed})
 
 
 def has_weights(version: ModelVersion, sha256: str) -> bool:
@@ -93,9 +103,12 @@ def scores(version: ModelVersion, measures: Collection[str]) -> dict[str, float]
         measures: Which, by their names in `degrain.evaluation.summary.MEASURES`.
 
     Raises:
-        UnreadableTag: The tag of one is missing, or holds what no PSNR can be.
+        UnreadableTag: The tag of one is missing, holds what no PSNR can be, or was changed.
     """
-    return {measure: _psnr(version, score(measure)) for measure in measures}
+    found = {measure: _psnr(version, score(measure)) for measure in measures}
+    if version.tags.get(SEAL) != _seal(version.tags):
+        raise UnreadableTag(f"the scores among the tags of version {version.version} of {version.name} were changed")
+    return found
 
 
 def _text(version: ModelVersion, name: str) -> str:

@@ -65,15 +65,6 @@ class Material:
     published: dict[str, list[float]]
     checked: tuple[Snapshot, ...] = ()
 
-    def require_unchanged(self) -> None:
-        """Refuse to report what is not what was checked.
-
-        Raises:
-            DataError: A file has been replaced by another, or written to.
-        """
-        for snapshot in self.checked:
-            snapshot.require_unchanged()
-
 
 def gather(
     params: Params, validated: Path, prepared: Path, trials: Path, evaluated: Path, data_docs: Path, report: Path
@@ -107,7 +98,7 @@ def gather(
         sides=store.images(),
         near_copies=pairs.folder,
         examples=examples.folder,
-        docs=links(data_docs, params.data.dataset, report),
+        docs=links(data_docs, validation, report),
         shown=shown.of(params, validation, store, list(found.values()), left.ranking),
         measured=left.scores.conditions,
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),

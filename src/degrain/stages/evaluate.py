@@ -25,11 +25,12 @@ def run(params: Params) -> None:
     store = PatchStore.open(PREPARED, params)
     store.check_manifest(validation.manifest_sha256)
     device = compute.prepare_torch(params.train.device, compute.threads())
-    network_probes.check_networks(params.train.models, store.channels, store.patch_size)
-    array_probes.check_baselines(params.evaluate.baselines, store.channels)
     trials = of_study.read(TRIALS, params, store)
     histories = of_study.histories(TRIALS, trials)
     done = [trial for trial in trials if trial.is_done]
+    of_study.check_weights(TRIALS, done)
+    network_probes.check_networks(params.train.models, store.channels, store.patch_size)
+    array_probes.check_baselines(params.evaluate.baselines, store.channels)
     with console.progress("evaluate", measurement.count(params.evaluate, done)) as advance:
         measured = measurement.measure(params.evaluate, store, done, TRIALS, device, advance)
     with files.new_folder(EVALUATED) as folder:

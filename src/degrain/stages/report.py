@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from degrain import files
+from degrain import files, snapshots
 from degrain.artifacts.report import ReportRecord
 from degrain.params.study import Params
 from degrain.report import gallery, html
@@ -19,7 +19,7 @@ def run(params: Params) -> None:
     material = gather(params, VALIDATED, PREPARED, TRIALS, EVALUATED, DATA_DOCS, REPORT)
     drawn = gallery.draw(material)
     page = html.render(material, drawn)
-    material.require_unchanged()
+    snapshots.require_unchanged(material.checked)
     with files.new_folder(FIGURES) as folder:
         for name, picture in drawn.items():
             (folder / name).write_bytes(picture)

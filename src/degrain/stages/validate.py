@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from degrain import console, files
-from degrain.artifacts.validation import Asked
+from degrain.artifacts.validation import Asked, run_name
 from degrain.ingest.datasets import catalog, downloaded, expectations, judgement, listing, manifest, near_copies
 from degrain.ingest.formats.containers import Containers
 from degrain.params.study import Params
@@ -37,14 +37,14 @@ def run(params: Params) -> None:
         table, pairs = manifest.build(containers, chosen, dataset.expected.near_copies, advance)
         paths = [[table["path"][number] for number in (pair.first, pair.second)] for pair in pairs]
         both = [[containers.read(path).pixels for path in pair] for pair in paths[: near_copies.SHOWN]]
+    asked, code = Asked.of(params), downloaded.code(dataset)
+    name = run_name(asked, code, source.files_sha256)
     with files.new_folder(DATA_DOCS) as docs:
-        results = expectations.run(params.data.dataset, dataset, table, groups, params.validation, docs)
+        results = expectations.run(params.data.dataset, dataset, table, groups, params.validation, docs, name)
     judged = judgement.judge(results, table, groups, params.validation)
     quarantined = judged.quarantined(params.validation, DATA_DOCS)
     shown = [near_copies.side_by_side(*pair) for pair in both]
     raw.require_unchanged()
-    asked = Asked.of(params)
-    code = downloaded.code(dataset)
     manifest.write(VALIDATED, asked, code, source.files_sha256, table, len(listed), quarantined, results, pairs, shown)
     judged.warn()
     holding = sum(result.success for result in results)

@@ -139,12 +139,17 @@ def _check_noise(params: Params) -> None:
             f"prepare.noise: {noise.kind} takes the images for sRGB, and those of {dataset} are in linear light; "
             "set prepare.noise.linear: false"
         )
-    published = params.validation.channels or spec.expected.channels
-    channels = {"keep": published, "gray": [1], "rgb": [3]}[params.prepare.color]
-    if not any(map(noise.accepts, channels)):
+    possible = channels(params)
+    if not any(map(noise.accepts, possible)):
         raise ParamsError(
-            f"prepare.noise: {noise.kind} cannot be added to images of {' or '.join(map(str, channels))} channels"
+            f"prepare.noise: {noise.kind} cannot be added to images of {' or '.join(map(str, possible))} channels"
         )
+
+
+def channels(params: Params) -> Sequence[int]:
+    """Return how many channels the patches of a study may have, by what is known of the images beforehand."""
+    published = params.validation.channels or datasets.spec(params.data.dataset).expected.channels
+    return {"keep": published, "gray": [1], "rgb": [3]}[params.prepare.color]
 
 
 def _check_model(model: str, params: Params) -> None:

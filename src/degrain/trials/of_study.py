@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from degrain import files
 from degrain.artifacts import history
-from degrain.artifacts.trial import TRIAL, TrialRecord
+from degrain.artifacts.trial import TRIAL, WEIGHTS, TrialRecord
 from degrain.errors import DataError
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
@@ -71,6 +72,18 @@ def read_all(folder: Path, models: Iterable[str]) -> list[TrialRecord]:
             raise DataError(f"{folder / model} holds no trials; run: dvc repro train@{model}")
         trials += [TrialRecord.of_folder(path.parent) for path in found]
     return trials
+
+
+def check_weights(folder: Path, trials: Iterable[TrialRecord]) -> None:
+    """Refuse damaged weights before anything is measured; they are looked at again when they are loaded.
+
+    Raises:
+        DataError: The weights of one are missing or damaged.
+    """
+    for trial in trials:
+        path = trial.folder(folder) / WEIGHTS
+        if not path.is_file() or files.sha256(path) != trial.weights_sha256:
+            raise DataError(f"{path} is missing or damaged; run: dvc repro -f -s train@{trial.model}")
 
 
 def histories(folder: Path, trials: Iterable[TrialRecord]) -> dict[str, pd.DataFrame]:

@@ -39,7 +39,7 @@ def check(
     groups = expectations.counts(
         table if listed is None else listed, spec.expected, params.validation, params.data.labels
     )
-    results = expectations.run("test", spec, table, groups, params.validation, docs)
+    results = expectations.run("test", spec, table, groups, params.validation, docs, "run")
     return {result.name: result for result in results}
 
 

@@ -110,7 +110,13 @@ def counts(listed: pd.DataFrame, expected: Expected, params: ValidateParams, lab
 
 
 def run(
-    name: str, dataset: DatasetSpec, manifest: pd.DataFrame, groups: pd.DataFrame, params: ValidateParams, docs: Path
+    name: str,
+    dataset: DatasetSpec,
+    manifest: pd.DataFrame,
+    groups: pd.DataFrame,
+    params: ValidateParams,
+    docs: Path,
+    run_name: str,
 ) -> list[Expectation]:
     """Hold a manifest against what the study expects, and write Data Docs.
 
@@ -121,6 +127,7 @@ def run(
         groups: One row per group of images, see `counts`.
         params: What the study says otherwise.
         docs: Folder for the Data Docs site; its index.html is the entrance.
+        run_name: What names the run in them, see `degrain.artifacts.validation.run_name`.
 
     Returns:
         What came of each, in a fixed order; what does not hold it is named by the images' paths or the groups' names,
@@ -134,9 +141,10 @@ def run(
         context = _context(gx, docs)
         rules = gx.expectations
         limits = Limits.of(dataset.expected, params)
-        of_groups = _run(gx, context, f"{name}-counts", _escaped(groups), "group", _group_rules(rules, params, groups))
+        group_rules = _group_rules(rules, params, groups)
+        of_groups = _run(gx, context, f"{name}-counts", run_name, _escaped(groups), "group", group_rules)
         image_rules = _image_rules(rules, limits, dataset.pairs) + _meaning_rules(rules, manifest)
-        of_images = _run(gx, context, name, _escaped(_plain(manifest)), "path", image_rules)
+        of_images = _run(gx, context, name, run_name, _escaped(_plain(manifest)), "path", image_rules)
         return [*of_groups, *of_images]
 
 
@@ -163,7 +171,9 @@ def _context(gx: Any, docs: Path) -> Any:
 Rule = tuple[str, str, Any]
 
 
-def _run(gx: Any, context: Any, name: str, table: pd.DataFrame, key: str, expected: list[Rule]) -> list[Expectation]:
+def _run(
+    gx: Any, context: Any, name: str, run_name: str, table: pd.DataFrame, key: str, expected: list[Rule]
+) -> list[Expectation]:
     batch = context.data_sources.add_pandas(name).add_dataframe_asset(key).add_batch_definition_whole_dataframe("all")
     suite = context.suites.add(gx.ExpectationSuite(name, expectations=[rule for _, _, rule in expected]))
     definition = context.validation_definitions.add(gx.ValidationDefinition(name=name, data=batch, suite=suite))
@@ -175,8 +185,9 @@ def _run(gx: Any, context: Any, name: str, table: pd.DataFrame, key: str, expect
             result_format={"result_format": "COMPLETE", "unexpected_index_column_names": [key]},
         )
     )
-    outcome = checkpoint.run(batch_parameters={"dataframe": table})
-    (results,) = [run.results for run in outcome.run_results.values()]
+    run = gx.RunIdentifier(run_name=run_name)
+    outcome = checkpoint.run(batch_parameters={"dataframe": table}, run_id=run)
+    (results,) = [one.results for one in outcome.run_results.values()]
     by_rule = {_signature(result.expectation_config): result for result in results}
     return [_summary(name, text, by_rule[_signature(rule.configuration)], key) for name, text, rule in expected]
 
