@@ -88,7 +88,20 @@ EXAMPLES: list[Record] = [
         unusable="",
         version=None,
         refused=["it is worse"],
-        gate=[Verdict(rival="x", measure="test_psnr", candidate=1, rival_score=2, gain=-1, needed=0, passed=False)],
+        gate=[
+            Verdict(
+                rival="x",
+                measure="test_psnr",
+                candidate=1,
+                rival_score=2,
+                gain=-1,
+                low=None,
+                sources=2,
+                won=0,
+                needed=0,
+                passed=False,
+            )
+        ],
         experiment="tiny",
         parent_run="p",
         runs={"unet-adam-mse": "r"},

@@ -18,7 +18,8 @@ from degrain.artifacts.history import CURVES
 from degrain.artifacts.registration import Registration
 from degrain.artifacts.scores import Measured, Scores
 from degrain.artifacts.trial import TRIAL, WEIGHTS
-from degrain.evaluation import protocol
+from degrain.evaluation import gate, protocol
+from degrain.evaluation.results import Results
 from degrain.networks import catalog
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
@@ -39,9 +40,18 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
 
 @pytest.fixture
-def register(store: PatchStore, make_params: Callable[..., Params]) -> Callable[..., Registration]:
+def register(
+    store: PatchStore, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Registration]:
     """Register a study of one trial, whose weights follow its seed, with scores that were not measured."""
-    params = make_params(train={"device": "cpu"}, register={"min_gain": 0.5})
+    reached: dict[str, float] = {}
+
+    def rival(holder: Any, *_: Any) -> gate.Rival:
+        name = f"the champion, version {holder.version}"
+        return gate.Rival(name, table(name, reached[holder.tags[tags.KEY]]), 0.0)
+
+    monkeypatch.setattr(registering, "_rival", rival)
+    params = make_params(train={"device": "cpu"}, register={"gate": {"min_gain": 0.5}})
     conditions = protocol.conditions(torch.device("cpu"))
     how = protocol.digest(MODEL, store.sha256, params.evaluate, conditions)
 
@@ -66,9 +76,17 @@ def register(store: PatchStore, make_params: Callable[..., Params]) -> Callable[
             conditions=conditions,
             methods={name: Measured(model=MODEL, trial_key=trial.key, protocol=how)},
         )
-        return registering.register(grid, params, store, Path("trials"), measured)
+        reached[trial.key] = psnr
+        scores = pd.concat([table(name, psnr), table("identity", identity)])
+        return registering.register(grid, params, store, Path("trials"), Results(scores, measured, ranked))
 
     return run
+
+
+def table(method: str, psnr: float) -> pd.DataFrame:
+    """Scores of a patch of each of two sources."""
+    rows = {"method": method, "split": "test", "item": "patch", "source": ["a", "b"], "metric": "psnr", "value": psnr}
+    return pd.DataFrame(rows)
 
 
 def break_tag(version: str) -> None:
@@ -89,12 +107,13 @@ def test_every_decision_is_recorded_and_told(
     made = register(0, 20.4)
     assert told(made) == ("refused", None, None, False, 1)
     assert decision.comparisons(made) == [
-        f"{name} against the noisy input: 20.40 dB to 20.00 on test patches (+0.40); more than 0.5 dB needed: "
+        f"{name} against the noisy input: 20.40 dB to 20.00 on test patches (+0.40; 2 sources: too few "
+        "for an interval, 2 won); more than 0.5 dB needed: "
         "not passed"
     ]
     assert decision.conclusion(made) == (
-        f"{name} is not promoted: 20.40 dB on test patches does not beat the noisy input (20.00 dB) by 0.5 dB; "
-        "tiny has no champion"
+        f"{name} is not promoted: 20.40 dB on test patches does not beat the noisy input (20.00 dB) by 0.5 dB "
+        "(2 sources: too few for an interval, 2 won); tiny has no champion"
     )
 
     made = register(1, 30.0)
@@ -109,18 +128,19 @@ def test_every_decision_is_recorded_and_told(
     assert told(made) == ("same weights", "1", "1", False, 1)
     assert decision.conclusion(made).endswith(
         "the same weights; the gate would refuse it today: 30.00 dB on test patches does not beat the noisy input "
-        "(40.00 dB) by 0.5 dB"
+        "(40.00 dB) by 0.5 dB (2 sources: too few for an interval, 0 won)"
     )
 
     made = register(2, 29.0)
     assert told(made) == ("refused", "1", None, False, 1)
     assert decision.comparisons(made)[-1] == (
-        f"{name} against the champion, version 1: 29.00 dB to 30.00 on test patches (-1.00); more than 0 dB needed: "
+        f"{name} against the champion, version 1: 29.00 dB to 30.00 on test patches (-1.00; 2 sources: "
+        "too few for an interval, 0 won); more than 0 dB needed: "
         "not passed"
     )
     assert decision.conclusion(made) == (
-        f"{name} is not promoted: 29.00 dB on test patches does not beat the champion, version 1 (30.00 dB); version 1 "
-        "of tiny stays the champion"
+        f"{name} is not promoted: 29.00 dB on test patches does not beat the champion, version 1 (30.00 dB) "
+        "(2 sources: too few for an interval, 0 won); version 1 of tiny stays the champion"
     )
 
     made = register(3, 31.0)

@@ -20,7 +20,6 @@ from degrain.artifacts.registration import Promotion
 from degrain.artifacts.trial import TRIAL, WEIGHTS
 from degrain.errors import DataError, RegistryError
 from degrain.machine import variables
-from degrain.metrics.psnr import BEST
 from degrain.params.results import RegisterParams
 from degrain.registry import loading, promotion, publishing, tags, tracking
 from tests.artifacts import records
@@ -119,28 +118,6 @@ def test_what_a_killed_process_left_is_completed_and_not_doubled(monkeypatch: py
         assert len(runs) == 2
         assert {run.info.status for run in runs} == {"FINISHED"}
         assert len(client.get_metric_history(children["unet-adam-mse"], "val_psnr")) == 3
-
-
-def test_a_candidate_must_beat_every_rival_on_both_measures() -> None:
-    candidate = {"test_psnr": 30.0, "photograph_psnr": 31.0}
-    rivals = [
-        promotion.Rival("weak", {"test_psnr": 29.0, "photograph_psnr": 29.0}, 0.0),
-        promotion.Rival("equal", {"test_psnr": 30.0, "photograph_psnr": 29.0}, 0.0),
-        promotion.Rival("close", {"test_psnr": 29.0, "photograph_psnr": 30.8}, 0.5),
-    ]
-    verdicts = promotion.judge(candidate, rivals)
-    assert [verdict.passed for verdict in verdicts] == [True, True, False, True, True, False]
-    assert promotion.refusals(verdicts) == [
-        "30.00 dB on test patches does not beat equal (30.00 dB)",
-        "31.00 dB on held-out photographs does not beat close (30.80 dB) by 0.5 dB",
-    ]
-    assert promotion.refusals(promotion.judge(candidate, rivals[:1])) == []
-
-
-def test_nothing_beats_a_noisy_input_without_noise() -> None:
-    identity = promotion.Rival("the noisy input", {"test_psnr": BEST}, 0.0)
-    verdicts = promotion.judge({"test_psnr": BEST}, [identity])
-    assert promotion.refusals(verdicts) == ["100.00 dB on test patches does not beat the noisy input (100.00 dB)"]
 
 
 def test_the_alias_moves_and_every_move_is_recorded(tmp_path: Path) -> None:

@@ -80,6 +80,7 @@ def material(make_params: Callable[..., Params]) -> Make:
             sides=pd.DataFrame(),
             near_copies=Path(),
             examples=Path(),
+            gate=[],
             docs={},
             shown=Shown(
                 code=Code(modules=[], sha256=""),

@@ -23,10 +23,13 @@ class Verdict(Part):
     Attributes:
         rival: Its name.
         measure: Of `degrain.evaluation.summary.MEASURES`.
-        candidate, rival_score: Their means, rounded.
+        candidate, rival_score: Their means over the sources, rounded.
         gain: By how much the candidate is better, rounded.
+        low: Lower end of the interval of the gain, rounded; None where the sources are too few for one.
+        sources: How many photographs or scenes were compared.
+        won: On how many of them the candidate is better.
         needed: It must win by more than that.
-        passed: Whether it does.
+        passed: Whether it does, see `degrain.evaluation.gate`.
     """
 
     rival: str
@@ -34,6 +37,9 @@ class Verdict(Part):
     candidate: float
     rival_score: float
     gain: float
+    low: float | None
+    sources: int
+    won: int
     needed: float
     passed: bool
 
@@ -61,7 +67,7 @@ class Registration(Record):
 
     WHAT: ClassVar[str] = "record of a registration"
     STAGE: ClassVar[str] = "register"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     model: str
     trial: str

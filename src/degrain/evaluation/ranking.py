@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,8 @@ from degrain.artifacts.ranking import Cell, Validation
 from degrain.artifacts.trial import TrialRecord
 from degrain.errors import DataError
 from degrain.evaluation import summary
+from degrain.evaluation.scoring import DECISIVE
+from degrain.metrics.catalog import METRICS
 from degrain.randomness import generator
 
 
@@ -46,7 +49,7 @@ def rank(trials: Sequence[TrialRecord], scores: pd.DataFrame, resamples: int, co
         confidence: Of the intervals.
 
     Returns:
-        The cells, best first.
+        The cells, best first: by the mean that people are shown, then by SSIM, then by the number of parameters.
 
     Raises:
         DataError: No trial is done.
@@ -54,7 +57,8 @@ def rank(trials: Sequence[TrialRecord], scores: pd.DataFrame, resamples: int, co
     if not trials:
         raise DataError("no trial of the study is done: all diverged or failed; see degrain trials")
     means = summary.summarize(scores)
-    validation = scores[scores["split"] == "val"].groupby("method")["value"]
+    decisive = (scores["split"] == "val") & (scores["metric"] == DECISIVE.name)
+    validation = scores[decisive].groupby("method")["value"]
     per_trial = {str(method): values.to_numpy() for method, values in validation}
     cells = []
     for _, group in itertools.groupby(sorted(trials, key=_cell), _cell):
@@ -74,7 +78,14 @@ def rank(trials: Sequence[TrialRecord], scores: pd.DataFrame, resamples: int, co
                 scores=means[best.name],
             )
         )
-    return sorted(cells, key=lambda cell: -cell.validation.mean)
+    return sorted(cells, key=partial(_place, means))
+
+
+def _place(means: Mapping[str, Mapping[str, float]], cell: Cell) -> tuple[float, ...]:
+    """What cells are sorted by: of those that nobody could tell apart, the one with more SSIM, or fewer parameters."""
+    shown = round(cell.validation.mean, DECISIVE.digits)
+    alike = float(np.mean([means[trial].get(summary.name("val", "ssim"), 0.0) for trial in cell.trials]))
+    return -shown, -round(alike, METRICS["ssim"].digits), cell.parameters, -cell.validation.mean
 
 
 def _cell(trial: TrialRecord) -> tuple[str, str, str]:

@@ -43,13 +43,32 @@ def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
     Returns:
         For each method its means by name.
     """
-    groups = scores["split"].where(scores["item"] == "patch", scores["item"])
+    groups = _groups(scores)
     result: dict[str, dict[str, float]] = {}
     for (method, group, metric), values in scores["value"].groupby(
         [scores["method"], groups, scores["metric"]], sort=False
     ):
         result.setdefault(str(method), {})[name(str(group), str(metric))] = float(values.mean())
     return result
+
+
+def by_source(scores: pd.DataFrame, measure: str) -> pd.Series:
+    """Average the scores of one method over the items of each source.
+
+    Args:
+        scores: See `degrain.evaluation.scoring`.
+        measure: Of `MEASURES`.
+
+    Returns:
+        float, by the name of the source; empty where there are no such items.
+    """
+    group, _, metric = measure.partition("_")
+    chosen = scores[(_groups(scores) == group) & (scores["metric"] == metric)]
+    return chosen.groupby("source")["value"].mean()
+
+
+def _groups(scores: pd.DataFrame) -> pd.Series:
+    return scores["split"].where(scores["item"] == "patch", scores["item"])
 
 
 def by_camera(scores: pd.DataFrame, manifest: pd.DataFrame) -> dict[str, dict[str, float]]:

@@ -65,6 +65,21 @@ class ReportParams(Section):
     )
 
 
+class GateParams(Section):
+    """What a trial must prove before it becomes the champion."""
+
+    min_gain: float = Field(
+        0.0, ge=0, le=100, description="dB by which it must beat the noisy input and each classical baseline."
+    )
+    min_sources: int = Field(
+        6,
+        ge=2,
+        le=1_000_000,
+        description="With so many test photographs or scenes, the lower end of the interval over their differences "
+        "must be above min_gain; with fewer, their mean must be, and each of them be won.",
+    )
+
+
 class RegisterParams(Section):
     """Where the best model goes, and what it must prove first."""
 
@@ -74,6 +89,4 @@ class RegisterParams(Section):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
         description="Experiment and registered model in MLflow.",
     )
-    min_gain: float = Field(
-        0.0, ge=0, le=100, description="dB by which it must beat the noisy input and each classical baseline."
-    )
+    gate: GateParams = Field(default_factory=GateParams, description="What it must prove.")

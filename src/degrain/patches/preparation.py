@@ -90,7 +90,15 @@ def fill(
             ", ".join(without[:3]),
             ", ..." if len(without) > 3 else "",
         )
-    plan = pd.DataFrame({"path": manifest["path"], "source": manifest["source"], "side": sides})
+    whole_names = {str(task.row.path): task.whole for task in tasks if task.whole}
+    plan = pd.DataFrame(
+        {
+            "path": manifest["path"],
+            "source": manifest["source"],
+            "side": sides,
+            "photograph": manifest["path"].map(whole_names).astype("string"),
+        }
+    )
     plan.to_parquet(folder / store.IMAGES, index=False)
     record = StoreRecord(
         schema_version=StoreRecord.VERSION,

@@ -94,9 +94,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Photograph:
-    """A whole held-out image: its name and (height, width, channels) arrays, clean and noisy as in `Split`."""
+    """A whole held-out image: its name, its source, and (height, width, channels) arrays as in `Split`."""
 
     name: str
+    source: str
     clean: np.ndarray
     noisy: np.ndarray
 
@@ -218,7 +219,7 @@ class PatchStore:
         return Split(clean, noisy, index)
 
     def images(self) -> pd.DataFrame:
-        """Read which images were used: one row each, with path, source and side.
+        """Read which images were used: one row each, with path, source, side, and the name of what is kept whole.
 
         Raises:
             DataError: The table has changed since the store was opened.
@@ -231,10 +232,15 @@ class PatchStore:
         Raises:
             DataError: One has changed since the store was opened.
         """
-        names = sorted({name.split("/")[1] for name in self.files.files if name.startswith("photographs/")})
+        kept = self.images().dropna(subset="photograph").sort_values("photograph")
         return [
-            Photograph(name, self._map(f"photographs/{name}/clean.npy"), self._map(f"photographs/{name}/noisy.npy"))
-            for name in names
+            Photograph(
+                str(name),
+                str(source),
+                self._map(f"photographs/{name}/clean.npy"),
+                self._map(f"photographs/{name}/noisy.npy"),
+            )
+            for name, source in zip(kept["photograph"], kept["source"], strict=True)
         ]
 
     def _map(self, name: str) -> np.ndarray:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from degrain.artifacts.registration import FIRST, PROMOTED, REFUSED, UNOPPOSED, Registration, Verdict
-from degrain.evaluation import summary
+from degrain.artifacts.registration import FIRST, PROMOTED, REFUSED, UNOPPOSED, Registration
+from degrain.evaluation import gate, summary
 
 
 def comparisons(made: Registration) -> list[str]:
@@ -15,7 +15,7 @@ def comparisons(made: Registration) -> list[str]:
         verdicts = list(of_rival)
         needed = f"more than {verdicts[0].needed:g} {summary.metric_of(verdicts[0].measure).unit} needed"
         outcome = "passed" if all(verdict.passed for verdict in verdicts) else "not passed"
-        lines.append(f"{made.trial} against {rival}: {', '.join(map(_compared, verdicts))}; {needed}: {outcome}")
+        lines.append(f"{made.trial} against {rival}: {', '.join(map(gate.comparison, verdicts))}; {needed}: {outcome}")
     return lines
 
 
@@ -38,9 +38,3 @@ def conclusion(made: Registration) -> str:
         )
     doubt = f"; the gate would refuse it today: {against}" if against else ""
     return f"{made.trial} already was the champion, {new}: the same weights{doubt}"
-
-
-def _compared(verdict: Verdict) -> str:
-    metric = summary.metric_of(verdict.measure)
-    scores = summary.text(verdict.measure, verdict.candidate), metric.text(verdict.rival_score)
-    return f"{scores[0]} to {scores[1]} on {summary.MEASURES[verdict.measure]} ({verdict.gain:+.{metric.digits}f})"

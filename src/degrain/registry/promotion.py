@@ -1,11 +1,10 @@
-"""The gate before the champion's alias, and the record of who held it."""
+"""The champion's alias, and the record of who held it."""
 
 from __future__ import annotations
 
 import datetime
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +12,8 @@ from pydantic import ValidationError
 
 from degrain import files
 from degrain.artifacts.base import explain
-from degrain.artifacts.registration import Promotion, PromotionLine, Verdict
+from degrain.artifacts.registration import Promotion, PromotionLine
 from degrain.errors import DataError, OutputError
-from degrain.evaluation import summary
 from degrain.machine import variables
 from degrain.registry import tags
 
@@ -24,56 +22,6 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 ALIAS = "champion"
-
-
-@dataclass(frozen=True)
-class Rival:
-    """Something the candidate has to beat: its name, its means, and by how much it must be beaten."""
-
-    name: str
-    scores: Mapping[str, float]
-    min_gain: float
-
-
-def judge(candidate: Mapping[str, float], rivals: list[Rival]) -> list[Verdict]:
-    """Hold a candidate against each rival.
-
-    Args:
-        candidate: Its means, see `degrain.evaluation.summary`.
-        rivals: Measured on the same data.
-
-    Returns:
-        One verdict per rival and measure. The candidate must win by more than is needed, so a tie does not pass.
-    """
-    verdicts = []
-    for rival in rivals:
-        for measure in summary.MEASURES:
-            if measure not in candidate:
-                continue
-            gain = candidate[measure] - rival.scores[measure]
-            verdicts.append(
-                Verdict(
-                    rival=rival.name,
-                    measure=measure,
-                    candidate=round(candidate[measure], 4),
-                    rival_score=round(rival.scores[measure], 4),
-                    gain=round(gain, 4),
-                    needed=rival.min_gain,
-                    passed=gain > rival.min_gain,
-                )
-            )
-    return verdicts
-
-
-def refusals(verdicts: list[Verdict]) -> list[str]:
-    """Say for each verdict that was not passed what is missing."""
-    return [
-        f"{summary.text(v.measure, v.candidate)} on {summary.MEASURES[v.measure]} does not beat {v.rival} "
-        f"({summary.text(v.measure, v.rival_score)})"
-        + (f" by {v.needed:g} {summary.metric_of(v.measure).unit}" if v.needed else "")
-        for v in verdicts
-        if not v.passed
-    ]
 
 
 def current(client: MlflowClient, name: str) -> ModelVersion | None:

@@ -21,8 +21,9 @@ from degrain.artifacts.registration import (
 )
 from degrain.artifacts.scores import Conditions, Scores
 from degrain.artifacts.trial import TrialRecord
-from degrain.errors import ForeignVersion, ModelError, RegistryError, UnreadableTag
-from degrain.evaluation import methods, protocol, scoring, summary
+from degrain.errors import ForeignVersion, ModelError, RegistryError
+from degrain.evaluation import gate, methods, protocol, scoring
+from degrain.evaluation.results import Results
 from degrain.inference.denoiser import Denoiser
 from degrain.machine import compute, variables
 from degrain.params.study import Params
@@ -84,7 +85,7 @@ class Candidate:
         return str(self.trial.weights_sha256)
 
 
-def register(grid: Grid, params: Params, store: PatchStore, trials: Path, measured: Scores) -> Registration:
+def register(grid: Grid, params: Params, store: PatchStore, trials: Path, left: Results) -> Registration:
     """Publish every trial of a study, then promote the best one if it passes the gate.
 
     Args:
@@ -92,7 +93,7 @@ def register(grid: Grid, params: Params, store: PatchStore, trials: Path, measur
         params: The study.
         store: The data that it was measured on.
         trials: Folder of its trials.
-        measured: What is recorded of the scores.
+        left: What evaluate left.
 
     Raises:
         ModelError: The candidate is damaged, or the present champion cannot be compared with it.
@@ -102,18 +103,19 @@ def register(grid: Grid, params: Params, store: PatchStore, trials: Path, measur
         OutputError: The promotion record cannot be written.
     """
     name = params.register_.name
-    candidate = _candidate(grid, trials, measured)
+    candidate = _candidate(grid, trials, left.scores)
     promotion.check_journal()
     # NOTE: one process at a time, or each would publish what none of them finds.
     with tracking.alone(variables.home() / "register.lock"), tracking.connect() as client:
         parent, runs = publishing.publish(client, tracking.experiment(client, name), grid)
         holder = _holder(client, name, candidate)
-        rivals = _rivals(params, grid)
+        rivals = gate.rivals(left.table, left.ranking, params.register_.gate)
         if holder and holder.trial and not holder.has(candidate):
-            rivals.append(_rival(holder.version, holder.trial, candidate, store, params, measured.conditions))
+            rivals.append(_rival(holder.version, store, params, left.scores.conditions))
         snapshots.require_unchanged(grid.checked)
-        verdicts = promotion.judge(candidate.scores, rivals)
-        refused = promotion.refusals(verdicts)
+        mine = left.table[left.table["method"] == candidate.trial.name]
+        verdicts = gate.judge(mine, rivals, params.register_.gate.min_sources)
+        refused = gate.refusals(verdicts)
         decision, version = _decide(candidate, holder, refused), None
         if decision == SAME and holder:
             version = holder.number
@@ -178,42 +180,9 @@ def _holder(client: MlflowClient, name: str, candidate: Candidate) -> Champion |
         return Champion(version, None, str(error))
 
 
-def _rivals(params: Params, grid: Grid) -> list[promotion.Rival]:
-    gain = params.register_.min_gain
-    return [
-        promotion.Rival("the noisy input", grid.ranking.identity, gain),
-        *(promotion.Rival(f"baseline {name}", of.scores, gain) for name, of in grid.ranking.baselines.items()),
-    ]
-
-
-def _rival(
-    holder: ModelVersion,
-    trial: TrialRecord,
-    candidate: Candidate,
-    store: PatchStore,
-    params: Params,
-    conditions: Conditions,
-) -> promotion.Rival:
-    """Return the present champion with its scores on the present test data.
-
-    They are those of its registration, if its tags prove that they were measured in the same way and under the same
-    conditions as the candidate's, and measured again otherwise.
-    """
+def _rival(holder: ModelVersion, store: PatchStore, params: Params, conditions: Conditions) -> gate.Rival:
+    """Measure the present champion on the same data, by the same code; what its tags say is no evidence."""
     name = f"the champion, version {holder.version}"
-    wanted = protocol.digest(trial.model, store.sha256, params.evaluate, conditions)
-    try:
-        if tags.protocol(holder) == wanted:
-            measures = [measure for measure in summary.MEASURES if measure in candidate.scores]
-            return promotion.Rival(name, tags.scores(holder, measures), 0.0)
-    except UnreadableTag as error:
-        log.warning("%s; its scores are measured again", error)
-    return promotion.Rival(name, _measure(holder, name, store, params, conditions), 0.0)
-
-
-def _measure(
-    holder: ModelVersion, name: str, store: PatchStore, params: Params, conditions: Conditions
-) -> dict[str, float]:
-    """Measure a registered version on the present test data; returns its means."""
     device = compute.prepare_torch(params.train.device, compute.threads())
     if protocol.conditions(device) != conditions:
         log.warning(
@@ -222,8 +191,8 @@ def _measure(
     with TemporaryDirectory(prefix="degrain-") as temporary:
         folder = loading.download(f"models:/{holder.name}/{holder.version}", Path(temporary))
         denoiser = _comparable(folder, holder, store, device)
-        method = methods.network(holder.name, denoiser, params.evaluate.tile, params.evaluate.overlap)
-        return summary.summarize(scoring.score(method, store, store.photographs()))[holder.name]
+        method = methods.network(name, denoiser, params.evaluate.tile, params.evaluate.overlap)
+        return gate.Rival(name, scoring.score(method, store, store.photographs()), 0.0)
 
 
 def _comparable(folder: Path, holder: ModelVersion, store: PatchStore, device: torch.device) -> Denoiser:

@@ -1,19 +1,17 @@
 """The tags of a registered version: written here, and here alone read back.
 
-Anybody can change a tag in MLflow, and there is none that every version must have. So each is judged when it is read.
+Anybody can change a tag in MLflow, and there is none that every version must have. So those that are read back are
+judged then; scores are for people, and never read: what the gate compares is measured anew.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from degrain import files
 from degrain.artifacts.trial import TrialRecord
 from degrain.errors import UnreadableTag
-from degrain.evaluation import summary
-from degrain.metrics.psnr import BEST
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -27,8 +25,6 @@ PROTOCOL = "degrain.protocol"
 MODEL, TRIAL = "degrain.model", "degrain.trial"
 # Of a run and of a version: the commit that trained it.
 COMMIT = "degrain.commit"
-# Digest of the scores, and of what they belong to, so that a number that somebody has changed decides nothing.
-SEAL = "degrain.seal"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -46,7 +42,7 @@ def written(trial: TrialRecord, scores: Mapping[str, float], protocol: str) -> d
         scores: Its means, see `degrain.evaluation.summary`.
         protocol: Digest of how these were measured.
     """
-    tags = {
+    return {
         WEIGHTS: str(trial.weights_sha256),
         KEY: trial.key,
         PROTOCOL: protocol,
@@ -55,12 +51,6 @@ def written(trial: TrialRecord, scores: Mapping[str, float], protocol: str) -> d
         COMMIT: trial.origin.commit,
         **{score(measure): repr(value) for measure, value in scores.items()},
     }
-    return tags | {SEAL: _seal(tags)}
-
-
-def _seal(tags: Mapping[str, str]) -> str:
-    sealed = {WEIGHTS, PROTOCOL, *map(score, summary.MEASURES)}
-    return files.digest({name: value for name, value in tags.items() if name in sealed})
 
 
 def has_weights(version: ModelVersion, sha256: str) -> bool:
@@ -86,31 +76,6 @@ def key(version: ModelVersion) -> str:
     return _text(version, KEY)
 
 
-def protocol(version: ModelVersion) -> str:
-    """Return the digest of how a version's scores were measured.
-
-    Raises:
-        UnreadableTag: The tag is missing or holds something else.
-    """
-    return _sha256(version, PROTOCOL)
-
-
-def scores(version: ModelVersion, measures: Collection[str]) -> dict[str, float]:
-    """Return means of a version, in dB.
-
-    Args:
-        version: Of the registry.
-        measures: Which, by their names in `degrain.evaluation.summary.MEASURES`.
-
-    Raises:
-        UnreadableTag: The tag of one is missing, holds what no PSNR can be, or was changed.
-    """
-    found = {measure: _psnr(version, score(measure)) for measure in measures}
-    if version.tags.get(SEAL) != _seal(version.tags):
-        raise UnreadableTag(f"the scores among the tags of version {version.version} of {version.name} were changed")
-    return found
-
-
 def _text(version: ModelVersion, name: str) -> str:
     found = version.tags.get(name)
     if not found:
@@ -122,17 +87,6 @@ def _sha256(version: ModelVersion, name: str) -> str:
     found = _text(version, name)
     if not _SHA256.fullmatch(found):
         raise _unreadable(version, name, "no SHA-256")
-    return found
-
-
-def _psnr(version: ModelVersion, name: str) -> float:
-    try:
-        found = float(_text(version, name))
-    except ValueError:
-        found = float("nan")
-    # NOTE: nothing would ever beat infinity, or NaN, which is neither more nor less than any number.
-    if not 0 <= found <= BEST:
-        raise _unreadable(version, name, f"no PSNR from 0 to {BEST:g} dB")
     return found
 
 

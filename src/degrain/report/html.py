@@ -18,7 +18,7 @@ from PIL import Image
 from degrain import files
 from degrain.artifacts.ranking import Ranking
 from degrain.baselines import catalog as baselines
-from degrain.evaluation import ranking, scoring, summary
+from degrain.evaluation import gate, ranking, scoring, summary
 from degrain.metrics.base import Metric
 from degrain.metrics.catalog import METRICS
 from degrain.networks import catalog
@@ -50,6 +50,7 @@ def render(material: Material, drawn: Mapping[str, bytes]) -> str:
     )
     environment.filters["decibel"] = lambda value: f"{value:.2f}"
     environment.filters["score"] = summary.text
+    environment.filters["evidence"] = gate.evidence
     ranked = material.ranking
     best_baseline = ranking.best_baseline(ranked.baseline_scores)
     score = summary.headline(ranked.identity)
@@ -64,6 +65,7 @@ def render(material: Material, drawn: Mapping[str, bytes]) -> str:
         decisive=scoring.DECISIVE,
         headline=score,
         headline_words=summary.MEASURES[score],
+        measures=summary.MEASURES,
         noise=_options(material.store.noise),
         images=_images(material),
         near_copies=_near_copies(material),

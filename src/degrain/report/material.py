@@ -9,11 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 from degrain.artifacts.ranking import Ranking
+from degrain.artifacts.registration import Verdict
 from degrain.artifacts.report import Shown
 from degrain.artifacts.scores import Conditions
 from degrain.artifacts.trial import TrialRecord
 from degrain.artifacts.validation import Validation
-from degrain.evaluation import results
+from degrain.evaluation import gate, results
 from degrain.ingest.datasets import manifest
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
@@ -39,6 +40,8 @@ class Material:
         sides: One row per image that was used: path, source, side.
         near_copies: Folder with the pictures of pairs that validate wrote.
         examples: Folder with the pictures that evaluate wrote.
+        gate: How the champion stands to the noisy input and the classical denoisers; register compares it with the
+            registry's champion, too.
         docs: For each suite the address of its page in the Data Docs, relative to the report.
         shown: What it shows besides what it measured: the settings, by section, and the digests of its inputs.
         measured: Where the scores were measured, and with which libraries.
@@ -58,6 +61,7 @@ class Material:
     sides: pd.DataFrame
     near_copies: Path
     examples: Path
+    gate: list[Verdict]
     docs: dict[str, str]
     shown: Shown
     measured: Conditions
@@ -98,6 +102,11 @@ def gather(
         sides=store.images(),
         near_copies=pairs.folder,
         examples=examples.folder,
+        gate=gate.judge(
+            left.table[left.table["method"] == left.ranking.champion],
+            gate.rivals(left.table, left.ranking, params.register_.gate),
+            params.register_.gate.min_sources,
+        ),
         docs=links(data_docs, validation, report),
         shown=shown.of(params, validation, store, list(found.values()), left.ranking),
         measured=left.scores.conditions,

@@ -66,4 +66,5 @@ def _settings(params: Params, store: PatchStore, trials: Sequence[TrialRecord], 
         "train": grid | trials[0].training,
         "evaluate": described(ranked.params),
         "report": study["report"],
+        "register": {"gate": study["register"]["gate"]},
     }

@@ -56,7 +56,7 @@ def run(params: Params) -> None:
         figures=FIGURES,
         checked=(published, store.files),
     )
-    made = registering.register(grid, params, store, TRIALS, left.scores)
+    made = registering.register(grid, params, store, TRIALS, left)
     made.write(REGISTRATION)
     for line in decision.comparisons(made):
         log.info("%s", line)
