@@ -86,7 +86,7 @@ EXAMPLES: list[Record] = [
         decision="refused",
         before="1",
         unusable="",
-        version=None,
+        version="1",
         refused=["it is worse"],
         gate=[
             Verdict(

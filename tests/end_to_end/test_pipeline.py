@@ -108,7 +108,7 @@ def test_a_change_reruns_only_what_depends_on_it_and_a_winner_becomes_champion(c
     assert done.returncode == 0
     again = json.loads(copy.read("results/registration.json"))
     assert (again["decision"], again["before"], again["version"]) == ("same weights", "1", "1")
-    assert len((copy.folder / ".degrain" / "promotions.jsonl").read_text().splitlines()) == 1
+    assert len((copy.folder / "results" / "promotions.jsonl").read_text().splitlines()) == 1
 
 
 def test_more_epochs_do_not_prepare_again(copy: Project) -> None:

@@ -78,7 +78,9 @@ def register(
         )
         reached[trial.key] = psnr
         scores = pd.concat([table(name, psnr), table("identity", identity)])
-        return registering.register(grid, params, store, Path("trials"), Results(scores, measured, ranked))
+        return registering.register(
+            grid, params, store, Path("trials"), Results(scores, measured, ranked), Path("promotions.jsonl")
+        )
 
     return run
 
@@ -105,7 +107,7 @@ def test_every_decision_is_recorded_and_told(
     name = f"{MODEL}-adam-mse"
 
     made = register(0, 20.4)
-    assert told(made) == ("refused", None, None, False, 1)
+    assert told(made) == ("refused", None, "1", False, 1)
     assert decision.comparisons(made) == [
         f"{name} against the noisy input: 20.40 dB to 20.00 on test patches (+0.40; 2 sources: too few "
         "for an interval, 2 won); more than 0.5 dB needed: "
@@ -117,47 +119,47 @@ def test_every_decision_is_recorded_and_told(
     )
 
     made = register(1, 30.0)
-    assert told(made) == ("first", None, "1", False, 0)
-    assert decision.conclusion(made) == f"{name} is the first champion, version 1 of tiny: it beats every rival"
+    assert told(made) == ("first", None, "2", False, 0)
+    assert decision.conclusion(made) == f"{name} is the first champion, version 2 of tiny: it beats every rival"
 
     made = register(1, 30.0)
-    assert told(made) == ("same weights", "1", "1", False, 0)
-    assert decision.conclusion(made) == f"{name} already was the champion, version 1 of tiny: the same weights"
+    assert told(made) == ("same weights", "2", "2", False, 0)
+    assert decision.conclusion(made) == f"{name} already was the champion, version 2 of tiny: the same weights"
 
     made = register(1, 30.0, identity=40.0)
-    assert told(made) == ("same weights", "1", "1", False, 1)
+    assert told(made) == ("same weights", "2", "2", False, 1)
     assert decision.conclusion(made).endswith(
         "the same weights; the gate would refuse it today: 30.00 dB on test patches does not beat the noisy input "
         "(40.00 dB) by 0.5 dB (2 sources: too few for an interval, 0 won)"
     )
 
     made = register(2, 29.0)
-    assert told(made) == ("refused", "1", None, False, 1)
+    assert told(made) == ("refused", "2", "3", False, 1)
     assert decision.comparisons(made)[-1] == (
-        f"{name} against the champion, version 1: 29.00 dB to 30.00 on test patches (-1.00; 2 sources: "
+        f"{name} against the champion, version 2: 29.00 dB to 30.00 on test patches (-1.00; 2 sources: "
         "too few for an interval, 0 won); more than 0 dB needed: "
         "not passed"
     )
     assert decision.conclusion(made) == (
-        f"{name} is not promoted: 29.00 dB on test patches does not beat the champion, version 1 (30.00 dB) "
-        "(2 sources: too few for an interval, 0 won); version 1 of tiny stays the champion"
+        f"{name} is not promoted: 29.00 dB on test patches does not beat the champion, version 2 (30.00 dB) "
+        "(2 sources: too few for an interval, 0 won); version 2 of tiny stays the champion"
     )
 
     made = register(3, 31.0)
-    assert told(made) == ("promoted", "1", "2", False, 0)
+    assert told(made) == ("promoted", "2", "4", False, 0)
     assert decision.conclusion(made) == (
-        f"{name} is the champion, version 2 of tiny: it beats every rival, and the champion before, version 1 of tiny"
+        f"{name} is the champion, version 4 of tiny: it beats every rival, and the champion before, version 2 of tiny"
     )
 
-    break_tag("2")
+    break_tag("4")
     made = register(4, 10.0)
-    assert told(made) == ("refused", "2", None, True, 1)
-    assert "; version 2 of tiny stays the champion, and cannot be used (version 2 of tiny has the tag " in (
+    assert told(made) == ("refused", "4", "5", True, 1)
+    assert "; version 4 of tiny stays the champion, and cannot be used (version 4 of tiny has the tag " in (
         decision.conclusion(made)
     )
     made = register(4, 30.5)
-    assert told(made) == ("unopposed", "2", "3", True, 0)
-    assert "the champion before, version 2 of tiny, could not be compared (version 2 of tiny has the tag " in (
+    assert told(made) == ("unopposed", "4", "5", True, 0)
+    assert "the champion before, version 4 of tiny, could not be compared (version 4 of tiny has the tag " in (
         decision.conclusion(made)
     )
     assert all(line.isprintable() for line in [*decision.comparisons(made), decision.conclusion(made)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import subprocess
 import sys
@@ -16,12 +15,11 @@ import pandas as pd
 import pytest
 
 from degrain.artifacts.history import CURVES
-from degrain.artifacts.registration import Promotion
 from degrain.artifacts.trial import TRIAL, WEIGHTS
 from degrain.errors import DataError, RegistryError
 from degrain.machine import variables
 from degrain.params.results import RegisterParams
-from degrain.registry import loading, promotion, publishing, tags, tracking
+from degrain.registry import aliases, loading, publishing, tags, tracking
 from tests.artifacts import records
 from tests.ingest.fetching.site import Answer, Site
 
@@ -50,10 +48,6 @@ def make_grid(name: str = "unet-adam-mse", psnr: float = 30.0) -> publishing.Gri
         (),
         Path("figures"),
     )
-
-
-def promoted(trial: str) -> Promotion:
-    return Promotion(trial=trial, trial_key=f"key-{trial}", before=None, scores={"test_psnr": 30.0})
 
 
 def all_runs(client: Any, experiment: str) -> list[Any]:
@@ -118,31 +112,6 @@ def test_what_a_killed_process_left_is_completed_and_not_doubled(monkeypatch: py
         assert len(runs) == 2
         assert {run.info.status for run in runs} == {"FINISHED"}
         assert len(client.get_metric_history(children["unet-adam-mse"], "val_psnr")) == 3
-
-
-def test_the_alias_moves_and_every_move_is_recorded(tmp_path: Path) -> None:
-    with tracking.connect() as client:
-        experiment = tracking.experiment(client, "tiny")
-        _, runs = publishing.publish(client, experiment, make_grid())
-        run = runs["unet-adam-mse"]
-        assert promotion.current(client, "tiny") is None
-        hashes: list[str] = []
-        for number in (1, 2):
-            folder = tmp_path / f"model{number}"
-            made = records.model(folder, f"weights.safetensors {number}")
-            source = publishing.log_model(client, run, folder, made)
-            hashes.append(str(made.weights_sha256))
-            version = promotion.register(client, "tiny", source, run, records.version_tags(made))
-            promotion.promote(client, "tiny", version.version, promoted(str(number)))
-        holder = promotion.current(client, "tiny")
-        assert holder is not None
-        assert str(holder.version) == "2"
-        assert [str(found.version) for found in promotion.versions_of(client, "tiny", hashes[0])] == ["1"]
-        assert promotion.versions_of(client, "tiny", "sha3") == []
-    lines = [json.loads(line) for line in Path(".degrain/promotions.jsonl").read_text().splitlines()]
-    assert [str(line["version"]) for line in lines] == ["1", "2"]
-    with loading.folder_of("models:/tiny@champion", Path("trials")) as folder:
-        assert (folder / "weights.safetensors").read_text() == "weights.safetensors 2"
 
 
 @pytest.mark.parametrize(
@@ -213,40 +182,6 @@ def test_a_folder_with_another_trial_is_refused(reference: str) -> None:
         pass
 
 
-def test_a_lost_or_torn_record_is_made_good() -> None:
-    path = Path(".degrain/promotions.jsonl")
-    promotion.remember("tiny", "1", promoted("a"))
-    promotion.remember("tiny", "1", promoted("a"))
-    promotion.remember("other", "7", promoted("b"))
-    assert len(path.read_text().splitlines()) == 2
-    path.write_text(path.read_text() + '{"model": "tiny", "vers')
-    promotion.remember("tiny", "2", promoted("c"))
-    last = path.read_text().splitlines()[-1]
-    assert json.loads(last)["version"] == "2"
-    assert [json.loads(line)["model"] for line in path.read_text().splitlines()] == ["tiny", "other", "tiny"]
-    path.write_text(path.read_text().removesuffix("\n"))
-    promotion.remember("tiny", "3", promoted("d"))
-    assert [json.loads(line)["version"] for line in path.read_text().splitlines()] == ["1", "7", "2", "3"]
-
-
-@pytest.mark.parametrize("change", [{"tracking_uri": "http://a.example"}, {"weights_sha256": "b" * 64}])
-def test_a_version_of_the_same_number_in_another_registry_is_recorded(change: dict[str, str]) -> None:
-    path = Path(".degrain/promotions.jsonl")
-    promotion.remember("tiny", "1", promoted("a"))
-    for _ in range(2):
-        promotion.remember("tiny", "1", promoted("a").model_copy(update=change))
-    first, second = map(json.loads, path.read_text().splitlines())
-    assert first | change | {"at": second["at"]} == second
-
-
-def test_a_promotion_in_a_registry_that_was_begun_anew_is_recorded(tmp_path: Path) -> None:
-    for _ in range(2):
-        assert str(registered(tmp_path / "model").version) == "1"
-        with tracking.connect() as client:
-            client.delete_registered_model("tiny")
-    assert len(Path(".degrain/promotions.jsonl").read_text().splitlines()) == 2
-
-
 def test_the_registry_of_a_project_that_was_moved_is_still_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,33 +193,6 @@ def test_the_registry_of_a_project_that_was_moved_is_still_the_same(
     assert variables.lasting_uri() == "http://a.example"
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"\xff\xfe", "it is no text in UTF-8"),
-        (b"[]", "line 1 is no promotion"),
-        (b"null\n", "line 1 is no promotion"),
-        (b"3", "line 1 is no promotion"),
-        (b"no JSON", "line 1 is no JSON"),
-        pytest.param(b"[" * 200_000, "line 1 is no JSON: it is nested more than 100 deep", id="nested deeply"),
-        pytest.param(b"9" * 5000, "line 1 is no JSON", id="a long number"),
-        (b'{"model": "tiny", "version": "1"}\n', "line 1 is no promotion: trial: field required"),
-        (b'{"model": "tiny", "version": "1"}', "line 1 is no promotion: trial: field required"),
-        (b'{"model": "tiny", "vers\n', "line 1 is no JSON"),
-        (b'{"model": "tiny", "vers\n{"version": "1"}\n', "line 1 is no JSON"),
-    ],
-)
-def test_a_damaged_record_of_promotions_is_one_line(content: bytes, words: str) -> None:
-    path = Path(".degrain/promotions.jsonl")
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(content)
-    for use in (promotion.check_journal, lambda: promotion.remember("tiny", "2", promoted("a"))):
-        with pytest.raises(DataError, match=rf"promotions.jsonl is damaged \({words}.*; mend it, or move") as caught:
-            use()
-        assert "\n" not in str(caught.value)
-    assert path.read_bytes() == content
-
-
 def registered(folder: Path, **tagged: str) -> Any:
     """A champion with a model whose weights are a text, and its version as a client sees it."""
     made = records.model(folder, "weights")
@@ -292,8 +200,8 @@ def registered(folder: Path, **tagged: str) -> Any:
         _, runs = publishing.publish(client, tracking.experiment(client, "tiny"), make_grid())
         source = publishing.log_model(client, runs["unet-adam-mse"], folder, made)
         wanted = {name: value for name, value in (records.version_tags(made) | tagged).items() if value}
-        version = promotion.register(client, "tiny", source, runs["unet-adam-mse"], wanted)
-        promotion.promote(client, "tiny", str(version.version), promoted("a"))
+        version = aliases.register(client, "tiny", source, runs["unet-adam-mse"], wanted)
+        client.set_registered_model_alias("tiny", aliases.CHAMPION, str(version.version))
         return client.get_model_version("tiny", str(version.version))
 
 

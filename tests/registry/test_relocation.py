@@ -14,9 +14,9 @@ import pytest
 from degrain import files
 from degrain.errors import RegistryError
 from degrain.machine import variables
-from degrain.registry import loading, promotion, publishing, relocation, tracking
+from degrain.registry import aliases, loading, publishing, relocation, tracking
 from tests.artifacts import records
-from tests.registry.test_registry import make_grid, promoted
+from tests.registry.test_registry import make_grid
 
 
 @pytest.fixture(autouse=True)
@@ -38,8 +38,8 @@ def registered(project: Path, weights: str) -> str:
     with tracking.connect() as client:
         _, runs = publishing.publish(client, tracking.experiment(client, "tiny"), make_grid(weights))
         source = publishing.log_model(client, runs[weights], model, made)
-        version = promotion.register(client, "tiny", source, runs[weights], records.version_tags(made))
-        promotion.promote(client, "tiny", str(version.version), promoted(weights))
+        version = aliases.register(client, "tiny", source, runs[weights], records.version_tags(made))
+        client.set_registered_model_alias("tiny", aliases.CHAMPION, str(version.version))
     return str(version.version)
 
 

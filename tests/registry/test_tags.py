@@ -19,7 +19,7 @@ from degrain.evaluation import protocol, summary
 from degrain.networks import catalog
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
-from degrain.registry import loading, promotion, publishing, registering, tags, tracking
+from degrain.registry import aliases, loading, publishing, registering, tags, tracking
 from tests.artifacts import records
 
 # What a tag may hold that degrain never wrote; None is no tag.
@@ -78,8 +78,8 @@ def test_a_broken_tag_of_the_champion_is_one_line_and_no_obstacle(
     with tracking.connect() as client:
         run = client.create_run(tracking.experiment(client, "tiny")).info.run_id
         source = publishing.log_model(client, run, old.folder, old.trial)
-        version = promotion.register(client, "tiny", source, run, tags.written(old.trial, SCORES, "0" * 64))
-        client.set_registered_model_alias("tiny", promotion.ALIAS, version.version)
+        version = aliases.register(client, "tiny", source, run, tags.written(old.trial, SCORES, "0" * 64))
+        client.set_registered_model_alias("tiny", aliases.CHAMPION, version.version)
 
         def usable() -> bool:
             holder = registering._holder(client, "tiny", new)
@@ -112,7 +112,7 @@ def test_the_champion_is_measured_whatever_its_tags_say(
         run = client.create_run(tracking.experiment(client, "tiny")).info.run_id
         source = publishing.log_model(client, run, old.folder, old.trial)
         digest = protocol.digest(old.trial.model, store.sha256, params.evaluate, conditions)
-        version = promotion.register(client, "tiny", source, run, tags.written(old.trial, SCORES, digest))
+        version = aliases.register(client, "tiny", source, run, tags.written(old.trial, SCORES, digest))
         rival = registering._rival(version, store, params, conditions)
     assert rival.name == "the champion, version 1"
     assert summary.summarize(rival.scores)[rival.name]["test_psnr"] < 50

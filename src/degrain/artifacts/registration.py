@@ -1,4 +1,4 @@
-"""What register leaves: registration.json of the last run, and a line of promotions.jsonl for each new champion."""
+"""What register leaves: registration.json of the last run, and promotions.jsonl, with a line for each new champion."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Registration(Record):
         decision: What was decided of it in this run.
         before: Number of the version that was the champion, if there was one.
         unusable: Why nothing could be compared with that version; "" where that was possible.
-        version: Its own number in the registry, if it is the champion.
+        version: Its own number in the registry.
         refused: Which rivals it does not beat, in words.
         gate: All verdicts; they decide unless it is the champion already.
         experiment: Of MLflow.
@@ -78,7 +78,7 @@ class Registration(Record):
     decision: Decision
     before: str | None
     unusable: str
-    version: str | None
+    version: str
     refused: list[str]
     gate: list[Verdict]
     experiment: str
@@ -98,35 +98,31 @@ class Registration(Record):
 
 
 class Promotion(Part):
-    """What has become the champion.
-
-    Attributes:
-        trial, trial_key: What it was trained as.
-        before: The version that held the alias before, if that is known.
-        scores: On the held-out data.
-        weights_sha256: SHA-256 of its weights; "" in lines of older versions.
-        tracking_uri: Where its registry is, see `degrain.machine.variables.lasting_uri`; "" in lines of older versions.
-    """
-
-    trial: str
-    trial_key: str
-    before: str | None
-    scores: dict[str, float]
-    weights_sha256: str = ""
-    tracking_uri: str = ""
-
-
-class PromotionLine(Promotion):
-    """What a line of promotions.jsonl holds.
+    """A move of the champion's alias; a line of promotions.jsonl.
 
     Attributes:
         at: When, in UTC, as in ISO 8601.
-        model, version: What holds the alias since then.
+        who: Who moved it, as that person's machine says; nobody has checked it.
+        model: The registered model.
+        before: Number of the version that held the alias before, if one did.
+        version: Number of the one that holds it since then.
+        weights_sha256: SHA-256 of its weights.
+        data_sha256: Digest of the patch store that its scores were measured on.
+        scores: When it was registered, see `degrain.evaluation.summary`.
+        reason: Why.
+        done: Whether the alias has moved; otherwise it was about to.
     """
 
     # What newer versions write besides is passed over.
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     at: str
+    who: str
     model: str
+    before: str | None
     version: str
+    weights_sha256: str
+    data_sha256: str
+    scores: dict[str, float]
+    reason: str
+    done: bool

@@ -120,10 +120,10 @@ def _project() -> Iterator[Finding]:
         yield NOTE, "champion", f"{name} has none yet: make repro"
         return
     try:
-        from degrain.registry import loading, promotion, tracking
+        from degrain.registry import aliases, loading, tracking
 
         with tracking.connect() as client:
-            holder = promotion.current(client, name)
+            holder = aliases.current(client, name)
             lost = loading.loss(client, holder) if holder else None
         text = f"version {holder.version} of {name}" if holder else f"{name} has none yet: make repro"
         yield (NOTE if lost or not holder else OK), "champion", f"{text} cannot be used: {lost}" if lost else text

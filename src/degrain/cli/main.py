@@ -17,6 +17,7 @@ import degrain
 from degrain import console, files
 from degrain.cli import options
 from degrain.cli.options import DeviceOption, ModelOption, ParamsOption
+from degrain.cli.registry import app as registry_commands
 from degrain.cli.sidd import app as sidd_commands
 from degrain.cli.trials import app as trials_commands
 from degrain.errors import DegrainError, ParamsError, Stopped, printable
@@ -271,6 +272,7 @@ def denoise(
 
 
 app.add_typer(sidd_commands)
+app.add_typer(registry_commands)
 
 
 @app.command()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from degrain import files
 from degrain.artifacts.trial import TRIAL, WEIGHTS, TrialRecord
 from degrain.errors import DataError, ForeignVersion, ModelError, RegistryError, VersionMismatch, nearest
-from degrain.registry import promotion, tags, tracking
+from degrain.registry import aliases, tags, tracking
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # What to do about a version that belongs to another version of degrain.
 WAY_OUT = (
-    f"give the study another register.name, or take the alias {promotion.ALIAS} from it (make mlflow) and promote "
+    f"give the study another register.name, or take the alias {aliases.CHAMPION} from it (make mlflow) and promote "
     "anew: dvc repro -f -s register"
 )
 
@@ -69,8 +69,8 @@ def download(reference: str, target: Path) -> Path:
     with tracking.connect() as client:
         from mlflow.artifacts import download_artifacts
 
-        if alias == promotion.ALIAS:
-            version = promotion.current(client, name)
+        if alias == aliases.CHAMPION:
+            version = aliases.current(client, name)
             if version is None:
                 raise RegistryError(
                     f"the registry has no {alias} of {name!r} yet: run make repro, or name a model: --model"

@@ -1,177 +1,105 @@
-"""The champion's alias, and the record of who held it."""
+"""How the champion's alias moves: by the gate, by hand, or back.
+
+The order of the steps is that of their weight. Whatever is broken off before the last one, the move of the alias, has
+not happened, and the same again completes it.
+"""
 
 from __future__ import annotations
 
-import datetime
-import os
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
-from degrain import files
-from degrain.artifacts.base import explain
-from degrain.artifacts.registration import Promotion, PromotionLine
-from degrain.errors import DataError, OutputError
-from degrain.machine import variables
-from degrain.registry import tags
+from degrain.errors import RegistryError
+from degrain.registry import aliases, journal, loading, tags
+from degrain.registry.aliases import CHALLENGER, CHAMPION, PREVIOUS
+from degrain.registry.turns import turn
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-ALIAS = "champion"
 
+def promote(client: MlflowClient, version: ModelVersion, reason: str, require: Callable[[], None]) -> None:
+    """Give a version the champion's alias, and the one that has it the alias `previous`.
 
-def current(client: MlflowClient, name: str) -> ModelVersion | None:
-    """Return the version that holds the champion's alias, or None."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return client.get_model_version_by_alias(name, ALIAS)
-    except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            return None
-        raise
-
-
-def versions_of(client: MlflowClient, name: str, weights: str) -> list[ModelVersion]:
-    """Return the registered versions with these weights (their SHA-256), the newest first."""
-    found = [one for one in client.search_model_versions(f"name = '{name}'") if tags.has_weights(one, weights)]
-    return sorted(found, key=lambda version: -int(version.version))
-
-
-def register(client: MlflowClient, name: str, source: str, run: str, tagged: Mapping[str, str]) -> ModelVersion:
-    """Register a model version, creating the registered model when it is the first."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-    return client.create_model_version(name, source, run, tags=dict(tagged))
-
-
-def promote(client: MlflowClient, name: str, version: str, record: Promotion) -> None:
-    """Move the alias to a version and append that to the promotion record, which MLflow does not keep.
-
-    Raises:
-        OutputError: The record cannot be written.
+    Args:
+        client: The connection.
+        version: Which; nothing is done for the champion.
+        reason: Why, for the journal.
+        require: What refuses to go on without the turn, see `degrain.registry.turns`.
     """
-    client.set_registered_model_alias(name, ALIAS, version)
-    _append(name, version, record)
+    name, number = version.name, str(version.version)
+    before = aliases.number(aliases.current(client, name))
+    journal.settle(client, name, before)
+    if before == number:
+        return
+    require()
+    if before:
+        client.set_registered_model_alias(name, PREVIOUS, before)
+    if aliases.number(aliases.current(client, name, CHALLENGER)) == number:
+        client.delete_registered_model_alias(name, CHALLENGER)
+    journal.begin(client, version, before, reason)
+    client.set_registered_model_alias(name, CHAMPION, number)
+    journal.settle(client, name, number)
 
 
-def remember(name: str, version: str, record: Promotion) -> None:
-    """Append to the promotion record that a version holds the alias, unless its last line for this model says so.
-
-    A version of another registry, or of one that was begun anew, may have the same number.
-
-    Raises:
-        DataError: The record is damaged.
-        OutputError: The record cannot be read or written.
-    """
-    try:
-        last = _last(_text(journal()), name)
-    except OSError as error:
-        raise OutputError(f"cannot read {journal()}: {error.strerror}") from error
-    if not last or _identity(last.version, last) != _identity(version, record):
-        _append(name, version, record)
+def challenge(client: MlflowClient, version: ModelVersion, reasons: list[str], require: Callable[[], None]) -> None:
+    """Give a version that the gate refuses the alias `challenger`, and say at it why it was refused."""
+    require()
+    client.set_model_version_tag(version.name, str(version.version), tags.REFUSED, tags.cut("; ".join(reasons)))
+    client.set_registered_model_alias(version.name, CHALLENGER, str(version.version))
 
 
-def _identity(version: str, record: Promotion) -> tuple[str, str, str]:
-    return str(version), record.weights_sha256, record.tracking_uri
+def by_hand(client: MlflowClient, name: str, number: str, reason: str) -> str | None:
+    """Make a version the champion because a person says so; the gate is not asked.
 
-
-def _append(name: str, version: str, record: Promotion) -> None:
-    """Append a line to the promotion record.
-
-    Raises:
-        DataError: The record is damaged.
-        OutputError: The record cannot be written.
-    """
-    path = journal()
-    try:
-        text = _text(path)
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        line = PromotionLine(at=now, model=name, version=str(version), **dict(record))
-        torn = _lines(text)[1]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
-            # A line that a killed process left half-written is removed, not continued.
-            file.truncate(len(text.removesuffix(torn).encode()))
-            file.write(("" if torn or not text or text.endswith("\n") else "\n") + line.model_dump_json() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
-
-
-def journal() -> Path:
-    """Return the promotion record: a line of JSON for each time that a version got the alias."""
-    return variables.home() / "promotions.jsonl"
-
-
-def check_journal() -> None:
-    """Refuse a promotion record that is damaged, before anything is promoted.
-
-    Raises:
-        DataError: It is damaged.
-        OutputError: It cannot be read.
-    """
-    path = journal()
-    try:
-        _lines(_text(path))
-    except OSError as error:
-        raise OutputError(f"cannot read {path}: {error.strerror}") from error
-
-
-def _text(path: Path) -> str:
-    try:
-        return files.contents(path).decode() if path.exists() else ""
-    except UnicodeDecodeError as error:
-        raise _damaged(f"it is no text in UTF-8: {error}") from error
-
-
-def _last(text: str, name: str) -> PromotionLine | None:
-    """The last line of a model."""
-    return next((line for line in reversed(_lines(text)[0]) if line.model == name), None)
-
-
-def _lines(text: str) -> tuple[list[PromotionLine], str]:
-    """Read the promotion record.
+    Args:
+        client: The connection.
+        name: Of the registered model.
+        number: Of the version.
+        reason: Why.
 
     Returns:
-        Its lines, and what a killed process has left of one at the end.
+        The number of the version that was the champion before, if one was.
 
     Raises:
-        DataError: A line is no entry.
+        RegistryError: There is no such version, it cannot be used, or it is the champion already.
     """
-    *whole, rest = text.split("\n")
-    found = [_line(line, number) for number, line in enumerate(whole, 1) if line]
-    if rest.startswith("{") and not _is_json(rest):
-        return found, rest
-    return [*found, *([_line(rest, len(whole) + 1)] if rest else [])], ""
+    with turn(client, name) as require:
+        version = client.get_model_version(name, number)
+        loading.proven(client, version)
+        before = aliases.number(aliases.current(client, name))
+        if before == number:
+            journal.settle(client, name, before)
+            raise RegistryError(f"version {number} of {name} is the champion already")
+        if tags.WITHDRAWN in version.tags:
+            client.delete_model_version_tag(name, number, tags.WITHDRAWN)
+        promote(client, version, reason, require)
+    return before
 
 
-def _line(line: str, number: int) -> PromotionLine:
-    try:
-        return PromotionLine.model_validate(files.parse_json(line))
-    except ValidationError as error:
-        raise _damaged(f"line {number} is no promotion: {explain(error)}") from None
-    except ValueError as error:
-        raise _damaged(f"line {number} is no JSON: {error}") from None
+def roll_back(client: MlflowClient, name: str, reason: str) -> tuple[str, str]:
+    """Make the version that was the champion before the present one the champion again.
 
+    The version that loses the alias gets it back by hand alone: the next `register` does not promote it again.
 
-def _is_json(line: str) -> bool:
-    try:
-        files.parse_json(line)
-    except ValueError:
-        return False
-    return True
+    Args:
+        client: The connection.
+        name: Of the registered model.
+        reason: Why.
 
+    Returns:
+        The numbers of the version that was the champion, and of the one that is now.
 
-def _damaged(reason: str) -> DataError:
-    return DataError(f"{journal()} is damaged ({reason}); mend it, or move it away: a new one is begun")
+    Raises:
+        RegistryError: There is no champion, or none was before it, or that one cannot be used.
+    """
+    holder = aliases.number(aliases.current(client, name))
+    if holder is None:
+        raise RegistryError(f"{name} has no champion")
+    previous = aliases.number(aliases.current(client, name, PREVIOUS))
+    if previous in (None, holder):
+        raise RegistryError(f"no other version of {name} was the champion before version {holder}")
+    client.set_model_version_tag(name, holder, tags.WITHDRAWN, tags.cut(reason))
+    by_hand(client, name, str(previous), reason)
+    return holder, str(previous)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +17,6 @@ from degrain.artifacts.registration import (
     SAME,
     UNOPPOSED,
     Decision,
-    Promotion,
     Registration,
 )
 from degrain.artifacts.scores import Conditions, Scores
@@ -28,8 +28,9 @@ from degrain.inference.denoiser import Denoiser
 from degrain.machine import compute, variables
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
-from degrain.registry import loading, promotion, publishing, tags, tracking
+from degrain.registry import aliases, journal, loading, promotion, publishing, tags, tracking
 from degrain.registry.publishing import Grid
+from degrain.registry.turns import turn
 
 if TYPE_CHECKING:
     import torch
@@ -85,7 +86,9 @@ class Candidate:
         return str(self.trial.weights_sha256)
 
 
-def register(grid: Grid, params: Params, store: PatchStore, trials: Path, left: Results) -> Registration:
+def register(
+    grid: Grid, params: Params, store: PatchStore, trials: Path, left: Results, promotions: Path
+) -> Registration:
     """Publish every trial of a study, then promote the best one if it passes the gate.
 
     Args:
@@ -94,35 +97,43 @@ def register(grid: Grid, params: Params, store: PatchStore, trials: Path, left: 
         store: The data that it was measured on.
         trials: Folder of its trials.
         left: What evaluate left.
+        promotions: Where a copy of the journal goes.
 
     Raises:
         ModelError: The candidate is damaged, or the present champion cannot be compared with it.
         RegistryError: MLflow does not answer or refuses something, or the champion belongs to another version of
             degrain.
-        DataError: The promotion record is damaged, or what is published has changed since it was checked.
-        OutputError: The promotion record cannot be written.
+        DataError: What is published has changed since it was checked.
+        OutputError: The copy of the journal cannot be written.
     """
     name = params.register_.name
     candidate = _candidate(grid, trials, left.scores)
-    promotion.check_journal()
-    # NOTE: one process at a time, or each would publish what none of them finds.
+    # NOTE: one process of this machine at a time, or each would publish what none of them finds.
     with tracking.alone(variables.home() / "register.lock"), tracking.connect() as client:
         parent, runs = publishing.publish(client, tracking.experiment(client, name), grid)
-        holder = _holder(client, name, candidate)
-        rivals = gate.rivals(left.table, left.ranking, params.register_.gate)
-        if holder and holder.trial and not holder.has(candidate):
-            rivals.append(_rival(holder.version, store, params, left.scores.conditions))
-        snapshots.require_unchanged(grid.checked)
-        mine = left.table[left.table["method"] == candidate.trial.name]
-        verdicts = gate.judge(mine, rivals, params.register_.gate.min_sources)
-        refused = gate.refusals(verdicts)
-        decision, version = _decide(candidate, holder, refused), None
-        if decision == SAME and holder:
-            version = holder.number
-            # In case a process was killed between moving the alias and recording it.
-            promotion.remember(name, version, _promotion(candidate, None))
-        elif decision != REFUSED:
-            version = _promote(client, name, candidate, runs[candidate.trial.name], grid, holder)
+        while True:
+            holder = _holder(client, name, candidate)
+            rivals = gate.rivals(left.table, left.ranking, params.register_.gate)
+            if holder and holder.trial and not holder.has(candidate):
+                rivals.append(_rival(holder.version, store, params, left.scores.conditions))
+            mine = left.table[left.table["method"] == candidate.trial.name]
+            verdicts = gate.judge(mine, rivals, params.register_.gate.min_sources)
+            with turn(client, name) as require:
+                if aliases.number(aliases.current(client, name)) != (holder.number if holder else None):
+                    log.warning("another version of %s has become the champion meanwhile; it is compared, too", name)
+                    continue
+                snapshots.require_unchanged(grid.checked)
+                refused = [*gate.refusals(verdicts), *_withdrawn(client, name, candidate)]
+                decision = _decide(candidate, holder, refused)
+                version = (
+                    holder.version if decision == SAME and holder else _version(client, name, candidate, runs, grid)
+                )
+                if decision == REFUSED:
+                    promotion.challenge(client, version, refused, require)
+                else:
+                    promotion.promote(client, version, _reason(decision, rivals), require)
+                break
+        journal.copy(journal.read(client, name), promotions)
     return Registration(
         schema_version=Registration.VERSION,
         model=name,
@@ -134,7 +145,7 @@ def register(grid: Grid, params: Params, store: PatchStore, trials: Path, left: 
         decision=decision,
         before=holder.number if holder else None,
         unusable=holder.unusable if holder else "",
-        version=version,
+        version=str(version.version),
         refused=refused,
         gate=verdicts,
         experiment=name,
@@ -168,7 +179,7 @@ def _holder(client: MlflowClient, name: str, candidate: Candidate) -> Champion |
     Raises:
         ForeignVersion: It belongs to another version of degrain and has other weights than the candidate.
     """
-    version = promotion.current(client, name)
+    version = aliases.current(client, name)
     if version is None:
         return None
     try:
@@ -214,26 +225,31 @@ def _comparable(folder: Path, holder: ModelVersion, store: PatchStore, device: t
     return denoiser
 
 
-def _promotion(candidate: Candidate, holder: Champion | None) -> Promotion:
-    return Promotion(
-        trial=candidate.trial.name,
-        trial_key=candidate.trial.key,
-        before=holder.number if holder else None,
-        scores=candidate.scores,
-        weights_sha256=candidate.weights,
-        tracking_uri=variables.lasting_uri(),
-    )
-
-
-def _promote(
-    client: MlflowClient, name: str, candidate: Candidate, run: str, grid: Grid, holder: Champion | None
-) -> str:
-    """Register the candidate's weights, unless they are, and move the alias to them; returns the version."""
-    known = promotion.versions_of(client, name, candidate.weights)
+def _version(
+    client: MlflowClient, name: str, candidate: Candidate, runs: Mapping[str, str], grid: Grid
+) -> ModelVersion:
+    """Return the version with the candidate's weights, registered now unless it is there and can be used."""
+    known = aliases.versions_of(client, name, candidate.weights)
     version = next((one for one in known if loading.loss(client, one) is None), None)
-    if version is None:
-        source = publishing.log_model(client, run, candidate.folder, candidate.trial)
-        tagged = tags.written(candidate.trial, candidate.scores, candidate.protocol) | dict(grid.tags)
-        version = promotion.register(client, name, source, run, tagged)
-    promotion.promote(client, name, str(version.version), _promotion(candidate, holder))
-    return str(version.version)
+    if version is not None:
+        return version
+    run = runs[candidate.trial.name]
+    source = publishing.log_model(client, run, candidate.folder, candidate.trial)
+    tagged = tags.written(candidate.trial, candidate.scores, candidate.protocol) | dict(grid.tags)
+    return aliases.register(client, name, source, run, tagged)
+
+
+def _withdrawn(client: MlflowClient, name: str, candidate: Candidate) -> list[str]:
+    """Say why a person has taken the alias from these weights, if one has."""
+    return [
+        f"version {version.version} has the same weights and was rolled back ({reason}); degrain promote "
+        f"{version.version} promotes it"
+        for version in aliases.versions_of(client, name, candidate.weights)
+        if (reason := version.tags.get(tags.WITHDRAWN))
+    ]
+
+
+def _reason(decision: Decision, rivals: Sequence[gate.Rival]) -> str:
+    """Say why the alias moves."""
+    beaten = f"beats {', '.join(rival.name for rival in rivals)}"
+    return f"{beaten}; the champion before cannot be used" if decision == UNOPPOSED else beaten

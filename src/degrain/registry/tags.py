@@ -6,12 +6,15 @@ judged then; scores are for people, and never read: what the gate compares is me
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from degrain.artifacts.trial import TrialRecord
 from degrain.errors import UnreadableTag
+from degrain.evaluation import summary
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -25,6 +28,12 @@ PROTOCOL = "degrain.protocol"
 MODEL, TRIAL = "degrain.model", "degrain.trial"
 # Of a run and of a version: the commit that trained it.
 COMMIT = "degrain.commit"
+# Digest of the data that it was trained and measured on.
+DATA = "degrain.data_sha256"
+# Why the gate has refused a version, and why it is the champion no more: it may become it again by hand alone.
+REFUSED, WITHDRAWN = "degrain.refused", "degrain.withdrawn"
+# PostgreSQL refuses longer values.
+LONGEST = 5000
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -51,6 +60,20 @@ def written(trial: TrialRecord, scores: Mapping[str, float], protocol: str) -> d
         COMMIT: trial.origin.commit,
         **{score(measure): repr(value) for measure, value in scores.items()},
     }
+
+
+def cut(text: str, longest: int = LONGEST) -> str:
+    """Return a text that the registry takes, its end cut off where it is too long; never empty, which it refuses."""
+    return (text if len(text) <= longest else f"{text[: longest - 3]}...") or "-"
+
+
+def scores(version: ModelVersion) -> dict[str, float]:
+    """Return a version's scores as they were when it was registered; those that are no numbers are left out."""
+    found = {}
+    for name in summary.MEASURES:
+        with suppress(ValueError):
+            found[name] = float(version.tags.get(score(name), ""))
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def has_weights(version: ModelVersion, sha256: str) -> bool:

@@ -12,7 +12,7 @@ from degrain.artifacts.validation import VALIDATION, Validation
 from degrain.evaluation import results, summary
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
-from degrain.registry import decision, publishing, registering
+from degrain.registry import decision, publishing, registering, tags
 from degrain.report import shown
 from degrain.snapshots import Snapshot
 from degrain.stages import (
@@ -21,6 +21,7 @@ from degrain.stages import (
     METRICS,
     PARAMS,
     PREPARED,
+    PROMOTIONS,
     REGISTRATION,
     REPORT,
     REPORT_RECORD,
@@ -51,12 +52,12 @@ def run(params: Params) -> None:
         histories=of_study.histories(TRIALS, trials.values()),
         scores={name: means[name] for name in trials if name in means},
         ranking=left.ranking,
-        tags={"degrain.data_sha256": store.sha256},
+        tags={tags.DATA: store.sha256},
         artifacts=(*(path for path in (PARAMS, Path("dvc.lock")) if path.exists()), METRICS, REPORT),
         figures=FIGURES,
         checked=(published, store.files),
     )
-    made = registering.register(grid, params, store, TRIALS, left)
+    made = registering.register(grid, params, store, TRIALS, left, PROMOTIONS)
     made.write(REGISTRATION)
     for line in decision.comparisons(made):
         log.info("%s", line)
