@@ -56,7 +56,7 @@ def in_project(path: str) -> Path:
 
 
 def home() -> Path:
-    """Return the folder that outlives single runs: trial ledger, local MLflow store, promotion record.
+    """Return the folder that outlives single runs: trial ledger, local MLflow store, downloads.
 
     DEGRAIN_HOME, or `.degrain` in the project's folder. A temporary copy in which DVC runs an experiment shares it,
     since the copy is deleted afterwards.
