@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 import degrain
 from degrain import console, files
 from degrain.cli import options
+from degrain.cli.comparing import app as comparing_commands
 from degrain.cli.options import DeviceOption, ModelOption, ParamsOption
 from degrain.cli.registry import app as registry_commands
 from degrain.cli.sidd import app as sidd_commands
@@ -61,6 +62,7 @@ app = typer.Typer(
     "- `degrain train --model unet`: train one model's grid\n"
     "- `degrain trials`: what has been trained, what is half done, what failed\n"
     "- `degrain denoise noisy.png clean.png`: denoise with the champion\n"
+    "- `degrain compare unet-adam-mse unet-adam-mae`: which of two is better, photograph by photograph\n"
     "- `degrain doctor`: what this machine has and what is missing",
 )
 
@@ -273,6 +275,7 @@ def denoise(
 
 app.add_typer(sidd_commands)
 app.add_typer(registry_commands)
+app.add_typer(comparing_commands)
 
 
 @app.command()

@@ -30,8 +30,27 @@ def denoiser(model: str, device: str, params: Path, precision: str = "float32", 
     """Load what `--model` names: by default the champion of the study.
 
     Raises:
+        ModelError: As of `load`, or it is one of Bayer mosaics or of other light.
+        ParamsError: As of `load`.
+        RegistryError: As of `load`.
+    """
+    from degrain.params.study import load_params
+
+    chosen = model or f"models:/{load_params(params).register_.name}@champion"
+    loaded = load(chosen, device, precision)
+    if loaded.channels == 4:
+        raise ModelError(f"{chosen} denoises Bayer mosaics, not gray or color images")
+    if light is not None and loaded.light != light:
+        raise ModelError(f"{chosen} was trained on images in {loaded.light} light, and these are in {light}")
+    return loaded
+
+
+def load(model: str, device: str, precision: str) -> Denoiser:
+    """Load a model by a name that a user has given.
+
+    Raises:
         ParamsError: There is no such device or precision.
-        ModelError: There is no such model, it is damaged, or it is one of Bayer mosaics or of other light.
+        ModelError: There is no such model, or it is damaged.
         RegistryError: The registry does not answer or does not hold it.
     """
     if device not in ("auto", "cpu", "cuda"):
@@ -40,16 +59,9 @@ def denoiser(model: str, device: str, params: Path, precision: str = "float32", 
         raise ParamsError(f"--precision: {precision!r} is not auto, float32 or bfloat16")
     from degrain.inference.denoiser import Denoiser
     from degrain.machine.precision import for_inference
-    from degrain.params.study import load_params
     from degrain.registry import loading
     from degrain.stages import TRIALS
 
-    chosen = model or f"models:/{load_params(params).register_.name}@champion"
     on = compute.prepare_torch(device, compute.threads())
-    with loading.folder_of(chosen, TRIALS) as folder:
-        loaded = Denoiser.load(folder, on, for_inference(precision, on))
-    if loaded.channels == 4:
-        raise ModelError(f"{chosen} denoises Bayer mosaics, not gray or color images")
-    if light is not None and loaded.light != light:
-        raise ModelError(f"{chosen} was trained on images in {loaded.light} light, and these are in {light}")
-    return loaded
+    with loading.folder_of(model, TRIALS) as folder:
+        return Denoiser.load(folder, on, for_inference(precision, on))

@@ -1,13 +1,15 @@
-"""`degrain promote` and `degrain rollback`: what a person decides about the champion."""
+"""`degrain promote`, `rollback` and `lineage`: what a person decides about the champion, and asks of it."""
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Annotated
 
 import typer
 
 from degrain.cli.options import ParamsOption
+from degrain.errors import printable
 from degrain.stages import PARAMS, PROMOTIONS
 
 log = logging.getLogger(__name__)
@@ -58,3 +60,35 @@ def rollback(reason: Reason, name: Name = "", params: ParamsOption = PARAMS) -> 
         holder, previous = promotion.roll_back(client, name, reason)
         journal.copy(journal.read(client, name), PROMOTIONS)
     log.info("version %s of %s is the champion again, no longer version %s", previous, name, holder)
+
+
+@app.command()
+def lineage(
+    model: Annotated[
+        str, typer.Argument(metavar="[MODEL]", help="models:/NAME@ALIAS or models:/NAME/VERSION; the study's champion.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+    params: ParamsOption = PARAMS,
+) -> None:
+    """Tell where a registered version comes from, from the registry alone: no file of this project is read for it.
+
+    Examples:
+
+    - `degrain lineage`
+
+    - `degrain lineage models:/degrain-quickstart/3 --json`
+    """
+    from degrain.params.study import load_params
+    from degrain.registry import lineage as told
+    from degrain.registry import loading, tracking
+
+    reference = model or f"models:/{load_params(params).register_.name}@champion"
+    with tracking.connect() as client:
+        found = told.of(client, loading.version(client, reference))
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for section, values in found.items():
+        typer.echo(f"{section}:")
+        for name, value in values.items():
+            typer.echo(f"  {name}: {printable(value)}")

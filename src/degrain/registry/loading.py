@@ -59,31 +59,46 @@ def folder_of(reference: str, trials: Path) -> Iterator[Path]:
     yield known[reference]
 
 
+def version(client: MlflowClient, reference: str) -> ModelVersion:
+    """Find a version of the registry.
+
+    Args:
+        client: The connection.
+        reference: models:/NAME@ALIAS or models:/NAME/VERSION.
+
+    Raises:
+        RegistryError: The registry does not hold it.
+    """
+    if not reference.startswith("models:/"):
+        raise RegistryError(f"{reference!r}: write models:/NAME@ALIAS or models:/NAME/VERSION")
+    name, _, alias = reference.removeprefix("models:/").partition("@")
+    if alias == aliases.CHAMPION:
+        champion = aliases.current(client, name)
+        if champion is None:
+            raise RegistryError(
+                f"the registry has no {alias} of {name!r} yet: run make repro, or name a model: --model"
+            )
+        return champion
+    if alias:
+        return client.get_model_version_by_alias(name, alias)
+    name, _, number = name.partition("/")
+    if not number:
+        raise RegistryError(f"{reference!r}: write models:/NAME@ALIAS or models:/NAME/VERSION")
+    return client.get_model_version(name, number)
+
+
 def download(reference: str, target: Path) -> Path:
     """Fetch a model from the MLflow registry into a folder.
 
     Raises:
         RegistryError: The registry does not answer, or does not hold it.
     """
-    name, _, alias = reference.removeprefix("models:/").partition("@")
     with tracking.connect() as client:
         from mlflow.artifacts import download_artifacts
 
-        if alias == aliases.CHAMPION:
-            version = aliases.current(client, name)
-            if version is None:
-                raise RegistryError(
-                    f"the registry has no {alias} of {name!r} yet: run make repro, or name a model: --model"
-                )
-        elif alias:
-            version = client.get_model_version_by_alias(name, alias)
-        else:
-            name, _, number = name.partition("/")
-            if not number:
-                raise RegistryError(f"{reference!r}: write models:/NAME@ALIAS or models:/NAME/VERSION")
-            version = client.get_model_version(name, number)
-        folder = Path(download_artifacts(artifact_uri=version.source, dst_path=str(target)))
-        check(folder, version)
+        found = version(client, reference)
+        folder = Path(download_artifacts(artifact_uri=found.source, dst_path=str(target)))
+        check(folder, found)
         return folder
 
 

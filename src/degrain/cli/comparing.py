@@ -1,0 +1,90 @@
+"""`degrain compare`: two models, photograph by photograph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from degrain.cli.options import DeviceOption, ParamsOption
+from degrain.stages import PARAMS, PREPARED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+app = typer.Typer()
+# The table has so many rows at most; the means are over all sources.
+SHOWN = 40
+
+Model = Annotated[
+    str, typer.Argument(help="A trial of the last study, a folder with weights, or models:/NAME@ALIAS or /VERSION.")
+]
+
+
+@app.command()
+def compare(first: Model, second: Model, params: ParamsOption = PARAMS, device: DeviceOption = "auto") -> None:
+    """Measure two models on the test images of the prepared study, source by source.
+
+    The interval is that of the gate: over photographs or scenes, never over patches, and none over a few of them.
+
+    Examples:
+
+    - `degrain compare unet-adam-mse unet-adam-mae`
+
+    - `degrain compare models:/degrain-quickstart@champion models:/degrain-quickstart@previous`
+    """
+    from degrain.cli import options
+    from degrain.console import output
+    from degrain.errors import ModelError
+    from degrain.evaluation import methods, scoring, summary
+    from degrain.params.study import load_params
+    from degrain.patches.store import PatchStore
+
+    study = load_params(params)
+    store = PatchStore.open(PREPARED, study)
+    tables = []
+    for model in (first, second):
+        denoiser = options.load(model, device, "float32")
+        if (denoiser.channels, denoiser.light) != (store.channels, store.record.light):
+            raise ModelError(f"{model} denoises other images than those of {study.study.name}")
+        method = methods.network(model, denoiser, study.evaluate.tile, study.evaluate.overlap)
+        tables.append(scoring.score(method, store, store.photographs()))
+    for measure in summary.MEASURES:
+        one, other = (summary.by_source(table, measure) for table in tables)
+        if len(one):
+            output.print(_table(measure, one, other))
+            output.print(_told(measure, one, other, study.register_.gate.min_sources))
+
+
+def _table(measure: str, one: pd.Series, other: pd.Series) -> object:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from degrain.errors import printable
+    from degrain.evaluation import summary
+
+    metric = summary.metric_of(measure)
+    table = Table(box=None, pad_edge=False, title=f"{metric.heading}, {summary.MEASURES[measure]}")
+    table.add_column("source", overflow="fold")
+    for column in ("first", "second", "first - second"):
+        table.add_column(column, justify="right")
+    for source in list(one.index)[:SHOWN]:
+        gain = f"{one[source] - other[source]:+.{metric.digits}f}"
+        table.add_row(escape(printable(str(source))), metric.text(one[source]), metric.text(other[source]), gain)
+    if len(one) > SHOWN:
+        table.add_row(f"... {len(one) - SHOWN} more")
+    return table
+
+
+def _told(measure: str, one: pd.Series, other: pd.Series, enough: int) -> str:
+    """The mean difference, and how sure it is."""
+    from degrain.evaluation import gate, summary
+
+    metric = summary.metric_of(measure)
+    gains = (one - other).to_numpy()
+    text = f"the first is better by {gains.mean():+.{metric.digits}f} {metric.unit}, on {(gains > 0).sum()} of "
+    text += f"{len(gains)} sources"
+    if len(gains) < enough:
+        return f"{text}: too few for an interval"
+    low, high = gate.lower_end(gains), 0.0 - gate.lower_end(-gains)
+    return f"{text}; {gate.CONFIDENCE:.0%} interval {low:+.{metric.digits}f} to {high:+.{metric.digits}f}"
