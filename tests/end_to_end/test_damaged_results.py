@@ -515,7 +515,8 @@ def test_a_model_is_not_promoted_over_results_that_are_replaced_meanwhile(
 ) -> None:
     shutil.rmtree(workspace / ".degrain")
     after(monkeypatch, register.ReportRecord, "check", lambda: flip(workspace / "results" / name))
-    (workspace / "results" / "registration.json").unlink()
+    for left in ("registration.json", "promotions.jsonl"):
+        (workspace / "results" / left).unlink()
     assert f"{name} has changed while it was used; run: dvc repro register" in refused("register")
     assert not (workspace / "results" / "registration.json").exists()
     assert not (workspace / "results" / "promotions.jsonl").exists()

@@ -76,7 +76,9 @@ def test_a_section_is_described_without_what_decides_nothing(make_params: Callab
     assert plain["train"].keys() - found["train"].keys() == {name.split(".")[1] for name in HOW if "train" in name}
 
 
-def test_what_was_changed_after_the_training_is_shown_nowhere(workspace: Path) -> None:
+def test_what_was_changed_after_the_training_is_shown_nowhere(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = TrialRecord.read(next(workspace.glob("data/trials/unet/*/trial.json"))).place
     report.run(load_params())
     register.run(load_params())
@@ -93,7 +95,7 @@ def test_what_was_changed_after_the_training_is_shown_nowhere(workspace: Path) -
             assert REPORT.read_text() == page, name
             register.run(other)
             assert REGISTRATION.read_text() == kept, name
-    shutil.rmtree(workspace / ".degrain" / "mlflow")
+    monkeypatch.setenv("DEGRAIN_HOME", "another-registry")
     every = merged(
         load_params().model_dump(mode="json", by_alias=True),
         {

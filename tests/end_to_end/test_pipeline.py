@@ -73,7 +73,7 @@ def test_a_model_that_does_not_win_is_not_promoted(reproduced: Project) -> None:
     registration = json.loads(reproduced.read("results/registration.json"))
     assert registration["decision"] == "refused"
     assert registration["before"] is None
-    assert registration["version"] is None
+    assert registration["version"] == "1", "the challenger"
     assert any("does not beat baseline gaussian" in reason for reason in registration["refused"])
     done = reproduced.run("degrain", "denoise", "data/raw/photos/coffee.png", "x.png")
     assert done.returncode == 2
@@ -96,7 +96,7 @@ def test_a_change_reruns_only_what_depends_on_it_and_a_winner_becomes_champion(c
     assert weights(copy) == before
     registration = json.loads(copy.read("results/registration.json"))
     assert registration["decision"] == "first", registration
-    assert str(registration["version"]) == "1"
+    assert registration["version"] == "1", "the same weights as the challenger's"
 
     # The champion denoises, and a second registration changes nothing.
     done = copy.run("degrain", "denoise", "data/evaluated/examples/photographs/chelsea/noisy.png", "out.png")
