@@ -18,6 +18,7 @@ from degrain.artifacts.registration import (
     Decision,
     Promotion,
     Registration,
+    Verdict,
 )
 from degrain.artifacts.scores import Conditions, Scores
 from degrain.artifacts.trial import TrialRecord
@@ -26,6 +27,8 @@ from degrain.evaluation import gate, methods, protocol, scoring
 from degrain.evaluation.results import Results
 from degrain.inference.denoiser import Denoiser
 from degrain.machine import compute, variables
+from degrain.packaging import package
+from degrain.params.results import GateParams
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.registry import loading, promotion, publishing, tags, tracking
@@ -69,7 +72,7 @@ class Candidate:
 
     Attributes:
         trial: What is recorded of it.
-        folder: With its weights.
+        folder: It as a package, see `degrain.packaging.package`.
         scores: On the held-out data.
         protocol: Digest of how these were measured.
     """
@@ -85,14 +88,26 @@ class Candidate:
         return str(self.trial.weights_sha256)
 
 
-def register(grid: Grid, params: Params, store: PatchStore, trials: Path, left: Results) -> Registration:
+def judge(name: str, left: Results, params: GateParams) -> list[Verdict]:
+    """Hold a trial against the noisy input and each classical denoiser.
+
+    Args:
+        name: Of the trial.
+        left: What evaluate left.
+        params: By how much it must be better.
+    """
+    mine = left.table[left.table["method"] == name]
+    return gate.judge(mine, gate.rivals(left.table, left.ranking, params), params.min_sources)
+
+
+def register(grid: Grid, params: Params, store: PatchStore, packaged: Path, left: Results) -> Registration:
     """Publish every trial of a study, then promote the best one if it passes the gate.
 
     Args:
         grid: What to publish.
         params: The study.
         store: The data that it was measured on.
-        trials: Folder of its trials.
+        packaged: The best one, see `degrain.packaging.package`.
         left: What evaluate left.
 
     Raises:
@@ -103,7 +118,7 @@ def register(grid: Grid, params: Params, store: PatchStore, trials: Path, left: 
         OutputError: The promotion record cannot be written.
     """
     name = params.register_.name
-    candidate = _candidate(grid, trials, left.scores)
+    candidate = _candidate(grid, packaged, left.scores)
     promotion.check_journal()
     # NOTE: one process at a time, or each would publish what none of them finds.
     with tracking.alone(variables.home() / "register.lock"), tracking.connect() as client:
@@ -154,12 +169,11 @@ def _decide(candidate: Candidate, holder: Champion | None, refused: list[str]) -
     return PROMOTED if holder.trial else UNOPPOSED
 
 
-def _candidate(grid: Grid, trials: Path, measured: Scores) -> Candidate:
-    """Return the study's best trial, its weights looked at before anything is published."""
+def _candidate(grid: Grid, folder: Path, measured: Scores) -> Candidate:
+    """Return the study's best trial, its package looked at before anything is published."""
     best = grid.trials[grid.ranking.champion]
-    if Denoiser.load(best.folder(trials)).trial != best:
-        raise ModelError(f"{best.folder(trials)} has changed while it was used; run: dvc repro register")
-    return Candidate(best, best.folder(trials), grid.scores[best.name], measured.methods[best.name].protocol)
+    package.require(folder, best)
+    return Candidate(best, folder, grid.scores[best.name], measured.methods[best.name].protocol)
 
 
 def _holder(client: MlflowClient, name: str, candidate: Candidate) -> Champion | None:
@@ -233,7 +247,7 @@ def _promote(
     version = next((one for one in known if loading.loss(client, one) is None), None)
     if version is None:
         source = publishing.log_model(client, run, candidate.folder, candidate.trial)
-        tagged = tags.written(candidate.trial, candidate.scores, candidate.protocol) | dict(grid.tags)
+        tagged = tags.written(candidate.trial, candidate.scores, candidate.protocol, candidate.folder) | dict(grid.tags)
         version = promotion.register(client, name, source, run, tagged)
     promotion.promote(client, name, str(version.version), _promotion(candidate, holder))
     return str(version.version)

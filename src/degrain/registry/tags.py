@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from degrain import files
 from degrain.artifacts.trial import TrialRecord
 from degrain.errors import UnreadableTag
+from degrain.packaging import layout
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 # SHA-256 of a version's weights, by which a model is known again however it was trained.
 WEIGHTS = "degrain.weights_sha256"
+# SHA-256 of what a version's package executes, and of the network that this computes.
+CODE, NETWORK = "degrain.denoise_model_sha256", "degrain.onnx_sha256"
 # The key of its trial; a run has it, too.
 KEY = "degrain.key"
 # Digest of how its scores were measured, see `degrain.evaluation.protocol`.
@@ -25,6 +30,9 @@ PROTOCOL = "degrain.protocol"
 MODEL, TRIAL = "degrain.model", "degrain.trial"
 # Of a run and of a version: the commit that trained it.
 COMMIT = "degrain.commit"
+
+# The tags of files of a package.
+FILES = {CODE: layout.CODE, NETWORK: layout.NETWORK}
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -34,16 +42,18 @@ def score(measure: str) -> str:
     return f"degrain.{measure}"
 
 
-def written(trial: TrialRecord, scores: Mapping[str, float], protocol: str) -> dict[str, str]:
+def written(trial: TrialRecord, scores: Mapping[str, float], protocol: str, package: Path) -> dict[str, str]:
     """Return the tags of a new version.
 
     Args:
         trial: What was trained.
         scores: Its means, see `degrain.evaluation.summary`.
         protocol: Digest of how these were measured.
+        package: Its folder, see `degrain.packaging.package`.
     """
     return {
         WEIGHTS: str(trial.weights_sha256),
+        **{tag: files.sha256(package / name) for tag, name in FILES.items()},
         KEY: trial.key,
         PROTOCOL: protocol,
         MODEL: trial.model,
@@ -65,6 +75,15 @@ def weights(version: ModelVersion) -> str:
         UnreadableTag: The tag is missing or holds something else.
     """
     return _sha256(version, WEIGHTS)
+
+
+def package(version: ModelVersion) -> dict[str, str]:
+    """Return the SHA-256 of files of a version's package, by their names.
+
+    Raises:
+        UnreadableTag: A tag is missing or holds something else.
+    """
+    return {name: _sha256(version, tag) for tag, name in FILES.items()}
 
 
 def key(version: ModelVersion) -> str:
