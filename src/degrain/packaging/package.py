@@ -27,7 +27,7 @@ from degrain.packaging.card import Facts
 # What serving needs, and nothing else.
 REQUIRED = ("mlflow-skinny", "numpy", "onnxruntime", "pandas", "pillow")
 # Pictures that are shown, and their largest side before and after, in pixels.
-SHOWN, SHOWN_SIDE = 2, 256
+SHOWN, SHOWN_SIDE = 2, 160
 
 # Under this name the code finds the network.
 _NETWORK = "network"
@@ -96,9 +96,11 @@ def _save(folder: Path, network: Path, code: Path, trial: TrialRecord) -> None:
             pip_requirements=[f"{name}=={version(name)}" for name in REQUIRED],
             mlflow_model=Model(model_uuid=str(trial.weights_sha256)[:32], utc_time_created=str(ended)),
         )
-    # NOTE: MLflow writes down where the network was copied from, and reads that nowhere.
+    # NOTE: MLflow writes down where it has copied the files from, and does not need that.
     described: dict[str, Any] = yaml.safe_load((folder / layout.MLMODEL).read_text(encoding="utf-8"))
-    described["flavors"]["python_function"]["artifacts"][_NETWORK]["uri"] = layout.NETWORK
+    flavor = described["flavors"]["python_function"]
+    flavor["model_code_path"] = layout.CODE
+    flavor["artifacts"][_NETWORK]["uri"] = layout.NETWORK
     (folder / layout.MLMODEL).write_text(yaml.safe_dump(described, sort_keys=True), encoding="utf-8")
 
 
@@ -108,8 +110,8 @@ def _quiet() -> Iterator[None]:
     logger = logging.getLogger("mlflow")
     level = logger.level
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        # NOTE: recorded, since MLflow sets filters of its own.
+        with warnings.catch_warnings(record=True):
             logger.setLevel(logging.ERROR)
             yield
     finally:

@@ -163,14 +163,18 @@ class Network:
         return output
 
 
-class ImageDenoiser(PythonModel):
-    """What MLflow loads."""
+class Answering:
+    """Loading a network and answering requests.
+
+    It is a class of its own since MLflow warns, whenever it loads a model whose own class has `predict`, that it does
+    not check what is in the list. `answer` checks it.
+    """
 
     def load_context(self, context: Any) -> None:
         """Open the network, which the model's folder names `network`."""
         self.network = Network.load(context.artifacts["network"])
 
-    def predict(self, context: Any, model_input: list[Any]) -> list[Any]:  # type: ignore[override]  # noqa: ARG002
+    def predict(self, context: Any, model_input: list[Any]) -> list[Any]:  # noqa: ARG002
         """Denoise a list of images, see the head of this file.
 
         Raises:
@@ -193,6 +197,10 @@ class ImageDenoiser(PythonModel):
             log.exception("image %d could not be denoised", number)
             what = f"image {number}: it could not be denoised ({type(error).__name__})"
             raise Failure(what, INTERNAL_ERROR) from error
+
+
+class ImageDenoiser(Answering, PythonModel):  # type: ignore[misc]
+    """What MLflow loads."""
 
 
 def answer(network: Network, item: Any) -> Any:
