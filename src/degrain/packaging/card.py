@@ -23,7 +23,7 @@ from degrain.networks import catalog
 from degrain.packaging.layout import CARD, CODE, MLMODEL, NETWORK
 
 # Letters that mean something in Markdown or HTML, also within a line.
-_SPECIAL = frozenset("\\`*_{}[]<>()#|~&!$^@")
+_SPECIAL = frozenset("\\`*_{}[]<>#|~&!$^@")
 # What is measured on held-out data, by its name in the scores.
 _MEASURES = [summary.name(group, metric) for group in ("test", "photograph") for metric in METRICS]
 _LIGHT = {
@@ -60,7 +60,7 @@ def escaped(text: str) -> str:
     r"""Return a text that people wrote as one line of Markdown that shows it as it is.
 
     >>> escaped("a <b> & [c](d)\n# e")
-    'a \\<b\\> \\& \\[c\\]\\(d\\) \\# e'
+    'a \\<b\\> \\& \\[c\\](d) \\# e'
     """
     return "".join(f"\\{letter}" if letter in _SPECIAL else letter for letter in printable(" ".join(text.split())))
 
@@ -171,7 +171,7 @@ def _scores(facts: Facts) -> str:
     table = "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *cells])
     verdicts = "\n".join(
         f"- {'passed' if verdict.passed else 'not passed'}, against {escaped(verdict.rival)}: "
-        f"{escaped(gate.comparison(verdict))}"
+        f"{gate.comparison(verdict)}"
         for verdict in facts.verdicts
     )
     return f"""\
@@ -209,7 +209,8 @@ def _limits(facts: Facts) -> str:
   single pixels are evidence: in medicine, forensics or measurement.
 - {size}
 - The scores are means over few photographs or scenes; the gate's lines say how many. On your images they will differ.
-- {NETWORK} computes in float32 what PyTorch computes, up to rounding: single pixels may differ by one 8-bit level."""
+- `{NETWORK}` computes in float32 what PyTorch computes, up to rounding: single pixels may differ by one
+  8-bit level."""
 
 
 def _use(facts: Facts) -> str:
@@ -254,9 +255,10 @@ def _loading(_: Facts) -> str:
     return f"""\
 ## What loading executes
 
-MLflow imports and executes `{CODE}`, with the rights of whoever loads the model. Read it before you load a model from
-somebody else; it is one file. `{NETWORK}` is data that onnxruntime interprets, `{WEIGHTS}` holds numbers only, and
-nothing is unpickled. degrain itself executes nothing of this folder: it reads `{WEIGHTS}` and `{TRIAL}`."""
+MLflow imports and executes `{CODE}`, with the rights of whoever loads the model. Read it before you load a
+model from somebody else; it is one file. `{NETWORK}` is data that onnxruntime interprets, `{WEIGHTS}`
+holds numbers only, and nothing is unpickled. degrain itself executes nothing of this folder: it reads `{WEIGHTS}`
+and `{TRIAL}`."""
 
 
 def _provenance(facts: Facts) -> str:

@@ -58,7 +58,7 @@ def source() -> str:
     modules = "\n".join(f"- {part.name}" for part in parts)
     head = _HEAD.format(version=degrain.__version__, modules=modules, about=parts[-1].about)
     imports = _imports(node for part in parts for node in part.imports)
-    bodies = [f"# {part.name}: {part.about.splitlines()[0]}\n\n{part.text}" for part in parts]
+    bodies = [f"# {part.name}\n# {part.about.splitlines()[0]}\n\n{part.text}" for part in parts]
     end = f"mlflow.models.set_model({name}())\n"
     return "\n\n".join([f"{head}\n{imports}", *bodies, end])
 
