@@ -209,7 +209,7 @@ def test_mlflows_server_answers_images_and_refuses_the_rest(packaged: Path, tmp_
 def as_written(page: Path, address: str, folder: Path) -> str:
     """Run the command with curl of a page, with the server's address."""
     commands = [block for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL) if "curl" in block]
-    (command,) = (block[block.index("(printf") :] for block in commands)
+    command = commands[0][commands[0].index("(printf") :]
     assert "http://127.0.0.1:5001/" in command
     script = command.replace("http://127.0.0.1:5001", address)
     done = subprocess.run(["sh", "-c", script], cwd=folder, capture_output=True, text=True, check=True)
