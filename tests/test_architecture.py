@@ -35,6 +35,7 @@ FLOORS: list[set[str]] = [
     {"stages"},
     {"report", "reproductions", "sidd"},
     {"registry"},
+    {"packaging"},
     {"studies"},
     {"trials"},
     {"training"},

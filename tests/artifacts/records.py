@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from degrain import files
 from degrain.artifacts.base import CHECKSUM, seal
 from degrain.artifacts.code import Code
 from degrain.artifacts.ranking import Cell, Ranking, Validation
+from degrain.artifacts.registration import Verdict
 from degrain.artifacts.source import SOURCE, AskedFiles, RawFile, Source
 from degrain.artifacts.trial import HISTORY, WEIGHTS, TrialRecord
 from degrain.artifacts.trial import TRIAL as TRIAL_FILE
@@ -18,6 +20,7 @@ from degrain.artifacts.validation import Validation as Validated
 from degrain.errors import ModelError
 from degrain.ingest.datasets import catalog
 from degrain.networks import identity
+from degrain.packaging import layout
 from degrain.params.data import DataParams, ValidateParams
 from degrain.params.results import EvaluateParams
 from degrain.registry import tags
@@ -73,9 +76,34 @@ def _network(name: str) -> str:
         return "n" * 64
 
 
+def verdict(**change: Any) -> Verdict:
+    """What the gate says of a trial and one rival, with changes."""
+    made: dict[str, Any] = {
+        "rival": "the noisy input",
+        "measure": "test_psnr",
+        "candidate": 30.25,
+        "rival_score": 20.5,
+        "gain": 9.75,
+        "low": None,
+        "sources": 2,
+        "won": 2,
+        "needed": 0.0,
+        "passed": True,
+    }
+    return Verdict.model_validate(made | change)
+
+
+def package(folder: Path) -> None:
+    """Put files where a packaged model has code and network, which nobody can load."""
+    for name in (layout.CODE, layout.NETWORK):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+
+
 def model(folder: Path, weights: str, **change: Any) -> TrialRecord:
-    """A folder with a trained model whose weights are a text."""
+    """A folder with a packaged model whose weights are a text."""
     folder.mkdir(exist_ok=True)
+    package(folder)
     (folder / WEIGHTS).write_text(weights)
     made = trial(sha256={WEIGHTS: files.sha256(folder / WEIGHTS)}, **change)
     made.write(folder / TRIAL_FILE)
@@ -84,7 +112,8 @@ def model(folder: Path, weights: str, **change: Any) -> TrialRecord:
 
 def version_tags(made: TrialRecord) -> dict[str, str]:
     """The tags of a registered version that say which model it is."""
-    return {tags.WEIGHTS: str(made.weights_sha256), tags.KEY: made.key}
+    packaged = {tag: hashlib.sha256(name.encode()).hexdigest() for tag, name in tags.FILES.items()}
+    return {tags.WEIGHTS: str(made.weights_sha256), tags.KEY: made.key, **packaged}
 
 
 def rewrite(path: Path, **change: Any) -> None:

@@ -64,6 +64,7 @@ def register(
         sha256 = {WEIGHTS: files.sha256(folder / WEIGHTS)}
         trial = records.trial(model=MODEL, name=name, key=f"key{seed}", sha256=sha256)
         trial.write(folder / TRIAL)
+        records.package(folder)
         ranked = records.ranking(records.cell(model=MODEL, psnr=psnr), identity=records.scores(identity))
         history = pd.DataFrame({curve: [1.0] for curve in CURVES} | {"epoch": [1]})
         grid = publishing.Grid(
@@ -79,7 +80,7 @@ def register(
         reached[trial.key] = psnr
         scores = pd.concat([table(name, psnr), table("identity", identity)])
         return registering.register(
-            grid, params, store, Path("trials"), Results(scores, measured, ranked), Path("promotions.jsonl")
+            grid, params, store, folder, Results(scores, measured, ranked), Path("promotions.jsonl")
         )
 
     return run

@@ -18,6 +18,7 @@ from degrain.artifacts.history import CURVES
 from degrain.artifacts.trial import TRIAL, WEIGHTS
 from degrain.errors import DataError, RegistryError
 from degrain.machine import variables
+from degrain.packaging import layout
 from degrain.params.results import RegisterParams
 from degrain.registry import aliases, loading, publishing, tags, tracking
 from tests.artifacts import records
@@ -228,6 +229,22 @@ LOST: dict[str, tuple[str, Damage, dict[str, str]]] = {
         lambda folder: (folder / WEIGHTS).write_text("x"),
         {},
     ),
+    "no denoise_model.py": (
+        "the file denoise_model.py of version 1",
+        lambda folder: (folder / layout.CODE).unlink(),
+        {},
+    ),
+    "another denoise_model.py": (
+        "the file denoise_model.py of version 1",
+        lambda folder: (folder / layout.CODE).write_text("x"),
+        {},
+    ),
+    "another network": (
+        "the file artifacts/network.onnx of version 1 of tiny is missing or damaged",
+        lambda folder: (folder / layout.NETWORK).write_text("x"),
+        {},
+    ),
+    "no tag of code": (f"version 1 of tiny has no tag {tags.CODE}", lambda _: None, {tags.CODE: ""}),
     "no tag": (f"version 1 of tiny has no tag {tags.WEIGHTS}", lambda _: None, {tags.WEIGHTS: ""}),
     "another key": (
         "the trial.json of version 1 of tiny is that of another trial",

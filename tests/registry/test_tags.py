@@ -40,7 +40,7 @@ BROKEN = [
     "\x1b[31m",
 ]
 # The tags that are read back.
-READ = (tags.WEIGHTS, tags.KEY)
+READ = (tags.WEIGHTS, tags.KEY, tags.CODE, tags.NETWORK)
 SCORES = {"test_psnr": 99.0, "photograph_psnr": 98.0, "test_ssim": 0.9}
 
 
@@ -60,6 +60,7 @@ def make_candidate(folder: Path, seed: int) -> registering.Candidate:
     save_file(catalog.build("machinecurve2019", 3, 32).state_dict(), folder / WEIGHTS)
     trial = records.trial(model="machinecurve2019", key=f"key{seed}", sha256={WEIGHTS: files.sha256(folder / WEIGHTS)})
     trial.write(folder / TRIAL)
+    records.package(folder)
     return registering.Candidate(trial, folder, SCORES, "")
 
 
@@ -78,7 +79,7 @@ def test_a_broken_tag_of_the_champion_is_one_line_and_no_obstacle(
     with tracking.connect() as client:
         run = client.create_run(tracking.experiment(client, "tiny")).info.run_id
         source = publishing.log_model(client, run, old.folder, old.trial)
-        version = aliases.register(client, "tiny", source, run, tags.written(old.trial, SCORES, "0" * 64))
+        version = aliases.register(client, "tiny", source, run, tags.written(old.trial, SCORES, "0" * 64, old.folder))
         client.set_registered_model_alias("tiny", aliases.CHAMPION, version.version)
 
         def usable() -> bool:
@@ -112,7 +113,7 @@ def test_the_champion_is_measured_whatever_its_tags_say(
         run = client.create_run(tracking.experiment(client, "tiny")).info.run_id
         source = publishing.log_model(client, run, old.folder, old.trial)
         digest = protocol.digest(old.trial.model, store.sha256, params.evaluate, conditions)
-        version = aliases.register(client, "tiny", source, run, tags.written(old.trial, SCORES, digest))
+        version = aliases.register(client, "tiny", source, run, tags.written(old.trial, SCORES, digest, old.folder))
         rival = registering._rival(version, store, params, conditions)
     assert rival.name == "the champion, version 1"
     assert summary.summarize(rival.scores)[rival.name]["test_psnr"] < 50

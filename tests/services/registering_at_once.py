@@ -41,6 +41,7 @@ def main(me: int, psnr: float, rounds: int, folder: Path) -> None:
     save_file(catalog.build(MODEL, 3, 32).state_dict(), home / WEIGHTS)
     trial = records.trial(model=MODEL, name=name, key=f"key{me}", sha256={WEIGHTS: files.sha256(home / WEIGHTS)})
     trial.write(home / TRIAL)
+    records.package(home)
     ranked = records.ranking(records.cell(model=MODEL, psnr=psnr))
     history = pd.DataFrame({curve: [1.0] for curve in CURVES} | {"epoch": [1]})
     (folder / "figures").mkdir(exist_ok=True)
@@ -62,9 +63,7 @@ def main(me: int, psnr: float, rounds: int, folder: Path) -> None:
         while not (folder / f"here-{number}-{1 - me}").exists():
             time.sleep(0.001)
         params: Any = SimpleNamespace(register_=SimpleNamespace(name=f"round-{number}", gate=GATE))
-        made = registering.register(
-            grid, params, SimpleNamespace(sha256="d" * 64), trials, left, folder / f"{me}.jsonl"
-        )  # type: ignore[arg-type]
+        made = registering.register(grid, params, SimpleNamespace(sha256="d" * 64), home, left, folder / f"{me}.jsonl")  # type: ignore[arg-type]
         sys.stdout.write(f"{number} {made.decision} {made.version}\n")
 
 

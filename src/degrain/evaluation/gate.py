@@ -53,6 +53,18 @@ def rivals(scores: pd.DataFrame, ranking: Ranking, params: GateParams) -> list[R
     return [Rival(name, scores[scores["method"] == method], params.min_gain) for method, name in names.items()]
 
 
+def of_trial(name: str, scores: pd.DataFrame, ranking: Ranking, params: GateParams) -> list[Verdict]:
+    """Hold a trial of a study against what every trial has to beat.
+
+    Args:
+        name: Of the trial.
+        scores: Of the study, see `degrain.evaluation.scoring`.
+        ranking: Of the same scores.
+        params: By how much.
+    """
+    return judge(scores[scores["method"] == name], rivals(scores, ranking, params), params.min_sources)
+
+
 def judge(candidate: pd.DataFrame, opposed: Sequence[Rival], min_sources: int) -> list[Verdict]:
     """Hold a trial against each rival.
 

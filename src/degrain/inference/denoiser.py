@@ -132,13 +132,7 @@ class Denoiser:
 
     def _outputs(self, noisy: np.ndarray) -> np.ndarray:
         """Return what the network makes of images as they are in files, gray or color: float32 (N, H, W, C)."""
-        images, channels = to_unit(noisy), noisy.shape[3]
-        if channels == self.channels:
-            return self.outputs(images)
-        if self.channels == 1:
-            return np.concatenate([self.outputs(images[..., i : i + 1]) for i in range(channels)], axis=3)
-        gray: np.ndarray = self.outputs(np.repeat(images, 3, axis=3)).mean(axis=3, keepdims=True)
-        return gray
+        return tiling.adapted(self.outputs, self.channels, to_unit(noisy))
 
     @torch.inference_mode()
     def outputs(self, images: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Running a network over an image of any size, one tile at a time.
+"""Running a network over an image of any size, one tile at a time, gray or color.
 
 A tile is exact when it is computed together with a margin, its halo, as wide as the network's receptive radius, and on
 the grid of the network's pooling and strides: without the halo, it equals that part of the network's output for the
@@ -27,6 +27,27 @@ class Tile(NamedTuple):
     rows: slice
     columns: slice
     pixels: np.ndarray
+
+
+def adapted(forward: Forward, channels: int, images: np.ndarray) -> np.ndarray:
+    """Run a network over gray or color images, whichever of the two it takes.
+
+    Args:
+        forward: The network, from float32 (N, H, W, channels) to the same shape.
+        channels: That it takes, 1 for gray and 3 for color.
+        images: float32 (N, H, W, C). A gray image goes through a color network as three equal channels and is averaged
+            afterwards; a color image goes through a gray network channel by channel.
+
+    Returns:
+        float32 (N, H, W, C).
+    """
+    given = images.shape[3]
+    if given == channels:
+        return forward(images)
+    if channels == 1:
+        return np.concatenate([forward(images[..., i : i + 1]) for i in range(given)], axis=3)
+    gray: np.ndarray = forward(np.repeat(images, channels, axis=3)).mean(axis=3, keepdims=True)
+    return gray
 
 
 def in_halos(

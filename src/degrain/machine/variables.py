@@ -74,6 +74,8 @@ def quiet_mlflow() -> None:
     """Have MLflow's client draw no bar over two files, which it does also where nobody watches, and print no links."""
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    # It would copy pyproject.toml and uv.lock of the present folder beside a model.
+    os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
 
 
 def arithmetic() -> list[str]:

@@ -40,7 +40,7 @@ def conv_transpose2d(
     Returns:
         (N, O, (H - 1) stride - 2 padding + K + output_padding, the same of W).
     """
-    if images.device.type != "cpu":
+    if images.device.type != "cpu" or torch.compiler.is_exporting():
         return F.conv_transpose2d(images, weight, bias, stride, padding, output_padding)
     if torch.is_autocast_enabled("cpu"):
         kind = torch.get_autocast_dtype("cpu")

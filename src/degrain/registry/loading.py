@@ -115,10 +115,11 @@ def check(folder: Path, version: ModelVersion) -> TrialRecord:
     Raises:
         UnreadableTag: A tag does not say it.
         ForeignVersion: Another version of degrain has registered it, or its network's code has changed since.
-        RegistryError: Its weights or its trial.json are missing, damaged, or others than its tags say.
+        RegistryError: Its weights, its trial.json, or the code or network of its package are missing, damaged, or
+            others than its tags say.
     """
     what = f"version {version.version} of {version.name}"
-    wanted, key = tags.weights(version), tags.key(version)
+    wanted, key, package = tags.weights(version), tags.key(version), tags.package(version)
     path = folder / WEIGHTS
     if not path.is_file() or files.sha256(path) != wanted:
         raise RegistryError(f"the weights of {what} are missing or damaged in the registry")
@@ -130,6 +131,9 @@ def check(folder: Path, version: ModelVersion) -> TrialRecord:
         raise RegistryError(f"the {TRIAL} of {what} is missing or damaged in the registry") from None
     if (trial.weights_sha256, trial.key) != (wanted, key):
         raise RegistryError(f"the {TRIAL} of {what} is that of another trial than the tags {tags.WEIGHTS}, {tags.KEY}")
+    for name, digest in package.items():
+        if not (folder / name).is_file() or files.sha256(folder / name) != digest:
+            raise RegistryError(f"the file {name} of {what} is missing or damaged in the registry")
     if trial.is_outdated:
         raise ForeignVersion(f"{what} was trained with other code of {trial.model} than there is now; {WAY_OUT}")
     return trial

@@ -6,6 +6,7 @@ half-written is removed and written again. So nothing is lost and nothing is dou
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Mapping
@@ -18,8 +19,8 @@ import pandas as pd
 from degrain import figures, files
 from degrain.artifacts.history import CURVES
 from degrain.artifacts.ranking import Ranking
-from degrain.artifacts.trial import TRIAL, WEIGHTS, TrialRecord, TrialSettings
-from degrain.errors import ModelError
+from degrain.artifacts.trial import TRIAL, TrialRecord, TrialSettings
+from degrain.packaging import package
 from degrain.registry.tags import COMMIT, KEY
 from degrain.snapshots import Snapshot
 from degrain.trials import origins
@@ -152,12 +153,12 @@ def _params(trial: TrialRecord) -> dict[str, Any]:
 
 
 def log_model(client: MlflowClient, run: str, folder: Path, trial: TrialRecord) -> str:
-    """Give a trial's run its model: weights and trial.json, nothing that executes.
+    """Give a trial's run its model.
 
     Args:
         client: The connection.
         run: Id of the run.
-        folder: Of the trial.
+        folder: The packaged model.
         trial: What is to lie there.
 
     Returns:
@@ -166,12 +167,9 @@ def log_model(client: MlflowClient, run: str, folder: Path, trial: TrialRecord) 
     Raises:
         ModelError: Another trial, or other weights, lie there by now.
     """
-    with tempfile.TemporaryDirectory() as temporary:
-        package = Path(temporary) / "model"
-        package.mkdir()
-        for name in (WEIGHTS, TRIAL):
-            (package / name).write_bytes((folder / name).read_bytes())
-        if TrialRecord.read(package / TRIAL) != trial or files.sha256(package / WEIGHTS) != trial.weights_sha256:
-            raise ModelError(f"{folder} has changed while it was used; run: dvc repro register")
-        client.log_artifacts(run, str(package), "model")
+    with tempfile.TemporaryDirectory(prefix="degrain-") as temporary:
+        copy = Path(temporary) / "model"
+        shutil.copytree(folder, copy)
+        package.require(copy, trial)
+        client.log_artifacts(run, str(copy), "model")
     return f"{client.get_run(run).info.artifact_uri}/model"

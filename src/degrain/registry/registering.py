@@ -18,6 +18,7 @@ from degrain.artifacts.registration import (
     UNOPPOSED,
     Decision,
     Registration,
+    Verdict,
 )
 from degrain.artifacts.scores import Conditions, Scores
 from degrain.artifacts.trial import TrialRecord
@@ -26,6 +27,7 @@ from degrain.evaluation import gate, methods, protocol, scoring
 from degrain.evaluation.results import Results
 from degrain.inference.denoiser import Denoiser
 from degrain.machine import compute, variables
+from degrain.packaging import package
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.registry import aliases, journal, loading, promotion, publishing, tags, tracking
@@ -70,7 +72,7 @@ class Candidate:
 
     Attributes:
         trial: What is recorded of it.
-        folder: With its weights.
+        folder: It as a package, see `degrain.packaging.package`.
         scores: On the held-out data.
         protocol: Digest of how these were measured.
     """
@@ -87,7 +89,7 @@ class Candidate:
 
 
 def register(
-    grid: Grid, params: Params, store: PatchStore, trials: Path, left: Results, promotions: Path
+    grid: Grid, params: Params, store: PatchStore, packaged: Path, left: Results, promotions: Path
 ) -> Registration:
     """Publish every trial of a study, then promote the best one if it passes the gate.
 
@@ -95,7 +97,7 @@ def register(
         grid: What to publish.
         params: The study.
         store: The data that it was measured on.
-        trials: Folder of its trials.
+        packaged: The best one, see `degrain.packaging.package`.
         left: What evaluate left.
         promotions: Where a copy of the journal goes.
 
@@ -107,32 +109,16 @@ def register(
         OutputError: The copy of the journal cannot be written.
     """
     name = params.register_.name
-    candidate = _candidate(grid, trials, left.scores)
+    candidate = _candidate(grid, packaged, left.scores)
     # NOTE: one process of this machine at a time, or each would publish what none of them finds.
     with tracking.alone(variables.home() / "register.lock"), tracking.connect() as client:
         parent, runs = publishing.publish(client, tracking.experiment(client, name), grid)
-        while True:
-            holder = _holder(client, name, candidate)
-            rivals = gate.rivals(left.table, left.ranking, params.register_.gate)
-            if holder and holder.trial and not holder.has(candidate):
-                rivals.append(_rival(holder.version, store, params, left.scores.conditions))
-            mine = left.table[left.table["method"] == candidate.trial.name]
-            verdicts = gate.judge(mine, rivals, params.register_.gate.min_sources)
-            with turn(client, name) as require:
-                if aliases.number(aliases.current(client, name)) != (holder.number if holder else None):
-                    log.warning("another version of %s has become the champion meanwhile; it is compared, too", name)
-                    continue
-                snapshots.require_unchanged(grid.checked)
-                refused = [*gate.refusals(verdicts), *_withdrawn(client, name, candidate)]
-                decision = _decide(candidate, holder, refused)
-                version = (
-                    holder.version if decision == SAME and holder else _version(client, name, candidate, runs, grid)
-                )
-                if decision == REFUSED:
-                    promotion.challenge(client, version, refused, require)
-                else:
-                    promotion.promote(client, version, _reason(decision, rivals), require)
-                break
+        settled = None
+        while settled is None:
+            compared = _compare(client, candidate, params, store, left)
+            settled = _settle(client, name, candidate, compared, runs, grid)
+        version, decision, refused = settled
+        holder = compared.holder
         journal.copy(journal.read(client, name), promotions)
     return Registration(
         schema_version=Registration.VERSION,
@@ -147,12 +133,59 @@ def register(
         unusable=holder.unusable if holder else "",
         version=str(version.version),
         refused=refused,
-        gate=verdicts,
+        gate=compared.verdicts,
         experiment=name,
         parent_run=parent,
         runs=runs,
         tracking_uri=variables.tracking_uri(),
     )
+
+
+@dataclass(frozen=True)
+class Compared:
+    """How a candidate stands.
+
+    Attributes:
+        holder: The champion when it was compared; None where there was none.
+        verdicts: Of the gate.
+    """
+
+    holder: Champion | None
+    verdicts: list[Verdict]
+
+
+def _compare(client: MlflowClient, candidate: Candidate, params: Params, store: PatchStore, left: Results) -> Compared:
+    """Hold a candidate against every rival, the present champion among them; others may promote meanwhile."""
+    holder = _holder(client, params.register_.name, candidate)
+    rivals = gate.rivals(left.table, left.ranking, params.register_.gate)
+    if holder and holder.trial and not holder.has(candidate):
+        rivals.append(_rival(holder.version, store, params, left.scores.conditions))
+    mine = left.table[left.table["method"] == candidate.trial.name]
+    return Compared(holder, gate.judge(mine, rivals, params.register_.gate.min_sources))
+
+
+def _settle(
+    client: MlflowClient, name: str, candidate: Candidate, compared: Compared, runs: Mapping[str, str], grid: Grid
+) -> tuple[ModelVersion, Decision, list[str]] | None:
+    """Register a candidate and move the aliases, unless another version has become the champion since the comparison.
+
+    Returns:
+        Its version, what was decided, and which rivals it does not beat; None if it must be compared again.
+    """
+    holder = compared.holder
+    with turn(client, name) as require:
+        if aliases.number(aliases.current(client, name)) != (holder.number if holder else None):
+            log.warning("another version of %s has become the champion meanwhile; it is compared, too", name)
+            return None
+        snapshots.require_unchanged(grid.checked)
+        refused = [*gate.refusals(compared.verdicts), *_withdrawn(client, name, candidate)]
+        decision = _decide(candidate, holder, refused)
+        version = holder.version if decision == SAME and holder else _version(client, name, candidate, runs, grid)
+        if decision == REFUSED:
+            promotion.challenge(client, version, refused, require)
+        else:
+            promotion.promote(client, version, _reason(decision, compared.verdicts), require)
+        return version, decision, refused
 
 
 def _decide(candidate: Candidate, holder: Champion | None, refused: list[str]) -> Decision:
@@ -165,12 +198,11 @@ def _decide(candidate: Candidate, holder: Champion | None, refused: list[str]) -
     return PROMOTED if holder.trial else UNOPPOSED
 
 
-def _candidate(grid: Grid, trials: Path, measured: Scores) -> Candidate:
-    """Return the study's best trial, its weights looked at before anything is published."""
+def _candidate(grid: Grid, folder: Path, measured: Scores) -> Candidate:
+    """Return the study's best trial, its package looked at before anything is published."""
     best = grid.trials[grid.ranking.champion]
-    if Denoiser.load(best.folder(trials)).trial != best:
-        raise ModelError(f"{best.folder(trials)} has changed while it was used; run: dvc repro register")
-    return Candidate(best, best.folder(trials), grid.scores[best.name], measured.methods[best.name].protocol)
+    package.require(folder, best)
+    return Candidate(best, folder, grid.scores[best.name], measured.methods[best.name].protocol)
 
 
 def _holder(client: MlflowClient, name: str, candidate: Candidate) -> Champion | None:
@@ -235,7 +267,7 @@ def _version(
         return version
     run = runs[candidate.trial.name]
     source = publishing.log_model(client, run, candidate.folder, candidate.trial)
-    tagged = tags.written(candidate.trial, candidate.scores, candidate.protocol) | dict(grid.tags)
+    tagged = tags.written(candidate.trial, candidate.scores, candidate.protocol, candidate.folder) | dict(grid.tags)
     return aliases.register(client, name, source, run, tagged)
 
 
@@ -249,7 +281,7 @@ def _withdrawn(client: MlflowClient, name: str, candidate: Candidate) -> list[st
     ]
 
 
-def _reason(decision: Decision, rivals: Sequence[gate.Rival]) -> str:
+def _reason(decision: Decision, verdicts: Sequence[Verdict]) -> str:
     """Say why the alias moves."""
-    beaten = f"beats {', '.join(rival.name for rival in rivals)}"
+    beaten = f"beats {', '.join(dict.fromkeys(verdict.rival for verdict in verdicts))}"
     return f"{beaten}; the champion before cannot be used" if decision == UNOPPOSED else beaten

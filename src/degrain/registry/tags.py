@@ -10,17 +10,22 @@ import math
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from degrain import files
 from degrain.artifacts.trial import TrialRecord
 from degrain.errors import UnreadableTag
 from degrain.evaluation import summary
+from degrain.packaging import layout
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 # SHA-256 of a version's weights, by which a model is known again however it was trained.
 WEIGHTS = "degrain.weights_sha256"
+# SHA-256 of what a version's package executes, and of the network that this computes.
+CODE, NETWORK = "degrain.denoise_model_sha256", "degrain.onnx_sha256"
 # The key of its trial; a run has it, too.
 KEY = "degrain.key"
 # Digest of how its scores were measured, see `degrain.evaluation.protocol`.
@@ -35,6 +40,9 @@ REFUSED, WITHDRAWN = "degrain.refused", "degrain.withdrawn"
 # PostgreSQL refuses longer values.
 LONGEST = 5000
 
+# The tags of files of a package.
+FILES = {CODE: layout.CODE, NETWORK: layout.NETWORK}
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -43,16 +51,18 @@ def score(measure: str) -> str:
     return f"degrain.{measure}"
 
 
-def written(trial: TrialRecord, scores: Mapping[str, float], protocol: str) -> dict[str, str]:
+def written(trial: TrialRecord, scores: Mapping[str, float], protocol: str, package: Path) -> dict[str, str]:
     """Return the tags of a new version.
 
     Args:
         trial: What was trained.
         scores: Its means, see `degrain.evaluation.summary`.
         protocol: Digest of how these were measured.
+        package: Its folder, see `degrain.packaging.package`.
     """
     return {
         WEIGHTS: str(trial.weights_sha256),
+        **{tag: files.sha256(package / name) for tag, name in FILES.items()},
         KEY: trial.key,
         PROTOCOL: protocol,
         MODEL: trial.model,
@@ -88,6 +98,15 @@ def weights(version: ModelVersion) -> str:
         UnreadableTag: The tag is missing or holds something else.
     """
     return _sha256(version, WEIGHTS)
+
+
+def package(version: ModelVersion) -> dict[str, str]:
+    """Return the SHA-256 of files of a version's package, by their names.
+
+    Raises:
+        UnreadableTag: A tag is missing or holds something else.
+    """
+    return {name: _sha256(version, tag) for tag, name in FILES.items()}
 
 
 def key(version: ModelVersion) -> str:

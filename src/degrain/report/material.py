@@ -102,11 +102,7 @@ def gather(
         sides=store.images(),
         near_copies=pairs.folder,
         examples=examples.folder,
-        gate=gate.judge(
-            left.table[left.table["method"] == left.ranking.champion],
-            gate.rivals(left.table, left.ranking, params.register_.gate),
-            params.register_.gate.min_sources,
-        ),
+        gate=gate.of_trial(left.ranking.champion, left.table, left.ranking, params.register_.gate),
         docs=links(data_docs, validation, report),
         shown=shown.of(params, validation, store, list(found.values()), left.ranking),
         measured=left.scores.conditions,

@@ -1,4 +1,4 @@
-"""Stage register: trials and ranking -> MLflow runs, a registered version, the champion's alias."""
+"""Stage register: trials and ranking -> a packaged model, MLflow runs, a registered version, the champion's alias."""
 
 from __future__ import annotations
 
@@ -8,20 +8,25 @@ from pathlib import Path
 from degrain import files
 from degrain.artifacts.metrics import Metrics
 from degrain.artifacts.report import ReportRecord
+from degrain.artifacts.source import Source
 from degrain.artifacts.validation import VALIDATION, Validation
-from degrain.evaluation import results, summary
+from degrain.evaluation import gate, results, summary
+from degrain.packaging import package
+from degrain.packaging.card import Facts
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.registry import decision, publishing, registering, tags
 from degrain.report import shown
 from degrain.snapshots import Snapshot
 from degrain.stages import (
+    CHAMPION,
     EVALUATED,
     FIGURES,
     METRICS,
     PARAMS,
     PREPARED,
     PROMOTIONS,
+    RAW,
     REGISTRATION,
     REPORT,
     REPORT_RECORD,
@@ -35,7 +40,7 @@ log = logging.getLogger(__name__)
 
 
 def run(params: Params) -> None:
-    """Publish every trial, then promote the best one if it passes the gate."""
+    """Package the best trial, publish every trial, then promote the best one if it passes the gate."""
     store = PatchStore.open(PREPARED, params)
     validation = Validation.read(VALIDATED / VALIDATION)
     store.check_manifest(validation.manifest_sha256)
@@ -57,7 +62,18 @@ def run(params: Params) -> None:
         figures=FIGURES,
         checked=(published, store.files),
     )
-    made = registering.register(grid, params, store, TRIALS, left, PROMOTIONS)
+    best = trials[left.ranking.champion]
+    facts = Facts(
+        study=params.study.title,
+        trial=best,
+        scores=means[best.name],
+        identity=left.ranking.identity,
+        baselines=left.ranking.baseline_scores,
+        verdicts=gate.of_trial(best.name, left.table, left.ranking, params.register_.gate),
+        source=Source.of_study(RAW / params.data.dataset, params.data),
+    )
+    package.write(CHAMPION, best.folder(TRIALS), facts, EVALUATED / results.EXAMPLES / "photographs")
+    made = registering.register(grid, params, store, CHAMPION, left, PROMOTIONS)
     made.write(REGISTRATION)
     for line in decision.comparisons(made):
         log.info("%s", line)
