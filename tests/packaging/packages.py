@@ -47,7 +47,7 @@ def facts(made: TrialRecord, **change: Any) -> Facts:
     """What the card of a trial tells."""
     source = Source(
         schema_version=Source.VERSION,
-        asked=AskedFiles(dataset="photos", path="/data/somebody/images"),
+        asked=AskedFiles(dataset="photos", path="/data/jane-doe/images"),
         published={},
         title="Nine <b>photographs</b>",
         origin="a *library*",

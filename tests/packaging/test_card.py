@@ -56,7 +56,7 @@ def test_it_names_what_was_trained_and_no_folder() -> None:
     for told in (made.key, str(made.weights_sha256), made.origin.commit, "NASA: CC0", "gaussian, sigma 25.0, clip yes"):
         assert told in text
     assert "](examples/1.png)" in text
-    assert "somebody" not in text
+    assert "jane-doe" not in text
 
 
 @pytest.mark.parametrize(
