@@ -15,7 +15,7 @@ import socket
 import stat
 import tempfile
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -223,6 +223,33 @@ def is_there(target: Path) -> bool:
     """
     with _errors_of(target):
         return target.exists()
+
+
+def inodes(paths: Iterable[Path]) -> dict[tuple[int, int], Path]:
+    """Return files by their device and inode, which links share; what cannot be looked at is left out."""
+    found = {}
+    for path in paths:
+        with suppress(OSError):
+            status = path.stat()
+            found[status.st_dev, status.st_ino] = path
+    return found
+
+
+def require_no_input(target: Path, inputs: Mapping[tuple[int, int], Path]) -> None:
+    """Refuse an output that is a file that is read, also under another name or by a link.
+
+    Args:
+        target: The output; need not exist.
+        inputs: Everything that is read, as of `inodes`.
+
+    Raises:
+        OutputError: It is one of them; the text names which.
+    """
+    for inode in inodes([target]):
+        if inode in inputs:
+            other = inputs[inode]
+            which = "the input itself" if other == target else f"the input {other}"
+            raise OutputError(f"{target} is {which}; name another output")
 
 
 def is_folder(path: Path) -> bool:

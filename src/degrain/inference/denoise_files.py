@@ -127,7 +127,7 @@ def plan(source: Path, target: Path, recursive: bool = False, force: bool = Fals
 
     Raises:
         DataError: There is nothing to denoise.
-        OutputError: An input would be overwritten, or the only output is there already.
+        OutputError: An output is an input, whether of the same image or of another, or the only one is there already.
     """
     if not files.is_folder(source):
         return _plan_of_one(source, target, force)
@@ -139,6 +139,7 @@ def plan(source: Path, target: Path, recursive: bool = False, force: bool = Fals
         further = "; --recursive takes those of subfolders" if folders.SUBFOLDERS in found.left_out else ""
         raise DataError(f"{source} holds no image{beside} ({', '.join(folders.SUFFIXES)}){further}")
     pairs, skipped, refused, taken = [], [], found.problems, set[str]()
+    inputs = files.inodes([*found.images, *found.refused])
     for path in found.images:
         output = _told_apart(target / _output_name(path.relative_to(source)), path, taken)
         try:
@@ -146,8 +147,7 @@ def plan(source: Path, target: Path, recursive: bool = False, force: bool = Fals
         except OutputError as error:
             refused.append(str(error))
             continue
-        if there and output.samefile(path):
-            raise OutputError(f"{output} is the input itself; name another folder")
+        files.require_no_input(output, inputs)
         if there and not force:
             skipped.append(output)
         else:
@@ -161,8 +161,7 @@ def _plan_of_one(source: Path, target: Path, force: bool) -> Plan:
     to_folder = files.is_folder(target) or not target.suffix
     output = target / _output_name(Path(source.name)) if to_folder else target
     there = files.is_there(output)
-    if there and output.samefile(source):
-        raise OutputError(f"{output} is the input itself; name another output")
+    files.require_no_input(output, files.inodes([source]))
     if output.suffix.lower() not in writing.FORMATS:
         raise OutputError(f"{output}: the name must end with {', '.join(writing.FORMATS)}")
     if there and not force:
