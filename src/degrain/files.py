@@ -188,14 +188,51 @@ def new_folder(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def new_file(target: Path) -> Iterator[Path]:
-    """Write a file beside its place, flush it to the disk and move it there; otherwise like `new_folder`."""
+def new_file(target: Path, replace: bool = True) -> Iterator[Path]:
+    """Write a file beside its place, flush it to the disk and move it there; otherwise like `new_folder`.
+
+    Args:
+        target: Where the file belongs.
+        replace: Whether what stands there when the file is whole is replaced, whoever put it there meanwhile.
+
+    Yields:
+        A path to write to.
+
+    Raises:
+        OutputError: The file cannot be written, or something stands in its place and is not to be replaced.
+    """
     with _partial(target) as partial:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         flush(partial)
-        partial.replace(target)
+        try:
+            partial.replace(target) if replace else _move_to_free(partial, target)
+        except FileExistsError:
+            raise OutputError(f"{target} is there already: it appeared meanwhile, and is not replaced") from None
         flush(target.parent)
+
+
+def _move_to_free(partial: Path, target: Path) -> None:
+    """Give a file a second name, which `_partial` makes its only one.
+
+    Where the file system has no hard links, an empty file holds the place for a moment. Who reads it finds nothing,
+    who writes to it loses that, and a kill leaves it behind.
+
+    Raises:
+        FileExistsError: The name is taken; nothing has been touched.
+        OSError: The system does not let us.
+    """
+    try:
+        os.link(partial, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        try:
+            partial.replace(target)
+        except OSError:
+            _remove(target)
+            raise
 
 
 def require_writable(*targets: Path) -> None:

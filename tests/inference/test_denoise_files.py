@@ -165,7 +165,7 @@ def test_subfolders_are_mirrored_and_the_output_is_no_input(tmp_path: Path, deno
         writing.write(tmp_path / name, Picture(COLOR))
     for _ in range(2):
         plan = denoise_files.plan(tmp_path, tmp_path / "out", recursive=True, force=True)
-        assert denoise_files.run(denoiser, plan.pairs, 256, 32) == []
+        assert denoise_files.run(denoiser, plan.pairs, 256, 32, force=True) == []
         assert written(tmp_path / "out") == {"a.png", "sub/a.png", "sub/deep/b.jfif"}
     assert denoise_files.plan(tmp_path, tmp_path / "out").left_out.endswith("3 subfolders")  # model, out, sub
 
@@ -187,6 +187,29 @@ def test_nothing_is_overwritten_without_a_word(tmp_path: Path, denoiser: Denoise
         denoise_files.plan(tmp_path / "in", tmp_path / "in", force=True)
     with pytest.raises(OutputError, match="is a file; a folder of images needs a folder"):
         denoise_files.plan(tmp_path / "in", tmp_path / "out" / "b.png")
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_appears_during_the_run_is_replaced_only_with_force(
+    tmp_path: Path, denoiser: Denoiser, force: bool
+) -> None:
+    """Such as the output of another run into the same folder."""
+    for name in ("a.png", "b.png"):
+        writing.write(tmp_path / "in" / name, Picture(COLOR))
+    pairs = denoise_files.plan(tmp_path / "in", tmp_path / "out").pairs
+    taken = tmp_path / "out" / "b.png"
+
+    def appear() -> None:
+        taken.unlink(missing_ok=True)
+        taken.write_bytes(b"not ours")
+
+    problems = denoise_files.run(denoiser, pairs, 256, 32, progress=appear, force=force)
+    if not force:
+        assert problems == [f"{taken} is there already: it appeared meanwhile, and is not replaced"]
+        assert taken.read_bytes() == b"not ours"
+    else:
+        assert problems == []
+    assert written(tmp_path / "out") == {"a.png", "b.png"}
 
 
 def test_no_output_is_an_input(tmp_path: Path) -> None:

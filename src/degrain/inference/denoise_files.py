@@ -196,6 +196,7 @@ def run(
     frame: Frame = WHOLE,
     white: int | None = None,
     progress: Callable[[], None] = lambda: None,
+    force: bool = False,
 ) -> list[str]:
     """Denoise files one by one; a broken one does not stop the others.
 
@@ -209,6 +210,7 @@ def run(
         frame: What of each image is denoised.
         white: The value of white in files of more than 8 bits; None where it is that of the format, or is guessed.
         progress: Called after each file.
+        force: Whether an output that is there when its image is denoised is replaced, rather than the image refused.
 
     Returns:
         What went wrong, one line per file; empty when all went well. An error that nobody foresaw is named by its kind.
@@ -238,7 +240,7 @@ def run(
             written = _denoised(denoiser, current, tile, overlap)
             if last:
                 finish(last)
-            last = writer.submit(_write, source, target, written)
+            last = writer.submit(_write, source, target, written, force)
             del current, written
         if last:
             finish(last)
@@ -266,12 +268,12 @@ def _denoised(denoiser: Denoiser, read: Future[Picture], tile: int, overlap: int
         return error
 
 
-def _write(source: Path, target: Path, made: Picture | Exception) -> str:
+def _write(source: Path, target: Path, made: Picture | Exception, force: bool) -> str:
     """Write what was made of an image; return what went wrong with it, or "" if nothing did."""
     if isinstance(made, Exception):
         return _problem(source, made)
     try:
-        lost = writing.write(target, made)
+        lost = writing.write(target, made, force)
     except Exception as error:
         return _problem(source, error)
     notes = "; ".join((*made.notes, *writing.lossy_by_name(made, source, target), *lost))
