@@ -327,14 +327,16 @@ def _partial(target: Path) -> Iterator[Path]:
     here = f"{short}.{socket.gethostname()}"
     partial = target.with_name(f"{here}.{os.getpid()}-{secrets.token_hex(4)}.partial")
     with _errors_of(target):
-        for left in target.parent.glob(f"{glob.escape(here)}.*.partial"):
+        for left in target.parent.glob(f"{glob.escape(here)}.*.partial*"):
             pid = left.name.removeprefix(f"{here}.").partition("-")[0]
             if pid.isdigit() and not _runs(int(pid)):
                 _remove(left)
         try:
             yield partial
         finally:
-            _remove(partial)
+            # NOTE: SQLite keeps a journal beside its file.
+            for path in (partial, *target.parent.glob(f"{glob.escape(partial.name)}-*")):
+                _remove(path)
 
 
 def _remove(path: Path) -> None:
