@@ -177,7 +177,7 @@ class Broken(nn.Module):
     [
         ({"radius": 3}, lambda channels, size: Kernel(channels, 9), "declares radius=3, and its outputs depend on"),
         ({"radius": 0}, lambda channels, size: Kernel(channels, 15), "declares radius=0"),
-        ({"radius": 1}, lambda channels, size: Kernel(channels, 3, stride=2), "returns the shape (2, 3, 8, 8)"),
+        ({"radius": 1}, lambda channels, size: Kernel(channels, 3, stride=2), "returns the shape (2, 3, 9, 10)"),
         ({"fixed_size": True}, lambda channels, size: nn.Flatten(), "returns the shape (2, 3072)"),
         ({"radius": 1, "bounded": True}, lambda channels, size: Kernel(channels, 3), "declared to be bounded"),
         ({"radius": 1}, lambda channels, size: Broken(), "own does not work: RuntimeError: two"),
@@ -200,6 +200,43 @@ def test_a_network_that_is_as_declared_is_let_through(monkeypatch: pytest.Monkey
     before = torch.get_rng_state()
     network_probes.check_networks(["own"], 3, 32)
     assert torch.equal(before, torch.get_rng_state())
+
+
+class Halving(nn.Module):
+    """Makes images smaller by a factor and large again, as the networks with a grid do."""
+
+    def __init__(self, factor: int, height: bool = True, width: bool = True) -> None:
+        super().__init__()
+        self.factors = (factor if height else 1, factor if width else 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        small = nn.functional.max_pool2d(images, self.factors)
+        return nn.functional.interpolate(small, scale_factor=tuple(map(float, self.factors)))
+
+
+class Adding(Halving):
+    """The same with what was there before, which fails where the shapes differ."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images + super().forward(images)
+
+
+@pytest.mark.parametrize("kind", [Halving, Adding])
+@pytest.mark.parametrize("sides", [{}, {"height": False}, {"width": False}])
+@pytest.mark.parametrize(
+    ("declared", "needed"),
+    [(1, 2), (1, 3), (1, 16), (2, 4), (2, 6), (4, 8), (8, 16), (8, 24), (16, 32), (5, 25), (7, 14)],
+)
+def test_a_multiple_that_is_declared_too_small_is_refused(
+    monkeypatch: pytest.MonkeyPatch, kind: Callable[..., nn.Module], sides: dict[str, bool], declared: int, needed: int
+) -> None:
+    monkeypatch.setattr(unet, "own", lambda channels, size: kind(needed, **sides), raising=False)
+    spec = ModelSpec("Own", "degrain", "unet:own", multiple=declared, radius=needed)
+    monkeypatch.setitem(catalog.MODELS, "own", replace(spec, multiple=needed))
+    network_probes.check_networks(["own"], 3, 2 * needed)
+    monkeypatch.setitem(catalog.MODELS, "own", spec)
+    with pytest.raises(ParamsError, match=r"^networks/unet\.py: own (returns the shape|does not work: .*multiple=)"):
+        network_probes.check_networks(["own"], 3, 32 * declared)
 
 
 class Each(Loss):
