@@ -239,6 +239,65 @@ def test_a_multiple_that_is_declared_too_small_is_refused(
         network_probes.check_networks(["own"], 3, 32 * declared)
 
 
+def _global_max(images: Tensor) -> Tensor:
+    return nn.functional.max_pool2d(images, images.shape[2:])
+
+
+def _without_gradient(images: Tensor) -> Tensor:
+    with torch.no_grad():
+        return images.mean(dim=(2, 3), keepdim=True)
+
+
+def _place_of_the_largest(images: Tensor) -> Tensor:
+    return images.flatten(1).argmax(1)[:, None, None, None] / images[0].numel()
+
+
+FAR = {
+    "detached mean": lambda images: images.mean(dim=(2, 3), keepdim=True).detach(),
+    "mean without gradient": _without_gradient,
+    "median": lambda images: images.flatten(1).median(1).values[:, None, None, None].detach(),
+    "largest": _global_max,
+    "place of the largest": _place_of_the_largest,
+    "smallest": lambda images: images.amin(dim=(2, 3), keepdim=True).detach(),
+    "count": lambda images: (images > 0.5).double().mean(dim=(2, 3), keepdim=True),
+    "beyond by one": lambda images: torch.roll(images, 4, 2).round(),
+}
+
+
+class Looking(Kernel):
+    """Adds something of the whole image that gradients need not show, behind weights that begin as zeros."""
+
+    def __init__(self, channels: int, far: Callable[[Tensor], Tensor], zeros: bool) -> None:
+        super().__init__(channels, 7)
+        self.far, self.last = far, nn.Conv2d(channels, channels, 1)
+        if zeros:
+            nn.init.zeros_(self.last.weight)
+
+    def forward(self, images: Tensor) -> Tensor:
+        made: Tensor = super().forward(images) + self.last(images * 0 + self.far(images).to(images.dtype))
+        return made
+
+
+@pytest.mark.parametrize("zeros", [False, True])
+@pytest.mark.parametrize("far", FAR)
+def test_a_network_that_looks_farther_where_no_gradient_goes_is_refused(
+    monkeypatch: pytest.MonkeyPatch, far: str, zeros: bool
+) -> None:
+    monkeypatch.setattr(unet, "own", lambda channels, size: Looking(channels, FAR[far], zeros), raising=False)
+    monkeypatch.setitem(catalog.MODELS, "own", ModelSpec("Own", "degrain", "unet:own", radius=3))
+    with pytest.raises(ParamsError, match="own declares radius=3, and its outputs depend on pixels at least"):
+        network_probes.check_networks(["own"], 3, 32)
+
+
+@pytest.mark.parametrize("far", [torch.round, torch.detach, lambda images: nn.functional.max_pool2d(images, 7, 1, 3)])
+def test_a_network_without_gradients_that_looks_no_farther_is_let_through(
+    monkeypatch: pytest.MonkeyPatch, far: Callable[[Tensor], Tensor]
+) -> None:
+    monkeypatch.setattr(unet, "own", lambda channels, size: Looking(channels, far, zeros=False), raising=False)
+    monkeypatch.setitem(catalog.MODELS, "own", ModelSpec("Own", "degrain", "unet:own", radius=3))
+    network_probes.check_networks(["own"], 3, 32)
+
+
 class Each(Loss):
     name: Literal["each"] = "each"
 

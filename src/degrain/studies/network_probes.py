@@ -75,7 +75,8 @@ def _check_network(name: str, spec: ModelSpec, channels: int, patch_size: int) -
     if spec.bounded and not (output.min() >= 0 and output.max() <= 1):
         raise ParamsError(f"{spec.file}: {name} is declared to be bounded, and its output leaves [0, 1]")
     if spec.radius is not None and not spec.fixed_size:
-        reached = receptive_field.reached(spec, network, channels, spec.radius)
+        farther = receptive_field.depends_on_farther(spec, network, channels, spec.radius)
+        reached = max(spec.radius + 1 if farther else 0, receptive_field.reached(spec, network, channels, spec.radius))
         if reached > spec.radius:
             raise ParamsError(
                 f"{spec.file}: {name} declares radius={spec.radius}, and its outputs depend on pixels at least "
