@@ -351,6 +351,26 @@ def test_every_baseline_is_tried_with_every_candidate(monkeypatch: pytest.Monkey
         array_probes.check_baselines(["median"], 3)
 
 
+NOT_FINITE = {
+    "equal": lambda images, clean: -np.log10(np.mean(np.square(images - clean.astype(float)), axis=(1, 2, 3))),
+    "flat clean": lambda images, clean: np.mean(images, axis=(1, 2, 3)) / np.var(clean.astype(float), axis=(1, 2, 3)),
+    "flat": lambda images, clean: np.mean(clean, axis=(1, 2, 3)) / np.var(images.astype(float), axis=(1, 2, 3)),
+    "16 bits": lambda images, clean: np.full(len(images), np.nan if images.dtype == np.uint16 else 1.0),
+    "white": lambda images, clean: 1 / np.mean(255.0 - images, axis=(1, 2, 3)),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_FINITE)
+def test_a_metric_that_is_not_finite_for_some_images_is_refused(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    def measure(images: np.ndarray, clean: np.ndarray) -> np.ndarray:
+        return np.asarray(NOT_FINITE[kind](images, clean))
+
+    measure.__module__ = METRICS["psnr"].measure.__module__
+    monkeypatch.setitem(METRICS, "psnr", replace(METRICS["psnr"], measure=measure))
+    with pytest.raises(ParamsError, match=r"^metrics/psnr\.py: psnr is (nan|inf) for .*, and must be a finite number$"):
+        array_probes.check_metrics()
+
+
 def test_metrics_of_the_catalog_are_as_declared() -> None:
     assert METRICS
     array_probes.check_metrics()
