@@ -9,7 +9,9 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -139,6 +141,63 @@ except OutputError as error:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == f"cannot write {tmp_path}/big.json: File too large\n"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(params=["hard links", "no hard links"])
+def links(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    if request.param == "no hard links":
+        monkeypatch.setattr(os, "link", refuse)
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("links")
+@pytest.mark.parametrize("taken", ["file", "folder", "link to a file", "link to nothing"])
+def test_what_appears_while_a_file_is_written_stays_as_it_is(tmp_path: Path, taken: str) -> None:
+    target, other = tmp_path / "out", tmp_path / "other"
+    other.write_text("other")
+
+    def write() -> None:
+        with files.new_file(target, replace=False) as partial:
+            partial.write_text("new")
+            if taken == "file":
+                target.write_text("other")
+            elif taken == "folder":
+                target.mkdir()
+            else:
+                target.symlink_to(other if taken == "link to a file" else "nothing")
+
+    with pytest.raises(OutputError, match=r"out is there already: it appeared meanwhile, and is not replaced$"):
+        write()
+    assert other.read_text() == "other"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "out"]
+    assert target.is_symlink() == taken.startswith("link")
+    assert not target.is_file() or target.read_text() == "other"
+
+
+@pytest.mark.usefixtures("links")
+def test_of_many_that_write_a_file_at_once_one_succeeds(tmp_path: Path) -> None:
+    ready = threading.Barrier(8)
+
+    def write(number: int, target: Path) -> bool:
+        try:
+            with files.new_file(target, replace=False) as partial:
+                partial.write_text(str(number))
+                ready.wait(30)
+        except OutputError:
+            return False
+        return True
+
+    for attempt in range(20):
+        target = tmp_path / str(attempt)
+        with ThreadPoolExecutor(8) as threads:
+            done = list(threads.map(write, range(8), [target] * 8))
+        assert done.count(True) == 1
+        assert target.read_text() == str(done.index(True))
+        assert target.stat().st_nlink == 1
+    assert len(list(tmp_path.iterdir())) == 20
 
 
 def test_an_unwritable_place_is_one_line(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import socket
 import stat
 import tempfile
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -188,14 +188,51 @@ def new_folder(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def new_file(target: Path) -> Iterator[Path]:
-    """Write a file beside its place, flush it to the disk and move it there; otherwise like `new_folder`."""
+def new_file(target: Path, replace: bool = True) -> Iterator[Path]:
+    """Write a file beside its place, flush it to the disk and move it there; otherwise like `new_folder`.
+
+    Args:
+        target: Where the file belongs.
+        replace: Whether what stands there when the file is whole is replaced, whoever put it there meanwhile.
+
+    Yields:
+        A path to write to.
+
+    Raises:
+        OutputError: The file cannot be written, or something stands in its place and is not to be replaced.
+    """
     with _partial(target) as partial:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         flush(partial)
-        partial.replace(target)
+        try:
+            partial.replace(target) if replace else _move_to_free(partial, target)
+        except FileExistsError:
+            raise OutputError(f"{target} is there already: it appeared meanwhile, and is not replaced") from None
         flush(target.parent)
+
+
+def _move_to_free(partial: Path, target: Path) -> None:
+    """Give a file a second name, which `_partial` makes its only one.
+
+    Where the file system has no hard links, an empty file holds the place for a moment. Who reads it finds nothing,
+    who writes to it loses that, and a kill leaves it behind.
+
+    Raises:
+        FileExistsError: The name is taken; nothing has been touched.
+        OSError: The system does not let us.
+    """
+    try:
+        os.link(partial, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        try:
+            partial.replace(target)
+        except OSError:
+            _remove(target)
+            raise
 
 
 def require_writable(*targets: Path) -> None:
@@ -223,6 +260,33 @@ def is_there(target: Path) -> bool:
     """
     with _errors_of(target):
         return target.exists()
+
+
+def inodes(paths: Iterable[Path]) -> dict[tuple[int, int], Path]:
+    """Return files by their device and inode, which links share; what cannot be looked at is left out."""
+    found = {}
+    for path in paths:
+        with suppress(OSError):
+            status = path.stat()
+            found[status.st_dev, status.st_ino] = path
+    return found
+
+
+def require_no_input(target: Path, inputs: Mapping[tuple[int, int], Path]) -> None:
+    """Refuse an output that is a file that is read, also under another name or by a link.
+
+    Args:
+        target: The output; need not exist.
+        inputs: Everything that is read, as of `inodes`.
+
+    Raises:
+        OutputError: It is one of them; the text names which.
+    """
+    for inode in inodes([target]):
+        if inode in inputs:
+            other = inputs[inode]
+            which = "the input itself" if other == target else f"the input {other}"
+            raise OutputError(f"{target} is {which}; name another output")
 
 
 def is_folder(path: Path) -> bool:
@@ -263,14 +327,16 @@ def _partial(target: Path) -> Iterator[Path]:
     here = f"{short}.{socket.gethostname()}"
     partial = target.with_name(f"{here}.{os.getpid()}-{secrets.token_hex(4)}.partial")
     with _errors_of(target):
-        for left in target.parent.glob(f"{glob.escape(here)}.*.partial"):
+        for left in target.parent.glob(f"{glob.escape(here)}.*.partial*"):
             pid = left.name.removeprefix(f"{here}.").partition("-")[0]
             if pid.isdigit() and not _runs(int(pid)):
                 _remove(left)
         try:
             yield partial
         finally:
-            _remove(partial)
+            # NOTE: SQLite keeps a journal beside its file.
+            for path in (partial, *target.parent.glob(f"{glob.escape(partial.name)}-*")):
+                _remove(path)
 
 
 def _remove(path: Path) -> None:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
+from degrain.artifacts.metrics import Metrics
+from degrain.errors import DataError, ParamsError
 from degrain.evaluation import held_out, methods, scoring
 from degrain.metrics.catalog import METRICS
 from degrain.patches.store import PatchStore
@@ -51,3 +59,38 @@ def test_the_noise_level_is_the_standard_deviation_of_the_noise(store: PatchStor
     expected = np.std(to_levels(noisy).astype(float) - to_levels(clean).astype(float))
     assert held_out.noise_level(store.split("val")) == pytest.approx(expected, rel=1e-9)
     assert expected > 10
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("item", ["patch", "photograph"])
+def test_a_score_that_is_no_finite_number_is_refused(
+    store: PatchStore, monkeypatch: pytest.MonkeyPatch, item: str, value: float
+) -> None:
+    """One image is enough, and the line says which."""
+    psnr = METRICS["psnr"].measure
+    side = store.patch_size
+
+    def measure(images: np.ndarray, clean: np.ndarray) -> np.ndarray:
+        values = psnr(images, clean)
+        if (images.shape[1] == side) == (item == "patch"):
+            values[-1] = value
+        return values
+
+    measure.__module__ = psnr.__module__
+    monkeypatch.setitem(METRICS, "psnr", replace(METRICS["psnr"], measure=measure))
+    words = rf"^metrics/psnr\.py: psnr of identity is {value} for the {item} \S+, and must be a finite number$"
+    with pytest.raises(ParamsError, match=words):
+        scoring.score(methods.identity(), store, store.photographs())
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("place", ["identity", "champion", "baselines"])
+def test_metrics_never_hold_what_is_no_number(tmp_path: Path, place: str, value: float) -> None:
+    values = {"test_psnr": value}
+    fields: dict[str, Any] = {"champion": {"trial": "a"}, "identity": {}, "baselines": {}, "trials": {}}
+    fields[place] = {"median": values} if place == "baselines" else values
+    with pytest.raises(ValidationError):
+        Metrics(schema_version=Metrics.VERSION, **fields)
+    (tmp_path / "metrics.json").write_text(json.dumps({"schema_version": Metrics.VERSION, **fields}))
+    with pytest.raises(DataError, match=r"metrics\.json is damaged .*; run: dvc repro -f -s evaluate$"):
+        Metrics.read(tmp_path / "metrics.json")

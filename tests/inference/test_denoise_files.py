@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -163,7 +165,7 @@ def test_subfolders_are_mirrored_and_the_output_is_no_input(tmp_path: Path, deno
         writing.write(tmp_path / name, Picture(COLOR))
     for _ in range(2):
         plan = denoise_files.plan(tmp_path, tmp_path / "out", recursive=True, force=True)
-        assert denoise_files.run(denoiser, plan.pairs, 256, 32) == []
+        assert denoise_files.run(denoiser, plan.pairs, 256, 32, force=True) == []
         assert written(tmp_path / "out") == {"a.png", "sub/a.png", "sub/deep/b.jfif"}
     assert denoise_files.plan(tmp_path, tmp_path / "out").left_out.endswith("3 subfolders")  # model, out, sub
 
@@ -185,6 +187,61 @@ def test_nothing_is_overwritten_without_a_word(tmp_path: Path, denoiser: Denoise
         denoise_files.plan(tmp_path / "in", tmp_path / "in", force=True)
     with pytest.raises(OutputError, match="is a file; a folder of images needs a folder"):
         denoise_files.plan(tmp_path / "in", tmp_path / "out" / "b.png")
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_appears_during_the_run_is_replaced_only_with_force(
+    tmp_path: Path, denoiser: Denoiser, force: bool
+) -> None:
+    """Such as the output of another run into the same folder."""
+    for name in ("a.png", "b.png"):
+        writing.write(tmp_path / "in" / name, Picture(COLOR))
+    pairs = denoise_files.plan(tmp_path / "in", tmp_path / "out").pairs
+    taken = tmp_path / "out" / "b.png"
+
+    def appear() -> None:
+        taken.unlink(missing_ok=True)
+        taken.write_bytes(b"not ours")
+
+    problems = denoise_files.run(denoiser, pairs, 256, 32, progress=appear, force=force)
+    if not force:
+        assert problems == [f"{taken} is there already: it appeared meanwhile, and is not replaced"]
+        assert taken.read_bytes() == b"not ours"
+    else:
+        assert problems == []
+    assert written(tmp_path / "out") == {"a.png", "b.png"}
+
+
+def test_no_output_is_an_input(tmp_path: Path) -> None:
+    """Neither of the same image nor of another, under its own name, or by a link to a file or folder."""
+    inside, out = tmp_path / "in", tmp_path / "out"
+    for name in ("x.png", "in/x.png", "y.png"):
+        writing.write(inside / name, Picture(COLOR))
+    links: dict[str, Callable[[], object]] = {
+        "nothing": lambda: None,
+        "symbolic link": lambda: (out / "x.png").symlink_to(inside / "y.png"),
+        "hard link": lambda: os.link(inside / "in" / "x.png", out / "y.png"),
+        "linked folder": lambda: (out / "in").symlink_to(inside),
+    }
+    for name, link in links.items():
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir()
+        link()
+        for target, force in itertools.product((tmp_path, inside, out), (False, True)):
+            if target == out and name == "nothing":
+                assert len(denoise_files.plan(inside, target, recursive=True, force=force).pairs) == 3
+            else:
+                with pytest.raises(OutputError, match=r"is the input .*; name another output$"):
+                    denoise_files.plan(inside, target, recursive=True, force=force)
+
+
+def test_no_output_is_an_input_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("in/x.png", "in/in/x.png"):
+        writing.write(tmp_path / name, Picture(COLOR))
+    locked = tmp_path / "in" / "x.png"
+    monkeypatch.setattr(os, "access", lambda path, _mode: path != locked)
+    with pytest.raises(OutputError, match=rf"^{locked} is the input itself; name another output$"):
+        denoise_files.plan(tmp_path / "in", tmp_path, recursive=True, force=True)
 
 
 def test_camera_raw_files_become_tiff_files_of_their_own(tmp_path: Path, denoiser: Denoiser) -> None:

@@ -278,3 +278,26 @@ def test_the_kind_of_machine_is_part_of_the_key(make_params: Callable[..., Param
     params = make_params(train={"models": ["unet"]}).train
     one = Trial("unet", params.optimizers[0], params.losses[0], 0, params)
     assert one.key(store, Place(device="cpu", machine="AVX2")) != one.key(store, Place(device="cpu", machine="AVX512"))
+
+
+@pytest.mark.parametrize(
+    ("source", "is_code"),
+    [
+        ("", False),
+        ("# a comment\n", False),
+        ('"""A docstring."""\n', False),
+        ('"""A docstring."""\n...\n"another"\n1\n', False),
+        ("register()\n", True),
+        ('"""A docstring."""\ntorch.set_num_threads(1)\n', True),
+        ("settings.update(x=1), None\n", True),
+        ("[register(name) for name in names]\n", True),
+        ("(found := 1)\n", True),
+        ('f"{register()}"\n', True),
+        ("CHANGED.attribute\n", True),
+        ("import degrain\n", True),
+        ("pass\n", True),
+        ("x: int\n", True),
+    ],
+)
+def test_only_docstrings_and_constants_are_no_code(source: str, is_code: bool) -> None:
+    assert closure._imports_of(source.encode(), "degrain", frozenset()).has_code == is_code

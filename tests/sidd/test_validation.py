@@ -121,6 +121,15 @@ def test_the_command_prints_and_writes_the_numbers(tmp_path: Path, blocks: np.nd
     assert made.scores.denoised == made.scores.noisy
 
 
+def test_what_is_measured_or_denoised_is_not_written_over(tmp_path: Path, blocks: np.ndarray) -> None:
+    package(tmp_path / "model", "unet", 3)
+    written(tmp_path / "blocks", blocks, blocks)
+    (tmp_path / "link.csv").symlink_to(tmp_path / "blocks" / f"{NOISY}.mat")
+    for words in (("sidd-submission", f"blocks/{NOISY}.mat"), ("sidd-validation", "blocks", "--json")):
+        done = degrain(tmp_path, *words, "link.csv", "--model", "model")
+        assert_one_line(done, f"link.csv is the input blocks/{NOISY}.mat; name another output")
+
+
 def test_blocks_that_are_not_there_are_missed_in_one_line(tmp_path: Path) -> None:
     done = degrain(tmp_path, "sidd-validation", "--model", "model")
     assert_one_line(done, "data/raw/sidd-validation/ValidationGtBlocksSrgb.mat is missing; to download it: dvc exp run")

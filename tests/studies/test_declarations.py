@@ -177,7 +177,7 @@ class Broken(nn.Module):
     [
         ({"radius": 3}, lambda channels, size: Kernel(channels, 9), "declares radius=3, and its outputs depend on"),
         ({"radius": 0}, lambda channels, size: Kernel(channels, 15), "declares radius=0"),
-        ({"radius": 1}, lambda channels, size: Kernel(channels, 3, stride=2), "returns the shape (2, 3, 8, 8)"),
+        ({"radius": 1}, lambda channels, size: Kernel(channels, 3, stride=2), "returns the shape (2, 3, 9, 10)"),
         ({"fixed_size": True}, lambda channels, size: nn.Flatten(), "returns the shape (2, 3072)"),
         ({"radius": 1, "bounded": True}, lambda channels, size: Kernel(channels, 3), "declared to be bounded"),
         ({"radius": 1}, lambda channels, size: Broken(), "own does not work: RuntimeError: two"),
@@ -200,6 +200,102 @@ def test_a_network_that_is_as_declared_is_let_through(monkeypatch: pytest.Monkey
     before = torch.get_rng_state()
     network_probes.check_networks(["own"], 3, 32)
     assert torch.equal(before, torch.get_rng_state())
+
+
+class Halving(nn.Module):
+    """Makes images smaller by a factor and large again, as the networks with a grid do."""
+
+    def __init__(self, factor: int, height: bool = True, width: bool = True) -> None:
+        super().__init__()
+        self.factors = (factor if height else 1, factor if width else 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        small = nn.functional.max_pool2d(images, self.factors)
+        return nn.functional.interpolate(small, scale_factor=tuple(map(float, self.factors)))
+
+
+class Adding(Halving):
+    """The same with what was there before, which fails where the shapes differ."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images + super().forward(images)
+
+
+@pytest.mark.parametrize("kind", [Halving, Adding])
+@pytest.mark.parametrize("sides", [{}, {"height": False}, {"width": False}])
+@pytest.mark.parametrize(
+    ("declared", "needed"),
+    [(1, 2), (1, 3), (1, 16), (2, 4), (2, 6), (4, 8), (8, 16), (8, 24), (16, 32), (5, 25), (7, 14)],
+)
+def test_a_multiple_that_is_declared_too_small_is_refused(
+    monkeypatch: pytest.MonkeyPatch, kind: Callable[..., nn.Module], sides: dict[str, bool], declared: int, needed: int
+) -> None:
+    monkeypatch.setattr(unet, "own", lambda channels, size: kind(needed, **sides), raising=False)
+    spec = ModelSpec("Own", "degrain", "unet:own", multiple=declared, radius=needed)
+    monkeypatch.setitem(catalog.MODELS, "own", replace(spec, multiple=needed))
+    network_probes.check_networks(["own"], 3, 2 * needed)
+    monkeypatch.setitem(catalog.MODELS, "own", spec)
+    with pytest.raises(ParamsError, match=r"^networks/unet\.py: own (returns the shape|does not work: .*multiple=)"):
+        network_probes.check_networks(["own"], 3, 32 * declared)
+
+
+def _global_max(images: Tensor) -> Tensor:
+    return nn.functional.max_pool2d(images, images.shape[2:])
+
+
+def _without_gradient(images: Tensor) -> Tensor:
+    with torch.no_grad():
+        return images.mean(dim=(2, 3), keepdim=True)
+
+
+def _place_of_the_largest(images: Tensor) -> Tensor:
+    return images.flatten(1).argmax(1)[:, None, None, None] / images[0].numel()
+
+
+FAR = {
+    "detached mean": lambda images: images.mean(dim=(2, 3), keepdim=True).detach(),
+    "mean without gradient": _without_gradient,
+    "median": lambda images: images.flatten(1).median(1).values[:, None, None, None].detach(),
+    "largest": _global_max,
+    "place of the largest": _place_of_the_largest,
+    "smallest": lambda images: images.amin(dim=(2, 3), keepdim=True).detach(),
+    "count": lambda images: (images > 0.5).double().mean(dim=(2, 3), keepdim=True),
+    "beyond by one": lambda images: torch.roll(images, 4, 2).round(),
+}
+
+
+class Looking(Kernel):
+    """Adds something of the whole image that gradients need not show, behind weights that begin as zeros."""
+
+    def __init__(self, channels: int, far: Callable[[Tensor], Tensor], zeros: bool) -> None:
+        super().__init__(channels, 7)
+        self.far, self.last = far, nn.Conv2d(channels, channels, 1)
+        if zeros:
+            nn.init.zeros_(self.last.weight)
+
+    def forward(self, images: Tensor) -> Tensor:
+        made: Tensor = super().forward(images) + self.last(images * 0 + self.far(images).to(images.dtype))
+        return made
+
+
+@pytest.mark.parametrize("zeros", [False, True])
+@pytest.mark.parametrize("far", FAR)
+def test_a_network_that_looks_farther_where_no_gradient_goes_is_refused(
+    monkeypatch: pytest.MonkeyPatch, far: str, zeros: bool
+) -> None:
+    monkeypatch.setattr(unet, "own", lambda channels, size: Looking(channels, FAR[far], zeros), raising=False)
+    monkeypatch.setitem(catalog.MODELS, "own", ModelSpec("Own", "degrain", "unet:own", radius=3))
+    with pytest.raises(ParamsError, match="own declares radius=3, and its outputs depend on pixels at least"):
+        network_probes.check_networks(["own"], 3, 32)
+
+
+@pytest.mark.parametrize("far", [torch.round, torch.detach, lambda images: nn.functional.max_pool2d(images, 7, 1, 3)])
+def test_a_network_without_gradients_that_looks_no_farther_is_let_through(
+    monkeypatch: pytest.MonkeyPatch, far: Callable[[Tensor], Tensor]
+) -> None:
+    monkeypatch.setattr(unet, "own", lambda channels, size: Looking(channels, far, zeros=False), raising=False)
+    monkeypatch.setitem(catalog.MODELS, "own", ModelSpec("Own", "degrain", "unet:own", radius=3))
+    network_probes.check_networks(["own"], 3, 32)
 
 
 class Each(Loss):
@@ -253,6 +349,26 @@ def test_every_baseline_is_tried_with_every_candidate(monkeypatch: pytest.Monkey
     monkeypatch.setitem(BASELINES, "median", replace(median, denoise=lambda noisy, sigma, chosen: noisy[1:]))
     with pytest.raises(ParamsError, match="median returns the shape"):
         array_probes.check_baselines(["median"], 3)
+
+
+NOT_FINITE = {
+    "equal": lambda images, clean: -np.log10(np.mean(np.square(images - clean.astype(float)), axis=(1, 2, 3))),
+    "flat clean": lambda images, clean: np.mean(images, axis=(1, 2, 3)) / np.var(clean.astype(float), axis=(1, 2, 3)),
+    "flat": lambda images, clean: np.mean(clean, axis=(1, 2, 3)) / np.var(images.astype(float), axis=(1, 2, 3)),
+    "16 bits": lambda images, clean: np.full(len(images), np.nan if images.dtype == np.uint16 else 1.0),
+    "white": lambda images, clean: 1 / np.mean(255.0 - images, axis=(1, 2, 3)),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_FINITE)
+def test_a_metric_that_is_not_finite_for_some_images_is_refused(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    def measure(images: np.ndarray, clean: np.ndarray) -> np.ndarray:
+        return np.asarray(NOT_FINITE[kind](images, clean))
+
+    measure.__module__ = METRICS["psnr"].measure.__module__
+    monkeypatch.setitem(METRICS, "psnr", replace(METRICS["psnr"], measure=measure))
+    with pytest.raises(ParamsError, match=r"^metrics/psnr\.py: psnr is (nan|inf) for .*, and must be a finite number$"):
+        array_probes.check_metrics()
 
 
 def test_metrics_of_the_catalog_are_as_declared() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 import torch
 from torch import nn
 
+from degrain import files
 from degrain.errors import Diverged, Stopped
 from degrain.losses.mse import Mse
 from degrain.machine import compute
@@ -54,6 +57,10 @@ def make_trial(make_params: Callable[..., Params]) -> Callable[..., Trial]:
         return expand(make_params(train=settings).train, model)[0]
 
     return make
+
+
+# What reading a file may end with, by what people see.
+READING = {"EIO": errno.EIO, "EACCES": errno.EACCES, "ESTALE": errno.ESTALE}
 
 
 def bits(state: State) -> dict[str, bytes]:
@@ -174,6 +181,49 @@ def test_a_damaged_or_foreign_checkpoint_is_set_aside(
         loop.train(trial, store, CPU, checkpoints=Checkpoints(tmp_path / "x", "other", 1e9), stopping=lambda: True)
     stopped_and_resumed(trial, store, tmp_path / "x", [])
     assert "it belongs to trial other" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["checkpoint.json", "000000002.safetensors"])
+@pytest.mark.parametrize("kind", ["folder", "full folder", "link to itself", "link to nothing", "device", *READING])
+def test_a_checkpoint_that_cannot_be_read_is_set_aside(
+    store: PatchStore,
+    make_trial: Callable[..., Trial],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    kind: str,
+) -> None:
+    """Twice, so that what was set aside is in nobody's way."""
+    trial = make_trial()
+    whole = bits(loop.train(trial, store, CPU))
+    for _ in range(2):
+        checkpoints = Checkpoints(tmp_path, "key", 1e9)
+        with pytest.raises(Stopped):
+            loop.train(trial, store, CPU, checkpoints=checkpoints, stopping=iter([False, True]).__next__)
+        path, read = tmp_path / name, files.contents
+        if kind not in READING:
+            path.unlink()
+        if "folder" in kind:
+            path.mkdir()
+        if kind == "full folder":
+            (path / "x").touch()
+        if "link" in kind:
+            path.symlink_to(path.name if kind == "link to itself" else "nothing")
+        if kind == "device":
+            path.symlink_to("/dev/null")
+
+        def contents(wanted: Path, *limit: int, path: Path = path, read: Callable[..., bytes] = read) -> bytes:
+            if wanted == path and kind in READING:
+                raise OSError(READING[kind], os.strerror(READING[kind]), str(wanted))
+            return read(wanted, *limit)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(files, "contents", contents)
+            assert bits(loop.train(trial, store, CPU, checkpoints=Checkpoints(tmp_path, "key", 1e9))) == whole
+        assert "the checkpoint of trial key is not trusted" in caplog.text
+        assert os.path.lexists(tmp_path / "damaged" / name)
+        assert not os.path.lexists(path)
 
 
 def test_diverging_stops_at_once(store: PatchStore, make_trial: Callable[..., Trial]) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Self
 
+from pydantic import FiniteFloat
+
 from degrain import files
 from degrain.artifacts.base import Record
 from degrain.artifacts.ranking import Ranking
@@ -14,7 +16,7 @@ from degrain.errors import DataError
 # Decimals: what the measurement is worth.
 DIGITS = 4
 
-Means = dict[str, float]
+Means = dict[str, FiniteFloat]
 
 
 class Metrics(Record):
@@ -34,7 +36,7 @@ class Metrics(Record):
     VERSION: ClassVar[int] = 1
     SEALED: ClassVar[bool] = False
 
-    champion: dict[str, str | float]
+    champion: dict[str, str | FiniteFloat]
     identity: Means
     baselines: dict[str, Means]
     trials: dict[str, Means]

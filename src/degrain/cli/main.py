@@ -256,7 +256,7 @@ def denoise(
     files.require_writable(*{output.parent: output for _, output in plan.pairs}.values())
     denoiser = options.denoiser(model, device, params, precision)
     with console.progress("denoise", len(plan.pairs)) as advance:
-        problems = denoise_files.run(denoiser, plan.pairs, tile, overlap, frame, white, advance)
+        problems = denoise_files.run(denoiser, plan.pairs, tile, overlap, frame, white, advance, force)
     refused = [*plan.refused, *problems]
     for problem in refused:
         log.error("degrain: %s", problem)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from degrain import console
+from degrain import console, files
 from degrain.cli.options import DeviceOption, ModelOption, ParamsOption, denoiser
 from degrain.stages import PARAMS, RAW
 
@@ -47,6 +47,7 @@ def submission(
 
     if competition:
         kaggle_client.check_known(competition)
+    files.require_no_input(table, files.inodes([blocks]))
     with opened(blocks) as noisy:
         network = denoiser(model, device, params, light="srgb")
         with console.progress("denoise", len(noisy)) as advance:
@@ -84,6 +85,8 @@ def validation(
 
     if (folder / SOURCE).exists():
         downloaded.check(folder)
+    if numbers:
+        files.require_no_input(numbers, files.inodes(folder.glob("*")))
     with measured.pairs(folder) as (noisy, clean):
         network = denoiser(model, device, params, light="srgb")
         with console.progress("measure", len(noisy)) as advance:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from degrain import catalogs
+from degrain.errors import ParamsError
 from degrain.evaluation import held_out
 from degrain.evaluation.methods import Method
 from degrain.metrics.catalog import METRICS
@@ -28,6 +30,9 @@ def score(method: Method, store: PatchStore, photographs: Sequence[Photograph]) 
     Returns:
         One row per item and metric of `METRICS`, with the columns of `COLUMNS`, for every val and test patch and every
         photograph.
+
+    Raises:
+        ParamsError: A metric gives no finite number for an image; the text names metric, method and image.
     """
     frames = []
     for split in ("val", "test"):
@@ -44,4 +49,10 @@ def score(method: Method, store: PatchStore, photographs: Sequence[Photograph]) 
 def _frame(method: Method, items: pd.DataFrame, images: np.ndarray, clean: np.ndarray) -> pd.DataFrame:
     wide = items.assign(method=method.name, kind=method.kind)
     long = [wide.assign(metric=metric.name, value=metric.measure(images, clean)) for metric in METRICS.values()]
-    return pd.concat(long, ignore_index=True)[COLUMNS]
+    table = pd.concat(long, ignore_index=True)[COLUMNS]
+    if not np.isfinite(table["value"]).all():
+        worst = table[~np.isfinite(table["value"])].iloc[0]
+        file = catalogs.file_of(METRICS[worst["metric"]].measure.__module__)
+        what = f"{worst['metric']} of {method.name} is {worst['value']} for the {worst['item']} {worst['image']}"
+        raise ParamsError(f"{file}: {what}, and must be a finite number")
+    return table

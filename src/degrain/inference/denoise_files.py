@@ -127,7 +127,7 @@ def plan(source: Path, target: Path, recursive: bool = False, force: bool = Fals
 
     Raises:
         DataError: There is nothing to denoise.
-        OutputError: An input would be overwritten, or the only output is there already.
+        OutputError: An output is an input, whether of the same image or of another, or the only one is there already.
     """
     if not files.is_folder(source):
         return _plan_of_one(source, target, force)
@@ -139,6 +139,7 @@ def plan(source: Path, target: Path, recursive: bool = False, force: bool = Fals
         further = "; --recursive takes those of subfolders" if folders.SUBFOLDERS in found.left_out else ""
         raise DataError(f"{source} holds no image{beside} ({', '.join(folders.SUFFIXES)}){further}")
     pairs, skipped, refused, taken = [], [], found.problems, set[str]()
+    inputs = files.inodes([*found.images, *found.refused])
     for path in found.images:
         output = _told_apart(target / _output_name(path.relative_to(source)), path, taken)
         try:
@@ -146,8 +147,7 @@ def plan(source: Path, target: Path, recursive: bool = False, force: bool = Fals
         except OutputError as error:
             refused.append(str(error))
             continue
-        if there and output.samefile(path):
-            raise OutputError(f"{output} is the input itself; name another folder")
+        files.require_no_input(output, inputs)
         if there and not force:
             skipped.append(output)
         else:
@@ -161,8 +161,7 @@ def _plan_of_one(source: Path, target: Path, force: bool) -> Plan:
     to_folder = files.is_folder(target) or not target.suffix
     output = target / _output_name(Path(source.name)) if to_folder else target
     there = files.is_there(output)
-    if there and output.samefile(source):
-        raise OutputError(f"{output} is the input itself; name another output")
+    files.require_no_input(output, files.inodes([source]))
     if output.suffix.lower() not in writing.FORMATS:
         raise OutputError(f"{output}: the name must end with {', '.join(writing.FORMATS)}")
     if there and not force:
@@ -197,6 +196,7 @@ def run(
     frame: Frame = WHOLE,
     white: int | None = None,
     progress: Callable[[], None] = lambda: None,
+    force: bool = False,
 ) -> list[str]:
     """Denoise files one by one; a broken one does not stop the others.
 
@@ -210,6 +210,7 @@ def run(
         frame: What of each image is denoised.
         white: The value of white in files of more than 8 bits; None where it is that of the format, or is guessed.
         progress: Called after each file.
+        force: Whether an output that is there when its image is denoised is replaced, rather than the image refused.
 
     Returns:
         What went wrong, one line per file; empty when all went well. An error that nobody foresaw is named by its kind.
@@ -239,7 +240,7 @@ def run(
             written = _denoised(denoiser, current, tile, overlap)
             if last:
                 finish(last)
-            last = writer.submit(_write, source, target, written)
+            last = writer.submit(_write, source, target, written, force)
             del current, written
         if last:
             finish(last)
@@ -267,12 +268,12 @@ def _denoised(denoiser: Denoiser, read: Future[Picture], tile: int, overlap: int
         return error
 
 
-def _write(source: Path, target: Path, made: Picture | Exception) -> str:
+def _write(source: Path, target: Path, made: Picture | Exception, force: bool) -> str:
     """Write what was made of an image; return what went wrong with it, or "" if nothing did."""
     if isinstance(made, Exception):
         return _problem(source, made)
     try:
-        lost = writing.write(target, made)
+        lost = writing.write(target, made, force)
     except Exception as error:
         return _problem(source, error)
     notes = "; ".join((*made.notes, *writing.lossy_by_name(made, source, target), *lost))

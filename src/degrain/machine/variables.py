@@ -97,12 +97,17 @@ def tracking_uri() -> str:
     """
     chosen = os.environ.get("MLFLOW_TRACKING_URI")
     if not chosen:
-        # NOTE: SQLAlchemy takes all letters as they are but the one that ends a path; that needs SQLite's own form.
-        path = tracking_database().as_posix()
-        return f"{SQLITE}file:{quote(path)}?uri=true" if "?" in path else f"{SQLITE}{path}"
+        return sqlite_uri(tracking_database())
     if chosen.startswith(SQLITE):
         return f"{SQLITE}{in_project(chosen.removeprefix(SQLITE)).resolve().as_posix()}"
     return chosen
+
+
+def sqlite_uri(file: Path) -> str:
+    """Return the address of a SQLite file, absolute, as SQLAlchemy takes it."""
+    # NOTE: SQLAlchemy takes all letters as they are but the one that ends a path; that needs SQLite's own form.
+    path = file.as_posix()
+    return f"{SQLITE}file:{quote(path)}?uri=true" if "?" in path else f"{SQLITE}{path}"
 
 
 def lasting_uri() -> str:

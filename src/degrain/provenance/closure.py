@@ -65,7 +65,7 @@ class Closure:
 class _Imports:
     modules: frozenset[str]
     libraries: frozenset[str]
-    has_code: bool  # more than a docstring
+    has_code: bool  # more than a docstring or another constant
 
 
 @lru_cache(maxsize=256)
@@ -147,7 +147,7 @@ def _imports_of(source: bytes, package: str, known: frozenset[str]) -> _Imports:
     }
     ours = {name for name in names | strings if name in known}
     others = {name.partition(".")[0] for name in names} - {NAME, ""} - sys.stdlib_module_names
-    has_code = any(not isinstance(node, ast.Expr) for node in tree.body)
+    has_code = not all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in tree.body)
     return _Imports(frozenset(ours), frozenset(others), has_code)
 
 

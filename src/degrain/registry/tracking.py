@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from degrain.errors import OutputError, RegistryError
 from degrain.machine import variables
-from degrain.registry import relocation
+from degrain.registry import relocation, store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -65,14 +65,13 @@ def _one_line(uri: str) -> Iterator[None]:
 
 
 def _open(uri: str) -> MlflowClient:
-    """Make a client; of a SQLite file it makes or migrates the tables first, one process at a time.
-
-    Two that do so at once leave a file that none can open.
-    """
+    """Make a client; of a SQLite file it makes or migrates the tables first, one process at a time."""
     from mlflow import MlflowClient
 
     file = variables.sqlite_file(uri)
     with alone(file.with_name(f"{file.name}.lock")) if file else nullcontext():
+        if file:
+            store.make_whole(file)
         # Only the project's own store: another one may belong to several projects, whose artifacts lie elsewhere.
         relocation.relocate(variables.tracking_database(), variables.artifact_root().resolve())
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)

@@ -30,6 +30,7 @@ def run(params: Params) -> None:
     done = [trial for trial in trials if trial.is_done]
     of_study.check_weights(TRIALS, done)
     network_probes.check_networks(params.train.models, store.channels, store.patch_size)
+    array_probes.check_metrics()
     array_probes.check_baselines(params.evaluate.baselines, store.channels)
     with console.progress("evaluate", measurement.count(params.evaluate, done)) as advance:
         measured = measurement.measure(params.evaluate, store, done, TRIALS, device, advance)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from degrain import catalogs
 from degrain.baselines.catalog import BASELINES
+from degrain.errors import ParamsError
 from degrain.metrics.catalog import METRICS
 from degrain.noise.base import Noise
 from degrain.randomness import generators
@@ -36,16 +37,33 @@ def check_noise(noise: Noise, channels: Iterable[int]) -> None:
 
 
 def check_metrics() -> None:
-    """Refuse metrics that cannot be measured, or that do not give one number for each image.
+    """Refuse metrics that cannot be measured, or that do not give one finite number for each image of any kind.
 
     Raises:
         ParamsError: One does not work; the message begins with its file.
     """
     for metric in METRICS.values():
         file = catalogs.file_of(metric.measure.__module__)
-        clean, images = ((255 * _random(3, max(SIDE, metric.smallest), seed)).astype(np.uint8) for seed in (0, 1))
-        with blaming(file, metric.name):
-            require_shape(file, metric.name, np.shape(metric.measure(images, clean)), (COUNT,))
+        for what, images, clean in _pairs(max(SIDE, metric.smallest)):
+            with blaming(file, metric.name), np.errstate(all="ignore"):
+                values = np.asarray(metric.measure(images, clean))
+                require_shape(file, metric.name, values.shape, (COUNT,))
+            for value in values[~np.isfinite(values)]:
+                raise ParamsError(f"{file}: {metric.name} is {value} for {what}, and must be a finite number")
+
+
+def _pairs(side: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yield what is measured and what it is compared with, of 8 and 16 bits, by words for the pair."""
+    for dtype in (np.uint8, np.uint16):
+        white, bits = np.iinfo(dtype).max, 8 * np.dtype(dtype).itemsize
+        one, other = ((white * _random(3, side, seed)).astype(dtype) for seed in (0, 1))
+        black, light = np.zeros_like(one), np.full_like(one, white)
+        yield f"images of {bits} bits", one, other
+        yield f"equal images of {bits} bits", one, one
+        yield f"flat clean images of {bits} bits", one, black
+        yield f"flat images of {bits} bits", light, one
+        yield f"flat and equal images of {bits} bits", black, black
+        yield f"white and black images of {bits} bits", light, black
 
 
 def check_baselines(names: Iterable[str], channels: int) -> None:

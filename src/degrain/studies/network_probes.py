@@ -5,7 +5,10 @@ It needs PyTorch, so `degrain.studies.check` leaves it to the stages that import
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -19,7 +22,7 @@ from degrain.optimizers.base import Optimizer
 from degrain.studies import receptive_field
 from degrain.studies.blame import blaming, require_shape
 
-# Side of the images for networks that take several sizes, where they do.
+# Least side of the images for networks that take several sizes.
 SIDE = 16
 
 
@@ -65,21 +68,46 @@ def check_cells(cells: Iterable[tuple[Optimizer, Loss]], channels: int, patch_si
 
 def _check_network(name: str, spec: ModelSpec, channels: int, patch_size: int) -> None:
     network = spec.build(channels, patch_size).eval()
-    least = max(SIDE, spec.smallest)
-    side = patch_size if spec.fixed_size else -(-least // spec.multiple) * spec.multiple
-    images = torch.rand(2, channels, side, side)
-    with torch.inference_mode():
+    images = torch.rand(2, channels, *((patch_size, patch_size) if spec.fixed_size else _odd_size(spec)))
+    with torch.inference_mode(), _of_size(name, spec, images):
         output = network(images)
     require_shape(spec.file, name, output.shape, images.shape)
     if spec.bounded and not (output.min() >= 0 and output.max() <= 1):
         raise ParamsError(f"{spec.file}: {name} is declared to be bounded, and its output leaves [0, 1]")
     if spec.radius is not None and not spec.fixed_size:
-        reached = receptive_field.reached(spec, network, channels, spec.radius)
+        farther = receptive_field.depends_on_farther(spec, network, channels, spec.radius)
+        reached = max(spec.radius + 1 if farther else 0, receptive_field.reached(spec, network, channels, spec.radius))
         if reached > spec.radius:
             raise ParamsError(
                 f"{spec.file}: {name} declares radius={spec.radius}, and its outputs depend on pixels at least "
                 f"{reached} away"
             )
+
+
+def _odd_size(spec: ModelSpec) -> tuple[int, int]:
+    """Return a height and a width that are different multiples of what is declared, and no larger multiple.
+
+    A network that needs 2, 3 or 5 times the multiple that it declares can take neither.
+    """
+    least = -(-max(SIDE, spec.smallest) // spec.multiple)
+    times = (number for number in itertools.count(least) if math.gcd(number, 30) == 1)
+    return next(times) * spec.multiple, next(times) * spec.multiple
+
+
+@contextmanager
+def _of_size(name: str, spec: ModelSpec, images: torch.Tensor) -> Iterator[None]:
+    """Name the size of the images that a network fails on.
+
+    Raises:
+        ParamsError: It fails.
+    """
+    try:
+        yield
+    except Exception as error:
+        height, width = images.shape[2:]
+        what = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        sizes = f"images of {width}x{height} pixels, which it declares to take (multiple={spec.multiple})"
+        raise ParamsError(f"{spec.file}: {name} does not work: {what}; for {sizes}") from error
 
 
 def _check_loss(file: str, loss: Loss, shape: tuple[int, ...]) -> None:

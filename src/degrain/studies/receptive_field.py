@@ -1,11 +1,49 @@
-"""The receptive radius of a network, measured by gradients."""
+"""The receptive radius of a network, measured by gradients, and by what changes where gradients do not go."""
 
 from __future__ import annotations
+
+import copy
 
 import torch
 from torch import nn
 
 from degrain.networks.base import ModelSpec
+
+# Pixels beyond the radius that are changed, at least, on each side.
+BEYOND = 8
+# What may be rounding, in double precision or in a network that computes in float32.
+ROUNDING = 1e-5
+
+
+def depends_on_farther(spec: ModelSpec, network: nn.Module, channels: int, radius: int) -> bool:
+    """Tell whether outputs change with pixels that are farther away, whether gradients lead there or not.
+
+    The outputs in the middle of an image are compared with those of one that differs beyond the radius. This finds what
+    gradients do not, such as the mean of the image without its gradient, its largest value or the place of that.
+    Weights that are all 0 are made random, so that no path is dead.
+
+    Args:
+        spec: What is declared of it.
+        network: It is not changed.
+        channels: Of its images.
+        radius: Pixels, along rows or columns.
+    """
+    network = copy.deepcopy(network).double().eval()
+    with torch.no_grad():
+        for weight in network.parameters():
+            if not weight.any():
+                weight.normal_(0, 0.1)
+    middle = -(-max(radius + max(BEYOND, spec.multiple), spec.smallest // 2) // spec.multiple) * spec.multiple
+    side = 2 * middle + spec.multiple
+    near = slice(middle - radius, middle + spec.multiple + radius)
+    image = 0.25 + 0.5 * torch.rand(1, channels, side, side, dtype=torch.float64)
+    # NOTE: white where it was dark, black where it was light: mean, extremes and their places change.
+    other = (image < 1 / 2).double()
+    other[..., near, near] = image[..., near, near]
+    cell = slice(middle, middle + spec.multiple)
+    with torch.no_grad():
+        difference = network(image)[..., cell, cell] - network(other)[..., cell, cell]
+    return bool((difference.abs() > ROUNDING).any())
 
 
 def reached(spec: ModelSpec, network: nn.Module, channels: int, radius: int) -> int:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
+import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +21,7 @@ from safetensors.torch import load, save
 from degrain import files
 from degrain.artifacts.checkpoint import CheckpointRecord
 from degrain.artifacts.trial import CHECKPOINT
-from degrain.errors import DataError
+from degrain.errors import DataError, OutputError
 from degrain.training.state import State
 
 log = logging.getLogger(__name__)
@@ -63,26 +65,30 @@ class Checkpoints:
         record.write(self._folder / CHECKPOINT)
         for old in self._folder.glob("*.safetensors"):
             if old.name != name:
-                old.unlink(missing_ok=True)
+                with suppress(OSError):  # NOTE: what cannot be removed is in nobody's way.
+                    old.unlink()
         self._written = time.monotonic()
 
     def load(self, state: State) -> bool:
         """Bring a state to where the checkpoint was written.
 
-        A damaged or foreign one is set aside, and training starts anew.
+        One that is damaged, foreign or cannot be read is set aside, and training starts anew.
 
         Args:
             state: Of the same trial, before its first step.
 
         Returns:
             Whether there was one.
+
+        Raises:
+            OutputError: It cannot be set aside.
         """
-        if not (self._folder / CHECKPOINT).exists():
+        if not os.path.lexists(self._folder / CHECKPOINT):
             return False
         try:
             record = read(self._folder, self._key)
             tensors = _tensors(self._folder, record)
-        except (DataError, FileNotFoundError, SafetensorError) as error:
+        except (DataError, OSError, SafetensorError) as error:
             aside = self._set_aside()
             log.warning("the checkpoint of trial %s is not trusted (%s); it is now in %s", self._key, error, aside)
             return False
@@ -91,11 +97,23 @@ class Checkpoints:
 
     def _set_aside(self) -> Path:
         aside = self._folder / "damaged"
-        aside.mkdir(exist_ok=True)
-        for path in [self._folder / CHECKPOINT, *self._folder.glob("*.safetensors")]:
-            with suppress(FileNotFoundError):
-                path.replace(aside / path.name)
+        try:
+            aside.mkdir(exist_ok=True)
+            for path in [self._folder / CHECKPOINT, *self._folder.glob("*.safetensors")]:
+                if (aside / path.name).is_dir() or path.is_dir():
+                    _remove(aside / path.name)
+                with suppress(FileNotFoundError):
+                    path.replace(aside / path.name)
+        except OSError as error:
+            raise OutputError(f"cannot write {aside}: {error.strerror or error}") from error
         return aside
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def read(folder: Path, key: str) -> CheckpointRecord:

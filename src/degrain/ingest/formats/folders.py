@@ -41,11 +41,13 @@ class Found:
         images: Files whose suffix says that they are images, sorted.
         left_out: What else lies there, and how much of it.
         problems: What ought to be looked at: one line each, beginning with the path.
+        refused: The paths of these problems.
     """
 
     images: list[Path] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
+    refused: list[Path] = field(default_factory=list)
 
     def told(self) -> str:
         """What is left out, in words; empty if nothing is."""
@@ -81,6 +83,7 @@ def _look(folder: Path, recursive: bool, without: Collection[Path], found: Found
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
         found.problems.append(f"{folder} cannot be read: {error.strerror}")
+        found.refused.append(folder)
         return
     for entry in entries:
         path = folder / entry.name
@@ -93,6 +96,7 @@ def _look(folder: Path, recursive: bool, without: Collection[Path], found: Found
                 _look(path, recursive, without, found)
         elif problem := _problem(path, entry):
             found.problems.append(f"{path} {problem}")
+            found.refused.append(path)
         elif path.suffix.lower() in SUFFIXES:
             found.images.append(path)
         else:

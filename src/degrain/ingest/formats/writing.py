@@ -112,23 +112,24 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def write(path: Path, picture: Picture) -> tuple[str, ...]:
+def write(path: Path, picture: Picture, force: bool = True) -> tuple[str, ...]:
     """Encode an image, atomically; the suffix chooses the format.
 
     Args:
-        path: The file; what stood there is replaced.
+        path: The file.
         picture: Gray or color.
+        force: Whether what stands there is replaced.
 
     Returns:
         What the format cannot hold and is lost, in a few words each.
 
     Raises:
-        OutputError: As of `check`, or the file cannot be written.
+        OutputError: As of `check` and `files.new_file`.
     """
     check(path, picture)
     suffix = path.suffix.lower()
     values, kept, lost = _fitted(picture, FORMATS[suffix])
-    with files.new_file(path) as partial:
+    with files.new_file(path, replace=force) as partial:
         try:
             partial.write_bytes(FORMATS[suffix].encode(values, _has_alpha(values), kept))
         except OSError:

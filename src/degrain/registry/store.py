@@ -1,0 +1,161 @@
+"""MLflow's SQLite file, made and migrated beside its place: a kill or a full disk leaves what was there, or nothing.
+
+MLflow makes its tables in some sixty steps, none of which it can repeat.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from degrain import files
+from degrain.errors import RegistryError
+from degrain.machine import variables
+
+log = logging.getLogger(__name__)
+
+# Tables that hold something once anything has been published.
+_FILLED = ("runs", "registered_models", "logged_models")
+
+
+def make_whole(file: Path) -> None:
+    """Make a store that is not there; migrate one of an older MLflow.
+
+    Nobody else may do so at the same time. Who has an older store open, such as `mlflow ui`, must be restarted.
+
+    Args:
+        file: The SQLite file.
+
+    Raises:
+        RegistryError: It is half-made, of a newer MLflow, damaged, or cannot be made or migrated.
+        OutputError: Its folder cannot be written.
+    """
+    file = file.resolve()
+    with _errors_of(file):
+        if not file.exists():
+            with files.new_file(file, replace=False) as partial:
+                _migrate(partial)
+        elif _revision(file) != _newest():
+            with replaced(file) as copy:
+                _migrate(copy)
+            log.warning("MLflow's store %s was migrated; restart what has it open, such as mlflow ui", file)
+
+
+@contextmanager
+def replaced(file: Path) -> Iterator[Path]:
+    """Copy a store, and put the copy in its place after the block; nobody can write to the store meanwhile.
+
+    Args:
+        file: The SQLite file, no link.
+
+    Yields:
+        Path of the copy.
+
+    Raises:
+        sqlite3.Error: It is damaged, or somebody is writing to it for a minute.
+        OutputError: Its folder cannot be written.
+    """
+    with closing(sqlite3.connect(file, timeout=60, isolation_level=None)) as connection, files.new_file(file) as copy:
+        # NOTE: what a write-ahead log beside it holds would be applied to the copy.
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("BEGIN IMMEDIATE")
+        # NOTE: SQLite copies nothing from a connection that may write.
+        with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+        yield copy
+    _forget(file)
+
+
+@contextmanager
+def _errors_of(file: Path) -> Iterator[None]:
+    """Say in one line why a store cannot be used.
+
+    Raises:
+        RegistryError: SQLite, SQLAlchemy, Alembic or MLflow has raised something.
+    """
+    from alembic.util.exc import CommandError
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (sqlite3.Error, SQLAlchemyError, CommandError, MlflowException) as error:
+        cause = getattr(error, "orig", None) or error
+        raise RegistryError(f"MLflow's store {file}: {_explained(file, cause)}") from error
+
+
+def _explained(file: Path, cause: BaseException) -> str:
+    reason = str(cause).splitlines()[0][:300]
+    # NOTE: a full disk, a lock or damage has another number, and says nothing about what the store holds.
+    if isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", 0) != sqlite3.SQLITE_ERROR:
+        return reason
+    try:
+        empty, revision = file.exists() and _is_empty(file), file.exists() and _revision(file)
+    except sqlite3.Error:
+        return reason
+    if "Can't locate revision" in reason:
+        return f"it was made by a newer MLflow (its tables are those of {revision}); install that one"
+    if empty:
+        return f"it is half-made, and nothing is published in it: remove it, and it is made anew ({reason})"
+    return reason
+
+
+def _is_empty(file: Path) -> bool:
+    """Tell whether nothing has ever been published in a store."""
+    with closing(sqlite3.connect(file, timeout=60)) as connection:
+        there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        held = (
+            connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+            for table in _FILLED
+            if table in there
+        )
+        return bool(there) and not any(held)
+
+
+def _revision(file: Path) -> str | None:
+    """The version of a store's tables; None where it has none."""
+    with closing(sqlite3.connect(file, timeout=60)) as connection:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
+            return None
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        return str(row[0]) if row else None
+
+
+def _newest() -> str:
+    """The version of the tables of the MLflow that is installed."""
+    return str(_tools()._get_latest_schema_revision())
+
+
+def _tools() -> Any:
+    """MLflow's own, untyped, behind `mlflow db upgrade`."""
+    return importlib.import_module("mlflow.store.db.utils")
+
+
+def _migrate(file: Path) -> None:
+    """Bring a store's tables to the present version, from nothing or from an older one."""
+    utils = _tools()
+    engine = utils.create_sqlalchemy_engine(variables.sqlite_uri(file))
+    try:
+        if utils._is_empty_database(engine):
+            utils._initialize_tables(engine)
+        else:
+            utils._upgrade_db(engine)
+    finally:
+        engine.dispose()
+
+
+def _forget(file: Path) -> None:
+    """Have MLflow's stores of this process open a file anew; they keep what they have opened."""
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Models
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Runs
+
+    for kind in (Runs, Models):
+        for uri, engine in kind._engine_map.items():
+            held = variables.sqlite_file(uri)
+            if held and held.resolve() == file:
+                engine.dispose()
