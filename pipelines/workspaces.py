@@ -107,17 +107,17 @@ def _held(lock: Path, otherwise: str) -> Iterator[None]:
 
 
 def sweep(project: Path) -> None:
-    """Remove the worktrees of runs that are dead."""
+    """Remove the worktrees of runs that are dead: each has a lock that nobody holds. Nothing else is touched."""
     base = project.resolve() / FOLDER
-    for folder in sorted(base.glob("*")) if base.exists() else ():
-        if not folder.is_dir():
+    for lock in sorted(base.glob("*.lock")):
+        if lock.name == _SAVING:
             continue
         try:
-            with FileLock(base / f"{folder.name}.lock").acquire(timeout=0):
-                _remove(project, folder)
+            with FileLock(lock).acquire(timeout=0):
+                _remove(project, base / lock.stem)
         except Timeout:
             continue
-        (base / f"{folder.name}.lock").unlink(missing_ok=True)
+        lock.unlink(missing_ok=True)
 
 
 def _remove(project: Path, folder: Path) -> None:
@@ -126,17 +126,36 @@ def _remove(project: Path, folder: Path) -> None:
 
 
 def _share(project: Path, folder: Path) -> None:
-    """Have the worktree use the project's cache, and its settings that git does not track."""
+    """Have the worktree use the project's cache and remotes, and its settings that git does not track.
+
+    Relative paths in the settings are relative to the project; in the worktree, which lies deeper, they are absolute.
+    """
     from dvc.config import Config
     from dvc.repo import Repo
 
-    own = project / ".dvc" / "config.local"
+    own = project.resolve() / ".dvc" / "config.local"
     if own.exists():
         shutil.copyfile(own, folder / ".dvc" / "config.local")
-    with Repo(str(project)) as repo:
+    with Repo(str(project.resolve())) as repo:
         cache = repo.cache.local_cache_dir
+    given = Config(str(project.resolve() / ".dvc"), validate=False)
     with Config(str(folder / ".dvc"), validate=False).edit("local") as settings:
-        settings.setdefault("cache", {})["dir"] = cache
+        for level in ("repo", "local"):
+            for section, name, key, path in _relative(given.load_one(level)):
+                settings[section].setdefault(name, {})[key] = path
+        settings["cache"]["dir"] = cache
+
+
+def _relative(settings: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    """Section, name, key and absolute path of what one of DVC's files of settings gives relative to itself."""
+    from dvc.config_schema import RelPath
+
+    # NOTE: it is DVC that knows which of its settings are paths; when it reads them it marks those that are relative.
+    for section in ("remote", "machine"):
+        for name, values in settings.get(section, {}).items():
+            for key, value in values.items():
+                if isinstance(value, RelPath):
+                    yield section, name, key, str(value)
 
 
 def compose(workspace: Workspace, study: str, overrides: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.conftest import Project
 
@@ -20,6 +21,35 @@ def copy(reproduced: Project, tmp_path: Path) -> Project:
     for command in (("git", "add", "-A"), ("git", "commit", "-qm", "reproduced")):
         project.run(*command)
     return project
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Project:
+    """A DVC project of one stage, which copies a parameter, in a git repository with one commit."""
+    project = Project(tmp_path / "small")
+    stage = {"cmd": "cp params.yaml made.txt", "deps": ["params.yaml"], "outs": ["made.txt"]}
+    project.folder.mkdir()
+    (project.folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"made": stage}}))
+    (project.folder / "params.yaml").write_text("number: 1\n")
+    (project.folder / ".gitignore").write_text("/.degrain/\n/made.txt\n")
+    for command in (
+        ("git", "init", "-q", "-b", "main"),
+        ("git", "config", "user.name", "test"),
+        ("git", "config", "user.email", "test@example.com"),
+        ("dvc", "init", "-q"),
+        ("dvc", "config", "core.analytics", "false"),
+    ):
+        assert project.run(*command).returncode == 0
+    commit(project)
+    return project
+
+
+def commit(project: Project, message: str = "a change") -> str:
+    """Commit all that there is; returns the commit."""
+    for command in (("git", "add", "-A"), ("git", "commit", "-qm", message)):
+        done = project.run(*command)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return project.run("git", "rev-parse", "HEAD").stdout.strip()
 
 
 def until(true: Callable[[], object], seconds: float = 60) -> bool:

@@ -14,6 +14,7 @@ from pipelines import workspaces
 from pipelines.processes import Children, dvc
 from pipelines.workspaces import Workspace
 from tests.conftest import Project
+from tests.pipelines.conftest import commit
 
 
 def git(project: Path, *arguments: str) -> str:
@@ -40,6 +41,34 @@ def test_a_workspace_is_the_commit_and_leaves_nothing(copy: Project) -> None:
     assert not workspace.folder.exists()
     assert git(copy.folder, "worktree", "list").count("\n") == 0
     assert (copy.folder / "README.md").read_text() == "being edited"
+
+
+@pytest.mark.parametrize("level", [(), ("--local",)])
+def test_a_relative_remote_is_that_of_the_project(small: Project, level: tuple[str, ...]) -> None:
+    for command in (
+        ("remote", "add", *level, "--default", "store", "../store"),
+        ("remote", "add", *level, "keyed", "ssh://nowhere/store"),
+        ("remote", "modify", *level, "keyed", "keyfile", "../key"),
+        ("remote", "add", *level, "far", "s3://bucket/store"),
+    ):
+        assert small.run("dvc", *command).returncode == 0
+    if not level:
+        commit(small)
+    with workspaces.opened(small.folder, "a", silent) as workspace, Children(1, workspace.environment) as children:
+        listed = (workspace.folder / ".dvc" / "config.local").read_text()
+        assert str(small.folder.parent / "key") in listed
+        assert ".." not in listed
+        assert children.run(dvc("repro"), workspace.folder, print).code == 0
+        assert workspaces.push(workspace, "nothing", children, silent)
+    assert any((small.folder.parent / "store").rglob("*"))
+    assert not any(path.is_dir() for path in (small.folder / workspaces.FOLDER).iterdir())
+
+
+def test_nothing_but_workspaces_is_swept(small: Project) -> None:
+    others = small.folder / workspaces.FOLDER / "store" / "data"
+    others.mkdir(parents=True)
+    workspaces.sweep(small.folder)
+    assert others.exists()
 
 
 def test_the_workspaces_of_dead_runs_are_removed_and_others_stay(copy: Project) -> None:
