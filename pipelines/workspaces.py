@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,13 +23,13 @@ from filelock import FileLock, Timeout
 
 from degrain.errors import OutputError, ParamsError, nearest
 from degrain.machine import variables
+from pipelines.git import ORIGIN, git, has_origin
 from pipelines.processes import Children, Log, StageFailed, dvc
 
 FOLDER = Path(".degrain") / "workspaces"
 # What Hydra says of a parameter that it does not know.
 _UNKNOWN = re.compile(r"Could not override '([^']*)'")
 _SAVING = "saving.lock"
-_ORIGIN = "origin"
 # Seconds that a push may take; against a dead server DVC tries for long.
 _PUSH_TIMEOUT = 3600.0
 
@@ -80,7 +79,7 @@ def opened(project: Path, name: str, log: Log, commit: str = "HEAD") -> Iterator
     sweep(project)
     folder = base / name
     with _held(base / f"{name}.lock", f"a run named {name} is going on"):
-        _git(project, "worktree", "add", "--quiet", "--detach", str(folder), commit)
+        git(project, "worktree", "add", "--quiet", "--detach", str(folder), commit)
         try:
             _share(project, folder)
             if commit == "HEAD":
@@ -92,7 +91,7 @@ def opened(project: Path, name: str, log: Log, commit: str = "HEAD") -> Iterator
 
 
 def _tell_changed(project: Path, log: Log) -> None:
-    if changed := _git(project, "status", "--porcelain", "--untracked-files=no").splitlines():
+    if changed := git(project, "status", "--porcelain", "--untracked-files=no").splitlines():
         names = ", ".join(line[3:] for line in changed[:3])
         log(f"{len(changed)} files that are not committed are no part of this run: {names}")
 
@@ -122,7 +121,7 @@ def sweep(project: Path) -> None:
 
 def _remove(project: Path, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    _git(project, "worktree", "prune")
+    git(project, "worktree", "prune")
 
 
 def _share(project: Path, folder: Path) -> None:
@@ -230,7 +229,7 @@ def save_experiment(workspace: Workspace, name: str, stages: Sequence[str], chil
         StageFailed: DVC refused.
     """
     # NOTE: DVC leaves out what git does not know yet, such as the metrics of a project's first run.
-    _git(workspace.folder, "add", "--all")
+    git(workspace.folder, "add", "--all")
     # NOTE: DVC keeps no two processes from it.
     with FileLock(workspace.project / FOLDER / _SAVING):
         ended = children.run(dvc("exp", "save", "--force", "--name", name, *stages), workspace.folder, log)
@@ -255,28 +254,28 @@ def commit_to(workspace: Workspace, branch: str, message: str) -> str:
     """
     folder = workspace.folder
     ref = f"refs/heads/{branch}"
-    if f"branch {ref}" in _git(folder, "worktree", "list", "--porcelain").splitlines():
+    if f"branch {ref}" in git(folder, "worktree", "list", "--porcelain").splitlines():
         raise OutputError(f"the branch {branch} is checked out somewhere; name another one")
     tree, present = _tree(folder), head(folder)
-    before = _git(folder, "for-each-ref", "--format=%(objectname)", ref)
-    if before and _git(folder, "rev-parse", f"{before}^{{tree}}") == tree:
+    before = git(folder, "for-each-ref", "--format=%(objectname)", ref)
+    if before and git(folder, "rev-parse", f"{before}^{{tree}}") == tree:
         return before
     parents = [before] if before else [present]
-    if before and _git(folder, "merge-base", before, present, fails=True) != present:
+    if before and git(folder, "merge-base", before, present, fails=True) != present:
         parents.append(present)
     commit = snapshot(folder, message, parents)
-    _git(folder, "update-ref", ref, commit, before or "0" * 40)
+    git(folder, "update-ref", ref, commit, before or "0" * 40)
     return commit
 
 
 def _tree(folder: Path) -> str:
-    _git(folder, "add", "--all")
-    return _git(folder, "write-tree")
+    git(folder, "add", "--all")
+    return git(folder, "write-tree")
 
 
 def head(folder: Path) -> str:
     """Return the commit that a folder is at."""
-    return _git(folder, "rev-parse", "HEAD")
+    return git(folder, "rev-parse", "HEAD")
 
 
 def snapshot(folder: Path, message: str, parents: Sequence[str]) -> str:
@@ -286,7 +285,7 @@ def snapshot(folder: Path, message: str, parents: Sequence[str]) -> str:
         The commit.
     """
     tree = _tree(folder)
-    return _git(folder, "commit-tree", tree, "-m", message, *(part for parent in parents for part in ("-p", parent)))
+    return git(folder, "commit-tree", tree, "-m", message, *(part for parent in parents for part in ("-p", parent)))
 
 
 def publish(folder: Path, commit: str, reference: str) -> str:
@@ -295,11 +294,11 @@ def publish(folder: Path, commit: str, reference: str) -> str:
     Returns:
         Why that one does not take it, or nothing.
     """
-    _git(folder, "update-ref", reference, commit)
-    if _ORIGIN not in _git(folder, "remote").splitlines():
+    git(folder, "update-ref", reference, commit)
+    if not has_origin(folder):
         return "there is no git remote named origin"
     try:
-        _git(folder, "push", "--quiet", "--force", _ORIGIN, f"{commit}:{reference}")
+        git(folder, "push", "--quiet", "--force", ORIGIN, f"{commit}:{reference}")
     except OutputError as error:
         return str(error)
     return ""
@@ -307,9 +306,9 @@ def publish(folder: Path, commit: str, reference: str) -> str:
 
 def forget(folder: Path, reference: str) -> None:
     """Take the name of a commit away again, here and there."""
-    _git(folder, "update-ref", "-d", reference, fails=True)
-    if _ORIGIN in _git(folder, "remote").splitlines():
-        _git(folder, "push", "--quiet", _ORIGIN, f":{reference}", fails=True)
+    git(folder, "update-ref", "-d", reference, fails=True)
+    if has_origin(folder):
+        git(folder, "push", "--quiet", ORIGIN, f":{reference}", fails=True)
 
 
 def bring(project: Path, commit: str, reference: str) -> None:
@@ -319,9 +318,9 @@ def bring(project: Path, commit: str, reference: str) -> None:
         OutputError: It cannot be had.
     """
     name = f"{commit}^{{commit}}"
-    if not _git(project, "rev-parse", "--quiet", "--verify", name, fails=True):
-        _git(project, "fetch", "--quiet", _ORIGIN, f"+{reference}:{reference}")
-        _git(project, "rev-parse", "--quiet", "--verify", name)
+    if not git(project, "rev-parse", "--quiet", "--verify", name, fails=True):
+        git(project, "fetch", "--quiet", ORIGIN, f"+{reference}:{reference}")
+        git(project, "rev-parse", "--quiet", "--verify", name)
 
 
 def push(workspace: Workspace, name: str, children: Children, log: Log) -> bool:
@@ -345,10 +344,10 @@ def push(workspace: Workspace, name: str, children: Children, log: Log) -> bool:
     if ended.code:
         raise StageFailed(f"dvc push: {ended.complaint()}", mistake=False)
     patterns = (f"refs/heads/{name}", f"refs/exps/*/*/{name}")
-    for reference in _git(workspace.folder, "for-each-ref", "--format=%(refname)", *patterns).splitlines():
-        if _ORIGIN in _git(workspace.folder, "remote").splitlines():
+    for reference in git(workspace.folder, "for-each-ref", "--format=%(refname)", *patterns).splitlines():
+        if has_origin(workspace.folder):
             try:
-                _git(workspace.folder, "push", "--quiet", "--force-with-lease", _ORIGIN, reference)
+                git(workspace.folder, "push", "--quiet", "--force-with-lease", ORIGIN, reference)
             except OutputError as error:
                 log(f"data is pushed, but {reference} is here only: {error}")
     return True
@@ -369,11 +368,11 @@ def resolve(project: Path, revision: str) -> str:
         ParamsError: There is none.
         OutputError: The origin does not answer.
     """
-    if revision.startswith(f"{_ORIGIN}/"):
-        _git(project, "fetch", "--quiet", _ORIGIN)
+    if revision.startswith(f"{ORIGIN}/"):
+        git(project, "fetch", "--quiet", ORIGIN)
     name = f"refs/exps/*/*/{revision}"
-    experiment = _git(project, "for-each-ref", "--format=%(objectname)", name, fails=True).partition("\n")[0]
-    commit = experiment or _git(project, "rev-parse", "--quiet", "--verify", f"{revision}^{{commit}}", fails=True)
+    experiment = git(project, "for-each-ref", "--format=%(objectname)", name, fails=True).partition("\n")[0]
+    commit = experiment or git(project, "rev-parse", "--quiet", "--verify", f"{revision}^{{commit}}", fails=True)
     if not commit:
         raise ParamsError(f"there is no branch, commit or DVC experiment {revision!r}")
     return commit
@@ -385,30 +384,8 @@ def refuse_branch(project: Path, branch: str) -> None:
     Raises:
         ParamsError: Git does not take it.
     """
-    if not _git(project, "check-ref-format", "--branch", branch, fails=True):
+    if not git(project, "check-ref-format", "--branch", branch, fails=True):
         raise ParamsError(f"publish: {branch!r} is no name of a branch")
-
-
-def _git(folder: Path, *arguments: str, fails: bool = False) -> str:
-    """Run git, and return what it prints.
-
-    Raises:
-        OutputError: It refuses, unless it may fail; then nothing is returned.
-    """
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    # NOTE: nobody is there to type a password.
-    variables_of_git = inherited | {"GIT_TERMINAL_PROMPT": "0"}
-    done = subprocess.run(  # noqa: S603
-        ["git", *arguments],  # noqa: S607
-        cwd=folder,
-        env=variables_of_git,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode and not fails:
-        raise OutputError(f"git {arguments[0]}: {' '.join(done.stderr.split())}")
-    return "" if done.returncode else done.stdout.rstrip("\n")
 
 
 def project_folder(chosen: Path | None) -> Path:

@@ -64,6 +64,22 @@ def test_a_relative_remote_is_that_of_the_project(small: Project, level: tuple[s
     assert not any(path.is_dir() for path in (small.folder / workspaces.FOLDER).iterdir())
 
 
+def test_no_hook_runs(small: Project, tmp_path: Path) -> None:
+    assert small.run("dvc", "install").returncode == 0
+    assert small.run("git", "init", "-q", "--bare", str(tmp_path / "origin.git")).returncode == 0
+    git(small.folder, "remote", "add", "origin", str(tmp_path / "origin.git"))
+    for hook in (small.folder / ".git" / "hooks").iterdir():
+        hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/hook-ran\nexit 1\n")
+        hook.chmod(0o755)
+    with workspaces.opened(small.folder, "a", silent) as workspace, Children(1, workspace.environment) as children:
+        workspaces.compose(workspace, "", ["number=2"])
+        assert children.run(dvc("repro"), workspace.folder, print).code == 0
+        workspaces.save_experiment(workspace, "saved", ["made"], children, print)
+        commit_made = workspaces.commit_to(workspace, "nightly", "a run")
+        assert not workspaces.publish(workspace.folder, commit_made, "refs/degrain/runs/a/made")
+    assert not (tmp_path / "hook-ran").exists()
+
+
 def test_nothing_but_workspaces_is_swept(small: Project) -> None:
     others = small.folder / workspaces.FOLDER / "store" / "data"
     others.mkdir(parents=True)
