@@ -120,8 +120,10 @@ def sweep(project: Path) -> None:
 
 
 def _remove(project: Path, folder: Path) -> None:
+    """Remove a worktree, and what git has written down of it; of other worktrees nothing."""
     shutil.rmtree(folder, ignore_errors=True)
-    git(project, "worktree", "prune")
+    # NOTE: forced twice for one that is locked since its making was broken off; `git worktree prune` takes others too.
+    git(project, "worktree", "remove", "--force", "--force", str(folder), fails=True)
 
 
 def _share(project: Path, folder: Path) -> None:

@@ -80,6 +80,18 @@ def test_no_hook_runs(small: Project, tmp_path: Path) -> None:
     assert not (tmp_path / "hook-ran").exists()
 
 
+def test_worktrees_of_people_stay_even_while_they_are_away(small: Project, tmp_path: Path) -> None:
+    away = tmp_path / "away"
+    git(small.folder, "worktree", "add", "-q", "-b", "feature", str(away))
+    away.rename(tmp_path / "elsewhere")
+    with workspaces.opened(small.folder, "a", silent):
+        pass
+    workspaces.sweep(small.folder)
+    (tmp_path / "elsewhere").rename(away)
+    assert git(away, "rev-parse", "--abbrev-ref", "HEAD") == "feature"
+    assert git(small.folder, "worktree", "list").count("\n") == 1
+
+
 def test_nothing_but_workspaces_is_swept(small: Project) -> None:
     others = small.folder / workspaces.FOLDER / "store" / "data"
     others.mkdir(parents=True)
