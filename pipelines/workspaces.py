@@ -79,8 +79,8 @@ def opened(project: Path, name: str, log: Log, commit: str = "HEAD") -> Iterator
     sweep(project)
     folder = base / name
     with _held(base / f"{name}.lock", f"a run named {name} is going on"):
-        git(project, "worktree", "add", "--quiet", "--detach", str(folder), commit)
         try:
+            git(project, "worktree", "add", "--quiet", "--detach", str(folder), commit)
             _share(project, folder)
             if commit == "HEAD":
                 _tell_changed(project, log)
@@ -124,6 +124,11 @@ def _remove(project: Path, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     # NOTE: forced twice for one that is locked since its making was broken off; `git worktree prune` takes others too.
     git(project, "worktree", "remove", "--force", "--force", str(folder), fails=True)
+    # NOTE: git knows nothing of one that was broken off so early that it does not say yet where it is.
+    common = (project.resolve() / git(project, "rev-parse", "--git-common-dir", fails=True)).resolve()
+    for left in (common / "worktrees").glob("*"):
+        if re.fullmatch(rf"{re.escape(folder.name)}\d*", left.name) and not (left / "gitdir").exists():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _share(project: Path, folder: Path) -> None:

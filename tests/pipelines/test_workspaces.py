@@ -92,6 +92,31 @@ def test_worktrees_of_people_stay_even_while_they_are_away(small: Project, tmp_p
     assert git(small.folder, "worktree", "list").count("\n") == 1
 
 
+@pytest.mark.parametrize("early", [False, True])
+def test_nothing_is_left_of_a_worktree_whose_making_was_broken_off(
+    small: Project, monkeypatch: pytest.MonkeyPatch, early: bool
+) -> None:
+    entry = small.folder / ".git" / "worktrees" / "a"
+
+    def broken_off(folder: Path, *arguments: str, fails: bool = False) -> str:
+        told = run(folder, *arguments, fails=fails)
+        if arguments[:2] == ("worktree", "add"):
+            # As git leaves it when a signal ends it.
+            (entry / "locked").write_text("initializing")
+            if early:
+                (entry / "gitdir").unlink()
+            raise KeyboardInterrupt
+        return told
+
+    run = workspaces.git
+    monkeypatch.setattr(workspaces, "git", broken_off)
+    with pytest.raises(KeyboardInterrupt), workspaces.opened(small.folder, "a", silent):
+        pass
+    assert not entry.exists()
+    assert git(small.folder, "worktree", "list").count("\n") == 0
+    assert not list((small.folder / workspaces.FOLDER).glob("*/"))
+
+
 def test_nothing_but_workspaces_is_swept(small: Project) -> None:
     others = small.folder / workspaces.FOLDER / "store" / "data"
     others.mkdir(parents=True)
