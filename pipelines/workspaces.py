@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,8 @@ from pipelines.processes import Children, Log, StageFailed, dvc
 FOLDER = Path(".degrain") / "workspaces"
 # What Hydra says of a parameter that it does not know.
 _UNKNOWN = re.compile(r"Could not override '([^']*)'")
-_SAVING = "saving.lock"
+# Locks of all runs together; no run has such a name.
+_SAVING, _SWEEPING = ".saving.lock", ".sweeping.lock"
 # Seconds that a push may take; against a dead server DVC tries for long.
 _PUSH_TIMEOUT = 3600.0
 
@@ -87,7 +88,6 @@ def opened(project: Path, name: str, log: Log, commit: str = "HEAD") -> Iterator
             yield Workspace(project.resolve(), folder)
         finally:
             _remove(project, folder)
-    (base / f"{name}.lock").unlink(missing_ok=True)
 
 
 def _tell_changed(project: Path, log: Log) -> None:
@@ -98,25 +98,33 @@ def _tell_changed(project: Path, log: Log) -> None:
 
 @contextmanager
 def _held(lock: Path, otherwise: str) -> Iterator[None]:
+    """Hold the lock that tells a living run from a dead one; its file goes with the run."""
+    held = FileLock(lock)
     try:
-        with FileLock(lock).acquire(timeout=0):
-            yield
+        # NOTE: else a sweep could remove the file between its making and its locking.
+        with FileLock(lock.with_name(_SWEEPING)):
+            held.acquire(timeout=0)
     except Timeout:
         raise OutputError(otherwise) from None
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        held.release()
 
 
 def sweep(project: Path) -> None:
     """Remove the worktrees of runs that are dead: each has a lock that nobody holds. Nothing else is touched."""
     base = project.resolve() / FOLDER
-    for lock in sorted(base.glob("*.lock")):
-        if lock.name == _SAVING:
-            continue
-        try:
-            with FileLock(lock).acquire(timeout=0):
+    if not base.exists():
+        return
+    with FileLock(base / _SWEEPING):
+        for lock in sorted(base.glob("*.lock")):
+            if lock.name in (_SAVING, _SWEEPING):
+                continue
+            with suppress(Timeout), FileLock(lock).acquire(timeout=0):
                 _remove(project, base / lock.stem)
-        except Timeout:
-            continue
-        lock.unlink(missing_ok=True)
+                lock.unlink(missing_ok=True)
 
 
 def _remove(project: Path, folder: Path) -> None:

@@ -117,6 +117,17 @@ def test_nothing_is_left_of_a_worktree_whose_making_was_broken_off(
     assert not list((small.folder / workspaces.FOLDER).glob("*/"))
 
 
+def test_no_file_is_left_of_a_run(small: Project) -> None:
+    base = small.folder / workspaces.FOLDER
+    with workspaces.opened(small.folder, "a", silent):
+        assert (base / "a.lock").exists()
+    with pytest.raises(OutputError), workspaces.opened(small.folder, "b", silent, "no-such-commit"):
+        pass
+    (base / "killed.lock").touch()
+    workspaces.sweep(small.folder)
+    assert [path.name for path in base.iterdir() if not path.name.startswith(".")] == []
+
+
 def test_nothing_but_workspaces_is_swept(small: Project) -> None:
     others = small.folder / workspaces.FOLDER / "store" / "data"
     others.mkdir(parents=True)
