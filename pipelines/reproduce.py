@@ -36,7 +36,7 @@ from degrain.artifacts.registration import Registration
 from degrain.errors import ParamsError
 from degrain.machine import compute
 from degrain.stages import REGISTRATION
-from pipelines import artifacts, automations, graph, runs, servers, workspaces
+from pipelines import artifacts, automations, graph, publishing, runs, servers, workspaces
 from pipelines.artifacts import Outcome
 from pipelines.pools import run_on_pool
 from pipelines.processes import Children, Log, StageFailed, degrain
@@ -132,7 +132,7 @@ def _own_pool() -> str:
 @contextmanager
 def _workspace(project: Path, publish: str, run: str, revision: str, log: Log) -> Iterator[Workspace]:
     if publish.startswith(BRANCH):
-        workspaces.refuse_branch(project, publish.removeprefix(BRANCH))
+        publishing.refuse_branch(project, publish.removeprefix(BRANCH))
     elif publish not in ("experiment", "here"):
         raise ParamsError(f"publish: {publish!r} is neither 'experiment' nor 'here' nor 'branch:NAME'")
     if publish == "here":
@@ -233,15 +233,15 @@ def _publish(workspace: Workspace, run: str, study: str, outcomes: Sequence[Outc
     log = get_run_logger()
     with Children(1, workspace.environment) as children:
         if publish.startswith(BRANCH):
-            name = publish.removeprefix(BRANCH)
-            commit = workspaces.commit_to(workspace, name, f"Run: {study or 'the study in params.yaml'}")
+            name, message = publish.removeprefix(BRANCH), f"Run: {study or 'the study in params.yaml'}"
+            commit, pushed = publishing.to_branch(workspace, name, message, children, log.info)
             told = f"commit {commit[:10]} on the branch {name}"
         else:
-            name, stages = run, [outcome.stage for outcome in outcomes]
-            told = f"DVC experiment {workspaces.save_experiment(workspace, name, stages, children, log.info)}"
-        if workspaces.push(workspace, name, children, log.info):
-            told += ", pushed to the DVC remote"
-    return told
+            stages = [outcome.stage for outcome in outcomes]
+            told = f"DVC experiment {publishing.save_experiment(workspace, run, stages, children, log.info)}"
+            if pushed := publishing.push(workspace, children, log.info):
+                publishing.push_experiment(workspace.folder, run, log.info)
+    return f"{told}, pushed to the DVC remote" if pushed else told
 
 
 def main(

@@ -3,8 +3,8 @@
     .degrain/workspaces/NAME         the worktree
     .degrain/workspaces/NAME.lock    held as long as the run lives, however it ends
 
-So two studies that run at once do not meet, and what a person is editing is not touched. What comes out goes back as a
-DVC experiment, or as a commit on a branch.
+So two studies that run at once do not meet, and what a person is editing is not touched. What comes out
+goes back by pipelines/publishing.py.
 """
 
 from __future__ import annotations
@@ -24,15 +24,13 @@ from filelock import FileLock, Timeout
 from degrain.errors import OutputError, ParamsError, nearest
 from degrain.machine import variables
 from pipelines.git import ORIGIN, git, has_origin
-from pipelines.processes import Children, Log, StageFailed, dvc
+from pipelines.processes import Children, Log, dvc
 
 FOLDER = Path(".degrain") / "workspaces"
 # What Hydra says of a parameter that it does not know.
 _UNKNOWN = re.compile(r"Could not override '([^']*)'")
 # Locks of all runs together; no run has such a name.
-_SAVING, _SWEEPING = ".saving.lock", ".sweeping.lock"
-# Seconds that a push may take; against a dead server DVC tries for long.
-_PUSH_TIMEOUT = 3600.0
+SAVING, _SWEEPING = ".saving.lock", ".sweeping.lock"
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ def sweep(project: Path) -> None:
         return
     with FileLock(base / _SWEEPING):
         for lock in sorted(base.glob("*.lock")):
-            if lock.name in (_SAVING, _SWEEPING):
+            if lock.name in (SAVING, _SWEEPING):
                 continue
             with suppress(Timeout), FileLock(lock).acquire(timeout=0):
                 _remove(project, base / lock.stem)
@@ -227,63 +225,8 @@ def restore(workspace: Workspace, children: Children, pull: bool = False) -> Non
         children.run(dvc("checkout", "--quiet", "--force", "--allow-missing"), workspace.folder, lambda _: None)
 
 
-def save_experiment(workspace: Workspace, name: str, stages: Sequence[str], children: Children, log: Log) -> str:
-    """Bring what the workspace holds back as a DVC experiment, which `dvc exp show` lists.
-
-    Args:
-        workspace: Where the stages ran.
-        name: Of the experiment.
-        stages: Those that are up to date; DVC would write others down as if they had run.
-        children: Runs the command.
-        log: Called with its output.
-
-    Returns:
-        The name.
-
-    Raises:
-        StageFailed: DVC refused.
-    """
-    # NOTE: DVC leaves out what git does not know yet, such as the metrics of a project's first run.
-    git(workspace.folder, "add", "--all")
-    # NOTE: DVC keeps no two processes from it.
-    with FileLock(workspace.project / FOLDER / _SAVING):
-        ended = children.run(dvc("exp", "save", "--force", "--name", name, *stages), workspace.folder, log)
-    if ended.code:
-        raise StageFailed(f"the experiment could not be saved: {ended.complaint()}", mistake=False)
-    return name
-
-
-def commit_to(workspace: Workspace, branch: str, message: str) -> str:
-    """Commit the workspace's params, lock and metrics to a branch, which is made if it is not there.
-
-    Args:
-        workspace: Where the stages ran.
-        branch: Its name.
-        message: Of the commit.
-
-    Returns:
-        The commit.
-
-    Raises:
-        OutputError: Somebody has the branch checked out, or moved it meanwhile.
-    """
-    folder = workspace.folder
-    ref = f"refs/heads/{branch}"
-    if f"branch {ref}" in git(folder, "worktree", "list", "--porcelain").splitlines():
-        raise OutputError(f"the branch {branch} is checked out somewhere; name another one")
-    tree, present = _tree(folder), head(folder)
-    before = git(folder, "for-each-ref", "--format=%(objectname)", ref)
-    if before and git(folder, "rev-parse", f"{before}^{{tree}}") == tree:
-        return before
-    parents = [before] if before else [present]
-    if before and git(folder, "merge-base", before, present, fails=True) != present:
-        parents.append(present)
-    commit = snapshot(folder, message, parents)
-    git(folder, "update-ref", ref, commit, before or "0" * 40)
-    return commit
-
-
-def _tree(folder: Path) -> str:
+def tree(folder: Path) -> str:
+    """Return git's tree of all that a worktree holds and git does not ignore."""
     git(folder, "add", "--all")
     return git(folder, "write-tree")
 
@@ -299,8 +242,8 @@ def snapshot(folder: Path, message: str, parents: Sequence[str]) -> str:
     Returns:
         The commit.
     """
-    tree = _tree(folder)
-    return git(folder, "commit-tree", tree, "-m", message, *(part for parent in parents for part in ("-p", parent)))
+    named = (part for parent in parents for part in ("-p", parent))
+    return git(folder, "commit-tree", tree(folder), "-m", message, *named)
 
 
 def publish(folder: Path, commit: str, reference: str) -> str:
@@ -338,36 +281,6 @@ def bring(project: Path, commit: str, reference: str) -> None:
         git(project, "rev-parse", "--quiet", "--verify", name)
 
 
-def push(workspace: Workspace, name: str, children: Children, log: Log) -> bool:
-    """Push data and run-cache to the DVC remote, and then the results' name in git to the origin, if there is one.
-
-    Args:
-        workspace: Where the stages ran.
-        name: Of the branch or the experiment.
-        children: Runs the command.
-        log: Called with its output.
-
-    Returns:
-        Whether there is a DVC remote; without one nothing is pushed.
-
-    Raises:
-        StageFailed: It does not take them.
-    """
-    if not has_remote(workspace.folder):
-        return False
-    ended = children.run(dvc("push", "--run-cache"), workspace.folder, log, _PUSH_TIMEOUT)
-    if ended.code:
-        raise StageFailed(f"dvc push: {ended.complaint()}", mistake=False)
-    patterns = (f"refs/heads/{name}", f"refs/exps/*/*/{name}")
-    for reference in git(workspace.folder, "for-each-ref", "--format=%(refname)", *patterns).splitlines():
-        if has_origin(workspace.folder):
-            try:
-                git(workspace.folder, "push", "--quiet", "--force-with-lease", ORIGIN, reference)
-            except OutputError as error:
-                log(f"data is pushed, but {reference} is here only: {error}")
-    return True
-
-
 def has_remote(folder: Path) -> bool:
     """Tell whether a project has a default DVC remote."""
     from dvc.repo import Repo
@@ -391,16 +304,6 @@ def resolve(project: Path, revision: str) -> str:
     if not commit:
         raise ParamsError(f"there is no branch, commit or DVC experiment {revision!r}")
     return commit
-
-
-def refuse_branch(project: Path, branch: str) -> None:
-    """Refuse a name that no branch can have.
-
-    Raises:
-        ParamsError: Git does not take it.
-    """
-    if not git(project, "check-ref-format", "--branch", branch, fails=True):
-        raise ParamsError(f"publish: {branch!r} is no name of a branch")
 
 
 def project_folder(chosen: Path | None) -> Path:

@@ -10,9 +10,8 @@ import pytest
 import yaml
 
 from degrain.errors import OutputError, ParamsError
-from pipelines import workspaces
+from pipelines import publishing, workspaces
 from pipelines.processes import Children, dvc
-from pipelines.workspaces import Workspace
 from tests.conftest import Project
 from tests.pipelines.conftest import commit
 
@@ -59,7 +58,7 @@ def test_a_relative_remote_is_that_of_the_project(small: Project, level: tuple[s
         assert str(small.folder.parent / "key") in listed
         assert ".." not in listed
         assert children.run(dvc("repro"), workspace.folder, print).code == 0
-        assert workspaces.push(workspace, "nothing", children, silent)
+        assert publishing.push(workspace, children, silent)
     assert any((small.folder.parent / "store").rglob("*"))
     assert not any(path.is_dir() for path in (small.folder / workspaces.FOLDER).iterdir())
 
@@ -74,8 +73,8 @@ def test_no_hook_runs(small: Project, tmp_path: Path) -> None:
     with workspaces.opened(small.folder, "a", silent) as workspace, Children(1, workspace.environment) as children:
         workspaces.compose(workspace, "", ["number=2"])
         assert children.run(dvc("repro"), workspace.folder, print).code == 0
-        workspaces.save_experiment(workspace, "saved", ["made"], children, print)
-        commit_made = workspaces.commit_to(workspace, "nightly", "a run")
+        publishing.save_experiment(workspace, "saved", ["made"], children, print)
+        commit_made = publishing.commit_to(workspace, "nightly", "a run", silent)
         assert not workspaces.publish(workspace.folder, commit_made, "refs/degrain/runs/a/made")
     assert not (tmp_path / "hook-ran").exists()
 
@@ -139,7 +138,7 @@ def test_the_workspaces_of_dead_runs_are_removed_and_others_stay(copy: Project) 
     script = """
 import sys, time
 from pathlib import Path
-from pipelines import workspaces
+from pipelines import publishing, workspaces
 with workspaces.opened(Path(), "dead", print):
     print("open", flush=True)
     time.sleep(600)
@@ -179,62 +178,3 @@ def test_a_study_is_composed_as_dvc_would(copy: Project) -> None:
             workspaces.compose(workspace, "mnits", [])
         with pytest.raises(ParamsError, match="train"):
             workspaces.compose(workspace, "", ["train.epochs"])
-
-
-def changed(workspace: Workspace, children: Children) -> None:
-    """Run a stage anew, with another result."""
-    workspaces.restore(workspace, children)
-    workspaces.compose(workspace, "", ["evaluate.baselines=[]"])
-    assert children.run(dvc("repro", "evaluate"), workspace.folder, print).code == 0
-
-
-def test_results_come_back_as_an_experiment(copy: Project) -> None:
-    # As before a project's first run: git does not know the metrics yet.
-    for command in (("git", "rm", "-q", "results/metrics.json"), ("git", "commit", "-qm", "no metrics")):
-        assert copy.run(*command).returncode == 0
-    with workspaces.opened(copy.folder, "a", silent) as workspace, Children(1, workspace.environment) as children:
-        changed(workspace, children)
-        done = ["download", "validate", "prepare", "train@sinha2018", "train@unet", "evaluate"]
-        workspaces.save_experiment(workspace, "without-baselines", done, children, print)
-    listed = copy.run("dvc", "exp", "list", "--names-only")
-    assert listed.stdout.split() == ["without-baselines"]
-    applied = copy.run("dvc", "exp", "apply", "without-baselines")
-    assert applied.returncode == 0, applied.stderr
-    assert yaml.safe_load(copy.read("params.yaml"))["evaluate"]["baselines"] == []
-    status = copy.run("dvc", "status", "evaluate")
-    assert status.stdout.strip().endswith("up to date."), status.stdout
-    assert b"unet" in copy.read("results/metrics.json")
-
-
-def test_results_come_back_as_a_commit_on_a_branch(copy: Project) -> None:
-    head = git(copy.folder, "rev-parse", "HEAD")
-    with workspaces.opened(copy.folder, "a", silent) as workspace:
-        assert workspaces.commit_to(workspace, "nothing", "nothing changed")
-        workspaces.compose(workspace, "", ["train.epochs=3"])
-        first = workspaces.commit_to(workspace, "nightly", "Run: tiny")
-        assert workspaces.commit_to(workspace, "nightly", "again") == first
-    assert git(copy.folder, "rev-parse", "nightly") == first
-    assert git(copy.folder, "rev-parse", "nightly^") == head
-    assert git(copy.folder, "diff", "--name-only", head, first) == "params.yaml"
-    assert git(copy.folder, "rev-parse", "HEAD") == head
-    with workspaces.opened(copy.folder, "b", silent) as workspace:
-        workspaces.compose(workspace, "", ["train.epochs=4"])
-        second = workspaces.commit_to(workspace, "nightly", "Run: tiny")
-        assert git(copy.folder, "rev-parse", f"{second}^") == first
-        with pytest.raises(OutputError, match="the branch main is checked out"):
-            workspaces.commit_to(workspace, "main", "no")
-
-
-@pytest.mark.parametrize("branch", ["", "a b", "..", "-x", "a.lock"])
-def test_a_name_that_no_branch_can_have_is_refused(copy: Project, branch: str) -> None:
-    with pytest.raises(ParamsError, match="is no name of a branch"):
-        workspaces.refuse_branch(copy.folder, branch)
-
-
-def test_data_is_pushed_where_there_is_a_remote(copy: Project, tmp_path: Path) -> None:
-    workspace = Workspace(copy.folder, copy.folder)
-    with Children(1, workspace.environment) as children:
-        assert workspaces.push(workspace, "nightly", children, silent) is False
-        copy.run("dvc", "remote", "add", "--local", "--default", "here", str(tmp_path / "remote"))
-        assert workspaces.push(workspace, "nightly", children, silent) is True
-    assert any((tmp_path / "remote").rglob("*"))
