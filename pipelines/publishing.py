@@ -17,6 +17,9 @@ from pipelines.workspaces import Workspace
 _PUSH_TIMEOUT = 3600.0
 # How often a commit is made anew because the branch on the origin has moved.
 _TRIES = 5
+# A line in the message of each commit that a run has published: git's tree of it, which a commit that a person has
+# amended has no longer.
+_MARK = "Degrain-Publication"
 
 
 def save_experiment(workspace: Workspace, name: str, stages: Sequence[str], children: Children, log: Log) -> str:
@@ -132,16 +135,19 @@ def commit_to(workspace: Workspace, branch: str, message: str, log: Log, instead
 
     Raises:
         OutputError: Somebody has the branch checked out, or moved it meanwhile.
+        ParamsError: The branch has work of others that the commit that ran lacks.
     """
     folder = workspace.folder
     if f"branch {_reference(branch)}" in git(folder, "worktree", "list", "--porcelain").splitlines():
         raise OutputError(f"the branch {branch} is checked out somewhere; name another one")
     present, here = workspaces.head(folder), _here(folder, branch)
     tips = _independent(folder, [_there(folder, branch, log), instead[1] if here == instead[0] else here])
+    _refuse_others(folder, branch, tips, present)
     tree = workspaces.tree(folder)
     if len(tips) == 1 and git(folder, "rev-parse", f"{tips[0]}^{{tree}}") == tree:
         commit = tips[0]
     else:
+        message = f"{message}\n\n{_MARK}: {tree}"
         commit = workspaces.snapshot(folder, message, _independent(folder, [*tips, present]))
     git(folder, "update-ref", _reference(branch), commit, here or "0" * 40)
     return commit
@@ -169,6 +175,43 @@ def _there(folder: Path, branch: str, log: Log) -> str:
         log(f"the branch {branch} is taken as it is known here, since the origin does not give it: {error}")
         return git(folder, "rev-parse", "--quiet", "--verify", f"refs/remotes/{ORIGIN}/{branch}", fails=True)
     return there
+
+
+def _refuse_others(folder: Path, branch: str, tips: Sequence[str], present: str) -> None:
+    """Refuse a branch that has work which the commit that runs lacks: a run's commit on top of it would revert it.
+
+    Commits that runs have published are no such work. So a branch can collect a commit of each night.
+
+    Raises:
+        ParamsError: It has.
+    """
+    if not tips:
+        return
+    shown = f"--format=%h %T %(trailers:key={_MARK},valueonly,separator=%x2C) %s"
+    for line in git(folder, "log", "--max-count=10000", shown, *tips, "--not", present).splitlines():
+        commit, tree, told, *_ = line.split(" ", 3)
+        if told != tree:
+            raise ParamsError(
+                f"publish: the branch {branch} has commits that {present[:10]} lacks and no run has made, such as "
+                f"{commit}; publish to another branch, or merge {branch} first and run that"
+            )
+
+
+def refuse(project: Path, branch: str, commit: str, log: Log) -> None:
+    """Refuse a branch to which the results of a commit cannot be published.
+
+    Args:
+        project: The project's folder.
+        branch: Its name.
+        commit: That is to run.
+        log: Called with what a person should know.
+
+    Raises:
+        ParamsError: It has work of others that the commit lacks, or no branch can have such a name.
+    """
+    refuse_branch(project, branch)
+    tips = _independent(project, [_there(project, branch, log), _here(project, branch)])
+    _refuse_others(project, branch, tips, git(project, "rev-parse", f"{commit}^{{commit}}"))
 
 
 def _independent(folder: Path, commits: Sequence[str]) -> list[str]:

@@ -68,6 +68,8 @@ def _refresh(workspace: Workspace, force: bool) -> Any:
         told = f"{name}: " + ("looked at for the first time" if first else "nothing has changed upstream")
         get_run_logger().info(told)
         return Completed(name="Unchanged", message=told)
+    branch = f"refresh-{name}"
+    publishing.refuse(workspace.folder, branch, "HEAD", get_run_logger().info)
     with Children(1, workspace.environment | _afresh(workspace)) as children:
         before = _manifest(workspace, children)
         _forget_checksums(workspace, name)
@@ -78,7 +80,6 @@ def _refresh(workspace: Workspace, force: bool) -> Any:
     if found.is_none:
         _remember(workspace, name, seen, marks)
         return Completed(name="Same", message=found.told())
-    branch = f"refresh-{name}"
     message = f"Take {name} as it is published now: {found.told()}"
     with Children(1, workspace.environment) as children:
         commit, _ = publishing.to_branch(workspace, branch, message, children, get_run_logger().info)

@@ -131,16 +131,16 @@ def _own_pool() -> str:
 
 @contextmanager
 def _workspace(project: Path, publish: str, run: str, revision: str, log: Log) -> Iterator[Workspace]:
+    if publish == "here" and revision:
+        raise ParamsError("revision: publish=here runs what lies in the project's folder")
+    commit = workspaces.resolve(project, revision) if revision else "HEAD"
     if publish.startswith(BRANCH):
-        publishing.refuse_branch(project, publish.removeprefix(BRANCH))
+        publishing.refuse(project, publish.removeprefix(BRANCH), commit, log)
     elif publish not in ("experiment", "here"):
         raise ParamsError(f"publish: {publish!r} is neither 'experiment' nor 'here' nor 'branch:NAME'")
     if publish == "here":
-        if revision:
-            raise ParamsError("revision: publish=here runs what lies in the project's folder")
         yield Workspace(project, project)
         return
-    commit = workspaces.resolve(project, revision) if revision else "HEAD"
     with workspaces.opened(project, run, log, commit) as workspace:
         yield workspace
 

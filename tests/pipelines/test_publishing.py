@@ -134,3 +134,43 @@ def test_an_origin_that_does_not_answer_leaves_the_branch_here(small: Project, o
     (tmp_path / "origin.git").rename(tmp_path / "away.git")
     made = published(small, 2)
     assert git(small.folder, "rev-parse", "nightly") == made
+
+
+def test_a_branch_with_work_that_the_run_lacks_is_refused_before_anything_runs(small: Project) -> None:
+    before = git(small.folder, "rev-parse", "HEAD")
+    git(small.folder, "checkout", "-q", "-b", "feature")
+    (small.folder / "work.txt").write_text("of a person")
+    work = commit(small, "Work")
+    git(small.folder, "checkout", "-q", "main")
+    with pytest.raises(ParamsError, match=f"feature has commits that {before[:10]} lacks.* such as {work[:5]}"):
+        publishing.refuse(small.folder, "feature", "HEAD", silent)
+    with workspaces.opened(small.folder, "a", silent) as workspace, pytest.raises(ParamsError, match="lacks"):
+        publishing.commit_to(workspace, "feature", "a run", silent)
+    assert git(small.folder, "rev-parse", "feature") == work
+    git(small.folder, "merge", "-q", "feature")
+    publishing.refuse(small.folder, "feature", "HEAD", silent)
+
+
+def test_a_branch_collects_a_commit_of_each_night(small: Project) -> None:
+    def night(number: int) -> str:
+        publishing.refuse(small.folder, "nightly", "HEAD", silent)
+        with workspaces.opened(small.folder, f"night-{number}", silent) as workspace:
+            workspaces.compose(workspace, "", [f"number={number}"])
+            return publishing.commit_to(workspace, "nightly", "a run", silent)
+
+    ran = [git(small.folder, "rev-parse", "HEAD")]
+    made = [night(2)]
+    made.append(night(3))
+    (small.folder / "work.txt").write_text("of a person")
+    ran.append(commit(small, "Work"))
+    made.append(night(4))
+    parents = [git(small.folder, "rev-parse", f"{commit}^@").split() for commit in made]
+    assert parents == [[ran[0]], [made[0]], [made[1], ran[1]]]
+    assert git(small.folder, "show", "nightly:work.txt") == "of a person"
+    # A person's change to what a run has published is work, too, even if its message is the run's.
+    git(small.folder, "checkout", "-q", "nightly")
+    (small.folder / "work.txt").write_text("changed")
+    git(small.folder, "commit", "-q", "-a", "--amend", "--no-edit")
+    git(small.folder, "checkout", "-q", "main")
+    with pytest.raises(ParamsError, match="no run has made"):
+        night(5)
