@@ -22,12 +22,15 @@ _TRIES = 5
 _MARK = "Degrain-Publication"
 
 
-def save_experiment(workspace: Workspace, name: str, stages: Sequence[str], children: Children, log: Log) -> str:
+def save_experiment(
+    workspace: Workspace, name: str, message: str, stages: Sequence[str], children: Children, log: Log
+) -> str:
     """Bring what the workspace holds back as a DVC experiment, which `dvc exp show` lists.
 
     Args:
         workspace: Where the stages ran.
         name: Of the experiment.
+        message: Of its commit.
         stages: Those that are up to date; DVC would write others down as if they had run.
         children: Runs the command.
         log: Called with its output.
@@ -42,7 +45,9 @@ def save_experiment(workspace: Workspace, name: str, stages: Sequence[str], chil
     git(workspace.folder, "add", "--all")
     # NOTE: DVC keeps no two processes from it.
     with FileLock(workspace.project / workspaces.FOLDER / workspaces.SAVING):
-        ended = children.run(dvc("exp", "save", "--force", "--name", name, *stages), workspace.folder, log)
+        ended = children.run(
+            dvc("exp", "save", "--force", "--name", name, "--message", message, *stages), workspace.folder, log
+        )
     if ended.code:
         raise StageFailed(f"the experiment could not be saved: {ended.complaint()}", mistake=False)
     return name

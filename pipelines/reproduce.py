@@ -166,10 +166,13 @@ def _reproduce(
         if checked.code:
             raise StageFailed(checked.complaint(), mistake=True)
     outcomes, failures = _run(stages, workspace, jobs, run, pools)
-    if publish == "experiment" and not (study or overrides or failures) and not _news(outcomes):
+    if len(outcomes) < len(stages):
+        published = _kept(workspace, publish)
+        log.warning("results: %s", published)
+    elif publish == "experiment" and not (study or overrides) and not _news(outcomes):
         published = "none; nothing has changed since the commit"
-    elif publish != "here" and (outcomes or not failures):
-        published = _publish(workspace, run, study, outcomes, publish)
+    elif publish != "here":
+        published = _publish(workspace, run, told_of(study, overrides, targets), outcomes, publish)
     else:
         published = f"in {workspace.project}"
     artifacts.publish(workspace.folder, run, workspace.project, outcomes, published)
@@ -181,6 +184,19 @@ def _reproduce(
         mistake = all(isinstance(failure, StageFailed) and failure.mistake for failure in failures)
         return Failed(message="; ".join(map(str, failures)), name="Mistake" if mistake else "Failed")
     return outcomes
+
+
+def _kept(workspace: Workspace, publish: str) -> str:
+    """Where a run that has not done all that it should leaves what it did; it is published nowhere."""
+    if publish == "here":
+        return f"unfinished, in {workspace.project}"
+    return "none, since not all stages ended well; what did is in DVC's cache, and the next run goes on from there"
+
+
+def told_of(study: str, overrides: Sequence[str], targets: Sequence[str]) -> str:
+    """Say in a line what a run was asked for."""
+    only = [f"only {' '.join(targets)}"] if targets else []
+    return f"Run: {', '.join([study or 'the study in params.yaml', *overrides, *only])}"
 
 
 def _news(outcomes: Sequence[Outcome]) -> bool:
@@ -215,7 +231,7 @@ def _run(
     for future in futures.values():
         if future.state.is_completed():
             outcomes.append(future.result())
-        elif future.state.is_failed() or future.state.is_crashed():
+        elif future.state.is_failed() or future.state.is_crashed() or future.state.is_cancelled():
             failures.append(_reason(future.state))
     return outcomes, failures
 
@@ -228,17 +244,17 @@ def _reason(state: State[Any]) -> BaseException:
     return StageFailed(state.message or "a stage ended without a reason", mistake=False)
 
 
-def _publish(workspace: Workspace, run: str, study: str, outcomes: Sequence[Outcome], publish: str) -> str:
+def _publish(workspace: Workspace, run: str, message: str, outcomes: Sequence[Outcome], publish: str) -> str:
     """Bring the results out of the workspace; return where they are, in words."""
     log = get_run_logger()
     with Children(1, workspace.environment) as children:
         if publish.startswith(BRANCH):
-            name, message = publish.removeprefix(BRANCH), f"Run: {study or 'the study in params.yaml'}"
+            name = publish.removeprefix(BRANCH)
             commit, pushed = publishing.to_branch(workspace, name, message, children, log.info)
             told = f"commit {commit[:10]} on the branch {name}"
         else:
             stages = [outcome.stage for outcome in outcomes]
-            told = f"DVC experiment {publishing.save_experiment(workspace, run, stages, children, log.info)}"
+            told = f"DVC experiment {publishing.save_experiment(workspace, run, message, stages, children, log.info)}"
             if pushed := publishing.push(workspace, children, log.info):
                 publishing.push_experiment(workspace.folder, run, log.info)
     return f"{told}, pushed to the DVC remote" if pushed else told

@@ -6,11 +6,12 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from tests.conftest import Project
+from tests.conftest import Project, clone
 
 
 @pytest.fixture
@@ -40,6 +41,17 @@ def small(tmp_path: Path) -> Project:
         ("dvc", "config", "core.analytics", "false"),
     ):
         assert project.run(*command).returncode == 0
+    commit(project)
+    return project
+
+
+@pytest.fixture
+def quick(tmp_path: Path, tiny: dict[str, Any]) -> Project:
+    """The project with its code and a study, whose graph is one stage that copies the parameters; nothing has run."""
+    (tmp_path / "quick").mkdir()
+    project = clone(tmp_path / "quick", tiny)
+    stage = {"cmd": "cp params.yaml data/made.txt", "deps": ["params.yaml"], "outs": ["data/made.txt"]}
+    (project.folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"made": stage}}))
     commit(project)
     return project
 

@@ -30,7 +30,7 @@ def test_results_come_back_as_an_experiment(copy: Project) -> None:
     with workspaces.opened(copy.folder, "a", silent) as workspace, Children(1, workspace.environment) as children:
         changed(workspace, children)
         done = ["download", "validate", "prepare", "train@sinha2018", "train@unet", "evaluate"]
-        publishing.save_experiment(workspace, "without-baselines", done, children, print)
+        publishing.save_experiment(workspace, "without-baselines", "Run: tiny", done, children, print)
     listed = copy.run("dvc", "exp", "list", "--names-only")
     assert listed.stdout.split() == ["without-baselines"]
     applied = copy.run("dvc", "exp", "apply", "without-baselines")

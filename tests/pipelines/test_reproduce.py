@@ -13,9 +13,10 @@ import httpx
 import pytest
 import yaml
 
+from pipelines import reproduce as flows
 from pipelines import servers
 from tests.conftest import Project
-from tests.pipelines.conftest import running, until
+from tests.pipelines.conftest import commit, running, until
 
 COMMAND = ("python", "-m", "pipelines.reproduce")
 
@@ -50,11 +51,6 @@ def add_stage(project: Project, name: str, command: str, *deps: str, **more: Any
     described = yaml.safe_load(path.read_text())
     described["stages"][name] = {"cmd": command, "deps": [*deps, "params.yaml"], **more}
     path.write_text(yaml.safe_dump(described, sort_keys=False))
-
-
-def commit(project: Project) -> None:
-    for command in (("git", "add", "-A"), ("git", "commit", "-qm", "a change")):
-        assert project.run(*command).returncode == 0
 
 
 @pytest.mark.slow
@@ -107,13 +103,38 @@ def test_a_failure_stops_what_depends_on_it_and_nothing_else(copy: Project, monk
     add_stage(copy, "after", "touch after.txt", "broken.txt", outs=["after.txt"])
     add_stage(copy, "beside", "touch beside.txt", outs=["beside.txt"])
     commit(copy)
-    done = reproduce(copy)
+    done = reproduce(copy, "-S", "evaluate.confidence=0.8")
     assert done.returncode == 1, done.stdout[-3000:] + done.stderr[-3000:]
     assert "reproduce: broken: ERROR: failed to reproduce 'broken'" in done.stderr
     states, artifacts = remembered(copy, monkeypatch)
     assert (states["broken"], states["after"], states["beside"]) == ("Failed", "NotReady", "Completed")
     assert done.stderr.count("echo broken; exit 3, exited with 3") >= 3 or done.stdout.count("exited with 3") >= 3
     assert "| beside | ran |" in artifacts["reproduce-summary"]["data"]
+    assert "Results: none, since not all stages ended well" in artifacts["reproduce-summary"]["data"]
+    assert copy.run("dvc", "exp", "list", "--names-only").stdout == ""
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_publishes_nothing_and_the_next_one_goes_on(quick: Project) -> None:
+    asked = ("-S", "train.epochs=3", "--publish", "branch:nightly")
+    add_stage(quick, "broken", "false", "data/made.txt", meta={"retries": 0})
+    commit(quick)
+    done = reproduce(quick, *asked)
+    assert done.returncode == 1, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "results: none, since not all stages ended well" in done.stdout + done.stderr
+    assert quick.run("git", "branch", "--list", "nightly").stdout == ""
+    add_stage(quick, "broken", "true", "data/made.txt")
+    commit(quick)
+    done = reproduce(quick, *asked)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "Stage 'made' is cached - skipping run" in done.stdout + done.stderr
+    shown = quick.run("git", "log", "-1", "--format=%s", "nightly").stdout
+    assert shown == "Run: the study in params.yaml, train.epochs=3\n"
+
+
+def test_what_a_run_was_asked_for_is_told() -> None:
+    assert flows.told_of("mnist", ["a=1", "b=2"], ["train"]) == "Run: mnist, a=1, b=2, only train"
+    assert flows.told_of("", [], []) == "Run: the study in params.yaml"
 
 
 @pytest.mark.slow

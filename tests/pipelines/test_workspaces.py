@@ -73,7 +73,7 @@ def test_no_hook_runs(small: Project, tmp_path: Path) -> None:
     with workspaces.opened(small.folder, "a", silent) as workspace, Children(1, workspace.environment) as children:
         workspaces.compose(workspace, "", ["number=2"])
         assert children.run(dvc("repro"), workspace.folder, print).code == 0
-        publishing.save_experiment(workspace, "saved", ["made"], children, print)
+        publishing.save_experiment(workspace, "saved", "Run: saved", ["made"], children, print)
         commit_made = publishing.commit_to(workspace, "nightly", "a run", silent)
         assert not workspaces.publish(workspace.folder, commit_made, "refs/degrain/runs/a/made")
     assert not (tmp_path / "hook-ran").exists()
