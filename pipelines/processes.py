@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from pipelines import leash
 
@@ -186,10 +186,19 @@ def degrain(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "degrain", *arguments]
 
 
-def started(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+def started(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], output: IO[bytes] | None = None
+) -> subprocess.Popen[str]:
     """Start a command on a leash whose end is the standard input of what is returned.
 
     The programs of this Python's environment come first on its PATH.
+
+    Args:
+        command: Program and arguments.
+        folder: Where.
+        environment: Variables beside the present ones.
+        output: File for what it prints. Otherwise that is a pipe, which has to be read: a command whose pipe is full
+            waits for ever.
     """
     here = Path(sys.executable).parent
     path = {"PATH": f"{here}{os.pathsep}{os.environ.get('PATH', '')}"}
@@ -198,7 +207,7 @@ def started(command: Sequence[str], folder: Path, environment: Mapping[str, str]
         cwd=folder,
         env=os.environ | path | dict(environment),
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        stdout=subprocess.PIPE if output is None else output,
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",

@@ -17,11 +17,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
 import httpx
 import typer
@@ -98,9 +99,14 @@ def own(project: Path) -> Iterator[str]:
     # NOTE: two that start at once would both make or migrate the database.
     lock = FileLock(home / "starting.lock")
     lock.acquire()
-    server = started(command, project, environment)
+    # NOTE: not a pipe, which would be full some day, and nobody reads it; a file without a name goes with the run.
+    output = tempfile.TemporaryFile()  # noqa: SIM115
+    server = started(command, project, environment, output)
     try:
-        _wait_for(f"{url}/health", lambda: server.poll() is not None, "Prefect's server")
+        try:
+            _wait_for(f"{url}/health", lambda: server.poll() is not None, "Prefect's server")
+        except OutputError as error:
+            raise OutputError(f"{error}: {_end_of(output)}") from None
         lock.release()
         with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: home}):
             yield url
@@ -112,8 +118,15 @@ def own(project: Path) -> Iterator[str]:
             server.stdin.close()
         with suppress(subprocess.TimeoutExpired):
             server.wait(_END)
-        if server.stdout:
-            server.stdout.close()
+        output.close()
+
+
+def _end_of(output: IO[bytes]) -> str:
+    """The last lines of a file, as one."""
+    size = output.seek(0, os.SEEK_END)
+    output.seek(max(0, size - 2_000))
+    lines = output.read().decode(errors="replace").splitlines()
+    return " ".join(" ".join(lines[-5:]).split()) or "it said nothing"
 
 
 def free_port() -> int:
@@ -140,18 +153,22 @@ def _wait_for(url: str, has_ended: Callable[[], bool], what: str) -> None:
     raise OutputError(f"{what} did not answer at {url} within {_START:g} s")
 
 
-def run_flow(flow: Flow[..., Any], folder: Path | None, *arguments: object) -> None:
+def run_flow(
+    flow: Flow[..., Any], folder: Path | None, *arguments: object, before: Callable[[Path], object] = lambda _: None
+) -> None:
     """Run a flow by hand, and leave with an exit code: 2 after a mistake, 130 if it was stopped.
 
     Args:
         flow: Which.
         folder: The project's, or the present one.
         arguments: The flow's.
+        before: Called with the project's folder before a server is started; it raises what is wrong.
     """
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         project = project_folder(folder)
         os.environ["DEGRAIN_PROJECT"] = str(project)
+        before(project)
         with own(project):
             # NOTE: Prefect types what a flow returns as if it could be awaited.
             state: Any = flow(*arguments, return_state=True)
