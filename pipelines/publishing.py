@@ -143,8 +143,7 @@ def commit_to(workspace: Workspace, branch: str, message: str, log: Log, instead
         ParamsError: The branch has work of others that the commit that ran lacks.
     """
     folder = workspace.folder
-    if f"branch {_reference(branch)}" in git(folder, "worktree", "list", "--porcelain").splitlines():
-        raise OutputError(f"the branch {branch} is checked out somewhere; name another one")
+    _refuse_checked_out(folder, branch)
     present, here = workspaces.head(folder), _here(folder, branch)
     tips = _independent(folder, [_there(folder, branch, log), instead[1] if here == instead[0] else here])
     _refuse_others(folder, branch, tips, present)
@@ -203,7 +202,7 @@ def _refuse_others(folder: Path, branch: str, tips: Sequence[str], present: str)
 
 
 def refuse(project: Path, branch: str, commit: str, log: Log) -> None:
-    """Refuse a branch to which the results of a commit cannot be published.
+    """Refuse a branch to which the results of a commit cannot be published, before anything runs.
 
     Args:
         project: The project's folder.
@@ -212,11 +211,46 @@ def refuse(project: Path, branch: str, commit: str, log: Log) -> None:
         log: Called with what a person should know.
 
     Raises:
-        ParamsError: It has work of others that the commit lacks, or no branch can have such a name.
+        ParamsError: No branch can have such a name, git does not know who commits, or the branch has work of others
+            that the commit lacks.
+        OutputError: Somebody has it checked out.
     """
-    refuse_branch(project, branch)
+    reference = _reference(branch)
+    # NOTE: `check-ref-format --branch` would take "@{-1}" for the branch that was checked out before.
+    written = git(project, "check-ref-format", "--normalize", reference, fails=True)
+    if written != reference or branch.startswith("-") or branch == "HEAD":
+        raise ParamsError(f"publish: {branch!r} is no name of a branch")
+    for other in _branches(project):
+        if f"{other}/".startswith(f"{branch}/") != f"{branch}/".startswith(f"{other}/"):
+            raise ParamsError(f"publish: git has no branch {branch} beside {other}; name another one")
+    _refuse_checked_out(project, branch)
+    refuse_nobody(project)
     tips = _independent(project, [_there(project, branch, log), _here(project, branch)])
     _refuse_others(project, branch, tips, git(project, "rev-parse", f"{commit}^{{commit}}"))
+
+
+def refuse_nobody(project: Path) -> None:
+    """Refuse to make commits where git does not know whose they are.
+
+    Raises:
+        ParamsError: It does not.
+    """
+    if not all(git(project, "var", f"GIT_{who}_IDENT", fails=True) for who in ("AUTHOR", "COMMITTER")):
+        raise ParamsError(
+            "git does not know whose commits these are: git config user.name NAME, and user.email ADDRESS"
+        )
+
+
+def _refuse_checked_out(folder: Path, branch: str) -> None:
+    if f"branch {_reference(branch)}" in git(folder, "worktree", "list", "--porcelain").splitlines():
+        raise OutputError(f"publish: the branch {branch} is checked out somewhere; name another one")
+
+
+def _branches(project: Path) -> list[str]:
+    """All branches here and, if it answers, on the origin."""
+    here = git(project, "for-each-ref", "--format=%(refname)", "refs/heads").splitlines()
+    there = git(project, "ls-remote", "--heads", ORIGIN, fails=True).splitlines() if has_origin(project) else []
+    return sorted({name.rpartition("\t")[2].removeprefix("refs/heads/") for name in [*here, *there]})
 
 
 def _independent(folder: Path, commits: Sequence[str]) -> list[str]:
@@ -229,13 +263,3 @@ def _independent(folder: Path, commits: Sequence[str]) -> list[str]:
 def _is_in(folder: Path, commit: str, other: str) -> bool:
     """Tell whether a commit contains another one."""
     return git(folder, "merge-base", commit, other, fails=True) == commit
-
-
-def refuse_branch(project: Path, branch: str) -> None:
-    """Refuse a name that no branch can have.
-
-    Raises:
-        ParamsError: Git does not take it.
-    """
-    if not git(project, "check-ref-format", "--branch", branch, fails=True):
-        raise ParamsError(f"publish: {branch!r} is no name of a branch")

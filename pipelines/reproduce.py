@@ -108,7 +108,8 @@ def reproduce(
     try:
         project = workspaces.project_folder(None)
         run = runs.name()
-        with _workspace(project, publish, run, revision, log.info) as workspace:
+        commit = refuse(project, publish, pools, revision, log.info)
+        with _workspace(project, publish, run, commit, log.info) as workspace:
             return _reproduce(workspace, run, study, overrides or [], targets or [], publish, jobs, _pools(pools))
     except runs.EXPECTED as error:
         return runs.failed(error)
@@ -129,8 +130,23 @@ def _own_pool() -> str:
         return client.read_flow_run(UUID(str(flow_run.id))).work_pool_name or ""
 
 
-@contextmanager
-def _workspace(project: Path, publish: str, run: str, revision: str, log: Log) -> Iterator[Workspace]:
+def refuse(project: Path, publish: str, pools: str, revision: str, log: Log) -> str:
+    """Refuse what could not be published in the end, before anything runs.
+
+    Args:
+        project: The project's folder.
+        publish: As for the flow.
+        pools: As for the flow.
+        revision: As for the flow.
+        log: Called with what a person should know.
+
+    Returns:
+        The commit that runs.
+
+    Raises:
+        ParamsError: It could not.
+        OutputError: Somebody has the branch checked out, or the origin does not answer.
+    """
     if publish == "here" and revision:
         raise ParamsError("revision: publish=here runs what lies in the project's folder")
     commit = workspaces.resolve(project, revision) if revision else "HEAD"
@@ -138,6 +154,13 @@ def _workspace(project: Path, publish: str, run: str, revision: str, log: Log) -
         publishing.refuse(project, publish.removeprefix(BRANCH), commit, log)
     elif publish not in ("experiment", "here"):
         raise ParamsError(f"publish: {publish!r} is neither 'experiment' nor 'here' nor 'branch:NAME'")
+    if publish != "here" or pools:
+        publishing.refuse_nobody(project)
+    return commit
+
+
+@contextmanager
+def _workspace(project: Path, publish: str, run: str, commit: str, log: Log) -> Iterator[Workspace]:
     if publish == "here":
         yield Workspace(project, project)
         return
@@ -283,7 +306,13 @@ def main(
             err=True,
         )
         raise typer.Exit(2)
-    servers.run_flow(reproduce, folder, study, overrides or [], targets or [], publish, jobs, pools, revision)
+
+    def before(project: Path) -> None:
+        # NOTE: what it would log the flow logs.
+        refuse(project, publish, pools, revision, lambda _: None)
+
+    arguments = (study, overrides or [], targets or [], publish, jobs, pools, revision)
+    servers.run_flow(reproduce, folder, *arguments, before=before)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from degrain.errors import OutputError, ParamsError
-from pipelines import publishing, workspaces
+from pipelines import publishing, reproduce, workspaces
 from pipelines.processes import Children, dvc
 from pipelines.workspaces import Workspace
 from tests.conftest import Project
@@ -60,10 +60,49 @@ def test_results_come_back_as_a_commit_on_a_branch(copy: Project) -> None:
             publishing.commit_to(workspace, "main", "no", silent)
 
 
-@pytest.mark.parametrize("branch", ["", "a b", "..", "-x", "a.lock"])
-def test_a_name_that_no_branch_can_have_is_refused(copy: Project, branch: str) -> None:
+@pytest.mark.parametrize("branch", ["", "a b", "..", "-x", "a.lock", "@{-1}", "-", "HEAD", "a//b", "/a", "a/"])
+def test_a_name_that_no_branch_can_have_is_refused(small: Project, branch: str) -> None:
+    git(small.folder, "checkout", "-q", "-b", "before")
+    git(small.folder, "checkout", "-q", "main")
     with pytest.raises(ParamsError, match="is no name of a branch"):
-        publishing.refuse_branch(copy.folder, branch)
+        publishing.refuse(small.folder, branch, "HEAD", silent)
+
+
+@pytest.mark.parametrize("where", ["here", "there"])
+def test_a_branch_beside_which_git_has_no_other_is_refused(small: Project, tmp_path: Path, where: str) -> None:
+    git(tmp_path, "init", "-q", "--bare", "origin.git")
+    git(small.folder, "remote", "add", "origin", str(tmp_path / "origin.git"))
+    git(small.folder, "branch", "night/one")
+    if where == "there":
+        git(small.folder, "push", "-q", "origin", "night/one")
+        git(small.folder, "branch", "-D", "night/one")
+    for branch in ("night", "night/one/two"):
+        with pytest.raises(ParamsError, match=f"no branch {branch} beside night/one"):
+            publishing.refuse(small.folder, branch, "HEAD", silent)
+    for branch in ("night/one", "night/two", "nigh", "nightly"):
+        publishing.refuse(small.folder, branch, "HEAD", silent)
+
+
+def test_a_branch_that_is_checked_out_is_refused(small: Project, tmp_path: Path) -> None:
+    git(small.folder, "worktree", "add", "-q", "-b", "feature", str(tmp_path / "feature"))
+    for branch in ("main", "feature"):
+        with pytest.raises(OutputError, match=f"the branch {branch} is checked out"):
+            publishing.refuse(small.folder, branch, "HEAD", silent)
+
+
+def test_commits_of_nobody_are_refused_before_anything_runs(small: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
+        monkeypatch.setenv(name, "/dev/null")
+    monkeypatch.delenv("EMAIL", raising=False)
+    git(small.folder, "config", "--unset", "user.email")
+    git(small.folder, "config", "user.useConfigOnly", "true")
+    for publish in ("experiment", "branch:nightly"):
+        with pytest.raises(ParamsError, match="git does not know whose"):
+            reproduce.refuse(small.folder, publish, "", "", silent)
+    reproduce.refuse(small.folder, "here", "", "", silent)
+    monkeypatch.setenv("GIT_AUTHOR_EMAIL", "a@example.com")
+    monkeypatch.setenv("GIT_COMMITTER_EMAIL", "a@example.com")
+    reproduce.refuse(small.folder, "branch:nightly", "", "", silent)
 
 
 def test_data_is_pushed_where_there_is_a_remote(copy: Project, tmp_path: Path) -> None:
