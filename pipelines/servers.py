@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -42,6 +43,8 @@ FOLDER = Path(".degrain") / "servers"
 POOLS = ("cpu", "gpu")
 # Seconds until a server must answer, and until what is ended must be gone.
 _START, _END = 120.0, 40.0
+# Seconds for which the end of a run waits for what is on its way to Prefect, and for an own server.
+_FLUSH = 5.0
 # Seconds between two heartbeats of a flow; Prefect takes no fewer.
 BEAT = 30.0
 # Heartbeats tell that a worker died together with its run; 500 is what a server says whose database is away.
@@ -109,15 +112,19 @@ def own(project: Path) -> Iterator[str]:
             raise OutputError(f"{error}: {_end_of(output)}") from None
         lock.release()
         with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: home}):
-            yield url
-            APILogHandler().flush()
-            EventsWorker.drain_all(timeout=10)
+            try:
+                yield url
+            finally:
+                # NOTE: also of a run that is stopped: these threads would ask a server that has ended again and again.
+                APILogHandler().flush()
+                EventsWorker.drain_all(timeout=_FLUSH)
     finally:
         lock.release()
         if server.stdin:
             server.stdin.close()
+        # NOTE: one that does not end by itself its leash kills, also when this process is gone.
         with suppress(subprocess.TimeoutExpired):
-            server.wait(_END)
+            server.wait(_FLUSH)
         output.close()
 
 
@@ -174,6 +181,7 @@ def run_flow(
             state: Any = flow(*arguments, return_state=True)
     except (KeyboardInterrupt, TerminationSignal):
         typer.echo(f"{flow.name}: stopped; what is finished is kept, run the same command again to go on", err=True)
+        _end_soon(130)
         raise typer.Exit(130) from None
     except DegrainError as error:
         typer.echo(f"{flow.name}: {error}", err=True)
@@ -181,6 +189,19 @@ def run_flow(
     if not state.is_completed():
         typer.echo(f"{flow.name}: {printable(state.message or state.name or 'it failed')}", err=True)
         raise typer.Exit(2 if state.name == "Mistake" else 1)
+
+
+def _end_soon(code: int) -> None:
+    """End this process after some seconds, even if threads of Prefect still wait for an answer that will not come."""
+
+    def end() -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+    alarm = threading.Timer(_FLUSH, end)
+    alarm.daemon = True
+    alarm.start()
 
 
 def _interrupt(*_: object) -> None:

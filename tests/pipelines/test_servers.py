@@ -7,15 +7,18 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from prefect.logging.handlers import APILogHandler
+from prefect.settings import PREFECT_API_URL
 
 from degrain.errors import OutputError
 from pipelines import servers
-from tests.conftest import Project
+from tests.conftest import ROOT, Project
 from tests.pipelines.conftest import running, until
 
 
@@ -119,6 +122,51 @@ def test_an_own_server_that_dies_says_why(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(servers, "_prefect", lambda *_: [sys.executable, "-c", "raise SystemExit('no database')"])
     with pytest.raises(OutputError, match=r"ended before it answered at http.*: no database"), servers.own(tmp_path):
         pass
+
+
+STOPPED = """
+import threading, time
+from contextlib import nullcontext
+from pathlib import Path
+from pipelines import servers
+
+def asks_for_ever():
+    # As a thread of Prefect that tries to reach a server which is gone.
+    threading.Thread(target=time.sleep, args=(200,)).start()
+    raise KeyboardInterrupt
+
+def flow(*_, return_state):
+    asks_for_ever()
+
+flow.name = "reproduce"
+servers.own = lambda _: nullcontext()
+servers.run_flow(flow, Path())
+"""
+
+
+def test_a_run_that_is_stopped_ends_even_if_threads_do_not(small: Project) -> None:
+    began = time.monotonic()
+    command = [sys.executable, "-c", STOPPED]
+    done = small.run(*command, PYTHONPATH=os.pathsep.join(map(str, (ROOT / "src", ROOT))))
+    assert done.returncode == 130, done.stderr
+    assert "reproduce: stopped" in done.stderr
+    assert time.monotonic() - began < 30
+
+
+def test_what_is_on_its_way_reaches_the_own_server_before_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setattr(servers, "_prefect", lambda *arguments: [sys.executable, "-c", TALKS, *arguments])
+    reached: list[bool] = []
+
+    def flush(_: APILogHandler) -> None:
+        reached.append(httpx.get(f"{PREFECT_API_URL.value()}/health", timeout=10).is_success)
+
+    monkeypatch.setattr(APILogHandler, "flush", flush)
+    with pytest.raises(KeyboardInterrupt), servers.own(tmp_path):
+        raise KeyboardInterrupt
+    assert reached == [True]
 
 
 def test_a_process_is_ended_only_where_it_is_the_one_that_was_started(tmp_path: Path) -> None:
