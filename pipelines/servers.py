@@ -43,6 +43,8 @@ FOLDER = Path(".degrain") / "servers"
 POOLS = ("cpu", "gpu")
 # Seconds until a server must answer, and until what is ended must be gone.
 _START, _END = 120.0, 40.0
+# Seconds before each try to reach a server that is set.
+_PAUSES = (0.0, 1.0, 2.0)
 # Seconds for which the end of a run waits for what is on its way to Prefect, and for an own server.
 _FLUSH = 5.0
 # Seconds between two heartbeats of a flow; Prefect takes no fewer.
@@ -80,7 +82,7 @@ def own(project: Path) -> Iterator[str]:
     """Give the address of Prefect's API: of the server that is set, or of one that ends with this process.
 
     Raises:
-        OutputError: It does not start.
+        OutputError: It does not start, or the one that is set does not answer.
     """
     from prefect import settings
     from prefect.events.worker import EventsWorker
@@ -88,6 +90,7 @@ def own(project: Path) -> Iterator[str]:
     from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
     if chosen := PREFECT_API_URL.value():
+        _refuse_silent(chosen)
         with temporary_settings({getattr(settings, name): value for name, value in RESILIENT.items()}):
             yield chosen
         return
@@ -134,6 +137,24 @@ def _end_of(output: IO[bytes]) -> str:
     output.seek(max(0, size - 2_000))
     lines = output.read().decode(errors="replace").splitlines()
     return " ".join(" ".join(lines[-5:]).split()) or "it said nothing"
+
+
+def _refuse_silent(url: str) -> None:
+    """Refuse the address of a server that does not answer; what it answers does not matter.
+
+    Raises:
+        OutputError: It does not.
+    """
+    last = ""
+    for pause in _PAUSES:
+        time.sleep(pause)
+        try:
+            httpx.get(f"{url.rstrip('/')}/health", timeout=10, verify=False)  # noqa: S501  (nothing is told or believed)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            last = " ".join(str(error).split()) or type(error).__name__
+        else:
+            return
+    raise OutputError(f"PREFECT_API_URL: nobody answers at {url} ({last}); start that server with make up, or unset it")
 
 
 def free_port() -> int:
@@ -285,9 +306,10 @@ def _api(project: Path) -> str:
     """The address of Prefect's API: PREFECT_API_URL, or that of the server that `up` has started.
 
     Raises:
-        OutputError: There is none.
+        OutputError: There is none, or it does not answer.
     """
     if chosen := os.environ.get("PREFECT_API_URL"):
+        _refuse_silent(chosen)
         return chosen
     if _runs(project, "prefect"):
         return f"http://{HOST}:{_read(project, 'prefect')['port']}/api"

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import time
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -184,12 +183,14 @@ def test_two_studies_at_once_do_not_meet(copy: Project) -> None:
     assert shown.count('"confidence": 0.9') >= 1
 
 
-def test_own_server_is_not_started_where_one_is_set(copy: Project, tmp_path: Path) -> None:
-    done = reproduce(
-        copy, PREFECT_API_URL="http://127.0.0.1:9/api", PREFECT_HOME=str(tmp_path), PREFECT_CLIENT_MAX_RETRIES="0"
-    )
-    assert done.returncode != 0
-    assert not (copy.folder / ".degrain" / "prefect").exists()
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/api", "nonsense", "http://no-such-host.invalid/api"])
+def test_a_server_that_is_set_and_does_not_answer_is_one_line(quick: Project, url: str) -> None:
+    for command in (COMMAND, ("python", "-m", "pipelines.refresh"), ("python", "-m", "pipelines.servers", "deploy")):
+        done = quick.run(*command, PREFECT_API_URL=url)
+        assert done.returncode == 2, done.stderr[-3000:]
+        (line,) = done.stderr.splitlines()
+        assert f"PREFECT_API_URL: nobody answers at {url} (" in line
+    assert not (quick.folder / ".degrain" / "prefect").exists()
 
 
 def test_prefect_starts_no_server_by_itself(copy: Project) -> None:
