@@ -290,20 +290,29 @@ def has_remote(folder: Path) -> bool:
 
 
 def resolve(project: Path, revision: str) -> str:
-    """Return the commit of a branch, a commit's name or a DVC experiment; "origin/..." is fetched first.
+    """Return the commit that git has under a name, or else that of a DVC experiment; "origin/..." is fetched first.
 
     Raises:
-        ParamsError: There is none.
+        ParamsError: There is none, or more than one experiment.
         OutputError: The origin does not answer.
     """
     if revision.startswith(f"{ORIGIN}/"):
         git(project, "fetch", "--quiet", ORIGIN)
-    name = f"refs/exps/*/*/{revision}"
-    experiment = git(project, "for-each-ref", "--format=%(objectname)", name, fails=True).partition("\n")[0]
-    commit = experiment or git(project, "rev-parse", "--quiet", "--verify", f"{revision}^{{commit}}", fails=True)
-    if not commit:
-        raise ParamsError(f"there is no branch, commit or DVC experiment {revision!r}")
-    return commit
+    asked = ("--quiet", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+    if found := git(project, "rev-parse", *asked, fails=True):
+        return found
+    experiments = {}
+    for line in git(project, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps/*/*/*").splitlines():
+        commit, _, reference = line.partition(" ")
+        *_, start, end, name = reference.split("/")
+        if name == revision:
+            experiments[f"{start}{end}"] = commit
+    if len(experiments) > 1:
+        on = ", ".join(f"{commit[:10]} on {baseline[:10]}" for baseline, commit in sorted(experiments.items()))
+        raise ParamsError(f"there are {len(experiments)} DVC experiments {revision!r}: {on}; name the commit")
+    if not experiments:
+        raise ParamsError(f"there is no branch, tag, commit or DVC experiment {revision!r}")
+    return experiments.popitem()[1]
 
 
 def project_folder(chosen: Path | None) -> Path:

@@ -127,6 +127,27 @@ def test_no_file_is_left_of_a_run(small: Project) -> None:
     assert [path.name for path in base.iterdir() if not path.name.startswith(".")] == []
 
 
+def test_a_revision_is_what_git_names_so_and_else_an_experiment(small: Project) -> None:
+    first = git(small.folder, "rev-parse", "HEAD")
+    (small.folder / "params.yaml").write_text("number: 2\n")
+    second = commit(small)
+    git(small.folder, "tag", "-a", "-m", "of both kinds", "both", first)
+
+    def experiment(baseline: str, name: str, made: str) -> None:
+        git(small.folder, "update-ref", f"refs/exps/{baseline[:2]}/{baseline[2:]}/{name}", made)
+
+    for name in ("both", "one", "two", "main"):
+        experiment(first, name, second if name != "main" else first)
+    experiment(second, "two", first)
+    expected = {"main": second, "both": first, first: first, first[:8]: first, "HEAD~1": first, "one": second}
+    assert {name: workspaces.resolve(small.folder, name) for name in expected} == expected
+    for name in ("*", "o*", "one*", "on[e]", "?ne", "", "--all", "-1", "exps/one", f"{first[2:]}/one"):
+        with pytest.raises(ParamsError, match="there is no branch, tag, commit or DVC experiment"):
+            workspaces.resolve(small.folder, name)
+    with pytest.raises(ParamsError, match=f"2 DVC experiments 'two': .*{second[:10]} on {first[:10]}"):
+        workspaces.resolve(small.folder, "two")
+
+
 def test_nothing_but_workspaces_is_swept(small: Project) -> None:
     others = small.folder / workspaces.FOLDER / "store" / "data"
     others.mkdir(parents=True)
