@@ -89,9 +89,14 @@ def opened(project: Path, name: str, log: Log, commit: str = "HEAD") -> Iterator
 
 
 def _tell_changed(project: Path, log: Log) -> None:
-    if changed := git(project, "status", "--porcelain", "--untracked-files=no").splitlines():
-        names = ", ".join(line[3:] for line in changed[:3])
-        log(f"{len(changed)} files that are not committed are no part of this run: {names}")
+    changed: list[str] = []
+    unknown: list[str] = []
+    for line in git(project, "status", "--porcelain", "--untracked-files=all").splitlines():
+        (unknown if line.startswith("??") else changed).append(line[3:])
+    for names, are in ((changed, "are not committed"), (unknown, "git does not track")):
+        if names:
+            some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+            log(f"{len(names)} files that {are} are no part of this run: {some}")
 
 
 @contextmanager
@@ -187,6 +192,9 @@ def compose(workspace: Workspace, study: str, overrides: Sequence[str]) -> None:
     conf, target = workspace.folder / "conf", workspace.folder / "params.yaml"
     known = sorted(path.stem for path in (conf / "study").glob("*.yaml"))
     if study and study not in known:
+        lies = Path("conf", "study", f"{study}.yaml")
+        if (workspace.project / lies).is_file():
+            raise ParamsError(f"the study {study} is not committed in what is to run: git add {lies}, and commit it")
         raise ParamsError(f"there is no study {study!r}{nearest(study, known)}")
     try:
         if study:

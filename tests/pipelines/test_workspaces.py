@@ -148,6 +148,25 @@ def test_a_revision_is_what_git_names_so_and_else_an_experiment(small: Project) 
         workspaces.resolve(small.folder, "two")
 
 
+def test_files_that_are_no_part_of_a_run_are_told(small: Project) -> None:
+    (small.folder / "conf" / "study").mkdir(parents=True)
+    for name in ("a", "b", "c", "d"):
+        (small.folder / "conf" / "study" / f"{name}.yaml").write_text("")
+    (small.folder / "made.txt").write_text("git ignores it")
+    (small.folder / "params.yaml").write_text("number: 2\n")
+    said: list[str] = []
+    with workspaces.opened(small.folder, "a", said.append) as workspace:
+        with pytest.raises(ParamsError, match=r"the study a is not committed .* git add conf/study/a.yaml, and commit"):
+            workspaces.compose(workspace, "a", [])
+        with pytest.raises(ParamsError, match=r"there is no study '\.\./study/e'"):
+            workspaces.compose(workspace, "../study/e", [])
+    assert said == [
+        "1 files that are not committed are no part of this run: params.yaml",
+        "4 files that git does not track are no part of this run: "
+        "conf/study/a.yaml, conf/study/b.yaml, conf/study/c.yaml, ...",
+    ]
+
+
 def test_nothing_but_workspaces_is_swept(small: Project) -> None:
     others = small.folder / workspaces.FOLDER / "store" / "data"
     others.mkdir(parents=True)
