@@ -26,6 +26,7 @@ from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
+from prefect.exceptions import ObjectNotFound
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
@@ -33,7 +34,7 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from degrain.artifacts.registration import Registration
-from degrain.errors import ParamsError
+from degrain.errors import ParamsError, nearest
 from degrain.machine import compute
 from degrain.stages import REGISTRATION
 from pipelines import artifacts, automations, graph, publishing, runs, servers, workspaces
@@ -116,12 +117,31 @@ def reproduce(
 
 
 def _pools(text: str) -> frozenset[str]:
-    """The pools that stages are sent to.
+    """The pools that stages are to be sent to."""
+    return frozenset(filter(None, (name.strip() for name in text.split(","))))
+
+
+def _sent(stages: Sequence[graph.Stage], pools: frozenset[str]) -> frozenset[str]:
+    """The pools to which stages are sent, of those that are asked for.
 
     Not the conductor's own: with all of its slots taken by conductors that wait for its workers, nothing would go on.
+
+    Raises:
+        ParamsError: No stage is given to one of them, or the Prefect server has no such pool.
     """
-    chosen = frozenset(filter(None, (name.strip() for name in text.split(","))))
-    return chosen - {_own_pool()} if chosen else chosen
+    if not pools:
+        return pools
+    given = {stage.meta.pool for stage in stages} - {""}
+    own = _own_pool()
+    for pool in sorted(pools - {own}):
+        if pool not in given:
+            raise ParamsError(f"pools: no stage of dvc.yaml is given to the pool {pool!r}{nearest(pool, given)}")
+        with get_client(sync_client=True) as client:
+            try:
+                client.read_work_pool(pool)
+            except ObjectNotFound:
+                raise ParamsError(f"pools: the Prefect server has no pool {pool!r}; run: make deploy") from None
+    return pools - {own}
 
 
 def _own_pool() -> str:
@@ -184,11 +204,12 @@ def _reproduce(
         # NOTE: Prefect's settings and the run whose log it is belong to a context, which a thread has only by a copy.
         checking = beside.submit(copy_context().run, children.run, degrain("check"), workspace.folder, log.info)
         workspaces.restore(workspace, children)
-        stages = graph.chosen(graph.read(workspace.folder), targets)
+        known = graph.read(workspace.folder)
+        sent, stages = _sent(known, pools), graph.chosen(known, targets)
         checked = checking.result()
         if checked.code:
             raise StageFailed(checked.complaint(), mistake=True)
-    outcomes, failures = _run(stages, workspace, jobs, run, pools)
+    outcomes, failures = _run(stages, workspace, jobs, run, sent)
     if len(outcomes) < len(stages):
         published = _kept(workspace, publish)
         log.warning("results: %s", published)

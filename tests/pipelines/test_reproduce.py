@@ -11,9 +11,12 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from prefect.exceptions import ObjectNotFound
 
+from degrain.errors import ParamsError
 from pipelines import reproduce as flows
 from pipelines import servers
+from pipelines.graph import Meta, Stage
 from tests.conftest import Project
 from tests.pipelines.conftest import commit, running, until
 
@@ -132,6 +135,30 @@ def test_a_run_that_fails_publishes_nothing_and_the_next_one_goes_on(quick: Proj
     assert "Stage 'made' is cached - skipping run" in done.stdout + done.stderr
     shown = quick.run("git", "log", "-1", "--format=%s", "nightly").stdout
     assert shown == "Run: the study in params.yaml, train.epochs=3\n"
+
+
+def test_a_pool_that_no_stage_is_given_to_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Client:
+        """Of a server that has the pool gpu."""
+
+        def __enter__(self) -> Client:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def read_work_pool(self, name: str) -> None:
+            if name != "gpu":
+                raise ObjectNotFound(Exception())
+
+    monkeypatch.setattr(flows, "get_client", lambda **_: Client())
+    monkeypatch.setattr(flows, "_own_pool", lambda: "cpu")
+    stages = [Stage(pool or "here", frozenset(), True, Meta(pool=pool)) for pool in ("", "gpu", "big")]
+    assert flows._sent(stages, frozenset({"gpu", "cpu"})) == {"gpu"}
+    assert flows._sent(stages, frozenset()) == frozenset()
+    with pytest.raises(ParamsError, match=r"no stage of dvc.yaml is given to the pool 'gpuu'; did you mean 'gpu'"):
+        flows._sent(stages, frozenset({"gpuu", "cpu"}))
+    with pytest.raises(ParamsError, match="the Prefect server has no pool 'big'; run: make deploy"):
+        flows._sent(stages, frozenset({"big"}))
 
 
 def test_what_a_run_was_asked_for_is_told() -> None:
