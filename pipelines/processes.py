@@ -19,6 +19,11 @@ from pipelines import leash
 
 # degrain exits with 2 for a mistake in params or data: trying again would not mend it.
 _MISTAKE = re.compile(r"failed to run: .*, exited with 2$")
+# What DVC tells people to do after each stage; whoever reads a flow's log has nothing of that to do.
+_HINT = re.compile(
+    r"To track the changes with git, run:|\tgit add .*|To enable auto staging, run:|\tdvc config core\.autostage true|"
+    r"Use `dvc push` to send your updates to remote storage\."
+)
 # What stops a child is given so much time beyond the leash's patience, in seconds.
 _GRACE = 5.0
 
@@ -131,7 +136,7 @@ class Children:
         Args:
             command: Program and arguments.
             folder: Where.
-            log: Called with each line of output.
+            log: Called with each line of output but DVC's hints.
             timeout: Seconds after which it is stopped, or None.
 
         Raises:
@@ -157,7 +162,8 @@ class Children:
             for line in child.stdout:
                 if line.strip():
                     lines.append(line.rstrip())
-                    log(lines[-1])
+                    if not _HINT.fullmatch(lines[-1]):
+                        log(lines[-1])
             code = child.wait()
         finally:
             if alarm:
