@@ -182,7 +182,8 @@ def refuse(project: Path, publish: str, pools: str, revision: str, log: Log) -> 
 @contextmanager
 def _workspace(project: Path, publish: str, run: str, commit: str, log: Log) -> Iterator[Workspace]:
     if publish == "here":
-        yield Workspace(project, project)
+        with workspaces.claimed(project, run):
+            yield Workspace(project, project)
         return
     with workspaces.opened(project, run, log, commit) as workspace:
         yield workspace

@@ -27,6 +27,8 @@ from pipelines.git import ORIGIN, git, has_origin
 from pipelines.processes import Children, Log, dvc
 
 FOLDER = Path(".degrain") / "workspaces"
+# Where git keeps what is on its way to workers; branches and tags are other folders, so nobody sees it by chance.
+SENT = "refs/degrain/runs"
 # What Hydra says of a parameter that it does not know.
 _UNKNOWN = re.compile(r"Could not override '([^']*)'")
 # Locks of all runs together; no run has such a name.
@@ -88,6 +90,20 @@ def opened(project: Path, name: str, log: Log, commit: str = "HEAD") -> Iterator
             _remove(project, folder)
 
 
+@contextmanager
+def claimed(project: Path, name: str) -> Iterator[None]:
+    """Hold the name of a run that has no worktree, by which others see that it lives.
+
+    Raises:
+        OutputError: Another run has it.
+    """
+    base = project.resolve() / FOLDER
+    base.mkdir(parents=True, exist_ok=True)
+    sweep(project)
+    with _held(base / f"{name}.lock", f"a run named {name} is going on"):
+        yield
+
+
 def _tell_changed(project: Path, log: Log) -> None:
     changed: list[str] = []
     unknown: list[str] = []
@@ -117,16 +133,25 @@ def _held(lock: Path, otherwise: str) -> Iterator[None]:
 
 
 def sweep(project: Path) -> None:
-    """Remove the worktrees of runs that are dead: each has a lock that nobody holds. Nothing else is touched."""
+    """Remove what runs that are dead have left: worktrees, and commits on their way to workers, here and on the origin.
+
+    A run is dead if nobody holds its lock. Nothing else is touched.
+    """
     base = project.resolve() / FOLDER
     if not base.exists():
         return
     with FileLock(base / _SWEEPING):
-        for lock in sorted(base.glob("*.lock")):
-            if lock.name in (SAVING, _SWEEPING):
-                continue
+        locks = {path.stem for path in base.glob("*.lock") if path.name not in (SAVING, _SWEEPING)}
+        sent: dict[str, list[str]] = {}
+        for reference in git(project, "for-each-ref", "--format=%(refname)", SENT, fails=True).splitlines():
+            sent.setdefault(reference.removeprefix(f"{SENT}/").partition("/")[0], []).append(reference)
+        for name in sorted(locks | set(sent)):
+            lock = base / f"{name}.lock"
             with suppress(Timeout), FileLock(lock).acquire(timeout=0):
-                _remove(project, base / lock.stem)
+                if name in locks:
+                    _remove(project, base / name)
+                for reference in sent.get(name, []):
+                    forget(project, reference)
                 lock.unlink(missing_ok=True)
 
 
@@ -271,10 +296,13 @@ def publish(folder: Path, commit: str, reference: str) -> str:
 
 
 def forget(folder: Path, reference: str) -> None:
-    """Take the name of a commit away again, here and there."""
+    """Take the name of a commit away again, there and here; here it stays if the origin does not answer."""
+    try:
+        if has_origin(folder) and git(folder, "ls-remote", ORIGIN, reference):
+            git(folder, "push", "--quiet", ORIGIN, f":{reference}")
+    except OutputError:
+        return
     git(folder, "update-ref", "-d", reference, fails=True)
-    if has_origin(folder):
-        git(folder, "push", "--quiet", ORIGIN, f":{reference}", fails=True)
 
 
 def bring(project: Path, commit: str, reference: str) -> None:
@@ -285,7 +313,8 @@ def bring(project: Path, commit: str, reference: str) -> None:
     """
     name = f"{commit}^{{commit}}"
     if not git(project, "rev-parse", "--quiet", "--verify", name, fails=True):
-        git(project, "fetch", "--quiet", ORIGIN, f"+{reference}:{reference}")
+        # NOTE: without a name here: that is its sender's to take away again.
+        git(project, "fetch", "--quiet", "--no-write-fetch-head", ORIGIN, reference)
         git(project, "rev-parse", "--quiet", "--verify", name)
 
 

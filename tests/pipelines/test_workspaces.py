@@ -167,6 +167,40 @@ def test_files_that_are_no_part_of_a_run_are_told(small: Project) -> None:
     ]
 
 
+def test_what_dead_runs_have_sent_is_swept_here_and_on_the_origin(small: Project, tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "--bare", "origin.git")
+    git(small.folder, "remote", "add", "origin", str(tmp_path / "origin.git"))
+    at = git(small.folder, "rev-parse", "HEAD")
+    with workspaces.claimed(small.folder, "alive"):
+        for run in ("dead", "alive"):
+            assert not workspaces.publish(small.folder, at, f"refs/degrain/runs/{run}/train@unet")
+        git(small.folder, "push", "-q", "origin", f"{at}:refs/degrain/runs/of-another-clone/train")
+        workspaces.sweep(small.folder)
+        here = git(small.folder, "for-each-ref", "--format=%(refname)", "refs/degrain")
+        there = git(tmp_path / "origin.git", "for-each-ref", "--format=%(refname)", "refs/degrain")
+    assert here == "refs/degrain/runs/alive/train@unet"
+    assert there.split() == ["refs/degrain/runs/alive/train@unet", "refs/degrain/runs/of-another-clone/train"]
+    assert not list((small.folder / workspaces.FOLDER).glob("[!.]*"))
+    (tmp_path / "origin.git").rename(tmp_path / "away.git")
+    workspaces.sweep(small.folder)
+    assert git(small.folder, "for-each-ref", "refs/degrain"), "kept, to be swept on the origin another time"
+    (tmp_path / "away.git").rename(tmp_path / "origin.git")
+    workspaces.sweep(small.folder)
+    assert not git(small.folder, "for-each-ref", "refs/degrain")
+
+
+def test_a_worker_keeps_no_name_of_what_it_fetches(small: Project, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", "--bare", str(small.folder), "origin.git")
+    git(small.folder, "remote", "add", "origin", str(tmp_path / "origin.git"))
+    git(tmp_path, "clone", "-q", str(tmp_path / "origin.git"), "worker")
+    (small.folder / "params.yaml").write_text("number: 2\n")
+    sent = workspaces.snapshot(small.folder, "sent", [workspaces.head(small.folder)])
+    assert not workspaces.publish(small.folder, sent, "refs/degrain/runs/r/made")
+    workspaces.bring(tmp_path / "worker", sent, "refs/degrain/runs/r/made")
+    assert git(tmp_path / "worker", "show", f"{sent}:params.yaml") == "number: 2"
+    assert git(tmp_path / "worker", "for-each-ref", "refs/degrain") == ""
+
+
 def test_nothing_but_workspaces_is_swept(small: Project) -> None:
     others = small.folder / workspaces.FOLDER / "store" / "data"
     others.mkdir(parents=True)
