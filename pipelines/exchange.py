@@ -26,9 +26,6 @@ from pipelines import workspaces
 from pipelines.processes import Children, Log, StageFailed, module
 from pipelines.remote import Remote, patiently
 
-# Where git keeps what is on its way; branches and tags are other folders, so nobody sees it by chance.
-REFS = "refs/degrain/runs"
-
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 
 
@@ -75,7 +72,7 @@ def _needed(repo: Any, stage: Any) -> list[str]:
 
 def reference(run: str, stage: str) -> str:
     """Return the name in git under which a workspace is sent."""
-    return f"{REFS}/{run}/{stage}"
+    return f"{workspaces.SENT}/{run}/{stage}"
 
 
 @app.command()

@@ -13,12 +13,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from pipelines import leash
 
 # degrain exits with 2 for a mistake in params or data: trying again would not mend it.
 _MISTAKE = re.compile(r"failed to run: .*, exited with 2$")
+# What DVC tells people to do after each stage; whoever reads a flow's log has nothing of that to do.
+_HINT = re.compile(
+    r"To track the changes with git, run:|\tgit add .*|To enable auto staging, run:|\tdvc config core\.autostage true|"
+    r"Use `dvc push` to send your updates to remote storage\."
+)
 # What stops a child is given so much time beyond the leash's patience, in seconds.
 _GRACE = 5.0
 
@@ -131,7 +136,7 @@ class Children:
         Args:
             command: Program and arguments.
             folder: Where.
-            log: Called with each line of output.
+            log: Called with each line of output but DVC's hints.
             timeout: Seconds after which it is stopped, or None.
 
         Raises:
@@ -157,7 +162,8 @@ class Children:
             for line in child.stdout:
                 if line.strip():
                     lines.append(line.rstrip())
-                    log(lines[-1])
+                    if not _HINT.fullmatch(lines[-1]):
+                        log(lines[-1])
             code = child.wait()
         finally:
             if alarm:
@@ -186,10 +192,19 @@ def degrain(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "degrain", *arguments]
 
 
-def started(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+def started(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], output: IO[bytes] | None = None
+) -> subprocess.Popen[str]:
     """Start a command on a leash whose end is the standard input of what is returned.
 
     The programs of this Python's environment come first on its PATH.
+
+    Args:
+        command: Program and arguments.
+        folder: Where.
+        environment: Variables beside the present ones.
+        output: File for what it prints. Otherwise that is a pipe, which has to be read: a command whose pipe is full
+            waits for ever.
     """
     here = Path(sys.executable).parent
     path = {"PATH": f"{here}{os.pathsep}{os.environ.get('PATH', '')}"}
@@ -198,7 +213,7 @@ def started(command: Sequence[str], folder: Path, environment: Mapping[str, str]
         cwd=folder,
         env=os.environ | path | dict(environment),
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        stdout=subprocess.PIPE if output is None else output,
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",

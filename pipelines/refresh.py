@@ -27,7 +27,7 @@ from degrain.ingest.fetching.retries import PATIENT
 from degrain.machine import variables
 from degrain.params.study import load_params
 from degrain.stages import CHECKSUMS, PARAMS, VALIDATED
-from pipelines import automations, runs, servers, workspaces
+from pipelines import automations, publishing, runs, servers, workspaces
 from pipelines.processes import Children, StageFailed, dvc
 from pipelines.workspaces import Workspace
 
@@ -68,6 +68,8 @@ def _refresh(workspace: Workspace, force: bool) -> Any:
         told = f"{name}: " + ("looked at for the first time" if first else "nothing has changed upstream")
         get_run_logger().info(told)
         return Completed(name="Unchanged", message=told)
+    branch = f"refresh-{name}"
+    publishing.refuse(workspace.folder, branch, "HEAD", get_run_logger().info)
     with Children(1, workspace.environment | _afresh(workspace)) as children:
         before = _manifest(workspace, children)
         _forget_checksums(workspace, name)
@@ -78,10 +80,9 @@ def _refresh(workspace: Workspace, force: bool) -> Any:
     if found.is_none:
         _remember(workspace, name, seen, marks)
         return Completed(name="Same", message=found.told())
-    branch = f"refresh-{name}"
-    commit = workspaces.commit_to(workspace, branch, f"Take {name} as it is published now: {found.told()}")
+    message = f"Take {name} as it is published now: {found.told()}"
     with Children(1, workspace.environment) as children:
-        workspaces.push(workspace, branch, children, get_run_logger().info)
+        commit, _ = publishing.to_branch(workspace, branch, message, children, get_run_logger().info)
     _remember(workspace, name, seen, marks)
     told = f"{name}: {found.told()}; commit {commit[:10]} on the branch {branch} has it, merge it to train on it"
     emit_event(

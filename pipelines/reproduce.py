@@ -26,6 +26,7 @@ from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
+from prefect.exceptions import ObjectNotFound
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
@@ -33,10 +34,10 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from degrain.artifacts.registration import Registration
-from degrain.errors import ParamsError
+from degrain.errors import ParamsError, nearest
 from degrain.machine import compute
 from degrain.stages import REGISTRATION
-from pipelines import artifacts, automations, graph, runs, servers, workspaces
+from pipelines import artifacts, automations, graph, publishing, runs, servers, workspaces
 from pipelines.artifacts import Outcome
 from pipelines.pools import run_on_pool
 from pipelines.processes import Children, Log, StageFailed, degrain
@@ -108,19 +109,39 @@ def reproduce(
     try:
         project = workspaces.project_folder(None)
         run = runs.name()
-        with _workspace(project, publish, run, revision, log.info) as workspace:
+        commit = refuse(project, publish, pools, revision, log.info)
+        with _workspace(project, publish, run, commit, log.info) as workspace:
             return _reproduce(workspace, run, study, overrides or [], targets or [], publish, jobs, _pools(pools))
     except runs.EXPECTED as error:
         return runs.failed(error)
 
 
 def _pools(text: str) -> frozenset[str]:
-    """The pools that stages are sent to.
+    """The pools that stages are to be sent to."""
+    return frozenset(filter(None, (name.strip() for name in text.split(","))))
+
+
+def _sent(stages: Sequence[graph.Stage], pools: frozenset[str]) -> frozenset[str]:
+    """The pools to which stages are sent, of those that are asked for.
 
     Not the conductor's own: with all of its slots taken by conductors that wait for its workers, nothing would go on.
+
+    Raises:
+        ParamsError: No stage is given to one of them, or the Prefect server has no such pool.
     """
-    chosen = frozenset(filter(None, (name.strip() for name in text.split(","))))
-    return chosen - {_own_pool()} if chosen else chosen
+    if not pools:
+        return pools
+    given = {stage.meta.pool for stage in stages} - {""}
+    own = _own_pool()
+    for pool in sorted(pools - {own}):
+        if pool not in given:
+            raise ParamsError(f"pools: no stage of dvc.yaml is given to the pool {pool!r}{nearest(pool, given)}")
+        with get_client(sync_client=True) as client:
+            try:
+                client.read_work_pool(pool)
+            except ObjectNotFound:
+                raise ParamsError(f"pools: the Prefect server has no pool {pool!r}; run: make deploy") from None
+    return pools - {own}
 
 
 def _own_pool() -> str:
@@ -129,18 +150,41 @@ def _own_pool() -> str:
         return client.read_flow_run(UUID(str(flow_run.id))).work_pool_name or ""
 
 
-@contextmanager
-def _workspace(project: Path, publish: str, run: str, revision: str, log: Log) -> Iterator[Workspace]:
+def refuse(project: Path, publish: str, pools: str, revision: str, log: Log) -> str:
+    """Refuse what could not be published in the end, before anything runs.
+
+    Args:
+        project: The project's folder.
+        publish: As for the flow.
+        pools: As for the flow.
+        revision: As for the flow.
+        log: Called with what a person should know.
+
+    Returns:
+        The commit that runs.
+
+    Raises:
+        ParamsError: It could not.
+        OutputError: Somebody has the branch checked out, or the origin does not answer.
+    """
+    if publish == "here" and revision:
+        raise ParamsError("revision: publish=here runs what lies in the project's folder")
+    commit = workspaces.resolve(project, revision) if revision else "HEAD"
     if publish.startswith(BRANCH):
-        workspaces.refuse_branch(project, publish.removeprefix(BRANCH))
+        publishing.refuse(project, publish.removeprefix(BRANCH), commit, log)
     elif publish not in ("experiment", "here"):
         raise ParamsError(f"publish: {publish!r} is neither 'experiment' nor 'here' nor 'branch:NAME'")
+    if publish != "here" or pools:
+        publishing.refuse_nobody(project)
+    return commit
+
+
+@contextmanager
+def _workspace(project: Path, publish: str, run: str, commit: str, log: Log) -> Iterator[Workspace]:
     if publish == "here":
-        if revision:
-            raise ParamsError("revision: publish=here runs what lies in the project's folder")
-        yield Workspace(project, project)
+        with workspaces.claimed(project, run):
+            yield Workspace(project, project)
         return
-    commit = workspaces.resolve(project, revision) if revision else "HEAD"
     with workspaces.opened(project, run, log, commit) as workspace:
         yield workspace
 
@@ -161,15 +205,19 @@ def _reproduce(
         # NOTE: Prefect's settings and the run whose log it is belong to a context, which a thread has only by a copy.
         checking = beside.submit(copy_context().run, children.run, degrain("check"), workspace.folder, log.info)
         workspaces.restore(workspace, children)
-        stages = graph.chosen(graph.read(workspace.folder), targets)
+        known = graph.read(workspace.folder)
+        sent, stages = _sent(known, pools), graph.chosen(known, targets)
         checked = checking.result()
         if checked.code:
             raise StageFailed(checked.complaint(), mistake=True)
-    outcomes, failures = _run(stages, workspace, jobs, run, pools)
-    if publish == "experiment" and not (study or overrides or failures) and not _news(outcomes):
+    outcomes, failures = _run(stages, workspace, jobs, run, sent)
+    if len(outcomes) < len(stages):
+        published = _kept(workspace, publish)
+        log.warning("results: %s", published)
+    elif publish == "experiment" and not (study or overrides) and not _news(outcomes):
         published = "none; nothing has changed since the commit"
-    elif publish != "here" and (outcomes or not failures):
-        published = _publish(workspace, run, study, outcomes, publish)
+    elif publish != "here":
+        published = _publish(workspace, run, told_of(study, overrides, targets), outcomes, publish)
     else:
         published = f"in {workspace.project}"
     artifacts.publish(workspace.folder, run, workspace.project, outcomes, published)
@@ -181,6 +229,19 @@ def _reproduce(
         mistake = all(isinstance(failure, StageFailed) and failure.mistake for failure in failures)
         return Failed(message="; ".join(map(str, failures)), name="Mistake" if mistake else "Failed")
     return outcomes
+
+
+def _kept(workspace: Workspace, publish: str) -> str:
+    """Where a run that has not done all that it should leaves what it did; it is published nowhere."""
+    if publish == "here":
+        return f"unfinished, in {workspace.project}"
+    return "none, since not all stages ended well; what did is in DVC's cache, and the next run goes on from there"
+
+
+def told_of(study: str, overrides: Sequence[str], targets: Sequence[str]) -> str:
+    """Say in a line what a run was asked for."""
+    only = [f"only {' '.join(targets)}"] if targets else []
+    return f"Run: {', '.join([study or 'the study in params.yaml', *overrides, *only])}"
 
 
 def _news(outcomes: Sequence[Outcome]) -> bool:
@@ -215,7 +276,7 @@ def _run(
     for future in futures.values():
         if future.state.is_completed():
             outcomes.append(future.result())
-        elif future.state.is_failed() or future.state.is_crashed():
+        elif future.state.is_failed() or future.state.is_crashed() or future.state.is_cancelled():
             failures.append(_reason(future.state))
     return outcomes, failures
 
@@ -228,20 +289,20 @@ def _reason(state: State[Any]) -> BaseException:
     return StageFailed(state.message or "a stage ended without a reason", mistake=False)
 
 
-def _publish(workspace: Workspace, run: str, study: str, outcomes: Sequence[Outcome], publish: str) -> str:
+def _publish(workspace: Workspace, run: str, message: str, outcomes: Sequence[Outcome], publish: str) -> str:
     """Bring the results out of the workspace; return where they are, in words."""
     log = get_run_logger()
     with Children(1, workspace.environment) as children:
         if publish.startswith(BRANCH):
             name = publish.removeprefix(BRANCH)
-            commit = workspaces.commit_to(workspace, name, f"Run: {study or 'the study in params.yaml'}")
+            commit, pushed = publishing.to_branch(workspace, name, message, children, log.info)
             told = f"commit {commit[:10]} on the branch {name}"
         else:
-            name, stages = run, [outcome.stage for outcome in outcomes]
-            told = f"DVC experiment {workspaces.save_experiment(workspace, name, stages, children, log.info)}"
-        if workspaces.push(workspace, name, children, log.info):
-            told += ", pushed to the DVC remote"
-    return told
+            stages = [outcome.stage for outcome in outcomes]
+            told = f"DVC experiment {publishing.save_experiment(workspace, run, message, stages, children, log.info)}"
+            if pushed := publishing.push(workspace, children, log.info):
+                publishing.push_experiment(workspace.folder, run, log.info)
+    return f"{told}, pushed to the DVC remote" if pushed else told
 
 
 def main(
@@ -267,7 +328,13 @@ def main(
             err=True,
         )
         raise typer.Exit(2)
-    servers.run_flow(reproduce, folder, study, overrides or [], targets or [], publish, jobs, pools, revision)
+
+    def before(project: Path) -> None:
+        # NOTE: what it would log the flow logs.
+        refuse(project, publish, pools, revision, lambda _: None)
+
+    arguments = (study, overrides or [], targets or [], publish, jobs, pools, revision)
+    servers.run_flow(reproduce, folder, *arguments, before=before)
 
 
 if __name__ == "__main__":

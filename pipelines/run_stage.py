@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 from prefect import flow, get_run_logger
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
+from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.states import Cancelled
 
@@ -43,6 +45,8 @@ def run_stage(stage: str, commit: str, reference: str, conductor: str = "", time
     log, over = get_run_logger(), threading.Event()
     try:
         project = workspaces.project_folder(None)
+        if conductor and _is_over(conductor, over.is_set):
+            return _unwanted()
         workspaces.bring(project, commit, reference)
         name = f"{stage}-{str(flow_run.id)[:8]}"
         with (
@@ -52,7 +56,11 @@ def run_stage(stage: str, commit: str, reference: str, conductor: str = "", time
         ):
             return _run(workspace, stage, timeout, children)
     except runs.EXPECTED as error:
-        return Cancelled(message="the run that asked for it has ended") if over.is_set() else runs.failed(error)
+        return _unwanted() if over.is_set() else runs.failed(error)
+
+
+def _unwanted() -> State[Any]:
+    return Cancelled(message="the run that asked for it has ended")
 
 
 def _run(workspace: Workspace, stage: str, timeout: float | None, children: Children) -> str:
@@ -81,19 +89,11 @@ def _for(conductor: str, children: Children, gone: threading.Event) -> Iterator[
     ending = threading.Event()
 
     def watch() -> None:
-        with get_client(sync_client=True) as client:
-            while not ending.wait(_LOOK):
-                try:
-                    state = client.read_flow_run(UUID(conductor)).state
-                    over = state is not None and (state.is_final() or state.is_cancelling())
-                    if over and state and state.is_crashed():
-                        over = pools.is_dead(client, UUID(conductor), state, ending.is_set)
-                except AWAY:
-                    continue
-                if over:
-                    gone.set()
-                    children.end()
-                    break
+        while not ending.wait(_LOOK):
+            if _is_over(conductor, ending.is_set):
+                gone.set()
+                children.end()
+                break
 
     watcher = threading.Thread(target=watch, daemon=True)
     if conductor:
@@ -104,3 +104,22 @@ def _for(conductor: str, children: Children, gone: threading.Event) -> Iterator[
         ending.set()
         if conductor:
             watcher.join()
+
+
+def _is_over(conductor: str, stop: Callable[[], bool]) -> bool:
+    """Tell whether a conductor's run has ended, or is about to; not if the server does not say.
+
+    Args:
+        conductor: Id of its run.
+        stop: Asked all the time; once it says so, the answer is False.
+    """
+    with get_client(sync_client=True) as client:
+        try:
+            state = client.read_flow_run(UUID(conductor)).state
+            if state is not None and state.is_crashed():
+                return pools.is_dead(client, UUID(conductor), state, stop)
+        except ObjectNotFound:
+            return True
+        except AWAY:
+            return False
+    return state is not None and (state.is_final() or state.is_cancelling())

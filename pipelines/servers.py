@@ -17,11 +17,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
 import httpx
 import typer
@@ -41,6 +43,10 @@ FOLDER = Path(".degrain") / "servers"
 POOLS = ("cpu", "gpu")
 # Seconds until a server must answer, and until what is ended must be gone.
 _START, _END = 120.0, 40.0
+# Seconds before each try to reach a server that is set.
+_PAUSES = (0.0, 1.0, 2.0)
+# Seconds for which the end of a run waits for what is on its way to Prefect, and for an own server.
+_FLUSH = 5.0
 # Seconds between two heartbeats of a flow; Prefect takes no fewer.
 BEAT = 30.0
 # Heartbeats tell that a worker died together with its run; 500 is what a server says whose database is away.
@@ -76,7 +82,7 @@ def own(project: Path) -> Iterator[str]:
     """Give the address of Prefect's API: of the server that is set, or of one that ends with this process.
 
     Raises:
-        OutputError: It does not start.
+        OutputError: It does not start, or the one that is set does not answer.
     """
     from prefect import settings
     from prefect.events.worker import EventsWorker
@@ -84,6 +90,7 @@ def own(project: Path) -> Iterator[str]:
     from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
     if chosen := PREFECT_API_URL.value():
+        _refuse_silent(chosen)
         with temporary_settings({getattr(settings, name): value for name, value in RESILIENT.items()}):
             yield chosen
         return
@@ -98,22 +105,56 @@ def own(project: Path) -> Iterator[str]:
     # NOTE: two that start at once would both make or migrate the database.
     lock = FileLock(home / "starting.lock")
     lock.acquire()
-    server = started(command, project, environment)
+    # NOTE: not a pipe, which would be full some day, and nobody reads it; a file without a name goes with the run.
+    output = tempfile.TemporaryFile()  # noqa: SIM115
+    server = started(command, project, environment, output)
     try:
-        _wait_for(f"{url}/health", lambda: server.poll() is not None, "Prefect's server")
+        try:
+            _wait_for(f"{url}/health", lambda: server.poll() is not None, "Prefect's server")
+        except OutputError as error:
+            raise OutputError(f"{error}: {_end_of(output)}") from None
         lock.release()
         with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: home}):
-            yield url
-            APILogHandler().flush()
-            EventsWorker.drain_all(timeout=10)
+            try:
+                yield url
+            finally:
+                # NOTE: also of a run that is stopped: these threads would ask a server that has ended again and again.
+                APILogHandler().flush()
+                EventsWorker.drain_all(timeout=_FLUSH)
     finally:
         lock.release()
         if server.stdin:
             server.stdin.close()
+        # NOTE: one that does not end by itself its leash kills, also when this process is gone.
         with suppress(subprocess.TimeoutExpired):
-            server.wait(_END)
-        if server.stdout:
-            server.stdout.close()
+            server.wait(_FLUSH)
+        output.close()
+
+
+def _end_of(output: IO[bytes]) -> str:
+    """The last lines of a file, as one."""
+    size = output.seek(0, os.SEEK_END)
+    output.seek(max(0, size - 2_000))
+    lines = output.read().decode(errors="replace").splitlines()
+    return " ".join(" ".join(lines[-5:]).split()) or "it said nothing"
+
+
+def _refuse_silent(url: str) -> None:
+    """Refuse the address of a server that does not answer; what it answers does not matter.
+
+    Raises:
+        OutputError: It does not.
+    """
+    last = ""
+    for pause in _PAUSES:
+        time.sleep(pause)
+        try:
+            httpx.get(f"{url.rstrip('/')}/health", timeout=10, verify=False)  # noqa: S501  (nothing is told or believed)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            last = " ".join(str(error).split()) or type(error).__name__
+        else:
+            return
+    raise OutputError(f"PREFECT_API_URL: nobody answers at {url} ({last}); start that server with make up, or unset it")
 
 
 def free_port() -> int:
@@ -140,23 +181,28 @@ def _wait_for(url: str, has_ended: Callable[[], bool], what: str) -> None:
     raise OutputError(f"{what} did not answer at {url} within {_START:g} s")
 
 
-def run_flow(flow: Flow[..., Any], folder: Path | None, *arguments: object) -> None:
+def run_flow(
+    flow: Flow[..., Any], folder: Path | None, *arguments: object, before: Callable[[Path], object] = lambda _: None
+) -> None:
     """Run a flow by hand, and leave with an exit code: 2 after a mistake, 130 if it was stopped.
 
     Args:
         flow: Which.
         folder: The project's, or the present one.
         arguments: The flow's.
+        before: Called with the project's folder before a server is started; it raises what is wrong.
     """
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         project = project_folder(folder)
         os.environ["DEGRAIN_PROJECT"] = str(project)
+        before(project)
         with own(project):
             # NOTE: Prefect types what a flow returns as if it could be awaited.
             state: Any = flow(*arguments, return_state=True)
     except (KeyboardInterrupt, TerminationSignal):
         typer.echo(f"{flow.name}: stopped; what is finished is kept, run the same command again to go on", err=True)
+        _end_soon(130)
         raise typer.Exit(130) from None
     except DegrainError as error:
         typer.echo(f"{flow.name}: {error}", err=True)
@@ -164,6 +210,19 @@ def run_flow(flow: Flow[..., Any], folder: Path | None, *arguments: object) -> N
     if not state.is_completed():
         typer.echo(f"{flow.name}: {printable(state.message or state.name or 'it failed')}", err=True)
         raise typer.Exit(2 if state.name == "Mistake" else 1)
+
+
+def _end_soon(code: int) -> None:
+    """End this process after some seconds, even if threads of Prefect still wait for an answer that will not come."""
+
+    def end() -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+    alarm = threading.Timer(_FLUSH, end)
+    alarm.daemon = True
+    alarm.start()
 
 
 def _interrupt(*_: object) -> None:
@@ -247,9 +306,10 @@ def _api(project: Path) -> str:
     """The address of Prefect's API: PREFECT_API_URL, or that of the server that `up` has started.
 
     Raises:
-        OutputError: There is none.
+        OutputError: There is none, or it does not answer.
     """
     if chosen := os.environ.get("PREFECT_API_URL"):
+        _refuse_silent(chosen)
         return chosen
     if _runs(project, "prefect"):
         return f"http://{HOST}:{_read(project, 'prefect')['port']}/api"

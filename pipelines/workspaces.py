@@ -3,8 +3,8 @@
     .degrain/workspaces/NAME         the worktree
     .degrain/workspaces/NAME.lock    held as long as the run lives, however it ends
 
-So two studies that run at once do not meet, and what a person is editing is not touched. What comes out goes back as a
-DVC experiment, or as a commit on a branch.
+So two studies that run at once do not meet, and what a person is editing is not touched. What comes out
+goes back by pipelines/publishing.py.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,15 +23,16 @@ from filelock import FileLock, Timeout
 
 from degrain.errors import OutputError, ParamsError, nearest
 from degrain.machine import variables
-from pipelines.processes import Children, Log, StageFailed, dvc
+from pipelines.git import ORIGIN, git, has_origin
+from pipelines.processes import Children, Log, dvc
 
 FOLDER = Path(".degrain") / "workspaces"
+# Where git keeps what is on its way to workers; branches and tags are other folders, so nobody sees it by chance.
+SENT = "refs/degrain/runs"
 # What Hydra says of a parameter that it does not know.
 _UNKNOWN = re.compile(r"Could not override '([^']*)'")
-_SAVING = "saving.lock"
-_ORIGIN = "origin"
-# Seconds that a push may take; against a dead server DVC tries for long.
-_PUSH_TIMEOUT = 3600.0
+# Locks of all runs together; no run has such a name.
+SAVING, _SWEEPING = ".saving.lock", ".sweeping.lock"
 
 
 @dataclass(frozen=True)
@@ -80,63 +80,124 @@ def opened(project: Path, name: str, log: Log, commit: str = "HEAD") -> Iterator
     sweep(project)
     folder = base / name
     with _held(base / f"{name}.lock", f"a run named {name} is going on"):
-        _git(project, "worktree", "add", "--quiet", "--detach", str(folder), commit)
         try:
+            git(project, "worktree", "add", "--quiet", "--detach", str(folder), commit)
             _share(project, folder)
             if commit == "HEAD":
                 _tell_changed(project, log)
             yield Workspace(project.resolve(), folder)
         finally:
             _remove(project, folder)
-    (base / f"{name}.lock").unlink(missing_ok=True)
+
+
+@contextmanager
+def claimed(project: Path, name: str) -> Iterator[None]:
+    """Hold the name of a run that has no worktree, by which others see that it lives.
+
+    Raises:
+        OutputError: Another run has it.
+    """
+    base = project.resolve() / FOLDER
+    base.mkdir(parents=True, exist_ok=True)
+    sweep(project)
+    with _held(base / f"{name}.lock", f"a run named {name} is going on"):
+        yield
 
 
 def _tell_changed(project: Path, log: Log) -> None:
-    if changed := _git(project, "status", "--porcelain", "--untracked-files=no").splitlines():
-        names = ", ".join(line[3:] for line in changed[:3])
-        log(f"{len(changed)} files that are not committed are no part of this run: {names}")
+    changed: list[str] = []
+    unknown: list[str] = []
+    for line in git(project, "status", "--porcelain", "--untracked-files=all").splitlines():
+        (unknown if line.startswith("??") else changed).append(line[3:])
+    for names, are in ((changed, "are not committed"), (unknown, "git does not track")):
+        if names:
+            some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+            log(f"{len(names)} files that {are} are no part of this run: {some}")
 
 
 @contextmanager
 def _held(lock: Path, otherwise: str) -> Iterator[None]:
+    """Hold the lock that tells a living run from a dead one; its file goes with the run."""
+    held = FileLock(lock)
     try:
-        with FileLock(lock).acquire(timeout=0):
-            yield
+        # NOTE: else a sweep could remove the file between its making and its locking.
+        with FileLock(lock.with_name(_SWEEPING)):
+            held.acquire(timeout=0)
     except Timeout:
         raise OutputError(otherwise) from None
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        held.release()
 
 
 def sweep(project: Path) -> None:
-    """Remove the worktrees of runs that are dead."""
+    """Remove what runs that are dead have left: worktrees, and commits on their way to workers, here and on the origin.
+
+    A run is dead if nobody holds its lock. Nothing else is touched.
+    """
     base = project.resolve() / FOLDER
-    for folder in sorted(base.glob("*")) if base.exists() else ():
-        if not folder.is_dir():
-            continue
-        try:
-            with FileLock(base / f"{folder.name}.lock").acquire(timeout=0):
-                _remove(project, folder)
-        except Timeout:
-            continue
-        (base / f"{folder.name}.lock").unlink(missing_ok=True)
+    if not base.exists():
+        return
+    with FileLock(base / _SWEEPING):
+        locks = {path.stem for path in base.glob("*.lock") if path.name not in (SAVING, _SWEEPING)}
+        sent: dict[str, list[str]] = {}
+        for reference in git(project, "for-each-ref", "--format=%(refname)", SENT, fails=True).splitlines():
+            sent.setdefault(reference.removeprefix(f"{SENT}/").partition("/")[0], []).append(reference)
+        for name in sorted(locks | set(sent)):
+            lock = base / f"{name}.lock"
+            with suppress(Timeout), FileLock(lock).acquire(timeout=0):
+                if name in locks:
+                    _remove(project, base / name)
+                for reference in sent.get(name, []):
+                    forget(project, reference)
+                lock.unlink(missing_ok=True)
 
 
 def _remove(project: Path, folder: Path) -> None:
+    """Remove a worktree, and what git has written down of it; of other worktrees nothing."""
     shutil.rmtree(folder, ignore_errors=True)
-    _git(project, "worktree", "prune")
+    # NOTE: forced twice for one that is locked since its making was broken off; `git worktree prune` takes others too.
+    git(project, "worktree", "remove", "--force", "--force", str(folder), fails=True)
+    # NOTE: git knows nothing of one that was broken off so early that it does not say yet where it is.
+    common = (project.resolve() / git(project, "rev-parse", "--git-common-dir", fails=True)).resolve()
+    for left in (common / "worktrees").glob("*"):
+        if re.fullmatch(rf"{re.escape(folder.name)}\d*", left.name) and not (left / "gitdir").exists():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _share(project: Path, folder: Path) -> None:
-    """Have the worktree use the project's cache, and its settings that git does not track."""
+    """Have the worktree use the project's cache and remotes, and its settings that git does not track.
+
+    Relative paths in the settings are relative to the project; in the worktree, which lies deeper, they are absolute.
+    """
     from dvc.config import Config
     from dvc.repo import Repo
 
-    own = project / ".dvc" / "config.local"
+    own = project.resolve() / ".dvc" / "config.local"
     if own.exists():
         shutil.copyfile(own, folder / ".dvc" / "config.local")
-    with Repo(str(project)) as repo:
+    with Repo(str(project.resolve())) as repo:
         cache = repo.cache.local_cache_dir
+    given = Config(str(project.resolve() / ".dvc"), validate=False)
     with Config(str(folder / ".dvc"), validate=False).edit("local") as settings:
-        settings.setdefault("cache", {})["dir"] = cache
+        for level in ("repo", "local"):
+            for section, name, key, path in _relative(given.load_one(level)):
+                settings[section].setdefault(name, {})[key] = path
+        settings["cache"]["dir"] = cache
+
+
+def _relative(settings: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    """Section, name, key and absolute path of what one of DVC's files of settings gives relative to itself."""
+    from dvc.config_schema import RelPath
+
+    # NOTE: it is DVC that knows which of its settings are paths; when it reads them it marks those that are relative.
+    for section in ("remote", "machine"):
+        for name, values in settings.get(section, {}).items():
+            for key, value in values.items():
+                if isinstance(value, RelPath):
+                    yield section, name, key, str(value)
 
 
 def compose(workspace: Workspace, study: str, overrides: Sequence[str]) -> None:
@@ -156,6 +217,9 @@ def compose(workspace: Workspace, study: str, overrides: Sequence[str]) -> None:
     conf, target = workspace.folder / "conf", workspace.folder / "params.yaml"
     known = sorted(path.stem for path in (conf / "study").glob("*.yaml"))
     if study and study not in known:
+        lies = Path("conf", "study", f"{study}.yaml")
+        if (workspace.project / lies).is_file():
+            raise ParamsError(f"the study {study} is not committed in what is to run: git add {lies}, and commit it")
         raise ParamsError(f"there is no study {study!r}{nearest(study, known)}")
     try:
         if study:
@@ -194,70 +258,15 @@ def restore(workspace: Workspace, children: Children, pull: bool = False) -> Non
         children.run(dvc("checkout", "--quiet", "--force", "--allow-missing"), workspace.folder, lambda _: None)
 
 
-def save_experiment(workspace: Workspace, name: str, stages: Sequence[str], children: Children, log: Log) -> str:
-    """Bring what the workspace holds back as a DVC experiment, which `dvc exp show` lists.
-
-    Args:
-        workspace: Where the stages ran.
-        name: Of the experiment.
-        stages: Those that are up to date; DVC would write others down as if they had run.
-        children: Runs the command.
-        log: Called with its output.
-
-    Returns:
-        The name.
-
-    Raises:
-        StageFailed: DVC refused.
-    """
-    # NOTE: DVC leaves out what git does not know yet, such as the metrics of a project's first run.
-    _git(workspace.folder, "add", "--all")
-    # NOTE: DVC keeps no two processes from it.
-    with FileLock(workspace.project / FOLDER / _SAVING):
-        ended = children.run(dvc("exp", "save", "--force", "--name", name, *stages), workspace.folder, log)
-    if ended.code:
-        raise StageFailed(f"the experiment could not be saved: {ended.complaint()}", mistake=False)
-    return name
-
-
-def commit_to(workspace: Workspace, branch: str, message: str) -> str:
-    """Commit the workspace's params, lock and metrics to a branch, which is made if it is not there.
-
-    Args:
-        workspace: Where the stages ran.
-        branch: Its name.
-        message: Of the commit.
-
-    Returns:
-        The commit.
-
-    Raises:
-        OutputError: Somebody has the branch checked out, or moved it meanwhile.
-    """
-    folder = workspace.folder
-    ref = f"refs/heads/{branch}"
-    if f"branch {ref}" in _git(folder, "worktree", "list", "--porcelain").splitlines():
-        raise OutputError(f"the branch {branch} is checked out somewhere; name another one")
-    tree, present = _tree(folder), head(folder)
-    before = _git(folder, "for-each-ref", "--format=%(objectname)", ref)
-    if before and _git(folder, "rev-parse", f"{before}^{{tree}}") == tree:
-        return before
-    parents = [before] if before else [present]
-    if before and _git(folder, "merge-base", before, present, fails=True) != present:
-        parents.append(present)
-    commit = snapshot(folder, message, parents)
-    _git(folder, "update-ref", ref, commit, before or "0" * 40)
-    return commit
-
-
-def _tree(folder: Path) -> str:
-    _git(folder, "add", "--all")
-    return _git(folder, "write-tree")
+def tree(folder: Path) -> str:
+    """Return git's tree of all that a worktree holds and git does not ignore."""
+    git(folder, "add", "--all")
+    return git(folder, "write-tree")
 
 
 def head(folder: Path) -> str:
     """Return the commit that a folder is at."""
-    return _git(folder, "rev-parse", "HEAD")
+    return git(folder, "rev-parse", "HEAD")
 
 
 def snapshot(folder: Path, message: str, parents: Sequence[str]) -> str:
@@ -266,8 +275,8 @@ def snapshot(folder: Path, message: str, parents: Sequence[str]) -> str:
     Returns:
         The commit.
     """
-    tree = _tree(folder)
-    return _git(folder, "commit-tree", tree, "-m", message, *(part for parent in parents for part in ("-p", parent)))
+    named = (part for parent in parents for part in ("-p", parent))
+    return git(folder, "commit-tree", tree(folder), "-m", message, *named)
 
 
 def publish(folder: Path, commit: str, reference: str) -> str:
@@ -276,21 +285,24 @@ def publish(folder: Path, commit: str, reference: str) -> str:
     Returns:
         Why that one does not take it, or nothing.
     """
-    _git(folder, "update-ref", reference, commit)
-    if _ORIGIN not in _git(folder, "remote").splitlines():
+    git(folder, "update-ref", reference, commit)
+    if not has_origin(folder):
         return "there is no git remote named origin"
     try:
-        _git(folder, "push", "--quiet", "--force", _ORIGIN, f"{commit}:{reference}")
+        git(folder, "push", "--quiet", "--force", ORIGIN, f"{commit}:{reference}")
     except OutputError as error:
         return str(error)
     return ""
 
 
 def forget(folder: Path, reference: str) -> None:
-    """Take the name of a commit away again, here and there."""
-    _git(folder, "update-ref", "-d", reference, fails=True)
-    if _ORIGIN in _git(folder, "remote").splitlines():
-        _git(folder, "push", "--quiet", _ORIGIN, f":{reference}", fails=True)
+    """Take the name of a commit away again, there and here; here it stays if the origin does not answer."""
+    try:
+        if has_origin(folder) and git(folder, "ls-remote", ORIGIN, reference):
+            git(folder, "push", "--quiet", ORIGIN, f":{reference}")
+    except OutputError:
+        return
+    git(folder, "update-ref", "-d", reference, fails=True)
 
 
 def bring(project: Path, commit: str, reference: str) -> None:
@@ -300,39 +312,10 @@ def bring(project: Path, commit: str, reference: str) -> None:
         OutputError: It cannot be had.
     """
     name = f"{commit}^{{commit}}"
-    if not _git(project, "rev-parse", "--quiet", "--verify", name, fails=True):
-        _git(project, "fetch", "--quiet", _ORIGIN, f"+{reference}:{reference}")
-        _git(project, "rev-parse", "--quiet", "--verify", name)
-
-
-def push(workspace: Workspace, name: str, children: Children, log: Log) -> bool:
-    """Push data and run-cache to the DVC remote, and then the results' name in git to the origin, if there is one.
-
-    Args:
-        workspace: Where the stages ran.
-        name: Of the branch or the experiment.
-        children: Runs the command.
-        log: Called with its output.
-
-    Returns:
-        Whether there is a DVC remote; without one nothing is pushed.
-
-    Raises:
-        StageFailed: It does not take them.
-    """
-    if not has_remote(workspace.folder):
-        return False
-    ended = children.run(dvc("push", "--run-cache"), workspace.folder, log, _PUSH_TIMEOUT)
-    if ended.code:
-        raise StageFailed(f"dvc push: {ended.complaint()}", mistake=False)
-    patterns = (f"refs/heads/{name}", f"refs/exps/*/*/{name}")
-    for reference in _git(workspace.folder, "for-each-ref", "--format=%(refname)", *patterns).splitlines():
-        if _ORIGIN in _git(workspace.folder, "remote").splitlines():
-            try:
-                _git(workspace.folder, "push", "--quiet", "--force-with-lease", _ORIGIN, reference)
-            except OutputError as error:
-                log(f"data is pushed, but {reference} is here only: {error}")
-    return True
+    if not git(project, "rev-parse", "--quiet", "--verify", name, fails=True):
+        # NOTE: without a name here: that is its sender's to take away again.
+        git(project, "fetch", "--quiet", "--no-write-fetch-head", ORIGIN, reference)
+        git(project, "rev-parse", "--quiet", "--verify", name)
 
 
 def has_remote(folder: Path) -> bool:
@@ -344,52 +327,29 @@ def has_remote(folder: Path) -> bool:
 
 
 def resolve(project: Path, revision: str) -> str:
-    """Return the commit of a branch, a commit's name or a DVC experiment; "origin/..." is fetched first.
+    """Return the commit that git has under a name, or else that of a DVC experiment; "origin/..." is fetched first.
 
     Raises:
-        ParamsError: There is none.
+        ParamsError: There is none, or more than one experiment.
         OutputError: The origin does not answer.
     """
-    if revision.startswith(f"{_ORIGIN}/"):
-        _git(project, "fetch", "--quiet", _ORIGIN)
-    name = f"refs/exps/*/*/{revision}"
-    experiment = _git(project, "for-each-ref", "--format=%(objectname)", name, fails=True).partition("\n")[0]
-    commit = experiment or _git(project, "rev-parse", "--quiet", "--verify", f"{revision}^{{commit}}", fails=True)
-    if not commit:
-        raise ParamsError(f"there is no branch, commit or DVC experiment {revision!r}")
-    return commit
-
-
-def refuse_branch(project: Path, branch: str) -> None:
-    """Refuse a name that no branch can have.
-
-    Raises:
-        ParamsError: Git does not take it.
-    """
-    if not _git(project, "check-ref-format", "--branch", branch, fails=True):
-        raise ParamsError(f"publish: {branch!r} is no name of a branch")
-
-
-def _git(folder: Path, *arguments: str, fails: bool = False) -> str:
-    """Run git, and return what it prints.
-
-    Raises:
-        OutputError: It refuses, unless it may fail; then nothing is returned.
-    """
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    # NOTE: nobody is there to type a password.
-    variables_of_git = inherited | {"GIT_TERMINAL_PROMPT": "0"}
-    done = subprocess.run(  # noqa: S603
-        ["git", *arguments],  # noqa: S607
-        cwd=folder,
-        env=variables_of_git,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode and not fails:
-        raise OutputError(f"git {arguments[0]}: {' '.join(done.stderr.split())}")
-    return "" if done.returncode else done.stdout.rstrip("\n")
+    if revision.startswith(f"{ORIGIN}/"):
+        git(project, "fetch", "--quiet", ORIGIN)
+    asked = ("--quiet", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+    if found := git(project, "rev-parse", *asked, fails=True):
+        return found
+    experiments = {}
+    for line in git(project, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps/*/*/*").splitlines():
+        commit, _, reference = line.partition(" ")
+        *_, start, end, name = reference.split("/")
+        if name == revision:
+            experiments[f"{start}{end}"] = commit
+    if len(experiments) > 1:
+        on = ", ".join(f"{commit[:10]} on {baseline[:10]}" for baseline, commit in sorted(experiments.items()))
+        raise ParamsError(f"there are {len(experiments)} DVC experiments {revision!r}: {on}; name the commit")
+    if not experiments:
+        raise ParamsError(f"there is no branch, tag, commit or DVC experiment {revision!r}")
+    return experiments.popitem()[1]
 
 
 def project_folder(chosen: Path | None) -> Path:

@@ -6,10 +6,12 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-from tests.conftest import Project
+from tests.conftest import Project, clone
 
 
 @pytest.fixture
@@ -20,6 +22,46 @@ def copy(reproduced: Project, tmp_path: Path) -> Project:
     for command in (("git", "add", "-A"), ("git", "commit", "-qm", "reproduced")):
         project.run(*command)
     return project
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Project:
+    """A DVC project of one stage, which copies a parameter, in a git repository with one commit."""
+    project = Project(tmp_path / "small")
+    stage = {"cmd": "cp params.yaml made.txt", "deps": ["params.yaml"], "outs": ["made.txt"]}
+    project.folder.mkdir()
+    (project.folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"made": stage}}))
+    (project.folder / "params.yaml").write_text("number: 1\n")
+    (project.folder / ".gitignore").write_text("/.degrain/\n/made.txt\n")
+    for command in (
+        ("git", "init", "-q", "-b", "main"),
+        ("git", "config", "user.name", "test"),
+        ("git", "config", "user.email", "test@example.com"),
+        ("dvc", "init", "-q"),
+        ("dvc", "config", "core.analytics", "false"),
+    ):
+        assert project.run(*command).returncode == 0
+    commit(project)
+    return project
+
+
+@pytest.fixture
+def quick(tmp_path: Path, tiny: dict[str, Any]) -> Project:
+    """The project with its code and a study, whose graph is one stage that copies the parameters; nothing has run."""
+    (tmp_path / "quick").mkdir()
+    project = clone(tmp_path / "quick", tiny)
+    stage = {"cmd": "cp params.yaml data/made.txt", "deps": ["params.yaml"], "outs": ["data/made.txt"]}
+    (project.folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"made": stage}}))
+    commit(project)
+    return project
+
+
+def commit(project: Project, message: str = "a change") -> str:
+    """Commit all that there is; returns the commit."""
+    for command in (("git", "add", "-A"), ("git", "commit", "-qm", message)):
+        done = project.run(*command)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return project.run("git", "rev-parse", "HEAD").stdout.strip()
 
 
 def until(true: Callable[[], object], seconds: float = 60) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.processes import Children, StageFailed
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Project
 from tests.pipelines.conftest import running, until
 
 # A child that writes down its number, and a grandchild that does not listen to SIGTERM.
@@ -92,3 +92,15 @@ def test_nothing_is_started_once_the_block_is_left() -> None:
         pass
     with pytest.raises(StageFailed, match="the flow is being stopped"):
         children.run(["true"], Path(), lambda _: None)
+
+
+def test_hints_of_dvc_are_not_logged(small: Project) -> None:
+    said: list[str] = []
+    with Children(1) as children:
+        assert children.reproduce("made", small.folder, said.append, None) == "ran"
+    assert said == [
+        "Running stage 'made':",
+        "> cp params.yaml made.txt",
+        "Generating lock file 'dvc.lock'",
+        "Updating lock file 'dvc.lock'",
+    ]

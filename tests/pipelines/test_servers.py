@@ -6,14 +6,19 @@ import os
 import signal
 import socket
 import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from prefect.logging.handlers import APILogHandler
+from prefect.settings import PREFECT_API_URL
 
+from degrain.errors import OutputError
 from pipelines import servers
-from tests.conftest import Project
+from tests.conftest import ROOT, Project
 from tests.pipelines.conftest import running, until
 
 
@@ -89,6 +94,79 @@ def test_without_a_server_nothing_is_deployed(copy: Project) -> None:
         done = copy.run(*command(*arguments))
         assert done.returncode == 2
         assert done.stderr == "servers: there is no Prefect server: run make up, or set PREFECT_API_URL\n"
+
+
+TALKS = """
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        print("much " * 50_000, flush=True)
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *_): pass
+HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Handler).serve_forever()
+"""
+
+
+def test_an_own_server_that_prints_much_still_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setattr(servers, "_prefect", lambda *arguments: [sys.executable, "-c", TALKS, *arguments])
+    with servers.own(tmp_path) as url:
+        for _ in range(3):
+            assert httpx.get(f"{url}/health", timeout=10).is_success
+
+
+def test_an_own_server_that_dies_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setattr(servers, "_prefect", lambda *_: [sys.executable, "-c", "raise SystemExit('no database')"])
+    with pytest.raises(OutputError, match=r"ended before it answered at http.*: no database"), servers.own(tmp_path):
+        pass
+
+
+STOPPED = """
+import threading, time
+from contextlib import nullcontext
+from pathlib import Path
+from pipelines import servers
+
+def asks_for_ever():
+    # As a thread of Prefect that tries to reach a server which is gone.
+    threading.Thread(target=time.sleep, args=(200,)).start()
+    raise KeyboardInterrupt
+
+def flow(*_, return_state):
+    asks_for_ever()
+
+flow.name = "reproduce"
+servers.own = lambda _: nullcontext()
+servers.run_flow(flow, Path())
+"""
+
+
+def test_a_run_that_is_stopped_ends_even_if_threads_do_not(small: Project) -> None:
+    began = time.monotonic()
+    command = [sys.executable, "-c", STOPPED]
+    done = small.run(*command, PYTHONPATH=os.pathsep.join(map(str, (ROOT / "src", ROOT))))
+    assert done.returncode == 130, done.stderr
+    assert "reproduce: stopped" in done.stderr
+    assert time.monotonic() - began < 30
+
+
+def test_what_is_on_its_way_reaches_the_own_server_before_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setattr(servers, "_prefect", lambda *arguments: [sys.executable, "-c", TALKS, *arguments])
+    reached: list[bool] = []
+
+    def flush(_: APILogHandler) -> None:
+        reached.append(httpx.get(f"{PREFECT_API_URL.value()}/health", timeout=10).is_success)
+
+    monkeypatch.setattr(APILogHandler, "flush", flush)
+    with pytest.raises(KeyboardInterrupt), servers.own(tmp_path):
+        raise KeyboardInterrupt
+    assert reached == [True]
 
 
 def test_a_process_is_ended_only_where_it_is_the_one_that_was_started(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from degrain.errors import OutputError, ParamsError
-from pipelines import workspaces
+from pipelines import publishing, workspaces
 from pipelines.processes import Children, dvc
-from pipelines.workspaces import Workspace
 from tests.conftest import Project
+from tests.pipelines.conftest import commit
 
 
 def git(project: Path, *arguments: str) -> str:
@@ -42,11 +42,177 @@ def test_a_workspace_is_the_commit_and_leaves_nothing(copy: Project) -> None:
     assert (copy.folder / "README.md").read_text() == "being edited"
 
 
+@pytest.mark.parametrize("level", [(), ("--local",)])
+def test_a_relative_remote_is_that_of_the_project(small: Project, level: tuple[str, ...]) -> None:
+    for command in (
+        ("remote", "add", *level, "--default", "store", "../store"),
+        ("remote", "add", *level, "keyed", "ssh://nowhere/store"),
+        ("remote", "modify", *level, "keyed", "keyfile", "../key"),
+        ("remote", "add", *level, "far", "s3://bucket/store"),
+    ):
+        assert small.run("dvc", *command).returncode == 0
+    if not level:
+        commit(small)
+    with workspaces.opened(small.folder, "a", silent) as workspace, Children(1, workspace.environment) as children:
+        listed = (workspace.folder / ".dvc" / "config.local").read_text()
+        assert str(small.folder.parent / "key") in listed
+        assert ".." not in listed
+        assert children.run(dvc("repro"), workspace.folder, print).code == 0
+        assert publishing.push(workspace, children, silent)
+    assert any((small.folder.parent / "store").rglob("*"))
+    assert not any(path.is_dir() for path in (small.folder / workspaces.FOLDER).iterdir())
+
+
+def test_no_hook_runs(small: Project, tmp_path: Path) -> None:
+    assert small.run("dvc", "install").returncode == 0
+    assert small.run("git", "init", "-q", "--bare", str(tmp_path / "origin.git")).returncode == 0
+    git(small.folder, "remote", "add", "origin", str(tmp_path / "origin.git"))
+    for hook in (small.folder / ".git" / "hooks").iterdir():
+        hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/hook-ran\nexit 1\n")
+        hook.chmod(0o755)
+    with workspaces.opened(small.folder, "a", silent) as workspace, Children(1, workspace.environment) as children:
+        workspaces.compose(workspace, "", ["number=2"])
+        assert children.run(dvc("repro"), workspace.folder, print).code == 0
+        publishing.save_experiment(workspace, "saved", "Run: saved", ["made"], children, print)
+        commit_made = publishing.commit_to(workspace, "nightly", "a run", silent)
+        assert not workspaces.publish(workspace.folder, commit_made, "refs/degrain/runs/a/made")
+    assert not (tmp_path / "hook-ran").exists()
+
+
+def test_worktrees_of_people_stay_even_while_they_are_away(small: Project, tmp_path: Path) -> None:
+    away = tmp_path / "away"
+    git(small.folder, "worktree", "add", "-q", "-b", "feature", str(away))
+    away.rename(tmp_path / "elsewhere")
+    with workspaces.opened(small.folder, "a", silent):
+        pass
+    workspaces.sweep(small.folder)
+    (tmp_path / "elsewhere").rename(away)
+    assert git(away, "rev-parse", "--abbrev-ref", "HEAD") == "feature"
+    assert git(small.folder, "worktree", "list").count("\n") == 1
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_nothing_is_left_of_a_worktree_whose_making_was_broken_off(
+    small: Project, monkeypatch: pytest.MonkeyPatch, early: bool
+) -> None:
+    entry = small.folder / ".git" / "worktrees" / "a"
+
+    def broken_off(folder: Path, *arguments: str, fails: bool = False) -> str:
+        told = run(folder, *arguments, fails=fails)
+        if arguments[:2] == ("worktree", "add"):
+            # As git leaves it when a signal ends it.
+            (entry / "locked").write_text("initializing")
+            if early:
+                (entry / "gitdir").unlink()
+            raise KeyboardInterrupt
+        return told
+
+    run = workspaces.git
+    monkeypatch.setattr(workspaces, "git", broken_off)
+    with pytest.raises(KeyboardInterrupt), workspaces.opened(small.folder, "a", silent):
+        pass
+    assert not entry.exists()
+    assert git(small.folder, "worktree", "list").count("\n") == 0
+    assert not list((small.folder / workspaces.FOLDER).glob("*/"))
+
+
+def test_no_file_is_left_of_a_run(small: Project) -> None:
+    base = small.folder / workspaces.FOLDER
+    with workspaces.opened(small.folder, "a", silent):
+        assert (base / "a.lock").exists()
+    with pytest.raises(OutputError), workspaces.opened(small.folder, "b", silent, "no-such-commit"):
+        pass
+    (base / "killed.lock").touch()
+    workspaces.sweep(small.folder)
+    assert [path.name for path in base.iterdir() if not path.name.startswith(".")] == []
+
+
+def test_a_revision_is_what_git_names_so_and_else_an_experiment(small: Project) -> None:
+    first = git(small.folder, "rev-parse", "HEAD")
+    (small.folder / "params.yaml").write_text("number: 2\n")
+    second = commit(small)
+    git(small.folder, "tag", "-a", "-m", "of both kinds", "both", first)
+
+    def experiment(baseline: str, name: str, made: str) -> None:
+        git(small.folder, "update-ref", f"refs/exps/{baseline[:2]}/{baseline[2:]}/{name}", made)
+
+    for name in ("both", "one", "two", "main"):
+        experiment(first, name, second if name != "main" else first)
+    experiment(second, "two", first)
+    expected = {"main": second, "both": first, first: first, first[:8]: first, "HEAD~1": first, "one": second}
+    assert {name: workspaces.resolve(small.folder, name) for name in expected} == expected
+    for name in ("*", "o*", "one*", "on[e]", "?ne", "", "--all", "-1", "exps/one", f"{first[2:]}/one"):
+        with pytest.raises(ParamsError, match="there is no branch, tag, commit or DVC experiment"):
+            workspaces.resolve(small.folder, name)
+    with pytest.raises(ParamsError, match=f"2 DVC experiments 'two': .*{second[:10]} on {first[:10]}"):
+        workspaces.resolve(small.folder, "two")
+
+
+def test_files_that_are_no_part_of_a_run_are_told(small: Project) -> None:
+    (small.folder / "conf" / "study").mkdir(parents=True)
+    for name in ("a", "b", "c", "d"):
+        (small.folder / "conf" / "study" / f"{name}.yaml").write_text("")
+    (small.folder / "made.txt").write_text("git ignores it")
+    (small.folder / "params.yaml").write_text("number: 2\n")
+    said: list[str] = []
+    with workspaces.opened(small.folder, "a", said.append) as workspace:
+        with pytest.raises(ParamsError, match=r"the study a is not committed .* git add conf/study/a.yaml, and commit"):
+            workspaces.compose(workspace, "a", [])
+        with pytest.raises(ParamsError, match=r"there is no study '\.\./study/e'"):
+            workspaces.compose(workspace, "../study/e", [])
+    assert said == [
+        "1 files that are not committed are no part of this run: params.yaml",
+        "4 files that git does not track are no part of this run: "
+        "conf/study/a.yaml, conf/study/b.yaml, conf/study/c.yaml, ...",
+    ]
+
+
+def test_what_dead_runs_have_sent_is_swept_here_and_on_the_origin(small: Project, tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "--bare", "origin.git")
+    git(small.folder, "remote", "add", "origin", str(tmp_path / "origin.git"))
+    at = git(small.folder, "rev-parse", "HEAD")
+    with workspaces.claimed(small.folder, "alive"):
+        for run in ("dead", "alive"):
+            assert not workspaces.publish(small.folder, at, f"refs/degrain/runs/{run}/train@unet")
+        git(small.folder, "push", "-q", "origin", f"{at}:refs/degrain/runs/of-another-clone/train")
+        workspaces.sweep(small.folder)
+        here = git(small.folder, "for-each-ref", "--format=%(refname)", "refs/degrain")
+        there = git(tmp_path / "origin.git", "for-each-ref", "--format=%(refname)", "refs/degrain")
+    assert here == "refs/degrain/runs/alive/train@unet"
+    assert there.split() == ["refs/degrain/runs/alive/train@unet", "refs/degrain/runs/of-another-clone/train"]
+    assert not list((small.folder / workspaces.FOLDER).glob("[!.]*"))
+    (tmp_path / "origin.git").rename(tmp_path / "away.git")
+    workspaces.sweep(small.folder)
+    assert git(small.folder, "for-each-ref", "refs/degrain"), "kept, to be swept on the origin another time"
+    (tmp_path / "away.git").rename(tmp_path / "origin.git")
+    workspaces.sweep(small.folder)
+    assert not git(small.folder, "for-each-ref", "refs/degrain")
+
+
+def test_a_worker_keeps_no_name_of_what_it_fetches(small: Project, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", "--bare", str(small.folder), "origin.git")
+    git(small.folder, "remote", "add", "origin", str(tmp_path / "origin.git"))
+    git(tmp_path, "clone", "-q", str(tmp_path / "origin.git"), "worker")
+    (small.folder / "params.yaml").write_text("number: 2\n")
+    sent = workspaces.snapshot(small.folder, "sent", [workspaces.head(small.folder)])
+    assert not workspaces.publish(small.folder, sent, "refs/degrain/runs/r/made")
+    workspaces.bring(tmp_path / "worker", sent, "refs/degrain/runs/r/made")
+    assert git(tmp_path / "worker", "show", f"{sent}:params.yaml") == "number: 2"
+    assert git(tmp_path / "worker", "for-each-ref", "refs/degrain") == ""
+
+
+def test_nothing_but_workspaces_is_swept(small: Project) -> None:
+    others = small.folder / workspaces.FOLDER / "store" / "data"
+    others.mkdir(parents=True)
+    workspaces.sweep(small.folder)
+    assert others.exists()
+
+
 def test_the_workspaces_of_dead_runs_are_removed_and_others_stay(copy: Project) -> None:
     script = """
 import sys, time
 from pathlib import Path
-from pipelines import workspaces
+from pipelines import publishing, workspaces
 with workspaces.opened(Path(), "dead", print):
     print("open", flush=True)
     time.sleep(600)
@@ -86,62 +252,3 @@ def test_a_study_is_composed_as_dvc_would(copy: Project) -> None:
             workspaces.compose(workspace, "mnits", [])
         with pytest.raises(ParamsError, match="train"):
             workspaces.compose(workspace, "", ["train.epochs"])
-
-
-def changed(workspace: Workspace, children: Children) -> None:
-    """Run a stage anew, with another result."""
-    workspaces.restore(workspace, children)
-    workspaces.compose(workspace, "", ["evaluate.baselines=[]"])
-    assert children.run(dvc("repro", "evaluate"), workspace.folder, print).code == 0
-
-
-def test_results_come_back_as_an_experiment(copy: Project) -> None:
-    # As before a project's first run: git does not know the metrics yet.
-    for command in (("git", "rm", "-q", "results/metrics.json"), ("git", "commit", "-qm", "no metrics")):
-        assert copy.run(*command).returncode == 0
-    with workspaces.opened(copy.folder, "a", silent) as workspace, Children(1, workspace.environment) as children:
-        changed(workspace, children)
-        done = ["download", "validate", "prepare", "train@sinha2018", "train@unet", "evaluate"]
-        workspaces.save_experiment(workspace, "without-baselines", done, children, print)
-    listed = copy.run("dvc", "exp", "list", "--names-only")
-    assert listed.stdout.split() == ["without-baselines"]
-    applied = copy.run("dvc", "exp", "apply", "without-baselines")
-    assert applied.returncode == 0, applied.stderr
-    assert yaml.safe_load(copy.read("params.yaml"))["evaluate"]["baselines"] == []
-    status = copy.run("dvc", "status", "evaluate")
-    assert status.stdout.strip().endswith("up to date."), status.stdout
-    assert b"unet" in copy.read("results/metrics.json")
-
-
-def test_results_come_back_as_a_commit_on_a_branch(copy: Project) -> None:
-    head = git(copy.folder, "rev-parse", "HEAD")
-    with workspaces.opened(copy.folder, "a", silent) as workspace:
-        assert workspaces.commit_to(workspace, "nothing", "nothing changed")
-        workspaces.compose(workspace, "", ["train.epochs=3"])
-        first = workspaces.commit_to(workspace, "nightly", "Run: tiny")
-        assert workspaces.commit_to(workspace, "nightly", "again") == first
-    assert git(copy.folder, "rev-parse", "nightly") == first
-    assert git(copy.folder, "rev-parse", "nightly^") == head
-    assert git(copy.folder, "diff", "--name-only", head, first) == "params.yaml"
-    assert git(copy.folder, "rev-parse", "HEAD") == head
-    with workspaces.opened(copy.folder, "b", silent) as workspace:
-        workspaces.compose(workspace, "", ["train.epochs=4"])
-        second = workspaces.commit_to(workspace, "nightly", "Run: tiny")
-        assert git(copy.folder, "rev-parse", f"{second}^") == first
-        with pytest.raises(OutputError, match="the branch main is checked out"):
-            workspaces.commit_to(workspace, "main", "no")
-
-
-@pytest.mark.parametrize("branch", ["", "a b", "..", "-x", "a.lock"])
-def test_a_name_that_no_branch_can_have_is_refused(copy: Project, branch: str) -> None:
-    with pytest.raises(ParamsError, match="is no name of a branch"):
-        workspaces.refuse_branch(copy.folder, branch)
-
-
-def test_data_is_pushed_where_there_is_a_remote(copy: Project, tmp_path: Path) -> None:
-    workspace = Workspace(copy.folder, copy.folder)
-    with Children(1, workspace.environment) as children:
-        assert workspaces.push(workspace, "nightly", children, silent) is False
-        copy.run("dvc", "remote", "add", "--local", "--default", "here", str(tmp_path / "remote"))
-        assert workspaces.push(workspace, "nightly", children, silent) is True
-    assert any((tmp_path / "remote").rglob("*"))
