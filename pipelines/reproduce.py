@@ -45,6 +45,7 @@ from pipelines.workspaces import Workspace
 
 BRANCH = "branch:"
 CACHED = "Cached"
+REGISTER = "register"
 
 
 def _worth_retrying(_task: Any, _run: Any, state: Any) -> bool:
@@ -200,16 +201,18 @@ def _reproduce(
     pools: frozenset[str],
 ) -> Any:
     log = get_run_logger()
-    with Children(1, workspace.environment) as children, ThreadPoolExecutor(1) as beside:
+    with ThreadPoolExecutor(1) as beside, Children(1, workspace.environment) as children:
         workspaces.compose(workspace, study, overrides)
         # NOTE: Prefect's settings and the run whose log it is belong to a context, which a thread has only by a copy.
         checking = beside.submit(copy_context().run, children.run, degrain("check"), workspace.folder, log.info)
         workspaces.restore(workspace, children)
         known = graph.read(workspace.folder)
         sent, stages = _sent(known, pools), graph.chosen(known, targets)
-        checked = checking.result()
-        if checked.code:
-            raise StageFailed(checked.complaint(), mistake=True)
+        # Where only what register publishes is looked at again there is nothing to check, and it is not waited for.
+        if any(stage.stale and stage.name != REGISTER for stage in stages):
+            checked = checking.result()
+            if checked.code:
+                raise StageFailed(checked.complaint(), mistake=True)
     outcomes, failures = _run(stages, workspace, jobs, run, sent)
     if len(outcomes) < len(stages):
         published = _kept(workspace, publish)
@@ -221,7 +224,7 @@ def _reproduce(
     else:
         published = f"in {workspace.project}"
     artifacts.publish(workspace.folder, run, workspace.project, outcomes, published)
-    if any(outcome.stage == "register" and outcome.how == "ran" for outcome in outcomes):
+    if any(outcome.stage == REGISTER and outcome.how == "ran" for outcome in outcomes):
         made = Registration.read(workspace.folder / REGISTRATION)
         if made.is_new:
             automations.promoted(made)
@@ -246,7 +249,7 @@ def told_of(study: str, overrides: Sequence[str], targets: Sequence[str]) -> str
 
 def _news(outcomes: Sequence[Outcome]) -> bool:
     """Whether a stage has left something else than the commit has; register always runs, and leaves it elsewhere."""
-    return any(outcome.how != "unchanged" and outcome.stage != "register" for outcome in outcomes)
+    return any(outcome.how != "unchanged" and outcome.stage != REGISTER for outcome in outcomes)
 
 
 def _run(
