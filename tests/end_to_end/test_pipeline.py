@@ -80,6 +80,23 @@ def test_a_model_that_does_not_win_is_not_promoted(reproduced: Project) -> None:
     assert "has no champion" in done.stderr or "no champion of 'tiny' yet" in done.stderr
 
 
+def test_the_best_trial_is_packaged_and_fetched_by_its_name(copy: Project, tmp_path: Path) -> None:
+    """It is packaged also where the gate refuses it, and its card says so."""
+    packaged = copy.folder / "results" / "champion"
+    assert "- not passed, against baseline gaussian" in (packaged / "README.md").read_text()
+    assert (packaged / "weights.safetensors").read_bytes() == weights(copy)["unet-adam-mse"]
+    for command in (
+        ("git", "add", "-A"),
+        ("git", "commit", "-qm", "results"),
+        ("git", "tag", "-a", "denoiser@v0.1.0", "-m", "a model"),
+        ("dvc", "artifacts", "get", ".", "denoiser", "--out", str(tmp_path / "fetched")),
+        ("degrain", "denoise", "data/raw/photos/coffee.png", str(tmp_path / "x.png"), "--model", "results/champion"),
+    ):
+        done = copy.run(*command)
+        assert done.returncode == 0, done.stderr
+    assert files.tree_digest(tmp_path / "fetched") == files.tree_digest(packaged)
+
+
 def test_running_again_does_nothing(copy: Project) -> None:
     done = copy.run("dvc", "repro")
     assert done.returncode == 0
