@@ -13,6 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from degrain import files
 from tests.conftest import Project, clone, merged
 
 TRIALS = ["sinha2018-adadelta-mse", "sinha2018-adam-mse", "unet-adadelta-mse", "unet-adam-mse"]
@@ -114,6 +115,10 @@ def test_a_change_reruns_only_what_depends_on_it_and_a_winner_becomes_champion(c
     registration = json.loads(copy.read("results/registration.json"))
     assert registration["decision"] == "first", registration
     assert registration["version"] == "1", "the same weights as the challenger's"
+
+    # What is registered is the package that DVC has.
+    (registered,) = (copy.folder / ".degrain" / "mlflow" / "artifacts").glob("*/*/artifacts/model")
+    assert files.tree_digest(registered) == files.tree_digest(copy.folder / "results" / "champion")
 
     # The champion denoises, and a second registration changes nothing.
     done = copy.run("degrain", "denoise", "data/evaluated/examples/photographs/chelsea/noisy.png", "out.png")
