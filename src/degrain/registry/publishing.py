@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from degrain import figures, files
 from degrain.artifacts.history import CURVES
 from degrain.artifacts.ranking import Ranking
 from degrain.artifacts.trial import TRIAL, WEIGHTS, TrialRecord, TrialSettings
-from degrain.errors import ModelError
+from degrain.errors import OF_THE_MACHINE, ModelError, OutputError
 from degrain.registry.tags import COMMIT, KEY
 from degrain.snapshots import Snapshot
 from degrain.trials import origins
@@ -86,12 +87,36 @@ def publish(client: MlflowClient, experiment: str, grid: Grid) -> tuple[str, dic
         start = client.get_run(parent).info.start_time
         points = [Metric(metric, value, start, 0) for metric, value in grid.scores[champion].items()]
         client.log_batch(parent, metrics=points)
-    client.log_artifacts(parent, str(grid.figures), "figures")
-    for path in grid.artifacts:
-        client.log_artifact(parent, str(path))
+    with _storing(client, parent):
+        client.log_artifacts(parent, str(grid.figures), "figures")
+        for path in grid.artifacts:
+            client.log_artifact(parent, str(path))
     if not finished:
         client.set_terminated(parent)
     return parent, children
+
+
+@contextmanager
+def _storing(client: MlflowClient, run: str, through_temporary: bool = False) -> Iterator[None]:
+    """Name the artifact store where it is what cannot be written, not the file that is copied into it.
+
+    Args:
+        client: Of MLflow.
+        run: Whose artifacts are written.
+        through_temporary: Whether MLflow writes them to the system's temporary folder first.
+
+    Raises:
+        OutputError: It is full, or does not let us.
+    """
+    try:
+        yield
+    except OSError as error:
+        # NOTE: of a copy, the second name is the target. Texts, which MLflow writes to a file first, have none.
+        place = error.filename2 or client.get_run(run).info.artifact_uri
+        if error.filename2 is None and (error.filename is not None or error.errno not in OF_THE_MACHINE):
+            raise
+        other = f", or to {tempfile.gettempdir()}" if through_temporary and not error.filename2 else ""
+        raise OutputError(f"cannot write to MLflow's artifact store, {place}{other}: {error.strerror}") from error
 
 
 def _own_run(client: MlflowClient, experiment: str, key: str, parent: str) -> tuple[str | None, bool]:
@@ -133,10 +158,11 @@ def _publish_trial(client: MlflowClient, experiment: str, grid: Grid, name: str,
     metrics += [Metric(f"final_{metric}", value, now, 0) for metric, value in grid.scores.get(name, {}).items()]
     params = [Param(key, str(value)) for key, value in _params(trial).items()]
     client.log_batch(run, metrics=metrics, params=params)
-    if len(history):
-        drawing = figures.learning_curves({name: history}, {name: trial})
-        client.log_text(run, drawing, "figures/learning_curves.svg")
-    client.log_dict(run, trial.model_dump(mode="json"), TRIAL)
+    with _storing(client, run, through_temporary=True):
+        if len(history):
+            drawing = figures.learning_curves({name: history}, {name: trial})
+            client.log_text(run, drawing, "figures/learning_curves.svg")
+        client.log_dict(run, trial.model_dump(mode="json"), TRIAL)
     client.set_terminated(run, "FINISHED")
     return str(run)
 
@@ -173,5 +199,6 @@ def log_model(client: MlflowClient, run: str, folder: Path, trial: TrialRecord) 
             (package / name).write_bytes((folder / name).read_bytes())
         if TrialRecord.read(package / TRIAL) != trial or files.sha256(package / WEIGHTS) != trial.weights_sha256:
             raise ModelError(f"{folder} has changed while it was used; run: dvc repro register")
-        client.log_artifacts(run, str(package), "model")
+        with _storing(client, run):
+            client.log_artifacts(run, str(package), "model")
     return f"{client.get_run(run).info.artifact_uri}/model"
