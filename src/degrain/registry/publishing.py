@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 
@@ -109,6 +110,10 @@ def _storing(client: MlflowClient, run: str, through_temporary: bool = False) ->
         OutputError: It is full, or does not let us.
     """
     try:
+        # NOTE: MLflow writes over what is there in place, which a hard-linked copy of the project may share.
+        address = urlsplit(client.get_run(run).info.artifact_uri)
+        for path in files.tree(Path(unquote(address.path))) if address.scheme == "file" else ():
+            files.separate(path)
         yield
     except OSError as error:
         # NOTE: of a copy, the second name is the target. Texts, which MLflow writes to a file first, have none.
