@@ -246,3 +246,16 @@ def test_a_full_disk_is_said_before_the_work(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(files.tempfile, "TemporaryFile", lambda dir: Full())
     with pytest.raises(OutputError, match="No space left on device"):
         files.require_writable(tmp_path / "x")
+
+
+def test_a_file_with_several_names_gets_bytes_of_its_own(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    assert not files.separate(one)
+    one.write_text("text")
+    assert not files.separate(one)
+    os.link(one, other)
+    assert files.separate(one)
+    with one.open("a") as file:
+        file.write(" and more")
+    assert (one.read_text(), other.read_text()) == ("text and more", "text")
+    assert not files.separate(other)

@@ -19,9 +19,12 @@ Stopped                       work was asked to stop and has saved what it had; 
 from __future__ import annotations
 
 import difflib
+import errno
 import unicodedata
 from collections.abc import Iterable
 
+# Errors of files without a name that are nobody's mistake in the code: full, failing and read-only disks, quotas.
+OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG)
 # Known names that a message lists, where none is near.
 SHOWN = 40
 # Letters that change the order in which a terminal shows others (Unicode Standard Annex 9).

@@ -235,6 +235,25 @@ def _move_to_free(partial: Path, target: Path) -> None:
             raise
 
 
+def separate(path: Path) -> bool:
+    """Give a file that has several names, as `cp -al` makes them, bytes of its own before it is written to in place.
+
+    Returns:
+        Whether it had several.
+
+    Raises:
+        OutputError: It cannot be copied.
+    """
+    try:
+        if path.stat().st_nlink == 1:
+            return False
+    except FileNotFoundError:
+        return False
+    with new_file(path) as partial:
+        shutil.copyfile(path, partial)
+    return True
+
+
 def require_writable(*targets: Path) -> None:
     """Refuse to begin work whose result could not be written.
 

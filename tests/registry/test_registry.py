@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 import socket
 import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -16,7 +21,7 @@ import pytest
 
 from degrain.artifacts.history import CURVES
 from degrain.artifacts.trial import TRIAL, WEIGHTS
-from degrain.errors import DataError, RegistryError
+from degrain.errors import DataError, OutputError, RegistryError
 from degrain.machine import variables
 from degrain.packaging import layout
 from degrain.params.results import RegisterParams
@@ -310,3 +315,54 @@ def test_what_holds_a_lock_is_alone() -> None:
         "    Path('mark').touch(exist_ok=False); time.sleep(0.05); Path('mark').unlink()"
     )
     assert printed == [""] * PROCESSES
+
+
+@pytest.mark.parametrize("error", ["copied", "without names"])
+@pytest.mark.parametrize("what", ["log_artifact", "log_artifacts", "log_text", "log_dict"])
+def test_a_full_artifact_store_is_named_and_not_what_is_copied(
+    monkeypatch: pytest.MonkeyPatch, what: str, error: str
+) -> None:
+    reason = os.strerror(errno.ENOSPC)
+    names = ("results/figures/x.png", None, "/store/x.png") if error == "copied" else ()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, reason, *names)
+
+    with tracking.connect() as client:
+        experiment = tracking.experiment(client, "tiny")
+        monkeypatch.setattr(f"mlflow.MlflowClient.{what}", full)
+        with pytest.raises(OutputError) as caught:
+            publishing.publish(client, experiment, replace(make_grid(), artifacts=(Path("dvc.lock"),)))
+    place = "/store/x.png" if names else r"file:///.*/tiny/[0-9a-f]+/artifacts"
+    # MLflow logs texts by way of log_artifact.
+    other = f"(, or to {tempfile.gettempdir()})?" if not names and what != "log_artifacts" else ""
+    assert re.fullmatch(rf"cannot write to MLflow's artifact store, {place}{other}: {reason}", str(caught.value))
+
+
+def test_what_cannot_be_published_since_it_cannot_be_read_is_named_itself() -> None:
+    with tracking.connect() as client:
+        experiment = tracking.experiment(client, "tiny")
+        with pytest.raises(OSError, match=r"missing\.txt"):
+            publishing.publish(client, experiment, replace(make_grid(), artifacts=(Path("missing.txt"),)))
+
+
+def test_a_real_full_disk_names_the_artifact_store() -> None:
+    Path("figures").mkdir(exist_ok=True)
+    Path("large.svg").write_bytes(b"x" * 9_000_000)
+    code = """
+import resource
+from pathlib import Path
+from degrain.errors import OutputError
+from degrain.registry import publishing, tracking
+with tracking.connect() as client:
+    run = client.create_run(tracking.experiment(client, "tiny")).info.run_id
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_000_000, resource.RLIM_INFINITY))
+    try:
+        with publishing._storing(client, run):
+            client.log_artifact(run, "large.svg")
+    except OutputError as error:
+        print(error)
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
+    words = r"cannot write to MLflow's artifact store, (file://)?/.*/artifacts.*: File too large\n"
+    assert re.fullmatch(words, done.stdout), done.stdout

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from degrain.errors import RegistryError
 from degrain.machine import variables
 from degrain.registry import aliases, loading, publishing, relocation, tracking
 from tests.artifacts import records
+from tests.conftest import ROOT
 from tests.registry.test_registry import make_grid
 
 
@@ -83,6 +86,62 @@ def test_a_copy_and_its_original_do_not_meet(tmp_path: Path, monkeypatch: pytest
     registered(original, "three")
     assert contents(copy) == whole
     assert champion(copy) == "weights.safetensors two"
+
+
+def hard_linked(original: Path, copy: Path) -> None:
+    """What degrain keeps is linked; what a test writes in place is copied."""
+    shutil.copytree(original, copy)
+    shutil.rmtree(copy / ".degrain")
+    shutil.copytree(original / ".degrain", copy / ".degrain", copy_function=os.link)
+
+
+def test_figures_that_are_published_anew_stay_as_they_are_in_a_hard_linked_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, copy = tmp_path / "original", tmp_path / "copy"
+    original.mkdir()
+    monkeypatch.chdir(original)
+    registered(original, "one")
+    hard_linked(original, copy)
+    whole = contents(original)
+    monkeypatch.chdir(copy)
+    Path("figures", "unet-heat_map.svg").write_text("<svg>new</svg>")
+    code = """
+from degrain.registry import publishing, tracking
+from tests.registry.test_registry import make_grid
+with tracking.connect() as client:
+    publishing.publish(client, tracking.experiment(client, "tiny"), make_grid("one"))
+"""
+    # NOTE: a process of its own, since MLflow keeps the place of each run's artifacts as long as a process lives.
+    monkeypatch.syspath_prepend(str(ROOT))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], env=environment, check=True, capture_output=True)
+    assert contents(original) == whole
+    assert files.sha256(copy / "figures" / "unet-heat_map.svg") in contents(copy / ".degrain").values()
+
+
+@pytest.mark.parametrize("first", ["copy", "original"])
+def test_a_hard_linked_copy_and_its_original_do_not_meet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    original, copy = tmp_path / "original", tmp_path / "copy"
+    original.mkdir()
+    monkeypatch.chdir(original)
+    registered(original, "one")
+    hard_linked(original, copy)
+    project, other = (copy, original) if first == "copy" else (original, copy)
+    whole = contents(other)
+    assert champion(project) == "weights.safetensors one"
+    registered(project, "two")
+    assert contents(other) == whole
+    assert champion(other) == "weights.safetensors one"
+    whole = contents(project)
+    registered(other, "three")
+    assert contents(project) == whole
+    assert champion(project) == "weights.safetensors two"
+    assert champion(other) == "weights.safetensors three"
+    shared = {path.stat().st_ino for path in (original / ".degrain").rglob("*.lock")}
+    assert shared.isdisjoint(path.stat().st_ino for path in (copy / ".degrain").rglob("*.lock"))
 
 
 def test_mlflow_s_own_experiment_goes_with_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import sys
@@ -21,7 +20,7 @@ from degrain.cli.options import DeviceOption, ModelOption, ParamsOption
 from degrain.cli.registry import app as registry_commands
 from degrain.cli.sidd import app as sidd_commands
 from degrain.cli.trials import app as trials_commands
-from degrain.errors import DegrainError, ParamsError, Stopped, printable
+from degrain.errors import OF_THE_MACHINE, DegrainError, ParamsError, Stopped, printable
 from degrain.machine import compute, variables
 from degrain.stages import PARAMS
 
@@ -67,8 +66,6 @@ app = typer.Typer(
 )
 
 STAGES = "Stages (what dvc.yaml calls)"
-# Errors of files without a name that are nobody's mistake in the code: full, failing and read-only disks, quotas.
-OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG)
 
 
 def _version(wanted: bool) -> None:
@@ -462,6 +459,8 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as error:
         if debug or (error.filename is None and error.errno not in OF_THE_MACHINE):
             raise
-        where = f" {printable(os.fsdecode(error.filename))}" if error.filename else ""
+        # NOTE: of a copy, the second name is the target; a source that cannot be read has no second.
+        name = error.filename2 or error.filename
+        where = f" {printable(os.fsdecode(name))}" if name else ""
         typer.echo(f"degrain: cannot write or read{where}: {error.strerror}", err=True)
         raise SystemExit(2) from None

@@ -9,10 +9,12 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 
@@ -20,6 +22,7 @@ from degrain import figures, files
 from degrain.artifacts.history import CURVES
 from degrain.artifacts.ranking import Ranking
 from degrain.artifacts.trial import TRIAL, TrialRecord, TrialSettings
+from degrain.errors import OF_THE_MACHINE, OutputError
 from degrain.packaging import package
 from degrain.registry.tags import COMMIT, KEY
 from degrain.snapshots import Snapshot
@@ -87,12 +90,40 @@ def publish(client: MlflowClient, experiment: str, grid: Grid) -> tuple[str, dic
         start = client.get_run(parent).info.start_time
         points = [Metric(metric, value, start, 0) for metric, value in grid.scores[champion].items()]
         client.log_batch(parent, metrics=points)
-    client.log_artifacts(parent, str(grid.figures), "figures")
-    for path in grid.artifacts:
-        client.log_artifact(parent, str(path))
+    with _storing(client, parent):
+        client.log_artifacts(parent, str(grid.figures), "figures")
+        for path in grid.artifacts:
+            client.log_artifact(parent, str(path))
     if not finished:
         client.set_terminated(parent)
     return parent, children
+
+
+@contextmanager
+def _storing(client: MlflowClient, run: str, through_temporary: bool = False) -> Iterator[None]:
+    """Name the artifact store where it is what cannot be written, not the file that is copied into it.
+
+    Args:
+        client: Of MLflow.
+        run: Whose artifacts are written.
+        through_temporary: Whether MLflow writes them to the system's temporary folder first.
+
+    Raises:
+        OutputError: It is full, or does not let us.
+    """
+    try:
+        # NOTE: MLflow writes over what is there in place, which a hard-linked copy of the project may share.
+        address = urlsplit(client.get_run(run).info.artifact_uri)
+        for path in files.tree(Path(unquote(address.path))) if address.scheme == "file" else ():
+            files.separate(path)
+        yield
+    except OSError as error:
+        # NOTE: of a copy, the second name is the target. Texts, which MLflow writes to a file first, have none.
+        place = error.filename2 or client.get_run(run).info.artifact_uri
+        if error.filename2 is None and (error.filename is not None or error.errno not in OF_THE_MACHINE):
+            raise
+        other = f", or to {tempfile.gettempdir()}" if through_temporary and not error.filename2 else ""
+        raise OutputError(f"cannot write to MLflow's artifact store, {place}{other}: {error.strerror}") from error
 
 
 def _own_run(client: MlflowClient, experiment: str, key: str, parent: str) -> tuple[str | None, bool]:
@@ -134,10 +165,11 @@ def _publish_trial(client: MlflowClient, experiment: str, grid: Grid, name: str,
     metrics += [Metric(f"final_{metric}", value, now, 0) for metric, value in grid.scores.get(name, {}).items()]
     params = [Param(key, str(value)) for key, value in _params(trial).items()]
     client.log_batch(run, metrics=metrics, params=params)
-    if len(history):
-        drawing = figures.learning_curves({name: history}, {name: trial})
-        client.log_text(run, drawing, "figures/learning_curves.svg")
-    client.log_dict(run, trial.model_dump(mode="json"), TRIAL)
+    with _storing(client, run, through_temporary=True):
+        if len(history):
+            drawing = figures.learning_curves({name: history}, {name: trial})
+            client.log_text(run, drawing, "figures/learning_curves.svg")
+        client.log_dict(run, trial.model_dump(mode="json"), TRIAL)
     client.set_terminated(run, "FINISHED")
     return str(run)
 
@@ -171,5 +203,6 @@ def log_model(client: MlflowClient, run: str, folder: Path, trial: TrialRecord) 
         copy = Path(temporary) / "model"
         shutil.copytree(folder, copy)
         package.require(copy, trial)
-        client.log_artifacts(run, str(copy), "model")
+        with _storing(client, run):
+            client.log_artifacts(run, str(copy), "model")
     return f"{client.get_run(run).info.artifact_uri}/model"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -44,6 +45,28 @@ def make_whole(file: Path) -> None:
             with replaced(file) as copy:
                 _migrate(copy)
             log.warning("MLflow's store %s was migrated; restart what has it open, such as mlflow ui", file)
+
+
+def separate(file: Path) -> None:
+    """Give a store that has several names, as `cp -al` makes them, bytes of its own.
+
+    Nobody else may do so at the same time. Who has it open, such as `mlflow ui`, must be restarted.
+
+    Args:
+        file: The SQLite file; need not exist.
+
+    Raises:
+        RegistryError: It is damaged, or somebody is writing to it for a minute.
+        OutputError: Its folder cannot be written.
+    """
+    file = file.resolve()
+    if not file.exists() or file.stat().st_nlink == 1 or not os.access(file.parent, os.W_OK):
+        return
+    with _errors_of(file), replaced(file):
+        pass
+    log.warning(
+        "MLflow's store %s was shared by hard links and is now a file of its own; restart what has it open", file
+    )
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from degrain import files
 from degrain.errors import OutputError, RegistryError
 from degrain.machine import variables
 from degrain.registry import relocation, store
@@ -73,6 +74,7 @@ def _open(uri: str) -> MlflowClient:
         if file:
             store.make_whole(file)
         # Only the project's own store: another one may belong to several projects, whose artifacts lie elsewhere.
+        store.separate(variables.tracking_database())
         relocation.relocate(variables.tracking_database(), variables.artifact_root().resolve())
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         if file:
@@ -85,6 +87,8 @@ def _open(uri: str) -> MlflowClient:
 def alone(lock: Path) -> Iterator[None]:
     """Wait until no other process holds a lock, and hold it.
 
+    A lock file that is shared with a hard-linked copy of the project is replaced by one of its own.
+
     Args:
         lock: A file, which is made and stays; in a folder that cannot be written there is nothing to wait for.
 
@@ -94,8 +98,13 @@ def alone(lock: Path) -> Iterator[None]:
     held = FileLock(lock)
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
-        if os.access(lock.parent, os.W_OK):
+        while os.access(lock.parent, os.W_OK):
+            before = files.inodes([lock])
             held.acquire()
+            # NOTE: only who holds the shared file replaces it, and who waited for that one takes the new one.
+            if not files.separate(lock) and before.keys() <= files.inodes([lock]).keys():
+                break
+            held.release()
     except OSError as error:
         raise OutputError(f"cannot write {lock}: {error.strerror or error}") from error
     try:

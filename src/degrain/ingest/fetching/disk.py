@@ -63,6 +63,7 @@ def copy(source: Path, target: Path) -> None:
         require(size, target.parent, source.name)
         show(0, size)
         try:
+            target.unlink(missing_ok=True)  # NOTE: it may have other names, whose bytes are not ours to write over.
             with target.open("wb") as copied:
                 for block in blocks(file):
                     copied.write(block)

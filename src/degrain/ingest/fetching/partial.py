@@ -85,6 +85,7 @@ class Part:
 
     @contextmanager
     def _writable(self) -> Iterator[BinaryIO]:
+        files.separate(self.path)
         try:
             with self.path.open("ab") as file:
                 yield file
