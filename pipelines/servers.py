@@ -40,6 +40,7 @@ from pipelines.workspaces import project_folder
 HOST = "127.0.0.1"
 PREFECT_PORT, MLFLOW_PORT = 4200, 5000
 FOLDER = Path(".degrain") / "servers"
+_WORKER = "worker-"
 POOLS = ("cpu", "gpu")
 # Seconds until a server must answer, and until what is ended must be gone.
 _START, _END = 120.0, 40.0
@@ -289,7 +290,7 @@ def worker(
     command = _prefect("worker", "start", "--pool", pool, "--type", "process", "--limit", str(limit), "--name", name)
     # NOTE: a script's shell starts background commands with SIGINT ignored, and the worker would never end.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    _remember(project, f"worker-{name}", os.getpid(), 0)
+    _remember(project, f"{_WORKER}{name}", os.getpid(), 0)
     os.chdir(project)
     os.execve(command[0], command, _environment(project, PREFECT_API_URL=_api(project)))  # noqa: S606
 
@@ -298,7 +299,9 @@ def worker(
 def down() -> None:
     """End the servers and workers that were started here."""
     project = project_folder(None)
-    ended = [name for name in sorted(_names(project), reverse=True) if _end(project, name)]
+    # NOTE: workers first, whose runs tell the servers how they end.
+    order = sorted(_names(project), key=lambda name: (not name.startswith(_WORKER), name != "prefect", name))
+    ended = [name for name in order if _end(project, name)]
     typer.echo(f"ended: {', '.join(ended)}" if ended else "nothing was running")
 
 
@@ -392,19 +395,71 @@ def _began(pid: int) -> int:
 
 
 def _end(project: Path, name: str) -> bool:
-    """End what was started under a name; tell whether it ran."""
+    """End what was started under a name, with the runs of a worker; tell whether it ran."""
     ran, pid = _runs(project, name), _read(project, name)["pid"]
     if ran:
+        left = _end_runs(pid) if name.startswith(_WORKER) else {}
         for number, patience in ((signal.SIGTERM, _END), (signal.SIGKILL, 5.0)):
-            with suppress(ProcessLookupError):
-                os.killpg(pid, number) if os.getpgid(pid) == pid else os.kill(pid, number)
+            _signal(pid, number, with_group=not name.startswith(_WORKER))
             deadline = time.monotonic() + patience
             while _runs(project, name) and time.monotonic() < deadline:
-                with suppress(ChildProcessError):
-                    os.waitpid(pid, os.WNOHANG)
-                time.sleep(0.1)
+                _wait_a_little(pid)
+        for child in _alive(left):
+            _signal(child, signal.SIGKILL, with_group=False)
     (project / FOLDER / f"{name}.json").unlink(missing_ok=True)
     return ran
+
+
+def _end_runs(worker: int) -> dict[int, int]:
+    """End the runs of a worker, and give them time to clean up; return all of their processes and when these began."""
+    # NOTE: it must take no other run meanwhile, and read what these print; a worker that ends first leaves its runs.
+    _signal(worker, signal.SIGSTOP, with_group=False)
+    try:
+        family = _family(worker)
+        began = {child: _began(child) for child in family}
+        for child, parent in family.items():
+            if parent == worker:
+                # NOTE: not its group: a run that gets a second signal breaks off its cleaning up.
+                _signal(child, signal.SIGTERM, with_group=False)
+        deadline = time.monotonic() + _END
+        while _alive(began) and time.monotonic() < deadline:
+            time.sleep(0.1)
+    finally:
+        _signal(worker, signal.SIGCONT, with_group=False)
+    return began
+
+
+def _alive(began: Mapping[int, int]) -> list[int]:
+    """Those of some processes that still are the ones that began then."""
+    return [pid for pid, then in began.items() if _began(pid) == then != 0]
+
+
+def _family(pid: int) -> dict[int, int]:
+    """The processes that have come of one, each with its parent."""
+    parents = {}
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(place.parent.name)] = int(place.read_text().rpartition(")")[2].split()[1])
+    family: dict[int, int] = {}
+    pending = [pid]
+    while pending:
+        parent = pending.pop()
+        children = [child for child, of in parents.items() if of == parent]
+        family |= dict.fromkeys(children, parent)
+        pending += children
+    return family
+
+
+def _signal(pid: int, number: int, with_group: bool) -> None:
+    """Signal a process, on demand with its group if it leads one."""
+    with suppress(ProcessLookupError):
+        os.killpg(pid, number) if with_group and os.getpgid(pid) == pid else os.kill(pid, number)
+
+
+def _wait_a_little(pid: int) -> None:
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    time.sleep(0.1)
 
 
 def main() -> None:

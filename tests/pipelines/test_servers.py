@@ -183,3 +183,55 @@ def test_a_process_is_ended_only_where_it_is_the_one_that_was_started(tmp_path: 
     finally:
         child.kill()
         child.wait()
+
+
+# Stands for a worker: it leaves its run alone and goes; the run needs a moment for what it has to tidy up.
+RUN = """
+import signal, sys, time
+from pathlib import Path
+
+def end(*_):
+    time.sleep(1)
+    Path({0!r}).touch()
+    sys.exit()
+
+signal.signal(signal.SIGTERM, end)
+print("up", flush=True)
+time.sleep(600)
+"""
+WORKER = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', sys.argv[1]]).wait()"
+
+
+def test_the_runs_of_a_worker_are_ended_with_it_and_before_the_servers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dvc.yaml").touch()
+    monkeypatch.setenv("DEGRAIN_PROJECT", str(tmp_path))
+    tidied = tmp_path / "tidied"
+    worker = subprocess.Popen(
+        [sys.executable, "-c", WORKER, RUN.format(str(tidied))],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    server = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    ended: list[tuple[str, bool]] = []
+
+    def end(project: Path, name: str) -> bool:
+        ended.append((name, tidied.exists()))
+        return one(project, name)
+
+    one = servers._end
+    monkeypatch.setattr(servers, "_end", end)
+    try:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "up\n"
+        worker.stdout.close()
+        for name, process in (("worker-zz", worker), ("prefect", server), ("mlflow", server)):
+            servers._remember(tmp_path, name, process.pid, 1)
+        servers.down()
+    finally:
+        for process in (worker, server):
+            process.kill()
+            process.wait()
+    assert ended == [("worker-zz", False), ("prefect", True), ("mlflow", True)]
