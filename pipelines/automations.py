@@ -22,12 +22,19 @@ from degrain.artifacts.registration import Registration
 from degrain.errors import ParamsError
 
 HEARTBEAT = "prefect.flow-run.heartbeat"
+PENDING = "prefect.flow-run.Pending"
 PROMOTED = "degrain.model.promoted"
 DRIFTED = "degrain.dataset.drifted"
 # Seconds without a heartbeat after which a run is called crashed; flows send one every 30.
 _SILENCE = 75
 _ENDS = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Mistake", "Cancelled", "Crashed")}
 _FAILURES = {f"prefect.flow-run.{state}" for state in ("Failed", "Mistake", "Crashed")}
+# What a run that a worker has claimed comes to next: its begin, its end, or the queue once more.
+_NEXT = _ENDS | {
+    f"prefect.flow-run.{state}" for state in ("Running", "Cancelling", "Scheduled", "Late", "AwaitingRetry")
+}
+# Seconds for which a run may be claimed by a worker and not begin.
+_CLAIM = 600
 # Flows whose end a person waits for; that of a stage on a worker is its conductor's to tell.
 FLOWS = ("reproduce", "refresh", "promote")
 
@@ -42,6 +49,7 @@ def make(notify: str) -> None:
         ParamsError: There is no such block.
     """
     _make(_heartbeats())
+    _make(_claimed())
     for automation in _notifications(_block(notify)) if notify else ():
         _make(automation)
 
@@ -83,6 +91,27 @@ def _heartbeats() -> Automation:
         actions=[
             ChangeFlowRunState(
                 state=StateType.CRASHED, message=f"no heartbeat for {_SILENCE} s: its worker died, or was cut off"
+            )
+        ],
+    )
+
+
+def _claimed(seconds: int = _CLAIM) -> Automation:
+    return Automation(
+        name="degrain: a run that was claimed and does not begin has crashed",
+        description="A worker that dies between the two tells nobody; made by make deploy",
+        trigger=EventTrigger(
+            after={PENDING},
+            expect=_NEXT,
+            match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=timedelta(seconds=seconds),
+        ),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.CRASHED, message=f"a worker claimed it and did not begin it within {seconds} s"
             )
         ],
     )
