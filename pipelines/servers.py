@@ -398,23 +398,40 @@ def _end(project: Path, name: str) -> bool:
     """End what was started under a name, with the runs of a worker; tell whether it ran."""
     ran, pid = _runs(project, name), _read(project, name)["pid"]
     if ran:
-        # NOTE: a worker that is ended leaves its runs alone, and goes; they are told to end once it takes no others.
-        family = _family(pid) if name.startswith(_WORKER) else {}
-        runs = [child for child, parent in family.items() if parent == pid]
-        alive = {child: _began(child) for child in family}
+        left = _end_runs(pid) if name.startswith(_WORKER) else {}
         for number, patience in ((signal.SIGTERM, _END), (signal.SIGKILL, 5.0)):
-            # NOTE: not the group of a worker: a run that gets a second signal breaks off its cleaning up.
             _signal(pid, number, with_group=not name.startswith(_WORKER))
             deadline = time.monotonic() + patience
             while _runs(project, name) and time.monotonic() < deadline:
                 _wait_a_little(pid)
-            for child in runs if number == signal.SIGTERM else alive:
-                if _began(child) == alive[child] != 0:
-                    _signal(child, number, with_group=False)
-            while any(_began(child) == began != 0 for child, began in alive.items()) and time.monotonic() < deadline:
-                _wait_a_little(pid)
+        for child in _alive(left):
+            _signal(child, signal.SIGKILL, with_group=False)
     (project / FOLDER / f"{name}.json").unlink(missing_ok=True)
     return ran
+
+
+def _end_runs(worker: int) -> dict[int, int]:
+    """End the runs of a worker, and give them time to clean up; return all of their processes and when these began."""
+    # NOTE: it must take no other run meanwhile, and read what these print; a worker that ends first leaves its runs.
+    _signal(worker, signal.SIGSTOP, with_group=False)
+    try:
+        family = _family(worker)
+        began = {child: _began(child) for child in family}
+        for child, parent in family.items():
+            if parent == worker:
+                # NOTE: not its group: a run that gets a second signal breaks off its cleaning up.
+                _signal(child, signal.SIGTERM, with_group=False)
+        deadline = time.monotonic() + _END
+        while _alive(began) and time.monotonic() < deadline:
+            time.sleep(0.1)
+    finally:
+        _signal(worker, signal.SIGCONT, with_group=False)
+    return began
+
+
+def _alive(began: Mapping[int, int]) -> list[int]:
+    """Those of some processes that still are the ones that began then."""
+    return [pid for pid, then in began.items() if _began(pid) == then != 0]
 
 
 def _family(pid: int) -> dict[int, int]:
