@@ -94,6 +94,10 @@ class ForeignVersion(RegistryError):  # noqa: N818  (reads as what is the case)
     """A registered version was made by another version of degrain; this one cannot tell what it computes."""
 
 
+class Unseen(RegistryError):  # noqa: N818  (reads as what is the case)
+    """A registered version cannot be looked at now, as on a full disk; that does not mean that it is lost."""
+
+
 class UnreadableTag(RegistryError):  # noqa: N818  (reads as what is the case)
     """A tag of a registered version is missing, or holds what it cannot mean."""
 

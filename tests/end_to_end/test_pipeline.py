@@ -116,9 +116,13 @@ def test_a_change_reruns_only_what_depends_on_it_and_a_winner_becomes_champion(c
     assert registration["decision"] == "first", registration
     assert registration["version"] == "1", "the same weights as the challenger's"
 
-    # What is registered is the package that DVC has.
+    # What is registered is the package that DVC has; the card is that of the challenger, which it was at first.
     (registered,) = (copy.folder / ".degrain" / "mlflow" / "artifacts").glob("*/*/artifacts/model")
-    assert files.tree_digest(registered) == files.tree_digest(copy.folder / "results" / "champion")
+    for path in files.tree(copy.folder / "results" / "champion"):
+        if path.name != "README.md":
+            assert files.sha256(registered / path.relative_to(copy.folder / "results" / "champion")) == files.sha256(
+                path
+            )
 
     # The champion denoises, and a second registration changes nothing.
     done = copy.run("degrain", "denoise", "data/evaluated/examples/photographs/chelsea/noisy.png", "out.png")

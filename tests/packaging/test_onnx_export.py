@@ -25,7 +25,14 @@ def session(content: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
 
 
-@pytest.mark.parametrize("model", [*catalog.MODELS, *VARIANTS])
+# One of each way in which networks are built; make test-slow has all.
+QUICK = ("sinha2018", "bernier2021", "yilmaz2020-shallow", "unet")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [pytest.param(model, marks=[] if model in QUICK else [pytest.mark.slow]) for model in (*catalog.MODELS, *VARIANTS)],
+)
 def test_a_network_computes_the_same_as_in_pytorch(model: str) -> None:
     made, spec = packages.denoiser(model, size=SIZE), catalog.spec(model)
     exported = session(onnx_export.export(made))

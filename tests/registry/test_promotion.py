@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from degrain.artifacts.registration import Promotion
-from degrain.errors import RegistryError
-from degrain.registry import aliases, journal, promotion, publishing, tags, tracking, turns
+from degrain.errors import RegistryError, Unseen
+from degrain.registry import aliases, journal, loading, promotion, publishing, tags, tracking, turns
 from tests.artifacts import records
 from tests.conftest import ROOT
 
@@ -143,9 +143,66 @@ def test_a_version_is_promoted_by_hand_and_rolled_back(client: Any) -> None:
     assert promotion.roll_back(client, "tiny", "maze patterns") == ("3", "1")
     assert held(client) == {"champion": "1", "previous": "3"}
     assert client.get_model_version("tiny", "3").tags[tags.WITHDRAWN] == "maze patterns"
+    with pytest.raises(
+        RegistryError, match=r"^no other version of tiny was the champion before version 1 and was not "
+    ):
+        promotion.roll_back(client, "tiny", "that one as well")
+    assert tags.WITHDRAWN not in client.get_model_version("tiny", "1").tags
     assert [entry.reason for entry in journal.read(client, "tiny")] == ["the first", "better skies", "maze patterns"]
     promotion.by_hand(client, "tiny", "3", "after all")
     assert tags.WITHDRAWN not in client.get_model_version("tiny", "3").tags
+
+
+def test_rolling_back_twice_goes_back_twice(client: Any) -> None:
+    for number in ("1", "2", "3"):
+        promotion.by_hand(client, "tiny", number, "better")
+    assert promotion.roll_back(client, "tiny", "bad") == ("3", "2")
+    assert promotion.roll_back(client, "tiny", "bad, too") == ("2", "1")
+    assert {number for number in "123" if tags.WITHDRAWN in client.get_model_version("tiny", number).tags} == {"2", "3"}
+
+
+def test_a_rollback_that_is_refused_marks_nothing(client: Any) -> None:
+    for number in ("1", "2"):
+        promotion.by_hand(client, "tiny", number, "better")
+    client.set_model_version_tag("tiny", "1", tags.WEIGHTS, "0" * 64)
+    with pytest.raises(RegistryError, match="the weights of version 1 of tiny are missing or damaged"):
+        promotion.roll_back(client, "tiny", "bad")
+    assert tags.WITHDRAWN not in client.get_model_version("tiny", "2").tags
+    assert held(client)["champion"] == "2"
+
+
+def test_a_rollback_waits_for_its_turn_and_undoes_what_is_there_then(client: Any) -> None:
+    make_champion(client, 1)
+    make_champion(client, 3)
+    script = (
+        "import logging\nfrom degrain.registry import promotion, tracking\n"
+        "logging.getLogger('degrain').setLevel('INFO')\nlogging.getLogger('degrain').addHandler(logging.StreamHandler())\n"
+        "with tracking.connect() as client: print(*promotion.roll_back(client, 'tiny', 'bad'))\n"
+    )
+    with turns.turn(client, "tiny") as require:
+        rolling = subprocess.Popen(
+            [sys.executable, "-c", script], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert rolling.stderr is not None
+        while "waiting for" not in (line := rolling.stderr.readline()):
+            assert line or rolling.poll() is None
+        promotion.promote(client, client.get_model_version("tiny", "2"), "meanwhile", require)
+    assert rolling.communicate(timeout=60)[0].split() == ["2", "3"]
+    assert held(client)["champion"] == "3"
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), PermissionError(13, "Permission denied")])
+def test_a_champion_that_cannot_be_looked_at_is_not_taken_for_lost(
+    client: Any, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    def failing(**_: Any) -> str:
+        raise error
+
+    make_champion(client, 1)
+    monkeypatch.setattr("mlflow.artifacts.download_artifacts", failing)
+    for use in (loading.proven, loading.loss):
+        with pytest.raises(Unseen, match=r"^version 1 of tiny cannot be looked at: "):
+            use(client, client.get_model_version("tiny", "1"))
 
 
 def test_what_cannot_be_promoted_is_one_line(client: Any) -> None:
@@ -154,7 +211,7 @@ def test_what_cannot_be_promoted_is_one_line(client: Any) -> None:
     promotion.by_hand(client, "tiny", "1", "x")
     with pytest.raises(RegistryError, match=r"^version 1 of tiny is the champion already$"):
         promotion.by_hand(client, "tiny", "1", "x")
-    with pytest.raises(RegistryError, match=r"^no other version of tiny was the champion before version 1$"):
+    with pytest.raises(RegistryError, match=r"^no other version of tiny was the champion before"):
         promotion.roll_back(client, "tiny", "x")
     client.set_model_version_tag("tiny", "2", tags.WEIGHTS, "0" * 64)
     with pytest.raises(RegistryError, match="the weights of version 2 of tiny are missing or damaged"):

@@ -123,7 +123,9 @@ def test_a_kill_leaves_what_was_there_or_a_whole_store(began: Path) -> None:
     assert [path.name for path in began.parent.iterdir()] == ["mlflow.db"]
 
 
-@pytest.mark.parametrize("limit", [1000, 300_000, 600_000])
+@pytest.mark.parametrize(
+    "limit", [1000, *(pytest.param(limit, marks=pytest.mark.slow) for limit in (300_000, 600_000))]
+)
 def test_a_full_disk_is_one_line_and_leaves_what_was_there(began: Path, limit: int) -> None:
     before = began.read_bytes() if began.exists() else None
     process = started(began, limit)

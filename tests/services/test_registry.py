@@ -35,9 +35,9 @@ def test_of_two_that_register_at_once_the_better_one_is_the_champion(
             started = [
                 subprocess.Popen(
                     [*command, str(me), str(psnr), str(ROUNDS), str(tmp_path)],
-                    cwd=ROOT,
+                    cwd=tmp_path,  # where models go without a server
                     # Each has a home of its own, as on two machines: only the registry is between them.
-                    env=os.environ | {"DEGRAIN_HOME": str(tmp_path / f"home{me}"), "PYTHONPATH": f"{ROOT}/src"},
+                    env=os.environ | {"DEGRAIN_HOME": str(tmp_path / f"home{me}"), "PYTHONPATH": f"{ROOT}/src:{ROOT}"},
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
                     text=True,

@@ -37,6 +37,7 @@ def compare(first: Model, second: Model, params: ParamsOption = PARAMS, device: 
     from degrain.console import output
     from degrain.errors import ModelError
     from degrain.evaluation import methods, scoring, summary
+    from degrain.networks import catalog
     from degrain.params.study import load_params
     from degrain.patches.store import PatchStore
 
@@ -45,7 +46,9 @@ def compare(first: Model, second: Model, params: ParamsOption = PARAMS, device: 
     tables = []
     for model in (first, second):
         denoiser = options.load(model, device, "float32")
-        if (denoiser.channels, denoiser.light) != (store.channels, store.record.light):
+        takes = catalog.spec(denoiser.model)
+        fits = denoiser.patch_size == store.patch_size if takes.fixed_size else not takes.problem(store.patch_size)
+        if not fits or (denoiser.channels, denoiser.light) != (store.channels, store.record.light):
             raise ModelError(f"{model} denoises other images than those of {study.study.name}")
         method = methods.network(model, denoiser, study.evaluate.tile, study.evaluate.overlap)
         tables.append(scoring.score(method, store, store.photographs()))

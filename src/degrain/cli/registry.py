@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from degrain.cli.options import ParamsOption
 from degrain.errors import printable
 from degrain.stages import PARAMS, PROMOTIONS
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 log = logging.getLogger(__name__)
 app = typer.Typer()
@@ -34,13 +38,12 @@ def promote(
 
     Example: `degrain promote 3 --reason "wins on the new cameras"`
     """
-    from degrain.params.study import load_params
-    from degrain.registry import journal, promotion, tracking
+    from degrain.registry import promotion, tracking
 
-    name = name or load_params(params).register_.name
+    name, ours = _model(name, params)
     with tracking.connect() as client:
         before = promotion.by_hand(client, name, str(version), reason)
-        journal.copy(journal.read(client, name), PROMOTIONS)
+        _copy(client, name, ours)
     log.info("version %d of %s is the champion%s", version, name, f", before it was version {before}" if before else "")
 
 
@@ -52,14 +55,31 @@ def rollback(reason: Reason, name: Name = "", params: ParamsOption = PARAMS) -> 
 
     Example: `degrain rollback --reason "maze patterns in dark skies"`
     """
-    from degrain.params.study import load_params
-    from degrain.registry import journal, promotion, tracking
+    from degrain.registry import promotion, tracking
 
-    name = name or load_params(params).register_.name
+    name, ours = _model(name, params)
     with tracking.connect() as client:
         holder, previous = promotion.roll_back(client, name, reason)
-        journal.copy(journal.read(client, name), PROMOTIONS)
+        _copy(client, name, ours)
     log.info("version %s of %s is the champion again, no longer version %s", previous, name, holder)
+
+
+def _model(name: str, params: Path) -> tuple[str, bool]:
+    """Return which registered model is meant, and whether it is that of the project's study."""
+    from degrain.params.study import load_params
+
+    if name and not params.exists():
+        return name, False
+    own = load_params(params).register_.name
+    return name or own, name in ("", own)
+
+
+def _copy(client: MlflowClient, name: str, ours: bool) -> None:
+    """Copy the journal into the project, if it is that of its study's model."""
+    from degrain.registry import journal
+
+    if ours:
+        journal.copy(journal.read(client, name), PROMOTIONS)
 
 
 @app.command()

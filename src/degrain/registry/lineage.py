@@ -86,8 +86,10 @@ def _outputs(lock: Mapping[str, object]) -> dict[str, str]:
     stages = lock.get("stages")
     found: dict[str, str] = {}
     for stage in stages.values() if isinstance(stages, dict) else ():
-        for output in stage.get("outs", ()) if isinstance(stage, dict) else ():
-            found[str(output.get("path"))] = str(output.get("md5"))
+        outputs = stage.get("outs") if isinstance(stage, dict) else None
+        for output in outputs if isinstance(outputs, list) else ():
+            if isinstance(output, dict):
+                found[str(output.get("path"))] = str(output.get("md5"))
     return found
 
 
@@ -97,7 +99,7 @@ def _read(client: MlflowClient, run: str, name: str, folder: Path) -> Mapping[st
         return {}
     try:
         found = yaml.safe_load(Path(client.download_artifacts(run, name, str(folder))).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+    except (yaml.YAMLError, ValueError, OSError, RecursionError) as error:
         raise RegistryError(f"the file {name} of run {run} is damaged: {' '.join(str(error).split())[:200]}") from error
     return found if isinstance(found, dict) else {}
 

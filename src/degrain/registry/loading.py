@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from degrain import files
 from degrain.artifacts.trial import TRIAL, WEIGHTS, TrialRecord
-from degrain.errors import DataError, ForeignVersion, ModelError, RegistryError, VersionMismatch, nearest
+from degrain.errors import DataError, ForeignVersion, ModelError, RegistryError, Unseen, VersionMismatch, nearest
 from degrain.registry import aliases, tags, tracking
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ def proven(client: MlflowClient, version: ModelVersion) -> TrialRecord:
     """Return the trial of a registered version that can be used.
 
     Raises:
+        Unseen: Nobody can tell: the machine, the network or MLflow failed.
         RegistryError: It cannot: its run or its files are gone, or `check` refuses them.
     """
     from mlflow.artifacts import download_artifacts
@@ -154,14 +156,37 @@ def proven(client: MlflowClient, version: ModelVersion) -> TrialRecord:
             raise RegistryError(f"the run of {what} was deleted")
         with TemporaryDirectory(prefix="degrain-") as temporary:
             return check(Path(download_artifacts(artifact_uri=version.source, dst_path=temporary)), version)
-    except (MlflowException, OSError):
-        raise RegistryError(f"the run or the files of {what} are gone") from None
+    except FileNotFoundError:
+        raise RegistryError(f"the files of {what} are gone") from None
+    except OSError as error:
+        raise _unseen(what, error) from error
+    except MlflowException as error:
+        # NOTE: a local store says of a file that is not there, or cannot be read, only that.
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST" or _is_gone(str(version.source)):
+            raise RegistryError(f"the run or the files of {what} are gone") from None
+        raise _unseen(what, error) from error
+
+
+def _is_gone(source: str) -> bool:
+    """Tell whether a model lies in a folder of this machine, and that is not there."""
+    scheme, _, path = source.rpartition("://")
+    return scheme in ("", "file") and not Path(unquote(path)).exists()
+
+
+def _unseen(what: str, error: Exception) -> Unseen:
+    return Unseen(f"{what} cannot be looked at: {' '.join(str(error).split())[:300]}")
 
 
 def loss(client: MlflowClient, version: ModelVersion) -> RegistryError | None:
-    """Return what keeps a registered version from being used; None when it can be."""
+    """Return what keeps a registered version from being used; None when it can be.
+
+    Raises:
+        Unseen: Nobody can tell.
+    """
     try:
         proven(client, version)
+    except Unseen:
+        raise
     except RegistryError as error:
         return error
     return None

@@ -1,7 +1,7 @@
 """How the champion's alias moves: by the gate, by hand, or back.
 
 The order of the steps is that of their weight. Whatever is broken off before the last one, the move of the alias, has
-not happened, and the same again completes it.
+not happened, and the same again completes it; only `previous` may have moved, which people read and nothing else.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def by_hand(client: MlflowClient, name: str, number: str, reason: str) -> str | 
 def roll_back(client: MlflowClient, name: str, reason: str) -> tuple[str, str]:
     """Make the version that was the champion before the present one the champion again.
 
-    The version that loses the alias gets it back by hand alone: the next `register` does not promote it again.
+    The version that loses the alias gets it back by hand alone: neither `register` nor another roll-back promotes it.
 
     Args:
         client: The connection.
@@ -94,12 +94,31 @@ def roll_back(client: MlflowClient, name: str, reason: str) -> tuple[str, str]:
     Raises:
         RegistryError: There is no champion, or none was before it, or that one cannot be used.
     """
-    holder = aliases.number(aliases.current(client, name))
-    if holder is None:
-        raise RegistryError(f"{name} has no champion")
-    previous = aliases.number(aliases.current(client, name, PREVIOUS))
-    if previous in (None, holder):
-        raise RegistryError(f"no other version of {name} was the champion before version {holder}")
-    client.set_model_version_tag(name, holder, tags.WITHDRAWN, tags.cut(reason))
-    by_hand(client, name, str(previous), reason)
-    return holder, str(previous)
+    with turn(client, name) as require:
+        holder = aliases.number(aliases.current(client, name))
+        if holder is None:
+            raise RegistryError(f"{name} has no champion")
+        journal.settle(client, name, holder)
+        version = _before(client, name, holder)
+        loading.proven(client, version)
+        require()
+        client.set_model_version_tag(name, holder, tags.WITHDRAWN, tags.cut(reason))
+        promote(client, version, reason, require)
+    return holder, str(version.version)
+
+
+def _before(client: MlflowClient, name: str, holder: str) -> ModelVersion:
+    """Return the version that was the champion last before the present one, and was not rolled back itself.
+
+    Raises:
+        RegistryError: There is none.
+    """
+    there = {str(one.version): one for one in client.search_model_versions(f"name = '{name}'")}
+    for entry in reversed(journal.read(client, name)):
+        version = there.get(entry.version)
+        if version is not None and entry.version != holder and tags.WITHDRAWN not in version.tags:
+            return version
+    raise RegistryError(
+        f"no other version of {name} was the champion before version {holder} and was not rolled back itself; "
+        "degrain promote makes any version the champion"
+    )

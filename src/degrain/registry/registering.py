@@ -22,7 +22,7 @@ from degrain.artifacts.registration import (
 )
 from degrain.artifacts.scores import Conditions, Scores
 from degrain.artifacts.trial import TrialRecord
-from degrain.errors import ForeignVersion, ModelError, RegistryError
+from degrain.errors import ForeignVersion, ModelError, RegistryError, Unseen
 from degrain.evaluation import gate, methods, protocol, scoring
 from degrain.evaluation.results import Results
 from degrain.inference.denoiser import Denoiser
@@ -210,12 +210,15 @@ def _holder(client: MlflowClient, name: str, candidate: Candidate) -> Champion |
 
     Raises:
         ForeignVersion: It belongs to another version of degrain and has other weights than the candidate.
+        Unseen: It cannot be looked at now, so that nothing can be promoted over it.
     """
     version = aliases.current(client, name)
     if version is None:
         return None
     try:
         return Champion(version, loading.proven(client, version))
+    except Unseen:
+        raise
     except RegistryError as error:
         if isinstance(error, ForeignVersion) and not tags.has_weights(version, candidate.weights):
             raise
@@ -254,6 +257,8 @@ def _comparable(folder: Path, holder: ModelVersion, store: PatchStore, device: t
             f"the champion of {holder.name} takes {denoiser.patch_size} pixels and {denoiser.channels} channels, "
             f"{way_out}"
         )
+    if denoiser.light != store.record.light:
+        raise ModelError(f"the champion of {holder.name} takes images in {denoiser.light} light, {way_out}")
     return denoiser
 
 
