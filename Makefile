@@ -27,7 +27,7 @@ repro: $(READY) ## Run the study in params.yaml from download to registration; d
 	@degrain check
 	dvc repro
 
-test: $(READY) ## Run the tests (eight minutes on two cores)
+test: $(READY) ## Run the tests
 	pytest -n 2 --dist loadgroup -m "not slow and not services"
 
 test-slow: $(READY) ## Run the tests that take whole runs of the pipeline
