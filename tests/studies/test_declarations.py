@@ -193,6 +193,59 @@ def test_a_network_that_is_not_as_declared_is_refused_before_training(
         network_probes.check_networks(["own"], 3, 32)
 
 
+class Aligned(nn.Module):
+    """Enlarges by how large the image is."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        enlarge = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
+        self.layers = nn.Sequential(nn.MaxPool2d(2), enlarge, nn.Conv2d(channels, channels, 3, padding=1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        made: Tensor = self.layers(images)
+        return made
+
+
+class Placed(nn.Module):
+    """Knows where in the image it is."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(channels + 1, channels, 3, padding=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        rows = torch.linspace(0, 1, images.shape[2], dtype=images.dtype).view(1, 1, -1, 1)
+        made: Tensor = self.layer(torch.cat([images, rows.expand(len(images), 1, *images.shape[2:])], 1))
+        return made
+
+
+@pytest.mark.parametrize(
+    ("declared", "make"),
+    [
+        ({"radius": 6, "multiple": 2}, lambda channels, size: Aligned(channels)),
+        ({"radius": 1}, lambda channels, size: Placed(channels)),
+        ({"radius": 1}, lambda channels, size: nn.Conv2d(channels, channels, 3, padding=1, padding_mode="circular")),
+    ],
+)
+def test_a_network_that_differs_in_tiles_is_refused_before_training(
+    monkeypatch: pytest.MonkeyPatch, declared: dict[str, Any], make: Callable[..., Any]
+) -> None:
+    monkeypatch.setattr(unet, "own", make, raising=False)
+    monkeypatch.setitem(catalog.MODELS, "own", ModelSpec("Own", "degrain", "unet:own", **declared))
+    with pytest.raises(ParamsError, match="its outputs depend on the image's size, on the place in it"):
+        network_probes.check_networks(["own"], 3, 32)
+
+
+@pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate"])
+def test_a_network_that_pads_in_another_way_is_let_through(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    def make(channels: int, size: int) -> nn.Module:
+        return nn.Conv2d(channels, channels, 5, padding=2, padding_mode=mode)
+
+    monkeypatch.setattr(unet, "own", make, raising=False)
+    monkeypatch.setitem(catalog.MODELS, "own", ModelSpec("Own", "degrain", "unet:own", radius=2, smallest=3))
+    network_probes.check_networks(["own"], 3, 32)
+
+
 @pytest.mark.parametrize("side", [1, 3, 9])
 def test_a_network_that_is_as_declared_is_let_through(monkeypatch: pytest.MonkeyPatch, side: int) -> None:
     monkeypatch.setattr(unet, "own", lambda channels, size: Kernel(channels, side), raising=False)

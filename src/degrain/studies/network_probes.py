@@ -75,12 +75,18 @@ def _check_network(name: str, spec: ModelSpec, channels: int, patch_size: int) -
     if spec.bounded and not (output.min() >= 0 and output.max() <= 1):
         raise ParamsError(f"{spec.file}: {name} is declared to be bounded, and its output leaves [0, 1]")
     if spec.radius is not None and not spec.fixed_size:
+        differ = receptive_field.tiles_differ(spec, network, channels, spec.radius)
         farther = receptive_field.depends_on_farther(spec, network, channels, spec.radius)
         reached = max(spec.radius + 1 if farther else 0, receptive_field.reached(spec, network, channels, spec.radius))
         if reached > spec.radius:
             raise ParamsError(
                 f"{spec.file}: {name} declares radius={spec.radius}, and its outputs depend on pixels at least "
                 f"{reached} away"
+            )
+        if differ:
+            raise ParamsError(
+                f"{spec.file}: {name} declares radius={spec.radius}, and its outputs depend on the image's size, on "
+                "the place in it or on its opposite border; a larger radius, or fixed_size=True, would be true"
             )
 
 

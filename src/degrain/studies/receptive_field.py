@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import torch
 from torch import nn
 
+from degrain.inference import tiling
 from degrain.networks.base import ModelSpec
 
 # Pixels beyond the radius that are changed, at least, on each side.
@@ -20,7 +22,6 @@ def depends_on_farther(spec: ModelSpec, network: nn.Module, channels: int, radiu
 
     The outputs in the middle of an image are compared with those of one that differs beyond the radius. This finds what
     gradients do not, such as the mean of the image without its gradient, its largest value or the place of that.
-    Weights that are all 0 are made random, so that no path is dead.
 
     Args:
         spec: What is declared of it.
@@ -28,11 +29,7 @@ def depends_on_farther(spec: ModelSpec, network: nn.Module, channels: int, radiu
         channels: Of its images.
         radius: Pixels, along rows or columns.
     """
-    network = copy.deepcopy(network).double().eval()
-    with torch.no_grad():
-        for weight in network.parameters():
-            if not weight.any():
-                weight.normal_(0, 0.1)
+    network = _alive(network)
     middle = -(-max(radius + max(BEYOND, spec.multiple), spec.smallest // 2) // spec.multiple) * spec.multiple
     side = 2 * middle + spec.multiple
     near = slice(middle - radius, middle + spec.multiple + radius)
@@ -44,6 +41,42 @@ def depends_on_farther(spec: ModelSpec, network: nn.Module, channels: int, radiu
     with torch.no_grad():
         difference = network(image)[..., cell, cell] - network(other)[..., cell, cell]
     return bool((difference.abs() > ROUNDING).any())
+
+
+def tiles_differ(spec: ModelSpec, network: nn.Module, channels: int, radius: int) -> bool:
+    """Tell whether an image that is computed in tiles, as photographs are, differs from one that is computed whole.
+
+    So it does where outputs depend on the size of the image, on the place in it or on its opposite border.
+
+    Args:
+        spec, network, channels, radius: As of `depends_on_farther`.
+    """
+    network = _alive(network)
+
+    def forward(images: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            outputs: np.ndarray = network(torch.from_numpy(images).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).numpy()
+        return outputs
+
+    short, halo = (-(-size // spec.multiple) * spec.multiple for size in (max(8, spec.smallest), radius))
+    long = 2 * halo + 5 * short + spec.multiple
+    for height, width in ((long, short), (short, long)):
+        image = torch.rand(height, width, channels, dtype=torch.float64).numpy()
+        whole = forward(image[None])[0]
+        for rows, columns, pixels in tiling.in_halos(forward, image, short, radius, spec.multiple, spec.smallest):
+            if np.abs(pixels - whole[rows, columns]).max() > ROUNDING:
+                return True
+    return False
+
+
+def _alive(network: nn.Module) -> nn.Module:
+    """Return a copy in float64 whose weights that are all 0 are random, so that no path is dead."""
+    network = copy.deepcopy(network).double().eval()
+    with torch.no_grad():
+        for weight in network.parameters():
+            if not weight.any():
+                weight.normal_(0, 0.1)
+    return network
 
 
 def reached(spec: ModelSpec, network: nn.Module, channels: int, radius: int) -> int:
