@@ -76,44 +76,42 @@ def _make(wanted: Automation) -> None:
 
 
 def _heartbeats() -> Automation:
-    return Automation(
-        name="degrain: a run whose heartbeats stop has crashed",
-        description="A worker that is killed tells nobody; made by make deploy",
-        trigger=EventTrigger(
-            after={HEARTBEAT},
-            expect={HEARTBEAT, *_ENDS},
-            match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
-            for_each={"prefect.resource.id"},
-            posture=Posture.Proactive,
-            threshold=1,
-            within=timedelta(seconds=_SILENCE),
-        ),
-        actions=[
-            ChangeFlowRunState(
-                state=StateType.CRASHED, message=f"no heartbeat for {_SILENCE} s: its worker died, or was cut off"
-            )
-        ],
+    return _crashed(
+        "degrain: a run whose heartbeats stop has crashed",
+        "A worker that is killed tells nobody; made by make deploy",
+        {HEARTBEAT},
+        {HEARTBEAT, *_ENDS},
+        _SILENCE,
+        f"no heartbeat for {_SILENCE} s: its worker died, or was cut off",
     )
 
 
 def _claimed(seconds: int = _CLAIM) -> Automation:
+    return _crashed(
+        "degrain: a run that was claimed and does not begin has crashed",
+        "A worker that dies between the two tells nobody; made by make deploy",
+        {PENDING},
+        _NEXT,
+        seconds,
+        f"a worker claimed it and did not begin it within {seconds} s",
+    )
+
+
+def _crashed(name: str, description: str, after: set[str], expect: set[str], seconds: int, message: str) -> Automation:
+    """Call a run crashed of which, after an event, none of those that are expected comes within some seconds."""
     return Automation(
-        name="degrain: a run that was claimed and does not begin has crashed",
-        description="A worker that dies between the two tells nobody; made by make deploy",
+        name=name,
+        description=description,
         trigger=EventTrigger(
-            after={PENDING},
-            expect=_NEXT,
+            after=after,
+            expect=expect,
             match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
             within=timedelta(seconds=seconds),
         ),
-        actions=[
-            ChangeFlowRunState(
-                state=StateType.CRASHED, message=f"a worker claimed it and did not begin it within {seconds} s"
-            )
-        ],
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
     )
 
 

@@ -77,15 +77,20 @@ def test_a_copy_and_its_original_do_not_meet(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(original)
     registered(original, "one")
     shutil.copytree(original, copy)
-    whole = contents(original)
-    assert champion(copy) == "weights.safetensors one"
-    registered(copy, "two")
-    assert contents(original) == whole
-    assert champion(original) == "weights.safetensors one"
-    whole = contents(copy)
-    registered(original, "three")
-    assert contents(copy) == whole
-    assert champion(copy) == "weights.safetensors two"
+    assert_they_do_not_meet(copy, original)
+
+
+def assert_they_do_not_meet(project: Path, other: Path) -> None:
+    """Register in one of two projects that have the same champion, then in the other."""
+    whole = contents(other)
+    assert champion(project) == "weights.safetensors one"
+    registered(project, "two")
+    assert contents(other) == whole
+    assert champion(other) == "weights.safetensors one"
+    whole = contents(project)
+    registered(other, "three")
+    assert contents(project) == whole
+    assert champion(project) == "weights.safetensors two"
 
 
 def hard_linked(original: Path, copy: Path) -> None:
@@ -130,15 +135,7 @@ def test_a_hard_linked_copy_and_its_original_do_not_meet(
     registered(original, "one")
     hard_linked(original, copy)
     project, other = (copy, original) if first == "copy" else (original, copy)
-    whole = contents(other)
-    assert champion(project) == "weights.safetensors one"
-    registered(project, "two")
-    assert contents(other) == whole
-    assert champion(other) == "weights.safetensors one"
-    whole = contents(project)
-    registered(other, "three")
-    assert contents(project) == whole
-    assert champion(project) == "weights.safetensors two"
+    assert_they_do_not_meet(project, other)
     assert champion(other) == "weights.safetensors three"
     shared = {path.stat().st_ino for path in (original / ".degrain").rglob("*.lock")}
     assert shared.isdisjoint(path.stat().st_ino for path in (copy / ".degrain").rglob("*.lock"))

@@ -34,15 +34,20 @@ def denoiser(model: str, device: str, params: Path, precision: str = "float32", 
         ParamsError: As of `load`.
         RegistryError: As of `load`.
     """
-    from degrain.params.study import load_params
-
-    chosen = model or f"models:/{load_params(params).register_.name}@champion"
+    chosen = model or champion(params)
     loaded = load(chosen, device, precision)
     if loaded.channels == 4:
         raise ModelError(f"{chosen} denoises Bayer mosaics, not gray or color images")
     if light is not None and loaded.light != light:
         raise ModelError(f"{chosen} was trained on images in {loaded.light} light, and these are in {light}")
     return loaded
+
+
+def champion(params: Path) -> str:
+    """Return what the registry calls the champion of a study."""
+    from degrain.params.study import load_params
+
+    return f"models:/{load_params(params).register_.name}@champion"
 
 
 def load(model: str, device: str, precision: str) -> Denoiser:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from degrain.cli import options
 from degrain.cli.options import ParamsOption
 from degrain.errors import printable
 from degrain.stages import PARAMS, PROMOTIONS
@@ -98,13 +99,11 @@ def lineage(
 
     - `degrain lineage models:/degrain-quickstart/3 --json`
     """
-    from degrain.params.study import load_params
     from degrain.registry import lineage as told
     from degrain.registry import loading, tracking
 
-    reference = model or f"models:/{load_params(params).register_.name}@champion"
     with tracking.connect() as client:
-        found = told.of(client, loading.version(client, reference))
+        found = told.of(client, loading.version(client, model or options.champion(params)))
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return

@@ -79,10 +79,12 @@ def judge(candidate: pd.DataFrame, opposed: Sequence[Rival], min_sources: int) -
     Returns:
         One verdict per rival and measure. A tie does not pass.
     """
+    measured = {measure: summary.by_source(candidate, measure) for measure in summary.MEASURES}
     verdicts = []
-    for measure in summary.MEASURES:
-        mine = summary.by_source(candidate, measure)
-        for rival in opposed if len(mine) else ():
+    for rival in opposed:
+        for measure, mine in measured.items():
+            if mine.empty:
+                continue
             its = summary.by_source(rival.scores, measure)
             gains = (mine - its).to_numpy()
             low = lower_end(gains) if len(gains) >= min_sources else None
@@ -102,7 +104,7 @@ def judge(candidate: pd.DataFrame, opposed: Sequence[Rival], min_sources: int) -
                     passed=bool(passed),
                 )
             )
-    return sorted(verdicts, key=lambda verdict: [rival.name for rival in opposed].index(verdict.rival))
+    return verdicts
 
 
 def lower_end(differences: np.ndarray) -> float:
