@@ -37,9 +37,9 @@ def _shortest(used: set[Path], folder: Path | None = None) -> Iterator[Path]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    known = closure.modules_with_code()
+    known = closure.relevant_files()
     for path in folder.rglob("*"):
-        if path in known or closure.is_data(path):
+        if path in known:
             yield path
 
 

@@ -51,5 +51,7 @@ def test_the_registry_alone_tells_where_a_version_comes_from(
     assert told["data"]["data set"] == "photos"
     assert told["data"]["data/prepared (DVC)"].endswith(".dir")
     assert told["libraries"]["torch"]
+    assert told["sources"]["licence"]
+    assert told["sources"]["citation"]
     assert_one_line(degrain_here(elsewhere, "lineage", "models:/tiny/9"), "MLflow at sqlite")
     assert_one_line(degrain_here(elsewhere, "lineage", "tiny"), "write models:/NAME@ALIAS or models:/NAME/VERSION")

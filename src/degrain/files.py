@@ -111,6 +111,11 @@ def tree_digest(folder: Path, *suffixes: str) -> str:
     return digest({path.relative_to(folder).as_posix(): sha256(path) for path in tree(folder, *suffixes)})
 
 
+def contents_digest(contents: Mapping[str, bytes]) -> str:
+    """Return the `tree_digest` of a folder that would hold these files: contents by relative path."""
+    return digest({name: hashlib.sha256(data).hexdigest() for name, data in contents.items()})
+
+
 def tree(folder: Path, *suffixes: str) -> list[Path]:
     """Return the files in a folder, at any depth, sorted; those with one of some suffixes if there are any."""
     paths = (path for path in folder.rglob("*") if path.is_file())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -110,10 +109,13 @@ def model(folder: Path, weights: str, **change: Any) -> TrialRecord:
     return made
 
 
-def version_tags(made: TrialRecord) -> dict[str, str]:
+def version_tags(made: TrialRecord, folder: Path) -> dict[str, str]:
     """The tags of a registered version that say which model it is."""
-    packaged = {tag: hashlib.sha256(name.encode()).hexdigest() for tag, name in tags.FILES.items()}
-    return {tags.WEIGHTS: str(made.weights_sha256), tags.KEY: made.key, **packaged}
+    return {
+        tags.WEIGHTS: str(made.weights_sha256),
+        tags.KEY: made.key,
+        tags.PACKAGE: files.tree_digest(folder),
+    }
 
 
 def rewrite(path: Path, **change: Any) -> None:

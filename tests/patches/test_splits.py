@@ -162,3 +162,50 @@ def test_an_empty_side_is_refused() -> None:
 def test_an_impossible_split_is_no_parameter(params: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         SplitParams(**params)
+
+
+def units(frame: pd.DataFrame, **params: Any) -> list[str]:
+    return splits.units(frame, SplitParams(**{"val": 0.2, "test": 0.2, **params})).tolist()
+
+
+def test_a_source_is_a_unit_of_evidence_unless_something_larger_is_held_out() -> None:
+    frame = table(source=list("aabbcc"), scene=[None] * 6, camera=list("xyxyzz"))
+    assert units(frame) == list("aabbcc")
+    assert units(frame, by="camera") == list("xxxxzz")
+    frame = table(source=list("aabbcc"), scene=list("111122"), camera=list("xyxyzz"))
+    assert units(frame, by="scene") == list("111122")
+    assert units(frame) == list("aaaacc")
+    assert units(frame, apart=["camera"]) == list("aaaacc")
+
+
+def test_copies_of_a_picture_are_one_unit_and_so_is_what_chains_join() -> None:
+    frame = table(source=list("abcdef"), sha256=list("112345"), near_copies=[None, "n", "n", None, None, None])
+    assert units(frame) == list("aaadef")
+
+
+def test_units_of_leaky_splits_are_no_smaller_than_sources_and_scenes() -> None:
+    frame = table(source=list("abcd"), scene=list("1122"), instance=list("wxyz"))
+    assert units(frame, by="instance", published_leaky=True) == list("wwyy")
+    assert units(table(source=list("aab")), by="copy", published_leaky=True) == list("aab")
+
+
+def test_a_publishers_part_is_no_unit() -> None:
+    frame = table(source=list("abcd"), part=["train", "train", "test", "test"])
+    assert units(frame, by="part", val=["test"]) == list("abcd")
+
+
+def test_no_unit_is_on_two_sides_and_every_value_is_in_one_unit() -> None:
+    draw = np.random.default_rng(0)
+    for _ in range(20):
+        columns = {name: [str(n) if n else None for n in draw.integers(0, 30, 40)] for name in ("scene", "near_copies")}
+        frame = table(source=[str(n) for n in draw.integers(0, 35, 40)], sha256=[str(i) for i in range(40)], **columns)
+        found = pd.Series(units(frame))
+        for name in ("source", "scene", "near_copies"):
+            assert found.groupby(frame[name]).nunique().max() == 1
+        # Apart from that nothing is joined: groups are those that repeated merging finds.
+        merged = list(range(40))
+        for _ in range(12):
+            for name in ("source", "scene", "near_copies"):
+                least = pd.Series(merged).groupby(frame[name]).transform("min")
+                merged = least.fillna(pd.Series(merged)).astype(int).tolist()
+        assert found.nunique() == len(set(merged))

@@ -274,6 +274,40 @@ def test_versions_of_what_computes_are_part_of_the_key(
         assert key_of("unet") != before, library
 
 
+@pytest.mark.parametrize("library", sorted(closure.IRRELEVANT_LIBRARIES))
+def test_versions_of_what_computes_nothing_are_not(
+    monkeypatch: pytest.MonkeyPatch, key_of: Callable[[str], str], library: str
+) -> None:
+    before = key_of("unet")
+    version = digests.importlib.metadata.version
+    monkeypatch.setattr(digests.importlib.metadata, "version", lambda name: "0" if name == library else version(name))
+    assert key_of("unet") == before
+
+
+@pytest.mark.parametrize("name", ["loop.py.orig", "loop.py~", ".loop.py.swp", "notes.txt"])
+def test_what_editors_leave_beside_code_changes_no_key(package: Path, key_of: Callable[[str], str], name: str) -> None:
+    before = key_of("unet")
+    for folder in ("training", "networks", "."):
+        (package / folder / name).write_text("old")
+    assert key_of("unet") == before
+
+
+def test_templates_are_followed_by_their_names(package: Path) -> None:
+    def found() -> dict[str, str]:
+        forget()
+        return digests.code(closure.closure("degrain.stages.report"))
+
+    before = found()
+    assert {"report/template.html", "report/leaderboard.html"} <= before.keys()
+    (package / "report" / "template.html.orig").write_text("old")
+    assert found() == before
+    for name in ("template.html", "leaderboard.html"):
+        path = package / "report" / name
+        path.write_text(path.read_text() + "<p>")
+        assert found() != before
+        before = found()
+
+
 def test_the_kind_of_machine_is_part_of_the_key(make_params: Callable[..., Params], store: PatchStore) -> None:
     params = make_params(train={"models": ["unet"]}).train
     one = Trial("unet", params.optimizers[0], params.losses[0], 0, params)
@@ -300,4 +334,4 @@ def test_the_kind_of_machine_is_part_of_the_key(make_params: Callable[..., Param
     ],
 )
 def test_only_docstrings_and_constants_are_no_code(source: str, is_code: bool) -> None:
-    assert closure._imports_of(source.encode(), "degrain", frozenset()).has_code == is_code
+    assert closure._imports_of(source.encode(), "degrain", frozenset(), frozenset()).has_code == is_code

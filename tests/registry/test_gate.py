@@ -68,7 +68,7 @@ def register(
         ranked = records.ranking(records.cell(model=MODEL, psnr=psnr), identity=records.scores(identity))
         history = pd.DataFrame({curve: [1.0] for curve in CURVES} | {"epoch": [1]})
         grid = publishing.Grid(
-            "tiny", {name: trial}, {name: history}, {name: records.scores(psnr)}, ranked, {}, (), Path("figures")
+            "tiny", {name: trial}, {name: history}, {name: records.scores(psnr)}, ranked, {}, (), Path("figures"), {}
         )
         measured = Scores(
             schema_version=Scores.VERSION,
@@ -88,7 +88,7 @@ def register(
 
 def table(method: str, psnr: float) -> pd.DataFrame:
     """Scores of a patch of each of two sources."""
-    rows = {"method": method, "split": "test", "item": "patch", "source": ["a", "b"], "metric": "psnr", "value": psnr}
+    rows = {"method": method, "split": "test", "item": "patch", "unit": ["a", "b"], "metric": "psnr", "value": psnr}
     return pd.DataFrame(rows)
 
 

@@ -40,10 +40,11 @@ def client(workspace: None) -> Iterator[Any]:
     with tracking.connect() as client:
         for number in (1, 2, 3):
             run = client.create_run(tracking.experiment(client, "tiny")).info.run_id
-            made = records.model(Path(f"model{number}"), f"weights {number}", key=f"key{number}")
-            source = publishing.log_model(client, run, Path(f"model{number}"), made)
-            tagged = records.version_tags(made) | {tags.score("test_psnr"): str(30 + number), tags.DATA: "d" * 64}
-            aliases.register(client, "tiny", source, run, tagged)
+            folder = Path(f"model{number}")
+            made = records.model(folder, f"weights {number}", key=f"key{number}")
+            source = publishing.log_model(client, run, folder, made, {})
+            scored = {tags.score("test_psnr"): str(30 + number), tags.DATA: "d" * 64}
+            aliases.register(client, "tiny", source, run, records.version_tags(made, folder) | scored)
         yield client
 
 
@@ -296,6 +297,23 @@ def test_without_the_turn_nothing_is_promoted(client: Any) -> None:
             promotion.promote(client, version, "x", require)
     assert held(client) == {}
     assert moves(client) == []
+
+
+def test_a_turn_that_ends_while_mlflow_looks_who_has_it_is_asked_for_again(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create, asked = client.create_registered_model, []
+
+    def ended(name: str, **rest: Any) -> Any:
+        asked.append(name)
+        if len(asked) == 1:
+            return client.get_registered_model("nobody")
+        return create(name, **rest)
+
+    monkeypatch.setattr(client, "create_registered_model", ended)
+    make_champion(client, 1)
+    assert len(asked) == 2
+    assert held(client) == {"champion": "1"}
 
 
 def test_processes_that_promote_at_once_take_turns(client: Any) -> None:

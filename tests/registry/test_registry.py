@@ -22,7 +22,6 @@ import pytest
 from degrain.artifacts.history import CURVES
 from degrain.artifacts.trial import TRIAL, WEIGHTS
 from degrain.errors import DataError, OutputError, RegistryError
-from degrain.machine import variables
 from degrain.packaging import layout
 from degrain.params.results import RegisterParams
 from degrain.registry import aliases, loading, publishing, tags, tracking
@@ -53,6 +52,7 @@ def make_grid(name: str = "unet-adam-mse", psnr: float = 30.0) -> publishing.Gri
         {},
         (),
         Path("figures"),
+        {},
     )
 
 
@@ -188,24 +188,13 @@ def test_a_folder_with_another_trial_is_refused(reference: str) -> None:
         pass
 
 
-def test_the_registry_of_a_project_that_was_moved_is_still_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert variables.lasting_uri() == "sqlite:///.degrain/mlflow/mlflow.db"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path.parent / 'elsewhere.db'}")
-    assert variables.lasting_uri() == f"sqlite:///{(tmp_path.parent / 'elsewhere.db').resolve()}"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://a.example")
-    assert variables.lasting_uri() == "http://a.example"
-
-
 def registered(folder: Path, **tagged: str) -> Any:
     """A champion with a model whose weights are a text, and its version as a client sees it."""
     made = records.model(folder, "weights")
     with tracking.connect() as client:
         _, runs = publishing.publish(client, tracking.experiment(client, "tiny"), make_grid())
-        source = publishing.log_model(client, runs["unet-adam-mse"], folder, made)
-        wanted = {name: value for name, value in (records.version_tags(made) | tagged).items() if value}
+        source = publishing.log_model(client, runs["unet-adam-mse"], folder, made, {})
+        wanted = {name: value for name, value in (records.version_tags(made, folder) | tagged).items() if value}
         version = aliases.register(client, "tiny", source, runs["unet-adam-mse"], wanted)
         client.set_registered_model_alias("tiny", aliases.CHAMPION, str(version.version))
         return client.get_model_version("tiny", str(version.version))
@@ -216,6 +205,7 @@ def artifact(version: Any, name: str) -> Path:
 
 
 Damage = Callable[[Path], Any]
+OTHERS = "the files of version 1 of tiny are others in the registry than those that were registered"
 LOST: dict[str, tuple[str, Damage, dict[str, str]]] = {
     "no trial.json": ("the trial.json of version 1 of tiny is missing", lambda folder: (folder / TRIAL).unlink(), {}),
     "a damaged trial.json": (
@@ -234,22 +224,12 @@ LOST: dict[str, tuple[str, Damage, dict[str, str]]] = {
         lambda folder: (folder / WEIGHTS).write_text("x"),
         {},
     ),
-    "no denoise_model.py": (
-        "the file denoise_model.py of version 1",
-        lambda folder: (folder / layout.CODE).unlink(),
-        {},
-    ),
-    "another denoise_model.py": (
-        "the file denoise_model.py of version 1",
-        lambda folder: (folder / layout.CODE).write_text("x"),
-        {},
-    ),
-    "another network": (
-        "the file artifacts/network.onnx of version 1 of tiny is missing or damaged",
-        lambda folder: (folder / layout.NETWORK).write_text("x"),
-        {},
-    ),
-    "no tag of code": (f"version 1 of tiny has no tag {tags.CODE}", lambda _: None, {tags.CODE: ""}),
+    "no denoise_model.py": (OTHERS, lambda folder: (folder / layout.CODE).unlink(), {}),
+    "another denoise_model.py": (OTHERS, lambda folder: (folder / layout.CODE).write_text("x"), {}),
+    "another network": (OTHERS, lambda folder: (folder / layout.NETWORK).write_text("x"), {}),
+    "another MLmodel": (OTHERS, lambda folder: (folder / layout.MLMODEL).write_text("x"), {}),
+    "one more file": (OTHERS, lambda folder: (folder / "sitecustomize.py").write_text("x"), {}),
+    "no tag of the package": (f"version 1 of tiny has no tag {tags.PACKAGE}", lambda _: None, {tags.PACKAGE: ""}),
     "no tag": (f"version 1 of tiny has no tag {tags.WEIGHTS}", lambda _: None, {tags.WEIGHTS: ""}),
     "another key": (
         "the trial.json of version 1 of tiny is that of another trial",

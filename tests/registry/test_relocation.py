@@ -40,8 +40,8 @@ def registered(project: Path, weights: str) -> str:
     made = records.model(model, f"weights.safetensors {weights}", key=weights)
     with tracking.connect() as client:
         _, runs = publishing.publish(client, tracking.experiment(client, "tiny"), make_grid(weights))
-        source = publishing.log_model(client, runs[weights], model, made)
-        version = aliases.register(client, "tiny", source, runs[weights], records.version_tags(made))
+        source = publishing.log_model(client, runs[weights], model, made, {})
+        version = aliases.register(client, "tiny", source, runs[weights], records.version_tags(made, model))
         client.set_registered_model_alias("tiny", aliases.CHAMPION, str(version.version))
     return str(version.version)
 

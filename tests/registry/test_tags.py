@@ -40,7 +40,7 @@ BROKEN = [
     "\x1b[31m",
 ]
 # The tags that are read back.
-READ = (tags.WEIGHTS, tags.KEY, tags.CODE, tags.NETWORK)
+READ = (tags.WEIGHTS, tags.KEY, tags.PACKAGE)
 SCORES = {"test_psnr": 99.0, "photograph_psnr": 98.0, "test_ssim": 0.9}
 
 
@@ -78,7 +78,7 @@ def test_a_broken_tag_of_the_champion_is_one_line_and_no_obstacle(
     old, new = make_candidate(tmp_path / "old", 0), make_candidate(tmp_path / "new", 1)
     with tracking.connect() as client:
         run = client.create_run(tracking.experiment(client, "tiny")).info.run_id
-        source = publishing.log_model(client, run, old.folder, old.trial)
+        source = publishing.log_model(client, run, old.folder, old.trial, {})
         version = aliases.register(client, "tiny", source, run, tags.written(old.trial, SCORES, "0" * 64, old.folder))
         client.set_registered_model_alias("tiny", aliases.CHAMPION, version.version)
 
@@ -111,7 +111,7 @@ def test_the_champion_is_measured_whatever_its_tags_say(
     conditions = protocol.conditions(torch.device("cpu"))
     with tracking.connect() as client:
         run = client.create_run(tracking.experiment(client, "tiny")).info.run_id
-        source = publishing.log_model(client, run, old.folder, old.trial)
+        source = publishing.log_model(client, run, old.folder, old.trial, {})
         digest = protocol.digest(old.trial.model, store.sha256, params.evaluate, conditions)
         version = aliases.register(client, "tiny", source, run, tags.written(old.trial, SCORES, digest, old.folder))
         rival = registering._rival(version, store, params, conditions)

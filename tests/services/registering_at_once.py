@@ -28,7 +28,7 @@ MODEL = "machinecurve2019"
 
 def table(method: str, psnr: float) -> pd.DataFrame:
     """Scores of a patch of each of two sources."""
-    rows = {"method": method, "split": "test", "item": "patch", "source": ["a", "b"], "metric": "psnr", "value": psnr}
+    rows = {"method": method, "split": "test", "item": "patch", "unit": ["a", "b"], "metric": "psnr", "value": psnr}
     return pd.DataFrame(rows)
 
 
@@ -46,7 +46,7 @@ def main(me: int, psnr: float, rounds: int, folder: Path) -> None:
     history = pd.DataFrame({curve: [1.0] for curve in CURVES} | {"epoch": [1]})
     (folder / "figures").mkdir(exist_ok=True)
     grid = publishing.Grid(
-        "tiny", {name: trial}, {name: history}, {name: records.scores(psnr)}, ranked, {}, (), folder / "figures"
+        "tiny", {name: trial}, {name: history}, {name: records.scores(psnr)}, ranked, {}, (), folder / "figures", {}
     )
     measured = Scores(
         schema_version=Scores.VERSION,

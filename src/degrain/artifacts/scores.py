@@ -62,7 +62,7 @@ class Scores(Record):
 
     WHAT: ClassVar[str] = "record of scores"
     STAGE: ClassVar[str] = "evaluate"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     data_sha256: str
     table_sha256: str

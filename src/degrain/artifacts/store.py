@@ -32,7 +32,7 @@ class StoreRecord(Record):
     """
 
     STAGE: ClassVar[str] = "prepare"
-    VERSION: ClassVar[int] = 5
+    VERSION: ClassVar[int] = 6
 
     params: PrepareParams
     asked: Asked

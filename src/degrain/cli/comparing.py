@@ -53,7 +53,7 @@ def compare(first: Model, second: Model, params: ParamsOption = PARAMS, device: 
         method = methods.network(model, denoiser, study.evaluate.tile, study.evaluate.overlap)
         tables.append(scoring.score(method, store, store.photographs()))
     for measure in summary.MEASURES:
-        one, other = (summary.by_source(table, measure) for table in tables)
+        one, other = (summary.by_unit(table, measure) for table in tables)
         if len(one):
             output.print(_table(measure, one, other))
             output.print(_told(measure, one, other, study.register_.gate.min_sources))

@@ -1,7 +1,8 @@
 """The gate: whether a trial is better than its rivals on held-out data, with the source as the unit of evidence.
 
-A source is a photograph or a scene, and all patches of one are alike: a thousand of them are no more evidence than a
-few. So differences are averaged within each source first.
+A source is a photograph, or a scene where the study holds out whole scenes (see `degrain.patches.splits.units`), and
+all patches of one are alike: a thousand of them are no more evidence than a few. So differences are averaged within
+each source first.
 """
 
 from __future__ import annotations
@@ -79,13 +80,13 @@ def judge(candidate: pd.DataFrame, opposed: Sequence[Rival], min_sources: int) -
     Returns:
         One verdict per rival and measure. A tie does not pass.
     """
-    measured = {measure: summary.by_source(candidate, measure) for measure in summary.MEASURES}
+    measured = {measure: summary.by_unit(candidate, measure) for measure in summary.MEASURES}
     verdicts = []
     for rival in opposed:
         for measure, mine in measured.items():
             if mine.empty:
                 continue
-            its = summary.by_source(rival.scores, measure)
+            its = summary.by_unit(rival.scores, measure)
             gains = (mine - its).to_numpy()
             low = lower_end(gains) if len(gains) >= min_sources else None
             won = int((gains > 0).sum())

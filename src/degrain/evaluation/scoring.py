@@ -14,7 +14,7 @@ from degrain.evaluation.methods import Method
 from degrain.metrics.catalog import METRICS
 from degrain.patches.store import PatchStore, Photograph
 
-COLUMNS = ["method", "kind", "split", "item", "image", "source", "metric", "value"]
+COLUMNS = ["method", "kind", "split", "item", "image", "unit", "metric", "value"]
 # The metric that ranks the networks, and that the gate asks for.
 DECISIVE = METRICS["psnr"]
 
@@ -35,13 +35,15 @@ def score(method: Method, store: PatchStore, photographs: Sequence[Photograph]) 
         ParamsError: A metric gives no finite number for an image; the text names metric, method and image.
     """
     frames = []
+    units = store.images().set_index("path")["unit"]
     for split in ("val", "test"):
         side = store.split(split)
         for part, noisy, clean in held_out.parts(side):
-            items = side.index.iloc[part][["image", "source"]].assign(split=split, item="patch")
+            images = side.index["image"].iloc[part].reset_index(drop=True)
+            items = pd.DataFrame({"image": images, "unit": images.map(units), "split": split, "item": "patch"})
             frames.append(_frame(method, items, method.patches(noisy), clean))
     for whole in photographs:
-        items = pd.DataFrame({"image": [whole.name], "source": whole.source, "split": "test", "item": "photograph"})
+        items = pd.DataFrame({"image": [whole.name], "unit": whole.unit, "split": "test", "item": "photograph"})
         frames.append(_frame(method, items, method.photograph(whole.noisy)[None], np.asarray(whole.clean)[None]))
     return pd.concat(frames, ignore_index=True)
 

@@ -52,19 +52,19 @@ def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
     return result
 
 
-def by_source(scores: pd.DataFrame, measure: str) -> pd.Series:
-    """Average the scores of one method over the items of each source.
+def by_unit(scores: pd.DataFrame, measure: str) -> pd.Series:
+    """Average the scores of one method over the items of each unit of evidence.
 
     Args:
         scores: See `degrain.evaluation.scoring`.
         measure: Of `MEASURES`.
 
     Returns:
-        float, by the name of the source; empty where there are no such items.
+        float, by the name of the unit (a source or scene); empty where there are no such items.
     """
     group, _, metric = measure.partition("_")
     chosen = scores[(_groups(scores) == group) & (scores["metric"] == metric)]
-    return chosen.groupby("source")["value"].mean()
+    return chosen.groupby("unit", observed=True)["value"].mean()
 
 
 def _groups(scores: pd.DataFrame) -> pd.Series:

@@ -91,6 +91,10 @@ def versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in names}
 
 
+# What a run of the pipeline itself rewrites is no change of the project.
+_OWN = (".", ":!dvc.lock", ":!results", ":!data")
+
+
 def git_commit() -> str:
     """Return the commit of the working folder, with `-dirty` behind it when files have changed, or "unknown".
 
@@ -98,13 +102,25 @@ def git_commit() -> str:
     """
     import subprocess
 
-    def git(*arguments: str) -> str:
-        done = subprocess.run(["git", *arguments], check=True, capture_output=True, text=True)  # noqa: S603, S607
-        return done.stdout.strip()
-
     try:
-        commit = git("rev-parse", "--short=12", "HEAD")
-        changed = git("status", "--porcelain", "--", ".", ":!dvc.lock", ":!results", ":!data")
+        commit = _git("rev-parse", "--short=12", "HEAD").decode().strip()
+        changed = _git("status", "--porcelain", "--", *_OWN)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{commit}-dirty" if changed else commit
+
+
+def git_diff() -> bytes:
+    """Return what the files that git knows have beyond the commit, as `git apply` takes it; nothing without git."""
+    import subprocess
+
+    try:
+        return _git("diff", "--binary", "HEAD", "--", *_OWN)
+    except (OSError, subprocess.CalledProcessError):
+        return b""
+
+
+def _git(*arguments: str) -> bytes:
+    import subprocess
+
+    return subprocess.run(["git", *arguments], check=True, capture_output=True).stdout  # noqa: S603, S607

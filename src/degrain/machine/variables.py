@@ -110,15 +110,6 @@ def sqlite_uri(file: Path) -> str:
     return f"{SQLITE}file:{quote(path)}?uri=true" if "?" in path else f"{SQLITE}{path}"
 
 
-def lasting_uri() -> str:
-    """Return the tracking server by a name that outlives a move of the project: a file in it by its relative path."""
-    uri = tracking_uri()
-    file, project = sqlite_file(uri), in_project(".").resolve()
-    if file is None or not file.is_relative_to(project):
-        return uri
-    return f"{SQLITE}{file.relative_to(project).as_posix()}"
-
-
 def sqlite_file(uri: str) -> Path | None:
     """Return the file of a tracking server that is a SQLite file, or None."""
     if not uri.startswith(SQLITE):

@@ -95,6 +95,7 @@ def fill(
         {
             "path": manifest["path"],
             "source": manifest["source"],
+            "unit": splits.units(manifest, params.split),
             "side": sides,
             "photograph": manifest["path"].map(whole_names).astype("string"),
         }

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from degrain.errors import DataError, ParamsError, nearest
 from degrain.params.prepare import SplitParams
@@ -67,6 +69,37 @@ def assign(manifest: pd.DataFrame, params: SplitParams, seed: int) -> Sides:
             raise DataError(_overlap(column, values[shared], manifest, sides))
     _refuse_empty(sides, params, manifest)
     return Sides(sides, leaks)
+
+
+def units(manifest: pd.DataFrame, params: SplitParams) -> np.ndarray:
+    """Say what each image is evidence of: images that may not be on two sides are no independent evidence either.
+
+    So all images of one scene are one unit where a scene is held out as a whole, and so are those that a chain of
+    shared sources, scenes or duplicates joins. Only the publisher's parts say nothing of what was photographed.
+
+    Args:
+        manifest: As for `assign`.
+        params: What is kept apart.
+
+    Returns:
+        For each row of the manifest, in its order, the name of its unit: of what is held out, or else of its source.
+    """
+    columns = [
+        name for name in dict.fromkeys((*APART, params.by, *params.apart)) if name in manifest and name != "part"
+    ]
+    rows, values = [], []
+    count = len(manifest)
+    for name in columns:
+        codes, found = pd.factorize(manifest[name])
+        known = np.flatnonzero(codes >= 0)
+        rows.append(known)
+        values.append(codes[known] + count)
+        count += len(found)
+    ends = np.concatenate(rows), np.concatenate(values)
+    joined = coo_array((np.ones(len(ends[0]), bool), ends), shape=(count, count))
+    _, group = connected_components(joined, directed=False)
+    by = params.by if params.by in columns else "source"
+    return manifest[by].astype(str).groupby(group[: len(manifest)]).transform("first").to_numpy()
 
 
 def assign_copies(images: int, copies: int, params: SplitParams, seed: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The patch store: memory-mapped NumPy arrays, one folder per split.
 
 store.json                     see `degrain.artifacts.store`
-images.parquet                 one row per image: path, source, side
+images.parquet                 one row per image: path, source, unit of evidence, side, photograph (its name)
 train/clean.npy                uint8 or uint16 (patches, size, size, channels)
 train/noisy.npy                the same, only where the noise is real
 train/index.parquet            one row per sample: image, source, top, left, patch (row of the arrays), copy
@@ -94,10 +94,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Photograph:
-    """A whole held-out image: its name, its source, and (height, width, channels) arrays as in `Split`."""
+    """A whole held-out image: its name, its unit of evidence, and (height, width, channels) arrays as in `Split`."""
 
     name: str
-    source: str
+    unit: str
     clean: np.ndarray
     noisy: np.ndarray
 
@@ -219,7 +219,10 @@ class PatchStore:
         return Split(clean, noisy, index)
 
     def images(self) -> pd.DataFrame:
-        """Read which images were used: one row each, with path, source, side, and the name of what is kept whole.
+        """Read which images were used: one row each.
+
+        Columns: path, source, unit (see `degrain.patches.splits.units`), side, and photograph, the name of what is kept
+        whole.
 
         Raises:
             DataError: The table has changed since the store was opened.
@@ -236,11 +239,11 @@ class PatchStore:
         return [
             Photograph(
                 str(name),
-                str(source),
+                str(unit),
                 self._map(f"photographs/{name}/clean.npy"),
                 self._map(f"photographs/{name}/noisy.npy"),
             )
-            for name, source in zip(kept["photograph"], kept["source"], strict=True)
+            for name, unit in zip(kept["photograph"], kept["unit"], strict=True)
         ]
 
     def _map(self, name: str) -> np.ndarray:

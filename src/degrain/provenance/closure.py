@@ -28,6 +28,11 @@ IRRELEVANT: Mapping[str, str] = {
     f"{NAME}.studies.array_probes": "refuses noise, metrics and baselines that do not work",
     f"{NAME}.studies.network_probes": "refuses networks, losses and optimizers that do not work",
 }
+# The same of libraries.
+IRRELEVANT_LIBRARIES: Mapping[str, str] = {
+    "filelock": "makes processes wait for one another",
+    "pydantic": "refuses values that are not allowed; those that decide are in each key themselves",
+}
 # Libraries that leave part of their arithmetic to others.
 BEHIND: Mapping[str, tuple[str, ...]] = {
     "albumentations": ("albucore", "cv2", "scipy"),
@@ -47,7 +52,7 @@ class Closure:
 
     Attributes:
         modules: The source file of each module of degrain, by its name; not those that hold only a docstring.
-        data: Files beside these modules that are no Python, such as templates.
+        data: Files beside these modules that are no Python and that a module names, such as templates.
         libraries: Names under which other packages are imported, without the standard library.
     """
 
@@ -65,6 +70,7 @@ class Closure:
 class _Imports:
     modules: frozenset[str]
     libraries: frozenset[str]
+    data: frozenset[Path]
     has_code: bool  # more than a docstring or another constant
 
 
@@ -83,6 +89,7 @@ def closure(*roots: str, without: frozenset[str] = frozenset()) -> Closure:
     known = modules()
     found: dict[str, Path] = {}
     libraries: set[str] = set()
+    data: set[Path] = set()
     waiting = list(roots)
     while waiting:
         name = waiting.pop()
@@ -90,12 +97,12 @@ def closure(*roots: str, without: frozenset[str] = frozenset()) -> Closure:
             continue
         found[name] = known[name]
         imports = _imports(known[name])
-        libraries |= imports.libraries
+        libraries |= imports.libraries - IRRELEVANT_LIBRARIES.keys()
+        data |= imports.data
         # NOTE: importing a module runs the packages around it first.
         waiting += [*imports.modules, *_parents(name)]
         if package := BY_NAME.get(name):
             waiting += [module for module in known if module.startswith(f"{package}.")]
-    data = {path for folder in {path.parent for path in found.values()} for path in folder.iterdir() if is_data(path)}
     behind = {other for library in libraries for other in BEHIND.get(library, ())}
     code = {name: path for name, path in sorted(found.items()) if _imports(path).has_code}
     return Closure(code, frozenset(data), frozenset(libraries | behind))
@@ -107,9 +114,10 @@ def modules() -> Mapping[str, Path]:
     return dict(_modules())
 
 
-def modules_with_code() -> set[Path]:
-    """Return the source files that hold more than a docstring."""
-    return {path for path in modules().values() if _imports(path).has_code}
+def relevant_files() -> set[Path]:
+    """Return the source files that hold more than a docstring, and the files that modules name."""
+    found = {path: _imports(path) for path in modules().values()}
+    return {path for path, imports in found.items() if imports.has_code}.union(*(one.data for one in found.values()))
 
 
 def _modules() -> Iterator[tuple[str, Path]]:
@@ -123,32 +131,36 @@ def _parents(name: str) -> Iterator[str]:
         yield name
 
 
-def is_data(path: Path) -> bool:
-    """Tell whether a path of the package is a file that its modules read, such as a template."""
-    return path.is_file() and path.suffix not in (".py", ".pyc", ".typed") and not path.name.startswith(".")
-
-
 def _imports(path: Path) -> _Imports:
     package = ".".join(path.parent.relative_to(PACKAGE.parent).parts)
-    return _imports_of(path.read_bytes(), package, frozenset(modules()))
+    beside = frozenset(other for other in path.parent.iterdir() if other.is_file() and other.suffix != ".py")
+    return _imports_of(path.read_bytes(), package, frozenset(modules()), beside)
 
 
 @lru_cache(maxsize=1024)
-def _imports_of(source: bytes, package: str, known: frozenset[str]) -> _Imports:
+def _imports_of(source: bytes, package: str, known: frozenset[str], beside: frozenset[Path]) -> _Imports:
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
             node.body = []
     names = {name for node in ast.walk(tree) for name in _names(node, package)}
-    strings = {
-        node.value.partition(":")[0]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and ":" in node.value
-    }
-    ours = {name for name in names | strings if name in known}
+    strings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    by_string = {text.partition(":")[0] for text in strings if ":" in text}
+    ours = {name for name in names | by_string if name in known}
     others = {name.partition(".")[0] for name in names} - {NAME, ""} - sys.stdlib_module_names
     has_code = not all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in tree.body)
-    return _Imports(frozenset(ours), frozenset(others), has_code)
+    return _Imports(frozenset(ours), frozenset(others), _named(strings, beside), has_code)
+
+
+def _named(strings: set[str], beside: frozenset[Path]) -> frozenset[Path]:
+    """Files beside a module that it names, and those that they name: a template includes others."""
+    found: set[Path] = set()
+    waiting = {path for path in beside if path.name in strings}
+    while waiting:
+        found |= waiting
+        texts = [path.read_text(encoding="utf-8", errors="replace") for path in waiting]
+        waiting = {path for path in beside - found if any(f'"{path.name}"' in text for text in texts)}
+    return frozenset(found)
 
 
 def _names(node: ast.AST, package: str) -> Iterator[str]:

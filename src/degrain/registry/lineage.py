@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import yaml
-
-from degrain.errors import RegistryError
 from degrain.evaluation import summary
-from degrain.registry import journal, loading, tags
+from degrain.registry import journal, loading, origin, tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -22,18 +17,16 @@ if TYPE_CHECKING:
 
 # By section, what is known under which name.
 Lineage = Mapping[str, Mapping[str, str]]
-LOCK, PARAMS = "dvc.lock", "params.yaml"
 
 
 def of(client: MlflowClient, version: ModelVersion) -> Lineage:
     """Gather what the registry knows of a version.
 
     Raises:
-        RegistryError: It cannot be used, see `degrain.registry.loading`, or its study's files are missing or damaged.
+        RegistryError: It cannot be used, see `degrain.registry.loading`, or what it was made of is gone or changed.
     """
     trial = loading.proven(client, version)
-    run = str(version.run_id)
-    parent = client.get_run(run).data.tags.get("mlflow.parentRunId", run)
+    made_of = origin.read(client, version)
     promotions = [entry for entry in journal.read(client, version.name) if entry.version == str(version.version)]
     scores = {name: summary.text(name, value) for name, value in tags.scores(version).items()}
     model = client.get_registered_model(version.name)
@@ -46,7 +39,8 @@ def of(client: MlflowClient, version: ModelVersion) -> Lineage:
             "scores": ", ".join(f"{name} {value}" for name, value in scores.items()),
         },
         "training": _training(trial),
-        "data": {"patch store": trial.data_sha256, **_files(client, parent)},
+        "data": {"patch store": trial.data_sha256, **_data(made_of)},
+        "sources": _sources(made_of),
         "machine": {**trial.origin.machine, "instructions": trial.place.machine},
         "libraries": {"degrain": trial.origin.degrain, **trial.versions},
         "promotions": {entry.at: _told(entry) for entry in promotions},
@@ -72,13 +66,22 @@ def _options(title: str, settings: Mapping[str, object]) -> str:
     return f"{title} ({told})" if told else title
 
 
-def _files(client: MlflowClient, run: str) -> dict[str, str]:
-    """What the study's own dvc.lock and params.yaml say, which need not be those that were committed."""
-    with TemporaryDirectory(prefix="degrain-") as temporary:
-        study, lock = (_read(client, run, name, Path(temporary)) for name in (PARAMS, LOCK))
-    data = study.get("data")
+def _data(made_of: Mapping[str, bytes]) -> dict[str, str]:
+    """What the study's own params.yaml and dvc.lock say, which need not be those that were committed."""
+    data = origin.section(made_of, origin.PARAMS).get("data")
     told = {"data set": str(data.get("dataset", ""))} if isinstance(data, dict) else {}
-    return told | {f"{path} (DVC)": digest for path, digest in _outputs(lock).items() if path.startswith("data/")}
+    outputs = _outputs(origin.section(made_of, origin.LOCK))
+    return told | {f"{path} (DVC)": digest for path, digest in outputs.items() if path.startswith("data/")}
+
+
+def _sources(made_of: Mapping[str, bytes]) -> dict[str, str]:
+    """Where the images came from, and whose they are."""
+    told = dict(origin.section(made_of, origin.SOURCES))
+    named = told.pop("credits", [])
+    found = {name: str(value) for name, value in told.items() if value}
+    for number, one in enumerate(named if isinstance(named, list) else [], 1):
+        found[f"credit {number}"] = ", ".join(str(value) for value in one.values() if value)
+    return found
 
 
 def _outputs(lock: Mapping[str, object]) -> dict[str, str]:
@@ -91,17 +94,6 @@ def _outputs(lock: Mapping[str, object]) -> dict[str, str]:
             if isinstance(output, dict):
                 found[str(output.get("path"))] = str(output.get("md5"))
     return found
-
-
-def _read(client: MlflowClient, run: str, name: str, folder: Path) -> Mapping[str, object]:
-    """Read a YAML file of a run; one of a study that was registered without it is empty."""
-    if name not in {artifact.path for artifact in client.list_artifacts(run)}:
-        return {}
-    try:
-        found = yaml.safe_load(Path(client.download_artifacts(run, name, str(folder))).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, ValueError, OSError, RecursionError) as error:
-        raise RegistryError(f"the file {name} of run {run} is damaged: {' '.join(str(error).split())[:200]}") from error
-    return found if isinstance(found, dict) else {}
 
 
 def _told(entry: Promotion) -> str:

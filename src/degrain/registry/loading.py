@@ -116,8 +116,8 @@ def check(folder: Path, version: ModelVersion) -> TrialRecord:
     Raises:
         UnreadableTag: A tag does not say it.
         ForeignVersion: Another version of degrain has registered it, or its network's code has changed since.
-        RegistryError: Its weights, its trial.json, or the code or network of its package are missing, damaged, or
-            others than its tags say.
+        RegistryError: Its weights, its trial.json or another file of its package are missing, damaged, or others than
+            its tags say.
     """
     what = f"version {version.version} of {version.name}"
     wanted, key, package = tags.weights(version), tags.key(version), tags.package(version)
@@ -132,11 +132,10 @@ def check(folder: Path, version: ModelVersion) -> TrialRecord:
         raise RegistryError(f"the {TRIAL} of {what} is missing or damaged in the registry") from None
     if (trial.weights_sha256, trial.key) != (wanted, key):
         raise RegistryError(f"the {TRIAL} of {what} is that of another trial than the tags {tags.WEIGHTS}, {tags.KEY}")
-    for name, digest in package.items():
-        if not (folder / name).is_file() or files.sha256(folder / name) != digest:
-            raise RegistryError(f"the file {name} of {what} is missing or damaged in the registry")
     if trial.is_outdated:
         raise ForeignVersion(f"{what} was trained with other code of {trial.model} than there is now; {WAY_OUT}")
+    if files.tree_digest(folder) != package:
+        raise RegistryError(f"the files of {what} are others in the registry than those that were registered")
     return trial
 
 

@@ -24,6 +24,7 @@ from degrain.artifacts.ranking import Ranking
 from degrain.artifacts.trial import TRIAL, TrialRecord, TrialSettings
 from degrain.errors import OF_THE_MACHINE, OutputError
 from degrain.packaging import package
+from degrain.registry import origin
 from degrain.registry.tags import COMMIT, KEY
 from degrain.snapshots import Snapshot
 from degrain.trials import origins
@@ -45,6 +46,7 @@ class Grid:
         tags: Where all of it comes from, such as the data; the commit is that of each trial.
         artifacts: Files that go to the parent run as they are.
         figures: A folder of pictures that goes there, too.
+        made_of: What a registered version carries, see `degrain.registry.origin`.
         checked: What was held against records, and is published after that.
     """
 
@@ -56,6 +58,7 @@ class Grid:
     tags: Mapping[str, str]
     artifacts: tuple[Path, ...]
     figures: Path
+    made_of: Mapping[str, bytes]
     checked: tuple[Snapshot, ...] = ()
 
     @property
@@ -184,14 +187,15 @@ def _params(trial: TrialRecord) -> dict[str, Any]:
     return {name: value for name, value in flat.items() if value is not None}
 
 
-def log_model(client: MlflowClient, run: str, folder: Path, trial: TrialRecord) -> str:
-    """Give a trial's run its model.
+def log_model(client: MlflowClient, run: str, folder: Path, trial: TrialRecord, made_of: Mapping[str, bytes]) -> str:
+    """Give a trial's run its model, and what says what made it.
 
     Args:
         client: The connection.
         run: Id of the run.
         folder: The packaged model.
         trial: What is to lie there.
+        made_of: See `degrain.registry.origin`.
 
     Returns:
         The model's address.
@@ -203,6 +207,11 @@ def log_model(client: MlflowClient, run: str, folder: Path, trial: TrialRecord) 
         copy = Path(temporary) / "model"
         shutil.copytree(folder, copy)
         package.require(copy, trial)
+        made = Path(temporary) / origin.FOLDER
+        made.mkdir()
+        for name, content in made_of.items():
+            (made / name).write_bytes(content)
         with _storing(client, run):
+            client.log_artifacts(run, str(made), origin.FOLDER)
             client.log_artifacts(run, str(copy), "model")
     return f"{client.get_run(run).info.artifact_uri}/model"

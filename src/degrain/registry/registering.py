@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from degrain import snapshots
+from degrain import files, snapshots
 from degrain.artifacts.registration import (
     FIRST,
     PROMOTED,
@@ -271,8 +271,9 @@ def _version(
     if version is not None:
         return version
     run = runs[candidate.trial.name]
-    source = publishing.log_model(client, run, candidate.folder, candidate.trial)
-    tagged = tags.written(candidate.trial, candidate.scores, candidate.protocol, candidate.folder) | dict(grid.tags)
+    source = publishing.log_model(client, run, candidate.folder, candidate.trial, grid.made_of)
+    tagged = tags.written(candidate.trial, candidate.scores, candidate.protocol, candidate.folder)
+    tagged |= {tags.ORIGIN: files.contents_digest(grid.made_of), **grid.tags}
     return aliases.register(client, name, source, run, tagged)
 
 

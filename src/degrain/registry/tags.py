@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 
 # SHA-256 of a version's weights, by which a model is known again however it was trained.
 WEIGHTS = "degrain.weights_sha256"
-# SHA-256 of what a version's package executes, and of the network that this computes.
-CODE, NETWORK = "degrain.denoise_model_sha256", "degrain.onnx_sha256"
+# Digest of all files of a version's package, see `degrain.files.tree_digest`.
+PACKAGE = "degrain.package_sha256"
+# SHA-256 of the file that loading a package executes, for whoever is about to load it.
+CODE = "degrain.denoise_model_sha256"
+# Digest of the files that say what made it, see `degrain.registry.origin`.
+ORIGIN = "degrain.origin_sha256"
 # The key of its trial; a run has it, too.
 KEY = "degrain.key"
 # Digest of how its scores were measured, see `degrain.evaluation.protocol`.
@@ -39,9 +43,6 @@ DATA = "degrain.data_sha256"
 REFUSED, WITHDRAWN = "degrain.refused", "degrain.withdrawn"
 # PostgreSQL refuses longer values.
 LONGEST = 5000
-
-# The tags of files of a package.
-FILES = {CODE: layout.CODE, NETWORK: layout.NETWORK}
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -62,7 +63,8 @@ def written(trial: TrialRecord, scores: Mapping[str, float], protocol: str, pack
     """
     return {
         WEIGHTS: str(trial.weights_sha256),
-        **{tag: files.sha256(package / name) for tag, name in FILES.items()},
+        PACKAGE: files.tree_digest(package),
+        CODE: files.sha256(package / layout.CODE),
         KEY: trial.key,
         PROTOCOL: protocol,
         MODEL: trial.model,
@@ -100,13 +102,22 @@ def weights(version: ModelVersion) -> str:
     return _sha256(version, WEIGHTS)
 
 
-def package(version: ModelVersion) -> dict[str, str]:
-    """Return the SHA-256 of files of a version's package, by their names.
+def package(version: ModelVersion) -> str:
+    """Return the digest of all files of a version's package.
 
     Raises:
-        UnreadableTag: A tag is missing or holds something else.
+        UnreadableTag: The tag is missing or holds something else.
     """
-    return {name: _sha256(version, tag) for tag, name in FILES.items()}
+    return _sha256(version, PACKAGE)
+
+
+def origin(version: ModelVersion) -> str:
+    """Return the digest of the files that say what made a version.
+
+    Raises:
+        UnreadableTag: The tag is missing or holds something else.
+    """
+    return _sha256(version, ORIGIN)
 
 
 def key(version: ModelVersion) -> str:

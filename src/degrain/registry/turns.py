@@ -95,7 +95,8 @@ def _take(client: MlflowClient, name: str, token: str) -> bool:
     try:
         client.create_registered_model(name, tags=tags, description=_SAYS)
     except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+        # NOTE: MLflow looks for the other one before it says so, and finds none if that has just ended.
+        if error.error_code not in ("RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"):
             raise
         return False
     return True

@@ -15,7 +15,7 @@ from degrain.packaging import package
 from degrain.packaging.card import Facts
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
-from degrain.registry import decision, publishing, registering, tags
+from degrain.registry import decision, origin, publishing, registering, tags
 from degrain.report import shown
 from degrain.snapshots import Snapshot
 from degrain.stages import (
@@ -51,6 +51,7 @@ def run(params: Params) -> None:
     Metrics.check(METRICS, Metrics.of(left.ranking, means))
     present = shown.of(params, validation, store, list(trials.values()), left.ranking)
     ReportRecord.check(REPORT_RECORD, present, REPORT, FIGURES)
+    source = Source.of_study(RAW / params.data.dataset, params.data)
     grid = publishing.Grid(
         study=params.study.name,
         trials=trials,
@@ -60,6 +61,7 @@ def run(params: Params) -> None:
         tags={tags.DATA: store.sha256},
         artifacts=(*(path for path in (PARAMS, Path("dvc.lock")) if path.exists()), METRICS, REPORT),
         figures=FIGURES,
+        made_of=origin.of_study(PARAMS, Path("dvc.lock"), source),
         checked=(published, store.files),
     )
     best = trials[left.ranking.champion]
@@ -70,7 +72,7 @@ def run(params: Params) -> None:
         identity=left.ranking.identity,
         baselines=left.ranking.baseline_scores,
         verdicts=gate.of_trial(best.name, left.table, left.ranking, params.register_.gate),
-        source=Source.of_study(RAW / params.data.dataset, params.data),
+        source=source,
     )
     package.write(CHAMPION, best.folder(TRIALS), facts, EVALUATED / results.EXAMPLES / "photographs")
     made = registering.register(grid, params, store, CHAMPION, left, PROMOTIONS)

@@ -70,6 +70,11 @@ def test_sidd_medium_with_two_frames_of_each_instance(run_stages: Run) -> None:
     store = opened()
     assert store.counts == {"train": 16, "val": 8, "test": 8}
     assert set(store.split("train").index["source"]) == {INSTANCES[0], INSTANCES[1]}
+    assert store.images().groupby("side")["unit"].unique().map(list).to_dict() == {
+        "train": ["001"],
+        "val": ["009"],
+        "test": ["003"],
+    }
     assert len(store.photographs()) == 2
 
 

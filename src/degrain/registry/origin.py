@@ -1,0 +1,93 @@
+"""What a registered version carries of what made it, as a folder of its run: enough to train it again.
+
+params.yaml          of the study, which need not be the committed one
+dvc.lock             the digests of the data; the same holds of it
+sources.json         where the images came from, and under which licences
+requirements.txt     every Python package that was installed
+uncommitted.diff     what the files that git knows had beyond the commit, if anything, when it was registered
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import yaml
+
+from degrain import files
+from degrain.artifacts.source import Source
+from degrain.errors import RegistryError
+from degrain.machine import description
+from degrain.registry import tags
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+PARAMS, LOCK, SOURCES = "params.yaml", "dvc.lock", "sources.json"
+REQUIREMENTS, DIFF = "requirements.txt", "uncommitted.diff"
+# The folder's name in a run.
+FOLDER = "origin"
+
+
+def of_study(params: Path, lock: Path, source: Source) -> dict[str, bytes]:
+    """Gather what made a model: contents by file name; a file that is not there is left out.
+
+    Args:
+        params: The study's params.yaml.
+        lock: The project's dvc.lock.
+        source: Of the data set.
+    """
+    gathered = {SOURCES: _sources(source), REQUIREMENTS: _installed(), DIFF: description.git_diff()}
+    gathered |= {name: files.contents(path) for name, path in ((PARAMS, params), (LOCK, lock)) if path.is_file()}
+    return {name: content for name, content in sorted(gathered.items()) if content}
+
+
+def read(client: MlflowClient, version: ModelVersion) -> dict[str, bytes]:
+    """Fetch what a registered version carries: contents by file name.
+
+    Raises:
+        UnreadableTag: The version does not say what it carries.
+        RegistryError: It is gone, or is not what was registered.
+    """
+    from mlflow.exceptions import MlflowException
+
+    what = f"version {version.version} of {version.name}"
+    wanted = tags.origin(version)
+    with TemporaryDirectory(prefix="degrain-") as temporary:
+        try:
+            folder = Path(client.download_artifacts(str(version.run_id), FOLDER, temporary))
+        except (OSError, MlflowException) as error:
+            raise RegistryError(f"what {what} was made of cannot be read: {' '.join(str(error).split())}") from None
+        found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in files.tree(folder)}
+    if files.contents_digest(found) != wanted:
+        raise RegistryError(f"what {what} was made of is other in the registry than when it was registered")
+    return found
+
+
+def section(origin: Mapping[str, bytes], name: str) -> Mapping[str, object]:
+    """Return what a YAML or JSON file holds; one that is not there is empty."""
+    found = yaml.safe_load(origin.get(name, b""))
+    return found if isinstance(found, dict) else {}
+
+
+def _sources(source: Source) -> bytes:
+    """Title, address, citation and licences; whose each file is, without a line for each of a million."""
+    told = source.model_dump(mode="json", include={"title", "origin", "licence", "citation"})
+    credited = sorted({(file.credit, file.licence) for file in source.files if file.credit or file.licence})
+    told |= {
+        "dataset": source.asked.dataset,
+        "files_sha256": source.files_sha256,
+        "credits": [{"credit": credit, "licence": licence} for credit, licence in credited],
+    }
+    return f"{json.dumps(told, indent=2, ensure_ascii=False)}\n".encode()
+
+
+def _installed() -> bytes:
+    """Every installed distribution with its version, as pip takes it."""
+    found = {(one.metadata["Name"], one.version) for one in importlib.metadata.distributions()}
+    return "".join(f"{name}=={version}\n" for name, version in sorted(found, key=lambda one: one[0].lower())).encode()

@@ -1,0 +1,96 @@
+"""A registered version carries what made it, and nothing that was changed since is believed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from degrain import files
+from degrain.artifacts.source import Source
+from degrain.errors import RegistryError
+from degrain.params.data import DataParams
+from degrain.registry import aliases, origin, publishing, tags, tracking
+from tests.artifacts import records
+
+MADE_OF = {"params.yaml": b"data: {dataset: photos}\n", "dvc.lock": b"stages: {}\n"}
+
+
+@pytest.fixture(autouse=True)
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+def registered(client: Any, made_of: dict[str, bytes], **tagged: str) -> Any:
+    folder = Path("model")
+    made = records.model(folder, "weights")
+    run = client.create_run(tracking.experiment(client, "tiny")).info.run_id
+    source = publishing.log_model(client, run, folder, made, made_of)
+    wanted = records.version_tags(made, folder) | {tags.ORIGIN: files.contents_digest(made_of)} | tagged
+    return aliases.register(client, "tiny", source, run, wanted)
+
+
+def folder_of(client: Any, version: Any) -> Path:
+    uri = client.get_run(version.run_id).info.artifact_uri
+    return Path(unquote(urlsplit(uri).path)) / origin.FOLDER
+
+
+def test_what_made_a_version_comes_back_byte_for_byte() -> None:
+    with tracking.connect() as client:
+        assert origin.read(client, registered(client, MADE_OF)) == MADE_OF
+
+
+Damage = Callable[[Path], Any]
+CHANGED: dict[str, Damage] = {
+    "another params.yaml": lambda folder: (folder / "params.yaml").write_text("data: {dataset: sidd-small}\n"),
+    "no dvc.lock": lambda folder: (folder / "dvc.lock").unlink(),
+    "one more file": lambda folder: (folder / "uncommitted.diff").write_text("x"),
+    "nothing": lambda folder: folder.rename(folder.with_name("elsewhere")),
+}
+
+
+@pytest.mark.parametrize("damage", CHANGED.values(), ids=CHANGED)
+def test_what_was_changed_since_is_not_believed(damage: Damage) -> None:
+    with tracking.connect() as client:
+        version = registered(client, MADE_OF)
+        damage(folder_of(client, version))
+        with pytest.raises(RegistryError, match=r"what version 1 of tiny was made of"):
+            origin.read(client, version)
+
+
+@pytest.mark.parametrize("value", ["-", "other", "0" * 64])
+def test_a_version_must_say_what_it_carries(value: str) -> None:
+    with tracking.connect() as client:
+        version = registered(client, MADE_OF, **{tags.ORIGIN: value})
+        with pytest.raises(RegistryError, match=r"version 1 of tiny"):
+            origin.read(client, version)
+
+
+def test_licences_packages_and_changes_beyond_the_commit_are_gathered(workspace: Path) -> None:
+    def git(*arguments: str) -> None:
+        who = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+        subprocess.run(["git", *who, *arguments], check=True, capture_output=True)
+
+    raw = records.downloaded(workspace / "raw", DataParams(dataset="photos"))
+    assert isinstance(raw, Source)
+    (workspace / "params.yaml").write_text("a: 1\n")
+    git("init")
+    git("add", "params.yaml")
+    git("commit", "-m", "first")
+    found = origin.of_study(Path("params.yaml"), Path("dvc.lock"), raw)
+    assert set(found) == {"params.yaml", "sources.json", "requirements.txt"}
+    assert b"\ntorch==" in found["requirements.txt"]
+    assert json.loads(found["sources.json"])["dataset"] == "photos"
+    (workspace / "params.yaml").write_text("a: 2\n")
+    changed = origin.of_study(Path("params.yaml"), Path("dvc.lock"), raw)
+    git("checkout", "params.yaml")
+    (workspace / "change.diff").write_bytes(changed[origin.DIFF])
+    git("apply", "change.diff")
+    assert (workspace / "params.yaml").read_text() == "a: 2\n"
