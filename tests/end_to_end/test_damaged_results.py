@@ -405,6 +405,7 @@ def test_a_ranking_of_other_scores_is_refused(workspace: Path) -> None:
         assert "scores.parquet is damaged or of another run" in refused(stage)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["report", "register"])
 def test_scores_by_the_cameras_of_another_manifest_are_refused(workspace: Path, stage: str) -> None:
     path = workspace / "data" / "validated" / "manifest.parquet"
@@ -460,6 +461,7 @@ def after(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, change: Callab
     monkeypatch.setattr(owner, name, changing)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("owner", "name", "way"),
     [

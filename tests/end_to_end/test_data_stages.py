@@ -55,6 +55,7 @@ def kill_midway(folder: Path, stage: str, where: str) -> None:
     assert child.wait() == -signal.SIGKILL, "it had ended before it could be killed"
 
 
+@pytest.mark.slow
 def test_a_killed_preparation_leaves_no_store_and_the_next_one_is_whole(validated: Path) -> None:
     kill_midway(validated, "prepare", "data/prepared.*.partial/train/clean.npy")
     assert not (validated / "data" / "prepared").exists()
@@ -71,6 +72,7 @@ def test_a_killed_preparation_leaves_no_store_and_the_next_one_is_whole(validate
     assert PatchStore.open(validated / "data" / "prepared").sha256 == first.sha256
 
 
+@pytest.mark.slow
 def test_a_killed_validation_leaves_nothing_that_could_be_taken_for_a_result(
     tmp_path: Path, quickstart: dict[str, Any]
 ) -> None:

@@ -77,6 +77,7 @@ def test_a_section_is_described_without_what_decides_nothing(make_params: Callab
     assert plain["train"].keys() - found["train"].keys() == {name.split(".")[1] for name in HOW if "train" in name}
 
 
+@pytest.mark.slow
 def test_what_was_changed_after_the_training_is_shown_nowhere(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = TrialRecord.read(next(workspace.glob("data/trials/unet/*/trial.json"))).place
     report.run(load_params())

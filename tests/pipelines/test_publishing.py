@@ -23,6 +23,7 @@ def changed(workspace: Workspace, children: Children) -> None:
     assert children.run(dvc("repro", "evaluate"), workspace.folder, print).code == 0
 
 
+@pytest.mark.slow
 def test_results_come_back_as_an_experiment(copy: Project) -> None:
     # As before a project's first run: git does not know the metrics yet.
     for command in (("git", "rm", "-q", "results/metrics.json"), ("git", "commit", "-qm", "no metrics")):

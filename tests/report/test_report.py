@@ -213,6 +213,7 @@ def test_pictures_side_by_side_keep_every_pixel() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_study_of_several_cameras_shows_each(reproduced: Project, tmp_path: Path) -> None:
     assert "By camera" not in reproduced.read("results/report.html").decode()
     project = Project(Path(shutil.copytree(reproduced.folder, tmp_path / "cameras", symlinks=True)))

@@ -61,6 +61,7 @@ def train(folder: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_loss_curve_of_one(study: Callable[..., Path]) -> None:
     # Batches of three, with a last one of two, cannot be shared evenly.
     options = {"accumulate": 1, "ema": 0.9, "keep": "best", "clip_norm": 0.05}

@@ -372,6 +372,7 @@ def other_grid(trials: list[Trial], store: PatchStore, ledger: Ledger, target: P
     grid.run(trials, store, CPU, ledger, target)
 
 
+@pytest.mark.slow
 def test_two_grids_at_once_train_each_trial_once(store: PatchStore, make_trials: Make, tmp_path: Path) -> None:
     trials = make_trials(losses=["mse", "mae"], epochs=4)
     ledger = Ledger(tmp_path / "ledger")

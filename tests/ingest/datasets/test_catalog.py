@@ -64,6 +64,7 @@ def test_an_unknown_data_set_is_refused_with_the_nearest() -> None:
 
 
 @needs_mirror
+@pytest.mark.slow
 def test_the_wrong_targets_of_scene_001_are_found_by_themselves(
     tmp_path: Path, run_stages: Callable[..., Params]
 ) -> None:
