@@ -411,6 +411,19 @@ def prepared(folder: Path, prepared_once: Path) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("options", [[], ["--in-process"]], ids=["processes", "in process"])
+def test_no_process_that_trains_imports_mlflow(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    shadow = tmp_path / "shadow"
+    shadow.mkdir()
+    (shadow / "mlflow.py").write_text("raise ImportError('a process that trains has imported mlflow')\n")
+    paths = os.pathsep.join(filter(None, [str(shadow), os.environ.get("PYTHONPATH")]))
+    monkeypatch.setenv("PYTHONPATH", paths)
+    done = degrain(prepared, "train", "--model", "unet", *options)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_training_that_is_stopped_keeps_what_is_done_and_goes_on(
     prepared: Path, tiny: dict[str, Any], number: signal.Signals

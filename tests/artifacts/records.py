@@ -56,6 +56,7 @@ TRIAL: dict[str, Any] = {
     "parts": 1,
     "seconds": 1.5,
     "peak_memory_mb": 100.0,
+    "began": 0.0,
     "ended": 0.0,
     "sha256": {WEIGHTS: "w" * 64, HISTORY: "h" * 64},
 }

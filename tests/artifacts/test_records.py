@@ -35,7 +35,10 @@ from degrain.params.prepare import PrepareParams
 from degrain.params.results import EvaluateParams
 from tests.artifacts import records
 
-EPOCHS = [Epoch(1, 0.1, 1 / 3, 20.123456789012345, 1e-3, 12.5), Epoch(2, float("inf"), 2e-300, -1.0, 0.0, 0.0)]
+EPOCHS = [
+    Epoch(1, 0.1, 1 / 3, 20.123456789012345, 1e-3, 12.5, 1.75, 300.5, 0.0, 1795961379.963),
+    Epoch(2, float("inf"), 2e-300, -1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+]
 PREPARE = {"split": {"val": ["b"], "test": 0.25}, "noise": {"kind": "speckle", "sigma": [0.1, 0.2]}}
 ASKED = Asked(
     data=DataParams(dataset="photos", only={"camera": ["G4"]}, limit=7),
@@ -46,7 +49,11 @@ BLOCKS = BlockScores(blocks=6, noisy={"psnr": 20.0}, denoised={"psnr": 30.0})
 SETTINGS = {name: records.TRIAL[name] for name in TrialSettings.model_fields}
 EXAMPLES: list[Record] = [
     records.trial(),
-    BegunTrial.model_validate(SETTINGS | {"schema_version": BegunTrial.VERSION, "key": "key", "pid": 7}),
+    BegunTrial.model_validate(
+        SETTINGS
+        | {name: records.TRIAL[name] for name in ("place", "versions", "began")}
+        | {"schema_version": BegunTrial.VERSION, "key": "key", "pid": 7}
+    ),
     StoreRecord(
         schema_version=StoreRecord.VERSION,
         params=PrepareParams.model_validate(PREPARE),

@@ -19,9 +19,7 @@ MEASURES = ["test_psnr", "photograph_psnr"]
 
 def table(method: str, patches: Mapping[str, Sequence[float]], photographs: bool = True) -> pd.DataFrame:
     """Scores of the patches of each source, and of a photograph of it that is as good as their mean."""
-    rows = [
-        {"item": "patch", "unit": source, "value": value} for source, values in patches.items() for value in values
-    ]
+    rows = [{"item": "patch", "unit": source, "value": value} for source, values in patches.items() for value in values]
     if photographs:
         rows += [{"item": "photograph", "unit": name, "value": np.mean(values)} for name, values in patches.items()]
     return pd.DataFrame(rows).assign(method=method, split="test", metric="psnr")

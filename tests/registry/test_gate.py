@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import torch
 from safetensors.torch import save_file
 
 from degrain import files
-from degrain.artifacts.history import CURVES
 from degrain.artifacts.registration import Registration
 from degrain.artifacts.scores import Measured, Scores
 from degrain.artifacts.trial import TRIAL, WEIGHTS
@@ -23,20 +21,16 @@ from degrain.evaluation.results import Results
 from degrain.networks import catalog
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
-from degrain.registry import decision, publishing, registering, tags, tracking
+from degrain.registry import decision, registering, tags, tracking
 from tests.artifacts import records
+from tests.registry import grids
 
 MODEL = "machinecurve2019"
 
 
 @pytest.fixture(autouse=True)
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.chdir(tmp_path)
+def workspace(project: Path) -> None:
     Path("figures").mkdir()
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow's own
-        yield
 
 
 @pytest.fixture
@@ -66,10 +60,7 @@ def register(
         trial.write(folder / TRIAL)
         records.package(folder)
         ranked = records.ranking(records.cell(model=MODEL, psnr=psnr), identity=records.scores(identity))
-        history = pd.DataFrame({curve: [1.0] for curve in CURVES} | {"epoch": [1]})
-        grid = publishing.Grid(
-            "tiny", {name: trial}, {name: history}, {name: records.scores(psnr)}, ranked, {}, (), Path("figures"), {}
-        )
+        grid = grids.grid(trial, records.scores(psnr), ranked)
         measured = Scores(
             schema_version=Scores.VERSION,
             data_sha256=store.sha256,

@@ -21,11 +21,7 @@ from tests.artifacts import records
 MADE_OF = {"params.yaml": b"data: {dataset: photos}\n", "dvc.lock": b"stages: {}\n"}
 
 
-@pytest.fixture(autouse=True)
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("project")
 
 
 def registered(client: Any, made_of: dict[str, bytes], **tagged: str) -> Any:
@@ -73,14 +69,14 @@ def test_a_version_must_say_what_it_carries(value: str) -> None:
             origin.read(client, version)
 
 
-def test_licences_packages_and_changes_beyond_the_commit_are_gathered(workspace: Path) -> None:
+def test_licences_packages_and_changes_beyond_the_commit_are_gathered(project: Path) -> None:
     def git(*arguments: str) -> None:
         who = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
         subprocess.run(["git", *who, *arguments], check=True, capture_output=True)
 
-    raw = records.downloaded(workspace / "raw", DataParams(dataset="photos"))
+    raw = records.downloaded(project / "raw", DataParams(dataset="photos"))
     assert isinstance(raw, Source)
-    (workspace / "params.yaml").write_text("a: 1\n")
+    (project / "params.yaml").write_text("a: 1\n")
     git("init")
     git("add", "params.yaml")
     git("commit", "-m", "first")
@@ -88,9 +84,9 @@ def test_licences_packages_and_changes_beyond_the_commit_are_gathered(workspace:
     assert set(found) == {"params.yaml", "sources.json", "requirements.txt"}
     assert b"\ntorch==" in found["requirements.txt"]
     assert json.loads(found["sources.json"])["dataset"] == "photos"
-    (workspace / "params.yaml").write_text("a: 2\n")
+    (project / "params.yaml").write_text("a: 2\n")
     changed = origin.of_study(Path("params.yaml"), Path("dvc.lock"), raw)
     git("checkout", "params.yaml")
-    (workspace / "change.diff").write_bytes(changed[origin.DIFF])
+    (project / "change.diff").write_bytes(changed[origin.DIFF])
     git("apply", "change.diff")
-    assert (workspace / "params.yaml").read_text() == "a: 2\n"
+    assert (project / "params.yaml").read_text() == "a: 2\n"

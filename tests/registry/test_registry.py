@@ -9,17 +9,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import pandas as pd
 import pytest
 
-from degrain.artifacts.history import CURVES
 from degrain.artifacts.trial import TRIAL, WEIGHTS
 from degrain.errors import DataError, OutputError, RegistryError
 from degrain.packaging import layout
@@ -27,33 +24,19 @@ from degrain.params.results import RegisterParams
 from degrain.registry import aliases, loading, publishing, tags, tracking
 from tests.artifacts import records
 from tests.ingest.fetching.site import Answer, Site
+from tests.registry import grids
 
 
 @pytest.fixture(autouse=True)
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.chdir(tmp_path)
+def workspace(project: Path) -> None:
     Path("figures").mkdir()
     Path("figures", "unet-heat_map.svg").write_text("<svg/>")
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow's own
-        yield
 
 
 def make_grid(name: str = "unet-adam-mse", psnr: float = 30.0) -> publishing.Grid:
     trial = records.trial(name=name, key=f"key-{name}")
-    history = pd.DataFrame({curve: [1.0, 2.0, 3.0] for curve in CURVES} | {"epoch": [1, 2, 3]})
-    return publishing.Grid(
-        "tiny",
-        {name: trial},
-        {name: history},
-        {name: {"val_psnr": psnr, "test_psnr": psnr}},
-        records.ranking(records.cell(psnr=psnr, best_trial=name)),
-        {},
-        (),
-        Path("figures"),
-        {},
-    )
+    ranking = records.ranking(records.cell(psnr=psnr, best_trial=name))
+    return grids.grid(trial, {"test_psnr": psnr}, ranking, epochs=3)
 
 
 def all_runs(client: Any, experiment: str) -> list[Any]:
@@ -83,11 +66,11 @@ def test_publishing_twice_doubles_nothing() -> None:
         parent, children = first
         child = client.get_run(children["unet-adam-mse"])
         assert child.data.tags["mlflow.parentRunId"] == parent
-        assert child.data.params["optimizer_settings.lr"] == "0.1"
+        assert child.data.params["optimizer.lr"] == "0.1"
         assert {client.get_run(run).data.tags["degrain.commit"] for run in (parent, child.info.run_id)} == {"c0ffee"}
         points = client.get_metric_history(child.info.run_id, "val_psnr")
         assert [(point.step, point.value) for point in points] == [(1, 1.0), (2, 2.0), (3, 3.0)]
-        assert child.data.metrics["final_test_psnr"] == 30.0
+        assert child.data.metrics["test_psnr"] == 30.0
         assert [a.path for a in client.list_artifacts(child.info.run_id, "figures")] == ["figures/learning_curves.svg"]
         assert [a.path for a in client.list_artifacts(parent, "figures")] == ["figures/unet-heat_map.svg"]
 
@@ -333,12 +316,12 @@ def test_a_real_full_disk_names_the_artifact_store() -> None:
 import resource
 from pathlib import Path
 from degrain.errors import OutputError
-from degrain.registry import publishing, tracking
+from degrain.registry import runs, tracking
 with tracking.connect() as client:
     run = client.create_run(tracking.experiment(client, "tiny")).info.run_id
     resource.setrlimit(resource.RLIMIT_FSIZE, (4_000_000, resource.RLIM_INFINITY))
     try:
-        with publishing._storing(client, run):
+        with runs.storing(client, run):
             client.log_artifact(run, "large.svg")
     except OutputError as error:
         print(error)

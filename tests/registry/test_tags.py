@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +43,7 @@ READ = (tags.WEIGHTS, tags.KEY, tags.PACKAGE)
 SCORES = {"test_psnr": 99.0, "photograph_psnr": 98.0, "test_ssim": 0.9}
 
 
-@pytest.fixture(autouse=True)
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow's own
-        yield
+pytestmark = pytest.mark.usefixtures("project")
 
 
 def make_candidate(folder: Path, seed: int) -> registering.Candidate:

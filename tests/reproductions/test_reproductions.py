@@ -232,9 +232,9 @@ class Run:
         done = []
         for model in self.params.train.models:
             place = self.folder / "trials" / model / f"{model}-adam-bce"
-            history.write(
-                place / HISTORY, [Epoch(n, 1.0, loss, 20.0, 0.1, 9.0) for n, loss in ((1, 0.123456789), (2, 0.1))]
-            )
+            pace = dict.fromkeys(history.PACE, 9.0)
+            epochs = [Epoch(n, 1.0, loss, 20.0, 0.1, **pace) for n, loss in ((1, 0.123456789), (2, 0.1))]
+            history.write(place / HISTORY, epochs)
             made = TrialRecord.read(place / TRIAL)
             change = {"sha256": {WEIGHTS: model, HISTORY: files.sha256(place / HISTORY)}}
             change |= {"state": "failed"} if model == "bernier2021" else {}

@@ -14,14 +14,14 @@ import torch
 from safetensors.torch import save_file
 
 from degrain import files
-from degrain.artifacts.history import CURVES
 from degrain.artifacts.scores import Conditions, Measured, Scores
 from degrain.artifacts.trial import TRIAL, WEIGHTS
 from degrain.evaluation import gate
 from degrain.evaluation.results import Results
 from degrain.networks import catalog
-from degrain.registry import publishing, registering, tags
+from degrain.registry import registering, tags
 from tests.artifacts import records
+from tests.registry import grids
 
 MODEL = "machinecurve2019"
 
@@ -43,11 +43,8 @@ def main(me: int, psnr: float, rounds: int, folder: Path) -> None:
     trial.write(home / TRIAL)
     records.package(home)
     ranked = records.ranking(records.cell(model=MODEL, psnr=psnr))
-    history = pd.DataFrame({curve: [1.0] for curve in CURVES} | {"epoch": [1]})
     (folder / "figures").mkdir(exist_ok=True)
-    grid = publishing.Grid(
-        "tiny", {name: trial}, {name: history}, {name: records.scores(psnr)}, ranked, {}, (), folder / "figures", {}
-    )
+    grid = grids.grid(trial, records.scores(psnr), ranked, folder / "figures", folder / "pictures")
     measured = Scores(
         schema_version=Scores.VERSION,
         data_sha256="d" * 64,

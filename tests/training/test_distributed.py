@@ -16,6 +16,7 @@ import pytest
 import yaml
 from safetensors.numpy import load_file
 
+from degrain.artifacts.history import PACE
 from degrain.errors import ParamsError
 from degrain.networks import catalog
 from degrain.patches.store import PatchStore
@@ -70,7 +71,7 @@ def test_two_processes_have_the_loss_curve_of_one(study: Callable[..., Path]) ->
         done = train(folder, command)
         assert done.returncode == 0, done.stderr
     one, two = (folder / "data" / "trials" / "unet" / "unet-adam-mse" for folder in (alone, together))
-    curves = [pd.read_csv(folder / "history.csv").drop(columns="images_per_second") for folder in (one, two)]
+    curves = [pd.read_csv(folder / "history.csv").drop(columns=list(PACE)) for folder in (one, two)]
     assert len(curves[0]) == 2
     np.testing.assert_allclose(curves[0].to_numpy(), curves[1].to_numpy(), rtol=1e-4)
     weights = [load_file(folder / "weights.safetensors") for folder in (one, two)]

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from degrain import files
+from degrain.artifacts.history import PACE
 from degrain.errors import Diverged, Stopped
 from degrain.losses.mse import Mse
 from degrain.machine import compute
@@ -69,7 +70,7 @@ def bits(state: State) -> dict[str, bytes]:
 
 def facts(state: State) -> list[dict[str, float]]:
     """The history without what differs from run to run."""
-    return [{**vars(replace(epoch, images_per_second=0.0))} for epoch in state.history]
+    return [{**vars(replace(epoch, **dict.fromkeys(PACE, 0.0)))} for epoch in state.history]
 
 
 def stopped_and_resumed(

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
+from degrain.artifacts.history import PACE
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.training.trial import Trial, expand
@@ -38,7 +39,7 @@ def start(trial: Trial, store: PatchStore, ledger: Ledger) -> processes._Worker:
 def left(ledger: Ledger) -> tuple[bytes, str, dict[str, Any]]:
     """Weights, history and record of the trial, without what differs from run to run."""
     entry = ledger.folder / "key"
-    history = pd.read_csv(entry / "history.csv", dtype=str).drop(columns="images_per_second")
+    history = pd.read_csv(entry / "history.csv", dtype=str).drop(columns=list(PACE))
     recorded = json.loads((entry / "trial.json").read_text())
     for name in ("seconds", "peak_memory_mb", "ended", "checksum", "sha256"):
         del recorded[name]

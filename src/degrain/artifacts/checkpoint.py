@@ -47,7 +47,7 @@ class CheckpointRecord(Facts, Record):
 
     WHAT: ClassVar[str] = "record of a checkpoint"
     STAGE: ClassVar[str] = "train"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     key: str
     file: str

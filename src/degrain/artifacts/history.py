@@ -1,4 +1,7 @@
-"""What train leaves of each epoch of a trial: history.csv."""
+"""What train leaves of each epoch of a trial: history.csv, to which a line is added after each epoch.
+
+Of a trial that has ended it is whole, and trial.json has its digest.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,10 @@ class Epoch:
         val_psnr: Mean PSNR of the validation patches, in dB, by the metric protocol.
         rate: Learning rate of its last step, of the first parameter group.
         images_per_second: Training speed, validation not counted; of what was trained in this run.
+        cpu: Cores that the process kept busy meanwhile, on average.
+        memory_mb: The most memory that the process has had so far, in MB.
+        gpu_memory_mb: The most memory of the GPU that it has had so far, in MB; 0 on the CPU.
+        ended: When it ended, in seconds since 1970.
     """
 
     epoch: int
@@ -36,11 +43,17 @@ class Epoch:
     val_psnr: float
     rate: float
     images_per_second: float
+    cpu: float
+    memory_mb: float
+    gpu_memory_mb: float
+    ended: float
 
 
 COLUMNS = tuple(field.name for field in fields(Epoch))
-# The columns that are drawn over the epochs.
-CURVES = COLUMNS[1:]
+# The columns that say how fast it went; all others are the same each time.
+PACE = ("images_per_second", "cpu", "memory_mb", "gpu_memory_mb", "ended")
+# The columns that are curves over the epochs.
+CURVES = COLUMNS[1:-1]
 
 
 def write(path: Path, history: Iterable[Epoch]) -> None:
@@ -49,6 +62,34 @@ def write(path: Path, history: Iterable[Epoch]) -> None:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         writer.writerows(map(astuple, history))
+
+
+def add(path: Path, epoch: Epoch) -> None:
+    """Add an epoch to a history that is not whole yet.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    with path.open("a", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerow(astuple(epoch))
+
+
+def so_far(path: Path) -> list[Epoch]:
+    """Read a history to which lines are being added; a line that is not whole yet, or no number, ends it.
+
+    Raises:
+        OSError: It cannot be read, or is not there.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        _, *lines = [line for line in file if line.endswith("\n")] or [""]
+    epochs = []
+    for row in csv.reader(lines):
+        try:
+            number, *values = map(float, row)
+            epochs.append(Epoch(int(number), *values))
+        except (TypeError, ValueError):
+            break
+    return epochs
 
 
 def read(folder: Path, trial: TrialRecord) -> pd.DataFrame:

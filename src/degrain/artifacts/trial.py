@@ -124,15 +124,20 @@ class BegunTrial(TrialSettings, Record):
 
     Attributes:
         key: Of the trial, see `degrain.training.trial`.
-        pid: The process that began to train it.
+        pid: The process that trains it.
+        place, versions: As of a trial that has ended.
+        began: When the first one did, in seconds since 1970.
     """
 
     WHAT: ClassVar[str] = "record of a trial that is being trained"
     STAGE: ClassVar[str] = "train"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     key: str
     pid: int
+    place: Place
+    versions: dict[str, str]
+    began: float
 
 
 class TrialRecord(TrialSettings, Record):
@@ -154,13 +159,13 @@ class TrialRecord(TrialSettings, Record):
         parts: In how many parts the gradient of a step was computed.
         seconds: Spent on it, validation included.
         peak_memory_mb: The most memory that its process had.
-        ended: When, in seconds since 1970.
+        began, ended: When, in seconds since 1970, pauses included.
         sha256: Of each file beside trial.json.
     """
 
     WHAT: ClassVar[str] = "record of a trial"
     STAGE: ClassVar[str] = "train"
-    VERSION: ClassVar[int] = 4
+    VERSION: ClassVar[int] = 5
 
     key: str
     place: Place
@@ -179,6 +184,7 @@ class TrialRecord(TrialSettings, Record):
     parts: int | None
     seconds: float | None
     peak_memory_mb: float
+    began: float
     ended: float
     sha256: dict[str, str]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,12 +13,14 @@ import typer
 from degrain.cli import options
 from degrain.cli.options import ParamsOption
 from degrain.errors import printable
-from degrain.stages import PARAMS, PROMOTIONS
+from degrain.stages import PARAMS, PREPARED, PROMOTIONS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 log = logging.getLogger(__name__)
+# Seconds after which a server that does not answer is given up.
+LONGEST = 60.0
 app = typer.Typer()
 
 Reason = Annotated[str, typer.Option("--reason", help="Why; it goes into the journal.", metavar="TEXT")]
@@ -63,6 +66,38 @@ def rollback(reason: Reason, name: Name = "", params: ParamsOption = PARAMS) -> 
         holder, previous = promotion.roll_back(client, name, reason)
         _copy(client, name, ours)
     log.info("version %s of %s is the champion again, no longer version %s", previous, name, holder)
+
+
+@app.command()
+def publish(
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on until all trials of the study have ended; Ctrl-C ends it.")
+    ] = False,
+    params: ParamsOption = PARAMS,
+) -> None:
+    """Bring the study's runs in MLflow up to date with the trial ledger, also of what is being trained.
+
+    `degrain train` does that by itself where MLFLOW_TRACKING_URI names a server. Sending twice doubles nothing.
+
+    Examples:
+
+    - `degrain publish`
+
+    - `MLFLOW_TRACKING_URI=http://127.0.0.1:5000 degrain publish --follow`
+    """
+    from degrain.params.study import load_params
+    from degrain.patches.store import PatchStore
+    from degrain.registry import following
+    from degrain.trials.ledger import Ledger
+
+    study = load_params(params)
+    watched = following.Watched(study, PatchStore.described(PREPARED, study), Ledger())
+    until = time.monotonic() + LONGEST
+    left = following.follow(watched, lambda: follow or time.monotonic() < until, once=not follow)
+    sent = len(watched.names) - len(left)
+    log.info("%d of %d trials have ended and are in MLflow%s", sent, len(watched.names), ":" * bool(left))
+    for name in left:
+        log.info("  not yet: %s", name)
 
 
 def _model(name: str, params: Path) -> tuple[str, bool]:

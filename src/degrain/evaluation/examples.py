@@ -20,23 +20,26 @@ from degrain.pixels import from_levels, to_8_bits, to_levels
 FRAME_TIME = 50
 
 
-def write(folder: Path, store: PatchStore, measured: Measurement, count: int) -> None:
+def patches(store: PatchStore, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Choose test patches that are shown: noisy and clean, each (count, size, size, channels)."""
+    noisy, clean = held_out.pairs(store.split("test"))
+    chosen = _detailed(clean, count)
+    return noisy[chosen], clean[chosen]
+
+
+def write(folder: Path, store: PatchStore, measured: Measurement, clean: np.ndarray) -> None:
     """Write examples as PNG files.
 
     Args:
         folder: Gets patches/<nn>/{clean,noisy,<method>}.png and photographs/<name>/{clean,noisy,denoised}.png.
         store: Where the test patches and the whole test images come from.
-        measured: Has the methods whose patches are shown, and the champion, which denoises the photographs.
-        count: How many patches.
+        measured: Has what each method makes of the patches, and the champion, which denoises the photographs.
+        clean: What these patches were before, see `patches`.
     """
-    noisy, clean = held_out.pairs(store.split("test"))
     visible = methods.identity().patches
-    chosen = _detailed(clean, count)
-    columns = {"clean": clean[chosen], "noisy": visible(noisy[chosen])}
-    for method in (*measured.shown.values(), *measured.sharpened.values()):
-        columns[method.name] = method.patches(noisy[chosen])
-    for name, patches in columns.items():
-        for place, patch in enumerate(patches):
+    columns = {"clean": clean, "noisy": measured.pictured["identity"], **measured.pictured}
+    for name, outputs in columns.items():
+        for place, patch in enumerate(outputs):
             _save(folder / "patches" / f"{place:02}" / f"{name}.png", patch)
     for photograph in store.photographs():
         place_of = folder / "photographs" / photograph.name

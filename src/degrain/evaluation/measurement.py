@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from degrain.artifacts.ranking import Cell
@@ -39,6 +40,7 @@ class Measurement:
         shown: The best trial of each network as a method, by the trial's name, best network first.
         sharpened: The same with sharpened outputs, by the trial's name; empty if that was not asked for.
         denoisers: The networks of `shown`.
+        pictured: What each method makes of the patches that are shown, by its name.
     """
 
     table: pd.DataFrame
@@ -50,6 +52,7 @@ class Measurement:
     shown: dict[str, Method]
     sharpened: dict[str, Method]
     denoisers: dict[str, Denoiser]
+    pictured: dict[str, np.ndarray]
 
     @cached_property
     def means(self) -> dict[str, dict[str, float]]:
@@ -68,6 +71,7 @@ def measure(
     trials: Sequence[TrialRecord],
     folder: Path,
     device: torch.device,
+    patches: np.ndarray,
     progress: Callable[[], None],
 ) -> Measurement:
     """Measure everything on the same data and rank the grid.
@@ -78,6 +82,7 @@ def measure(
         trials: Those that are done.
         folder: Where they lie, in a folder for each model.
         device: Where networks run, prepared by `degrain.machine.compute`.
+        patches: Noisy ones that are shown, (count, size, size, channels), of the store's type.
         progress: Called after each of the `count` methods.
 
     Raises:
@@ -87,11 +92,12 @@ def measure(
     photographs = store.photographs()
     conditions = protocol.conditions(device)
     whose = partial(_whose, params=params, store=store, conditions=conditions)
-    settings, measured, scores = {}, {}, []
+    settings, measured, pictured, scores = {}, {}, {}, []
     for make in _makers(params, store, trials, folder, device):
         method = make()
         settings[method.name], measured[method.name] = method.settings, whose(method)
         scores.append(scoring.score(method, store, photographs))
+        pictured[method.name] = method.patches(patches)
         progress()
     cells = ranking.rank(trials, pd.concat(scores, ignore_index=True), params.bootstrap, params.confidence)
     by_name = {trial.name: trial for trial in trials}
@@ -110,6 +116,7 @@ def measure(
         shown=shown,
         sharpened=sharpened,
         denoisers=denoisers,
+        pictured=pictured | {method.name: method.patches(patches) for method in sharpened.values()},
     )
 
 

@@ -109,6 +109,13 @@ def memory() -> int:
     return physical if limit == resource.RLIM_INFINITY else min(limit, physical)
 
 
+def peak_gpu_memory_mb(device: torch.device) -> float:
+    """Return the most memory of the GPU that this process has had, in MB; 0 on the CPU."""
+    import torch
+
+    return round(torch.cuda.max_memory_allocated(device) / 1e6, 1) if device.type == "cuda" else 0.0
+
+
 def peak_memory_mb() -> float:
     """Return the most memory that this process has had, in MB."""
     import resource

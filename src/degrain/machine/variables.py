@@ -70,6 +70,12 @@ def limit_mlflow_retries() -> None:
         os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
 
 
+def expect_answers_within(seconds: int) -> None:
+    """Have MLflow's client ask a server once, and wait so long; for whoever asks again itself."""
+    for name, value in (("MAX_RETRIES", "0"), ("TIMEOUT", str(seconds))):
+        os.environ[f"MLFLOW_HTTP_REQUEST_{name}"] = value
+
+
 def quiet_mlflow() -> None:
     """Have MLflow's client draw no bar over two files, which it does also where nobody watches, and print no links."""
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

@@ -136,6 +136,17 @@ class PatchStore:
             raise DataError(f"{folder} is damaged (its checksum is another); {StoreRecord.again('-f -s')}")
         return cls(folder, record, found)
 
+    @classmethod
+    def described(cls, folder: Path, params: Params) -> PatchStore:
+        """Return a store of which only the record is read, for whoever needs none of its patches.
+
+        Raises:
+            DataError: There is none, or it was prepared otherwise than the study asks for.
+        """
+        record = StoreRecord.read(folder / STORE)
+        check(folder, record, params)
+        return cls(folder, record, Snapshot.take(folder, StoreRecord.again("-f -s"), []))
+
     @property
     def patch_size(self) -> int:
         """Side of the patches, in pixels."""

@@ -38,8 +38,19 @@ def versions_of(client: MlflowClient, name: str, weights: str) -> list[ModelVers
     return sorted(found, key=lambda version: -int(version.version))
 
 
-def register(client: MlflowClient, name: str, source: str, run: str, tagged: Mapping[str, str]) -> ModelVersion:
-    """Register a model version, creating the registered model when it is the first."""
+def register(
+    client: MlflowClient, name: str, source: str, run: str, tagged: Mapping[str, str], model: str | None = None
+) -> ModelVersion:
+    """Register a model version, creating the registered model when it is the first.
+
+    Args:
+        client: The connection.
+        name: Of the registered model.
+        source: Address of its files.
+        run: Id of the run that made it.
+        tagged: Its tags.
+        model: Id of what MLflow calls the model of that run, to which the version then links.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
@@ -47,4 +58,4 @@ def register(client: MlflowClient, name: str, source: str, run: str, tagged: Map
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    return client.create_model_version(name, source, run, tags=dict(tagged))
+    return client.create_model_version(name, source, run, tags=dict(tagged), model_id=model)

@@ -70,7 +70,7 @@ def _data(made_of: Mapping[str, bytes]) -> dict[str, str]:
     """What the study's own params.yaml and dvc.lock say, which need not be those that were committed."""
     data = origin.section(made_of, origin.PARAMS).get("data")
     told = {"data set": str(data.get("dataset", ""))} if isinstance(data, dict) else {}
-    outputs = _outputs(origin.section(made_of, origin.LOCK))
+    outputs = origin.dvc_outputs(made_of)
     return told | {f"{path} (DVC)": digest for path, digest in outputs.items() if path.startswith("data/")}
 
 
@@ -81,18 +81,6 @@ def _sources(made_of: Mapping[str, bytes]) -> dict[str, str]:
     found = {name: str(value) for name, value in told.items() if value}
     for number, one in enumerate(named if isinstance(named, list) else [], 1):
         found[f"credit {number}"] = ", ".join(str(value) for value in one.values() if value)
-    return found
-
-
-def _outputs(lock: Mapping[str, object]) -> dict[str, str]:
-    """The digests of what stages left, by path."""
-    stages = lock.get("stages")
-    found: dict[str, str] = {}
-    for stage in stages.values() if isinstance(stages, dict) else ():
-        outputs = stage.get("outs") if isinstance(stage, dict) else None
-        for output in outputs if isinstance(outputs, list) else ():
-            if isinstance(output, dict):
-                found[str(output.get("path"))] = str(output.get("md5"))
     return found
 
 

@@ -75,6 +75,18 @@ def section(origin: Mapping[str, bytes], name: str) -> Mapping[str, object]:
     return found if isinstance(found, dict) else {}
 
 
+def dvc_outputs(made_of: Mapping[str, bytes]) -> dict[str, str]:
+    """Return what DVC has the outputs of stages under, by their paths."""
+    stages = section(made_of, LOCK).get("stages")
+    found: dict[str, str] = {}
+    for stage in stages.values() if isinstance(stages, dict) else ():
+        outputs = stage.get("outs") if isinstance(stage, dict) else None
+        for output in outputs if isinstance(outputs, list) else ():
+            if isinstance(output, dict):
+                found[str(output.get("path"))] = str(output.get("md5"))
+    return found
+
+
 def _sources(source: Source) -> bytes:
     """Title, address, citation and licences; whose each file is, without a line for each of a million."""
     told = source.model_dump(mode="json", include={"title", "origin", "licence", "citation"})

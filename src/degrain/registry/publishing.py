@@ -1,36 +1,40 @@
-"""Publishing a grid to MLflow: a parent run with one child run per trial, however often it is repeated.
+"""Publishing a grid to MLflow: a parent run with one run per trial, however often it is repeated.
 
-The trial's key is a tag of its run. A run that is there and finished is left alone; one that a killed process left
-half-written is removed and written again. So nothing is lost and nothing is doubled.
+A run is found again by its key, and completed with what it lacks. So nothing is lost and nothing is doubled.
 """
 
 from __future__ import annotations
 
+import itertools
+import json
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING
 
 import pandas as pd
+from PIL import Image
 
 from degrain import figures, files
-from degrain.artifacts.history import CURVES
+from degrain.artifacts.history import COLUMNS, CURVES, Epoch
 from degrain.artifacts.ranking import Ranking
-from degrain.artifacts.trial import TRIAL, TrialRecord, TrialSettings
-from degrain.errors import OF_THE_MACHINE, OutputError
+from degrain.artifacts.trial import TrialRecord
+from degrain.evaluation import summary
 from degrain.packaging import package
-from degrain.registry import origin
-from degrain.registry.tags import COMMIT, KEY
+from degrain.registry import origin, runs, tags
 from degrain.snapshots import Snapshot
 from degrain.trials import origins
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import DatasetInput
+
+PARENT = "mlflow.parentRunId"
+# What MLflow calls the sides of a patch store, and where that lies.
+CONTEXTS = {"training": "train", "validation": "val", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,10 @@ class Grid:
         tags: Where all of it comes from, such as the data; the commit is that of each trial.
         artifacts: Files that go to the parent run as they are.
         figures: A folder of pictures that goes there, too.
+        pictures: A folder with a folder of each test patch that is shown: noisy.png, clean.png and one of each trial.
+        dataset: Name of the data set.
+        prepared: Folder of the patch store, as DVC knows it.
+        counts: Samples of each of its splits.
         made_of: What a registered version carries, see `degrain.registry.origin`.
         checked: What was held against records, and is published after that.
     """
@@ -58,6 +66,10 @@ class Grid:
     tags: Mapping[str, str]
     artifacts: tuple[Path, ...]
     figures: Path
+    pictures: Path
+    dataset: str
+    prepared: Path
+    counts: Mapping[str, int]
     made_of: Mapping[str, bytes]
     checked: tuple[Snapshot, ...] = ()
 
@@ -65,6 +77,10 @@ class Grid:
     def key(self) -> str:
         """Hash of the trials and of what came out of them."""
         return files.digest([{name: trial.key for name, trial in self.trials.items()}, self.scores])[:20]
+
+    def epochs(self, name: str) -> list[Epoch]:
+        """Return what each epoch of a trial left."""
+        return [Epoch(*row) for row in self.histories[name][list(COLUMNS)].itertuples(index=False)]
 
 
 def publish(client: MlflowClient, experiment: str, grid: Grid) -> tuple[str, dict[str, str]]:
@@ -78,113 +94,121 @@ def publish(client: MlflowClient, experiment: str, grid: Grid) -> tuple[str, dic
     Returns:
         The parent's run id, and the run id of each trial.
     """
-    from mlflow.entities import Metric
-
-    parent, finished = _own_run(client, experiment, grid.key, "")
-    if parent is None:
-        commit = origins.commits(grid.trials.values())
-        tags = {KEY: grid.key, "degrain.study": grid.study, COMMIT: commit, **grid.tags}
-        parent = client.create_run(experiment, run_name=grid.study, tags=tags).info.run_id
-    children = {name: _publish_trial(client, experiment, grid, name, parent) for name in grid.trials}
+    mirror = runs.Mirror(client, experiment, grid.study)
+    children = {name: mirror.send(runs.Seen(trial, grid.epochs(name))) for name, trial in grid.trials.items()}
+    parent, finished = _parent(client, experiment, grid)
+    for name, run in children.items():
+        _complete(client, experiment, run, parent, grid, name)
     if not finished:
-        champion = grid.ranking.champion
-        client.set_tag(parent, "degrain.champion", champion)
-        # NOTE: with the run's own start as its time, a point that is logged again is the same point.
-        start = client.get_run(parent).info.start_time
-        points = [Metric(metric, value, start, 0) for metric, value in grid.scores[champion].items()]
-        client.log_batch(parent, metrics=points)
-    with _storing(client, parent):
+        trial = grid.trials[grid.ranking.champion]
+        client.set_tag(parent, "degrain.champion", trial.name)
+        _score(client, parent, grid.scores[trial.name], trial)
+    client.set_tag(parent, runs.DESCRIPTION, _described(grid, experiment, children))
+    with runs.storing(client, parent):
         client.log_artifacts(parent, str(grid.figures), "figures")
         for path in grid.artifacts:
             client.log_artifact(parent, str(path))
     if not finished:
-        client.set_terminated(parent)
+        client.set_terminated(parent, "FINISHED", runs.milliseconds(max(trial.ended for trial in grid.trials.values())))
     return parent, children
 
 
-@contextmanager
-def _storing(client: MlflowClient, run: str, through_temporary: bool = False) -> Iterator[None]:
-    """Name the artifact store where it is what cannot be written, not the file that is copied into it.
-
-    Args:
-        client: Of MLflow.
-        run: Whose artifacts are written.
-        through_temporary: Whether MLflow writes them to the system's temporary folder first.
-
-    Raises:
-        OutputError: It is full, or does not let us.
-    """
-    try:
-        # NOTE: MLflow writes over what is there in place, which a hard-linked copy of the project may share.
-        address = urlsplit(client.get_run(run).info.artifact_uri)
-        for path in files.tree(Path(unquote(address.path))) if address.scheme == "file" else ():
-            files.separate(path)
-        yield
-    except OSError as error:
-        # NOTE: of a copy, the second name is the target. Texts, which MLflow writes to a file first, have none.
-        place = error.filename2 or client.get_run(run).info.artifact_uri
-        if error.filename2 is None and (error.filename is not None or error.errno not in OF_THE_MACHINE):
-            raise
-        other = f", or to {tempfile.gettempdir()}" if through_temporary and not error.filename2 else ""
-        raise OutputError(f"cannot write to MLflow's artifact store, {place}{other}: {error.strerror}") from error
+def _parent(client: MlflowClient, experiment: str, grid: Grid) -> tuple[str, bool]:
+    """Return the study's run, made now unless it is there, and whether it is finished."""
+    found = client.search_runs([experiment], f"tags.`{tags.KEY}` = '{grid.key}'")
+    whole = [run for run in found if run.info.status == "FINISHED"]
+    if run := next(iter(whole or found), None):
+        return str(run.info.run_id), bool(whole)
+    made = client.create_run(
+        experiment,
+        start_time=runs.milliseconds(min(trial.began for trial in grid.trials.values())),
+        run_name=grid.study,
+        tags={
+            tags.KEY: grid.key,
+            tags.STUDY: grid.study,
+            tags.COMMIT: origins.commits(grid.trials.values()),
+            **grid.tags,
+        },
+    )
+    return str(made.info.run_id), False
 
 
-def _own_run(client: MlflowClient, experiment: str, key: str, parent: str) -> tuple[str | None, bool]:
-    """Return the run of a key and whether it is finished."""
-    query = f"tags.`{KEY}` = '{key}'" + (f" and tags.mlflow.parentRunId = '{parent}'" if parent else "")
-    runs = client.search_runs([experiment], query)
-    for run in runs:
-        if run.info.status == "FINISHED":
-            return run.info.run_id, True
-    return (runs[0].info.run_id, False) if runs else (None, False)
-
-
-def _publish_trial(client: MlflowClient, experiment: str, grid: Grid, name: str, parent: str) -> str:
-    from mlflow.entities import Metric, Param
-
-    trial = grid.trials[name]
-    found, finished = _own_run(client, experiment, trial.key, parent)
-    if found and finished:
-        return found
-    if found:
-        client.delete_run(found)
-    tags = {
-        KEY: trial.key,
-        "mlflow.parentRunId": parent,
-        "degrain.study": grid.study,
-        "degrain.state": trial.state,
-        COMMIT: trial.origin.commit,
-        **grid.tags,
-    }
-    run = client.create_run(experiment, run_name=name, tags=tags).info.run_id
-    now = int(time.time() * 1000)
-    history = grid.histories[name]
-    metrics = [
-        Metric(curve, float(row[curve]), now, int(row["epoch"]))
-        for row in history.to_dict("records")
-        for curve in CURVES
-    ]
-    # Step 0 comes before the first epoch: scores of the finished model are no part of the curves.
-    metrics += [Metric(f"final_{metric}", value, now, 0) for metric, value in grid.scores.get(name, {}).items()]
-    params = [Param(key, str(value)) for key, value in _params(trial).items()]
-    client.log_batch(run, metrics=metrics, params=params)
-    with _storing(client, run, through_temporary=True):
-        if len(history):
-            drawing = figures.learning_curves({name: history}, {name: trial})
+def _complete(client: MlflowClient, experiment: str, run: str, parent: str, grid: Grid, name: str) -> None:
+    """Give a trial's run what is known after the evaluation: scores, pictures, its curves and its data."""
+    trial, found = grid.trials[name], client.get_run(run)
+    # NOTE: a run has one parent; of a trial that two studies have, it is the study that was published last.
+    if found.data.tags.get(PARENT) != parent:
+        client.set_tag(run, PARENT, parent)
+    # NOTE: what the validation patches give is in the curves.
+    final = {metric: value for metric, value in grid.scores.get(name, {}).items() if metric not in CURVES}
+    _score(client, run, final, trial, runs.model_of(client, experiment, run))
+    client.log_inputs(run, [_input(grid, trial, context) for context in CONTEXTS])
+    with runs.storing(client, run, through_temporary=True):
+        if not client.list_artifacts(run, "figures") and len(grid.histories[name]):
+            drawing = figures.learning_curves({name: grid.histories[name]}, {name: trial})
             client.log_text(run, drawing, "figures/learning_curves.svg")
-        client.log_dict(run, trial.model_dump(mode="json"), TRIAL)
-    client.set_terminated(run, "FINISHED")
-    return str(run)
+        for place in sorted(grid.pictures.glob("*")):
+            if (place / f"{name}.png").exists():
+                strip = _strip([place / f"{column}.png" for column in ("noisy", name, "clean")])
+                client.log_image(run, strip, f"pictures/test_patch_{place.name}.png")
 
 
-def _params(trial: TrialRecord) -> dict[str, Any]:
-    """What a trial was, as opposed to how it went; settings of a section have its name before theirs."""
-    described = trial.model_dump(mode="json", include={*TrialSettings.model_fields, "parameters"})
-    flat = described.pop("training") | trial.place.model_dump()
-    for name, value in described.items():
-        flat |= {f"{name}.{key}": inner for key, inner in value.items()} if isinstance(value, dict) else {name: value}
-    flat |= {f"versions.{library}": version for library, version in trial.versions.items()}
-    return {name: value for name, value in flat.items() if value is not None}
+def _score(
+    client: MlflowClient, run: str, scores: Mapping[str, float], trial: TrialRecord, model: str | None = None
+) -> None:
+    """Log what a trial reaches, where it is another value than is there; the metric that ranks first."""
+    from mlflow.entities import Metric
+
+    have, step = client.get_run(run).data.metrics, trial.epoch or 0
+    if model:
+        known = {metric.key: metric.value for metric in client.get_logged_model(model).metrics or ()}
+        have = dict(have.items() & known.items())
+    # NOTE: a later time makes a value that was measured anew the one that is shown.
+    now = runs.milliseconds(time.time())
+    points = [
+        Metric(name, value, now, step, model_id=model) for name, value in scores.items() if have.get(name) != value
+    ]
+    if points:
+        client.log_batch(run, metrics=points)
+
+
+def _input(grid: Grid, trial: TrialRecord, context: str) -> DatasetInput:
+    """Name the data of one side by what DVC has it under."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    side = CONTEXTS[context]
+    digest = origin.dvc_outputs(grid.made_of).get(str(grid.prepared), trial.data_sha256)
+    return DatasetInput(
+        Dataset(
+            name=f"{grid.dataset} {context}",
+            digest=digest[:36],
+            source_type="dvc",
+            source=json.dumps({"path": f"{grid.prepared}/{side}", "md5": digest, "store_sha256": trial.data_sha256}),
+            profile=json.dumps({"samples": grid.counts.get(side), "noise": runs.noise(trial)}),
+        ),
+        [InputTag("mlflow.data.context", context)],
+    )
+
+
+def _strip(paths: Sequence[Path]) -> Image.Image:
+    """Put pictures of one size side by side."""
+    images = [Image.open(path) for path in paths]
+    strip = Image.new(images[0].mode, (sum(image.width for image in images), images[0].height))
+    for image, left in zip(images, itertools.accumulate((image.width for image in images), initial=0), strict=False):
+        strip.paste(image, (left, 0))
+    return strip
+
+
+def _described(grid: Grid, experiment: str, children: Mapping[str, str]) -> str:
+    """Say in Markdown which trial is best, and by how much."""
+    score = summary.headline(grid.ranking.identity)
+    rows = "".join(
+        f"| [{cell.best_trial}](#/experiments/{experiment}/runs/{children[cell.best_trial]}) | "
+        f"{cell.validation.mean:.2f} | {summary.text(score, cell.scores[score])} |\n"
+        for cell in grid.ranking.cells
+    )
+    head = f"| best first | validation | {summary.MEASURES[score]} |\n|---|---|---|\n"
+    return tags.cut(f"Best: **{grid.ranking.champion}**.\n\n{head}{rows}")
 
 
 def log_model(client: MlflowClient, run: str, folder: Path, trial: TrialRecord, made_of: Mapping[str, bytes]) -> str:
@@ -211,7 +235,7 @@ def log_model(client: MlflowClient, run: str, folder: Path, trial: TrialRecord, 
         made.mkdir()
         for name, content in made_of.items():
             (made / name).write_bytes(content)
-        with _storing(client, run):
+        with runs.storing(client, run):
             client.log_artifacts(run, str(made), origin.FOLDER)
             client.log_artifacts(run, str(copy), "model")
     return f"{client.get_run(run).info.artifact_uri}/model"

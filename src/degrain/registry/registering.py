@@ -32,6 +32,7 @@ from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.registry import aliases, journal, loading, promotion, publishing, tags, tracking
 from degrain.registry.publishing import Grid
+from degrain.registry.runs import model_of
 from degrain.registry.turns import turn
 
 if TYPE_CHECKING:
@@ -274,7 +275,8 @@ def _version(
     source = publishing.log_model(client, run, candidate.folder, candidate.trial, grid.made_of)
     tagged = tags.written(candidate.trial, candidate.scores, candidate.protocol, candidate.folder)
     tagged |= {tags.ORIGIN: files.contents_digest(grid.made_of), **grid.tags}
-    return aliases.register(client, name, source, run, tagged)
+    experiment = tracking.experiment(client, name)
+    return aliases.register(client, name, source, run, tagged, model_of(client, experiment, run))
 
 
 def _withdrawn(client: MlflowClient, name: str, candidate: Candidate) -> list[str]:

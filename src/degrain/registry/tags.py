@@ -35,6 +35,8 @@ KEY = "degrain.key"
 # Digest of how its scores were measured, see `degrain.evaluation.protocol`.
 PROTOCOL = "degrain.protocol"
 MODEL, TRIAL = "degrain.model", "degrain.trial"
+# Of a run: the studies that have the trial, and how it ended.
+STUDY, STATE = "degrain.study", "degrain.state"
 # Of a run and of a version: the commit that trained it.
 COMMIT = "degrain.commit"
 # Digest of the data that it was trained and measured on.

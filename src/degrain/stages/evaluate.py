@@ -33,10 +33,11 @@ def run(params: Params) -> None:
     array_probes.check_metrics()
     array_probes.check_baselines(params.evaluate.baselines, store.channels)
     with console.progress("evaluate", measurement.count(params.evaluate, done)) as advance:
-        measured = measurement.measure(params.evaluate, store, done, TRIALS, device, advance)
+        noisy, clean = examples.patches(store, params.report.strips)
+        measured = measurement.measure(params.evaluate, store, done, TRIALS, device, noisy, advance)
     with files.new_folder(EVALUATED) as folder:
         pictures = folder / results.EXAMPLES
-        examples.write(pictures, store, measured, params.report.strips)
+        examples.write(pictures, store, measured, clean)
         examples.write_animations(pictures / "animations", store, measured.denoisers, params.report.frames)
         store.require_unchanged()
         ranked = results.write(folder, measured, trials, known, store, params.report)

@@ -61,6 +61,10 @@ def run(params: Params) -> None:
         tags={tags.DATA: store.sha256},
         artifacts=(*(path for path in (PARAMS, Path("dvc.lock")) if path.exists()), METRICS, REPORT),
         figures=FIGURES,
+        pictures=EVALUATED / results.EXAMPLES / "patches",
+        dataset=params.data.dataset,
+        prepared=PREPARED,
+        counts=store.counts,
         made_of=origin.of_study(PARAMS, Path("dvc.lock"), source),
         checked=(published, store.files),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 
 from degrain import files
 from degrain.machine import compute
@@ -11,6 +12,7 @@ from degrain.patches.store import PatchStore
 from degrain.stages import PREPARED, TRIALS
 from degrain.training import trial
 from degrain.trials import processes
+from degrain.trials.mirroring import mirrored
 
 log = logging.getLogger(__name__)
 
@@ -39,14 +41,17 @@ def run(params: Params, model: str, only: str = "", in_process: bool = False) ->
     device = compute.prepare_torch(params.train.device, params.train.threads, params.train.deterministic)
     network_probes.check_networks([model], store.channels, store.patch_size)
     network_probes.check_cells(params.train.cells, store.channels, store.patch_size)
-    if only:
-        (grid.fill_here if in_process else grid.fill)(trials, store, device, Ledger())
+    study = params.model_copy(update={"train": params.train.model_copy(update={"models": [model]})})
+    if not alone:
+        with distributed.joined() as group, mirrored(study, PREPARED) if group.rank == 0 else nullcontext():
+            recorded = grid.run_together(trials, store, device, Ledger(), TRIALS / model, group)
+    elif only:
+        with mirrored(study, PREPARED):
+            (grid.fill_here if in_process else grid.fill)(trials, store, device, Ledger())
         log.info("%s is in the ledger, from which dvc repro train@%s takes it", only, model)
         return
-    if alone:
-        recorded = grid.run(trials, store, device, Ledger(), TRIALS / model, in_process)
     else:
-        with distributed.joined() as group:
-            recorded = grid.run_together(trials, store, device, Ledger(), TRIALS / model, group)
+        with mirrored(study, PREPARED):
+            recorded = grid.run(trials, store, device, Ledger(), TRIALS / model, in_process)
     grid.remove_others(TRIALS, params.train.models)
     grid.sum_up(recorded, params.train.on_failure)

@@ -83,7 +83,7 @@ def train(
     while len(state.history) < params.epochs and not state.stalled(params.patience):
         epoch = len(state.history)
         first = state.step - epoch * batches.steps_per_epoch
-        started = time.perf_counter()
+        began = time.perf_counter(), time.process_time()
         network.train()
         for place, (noisy, clean) in enumerate(batches.epoch(epoch, start=first), first):
             patches = min(batches.batch_size, batches.patches_per_epoch - place * batches.batch_size)
@@ -111,13 +111,13 @@ def train(
                 checkpoints.save(state)
             _stop_if(stop)
 
-        speed = max(0, batches.patches_per_epoch - first * batches.batch_size) / (time.perf_counter() - started)
+        pace = _pace(began, max(0, batches.patches_per_epoch - first * batches.batch_size), device)
         _check_weights(state, epoch)
         val_loss, val_psnr = validate(denoiser, held_out, trial.loss) if group.rank == 0 else (0.0, 0.0)
         val_loss, val_psnr = group.tell(val_loss, val_psnr)
         train_loss = state.loss_sum / batches.patches_per_epoch
         rate = _set_rates(state.optimizer, share_of(state.step - 1))
-        state.enter(Epoch(epoch + 1, train_loss, val_loss, val_psnr, rate, speed), params.keep)
+        state.enter(Epoch(epoch + 1, train_loss, val_loss, val_psnr, rate, *pace, time.time()), params.keep)
         after_epoch(state.history[-1])
     return state
 
@@ -151,6 +151,18 @@ def _seed(seed: int, device: torch.device) -> None:
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
+
+
+def _pace(began: tuple[float, float], patches: int, device: torch.device) -> tuple[float, float, float, float]:
+    """Return images a second, cores that were busy, and memory of the process and of the GPU; see `Epoch`.
+
+    Args:
+        began: When the epoch did, by the wall's clock and by the processor's.
+        patches: Trained on since then.
+        device: Where.
+    """
+    seconds, busy = (now - then for now, then in zip((time.perf_counter(), time.process_time()), began, strict=True))
+    return patches / seconds, busy / seconds, compute.peak_memory_mb(), compute.peak_gpu_memory_mb(device)
 
 
 def _set_rates(optimizer: torch.optim.Optimizer, share: float) -> float:

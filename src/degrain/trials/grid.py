@@ -90,7 +90,7 @@ def fill(trials: Sequence[Trial], store: PatchStore, device: torch.device, ledge
                     board.failed(name, reason, again)
                     if not again:
                         end = Outcome(FAILED, f"given up after {failures} failures, the last: {reason}")
-                        ended(name, enter(job, None, end))
+                        ended(name, enter(job, None, end, ledger.began(key), ledger.so_far(key)))
                     return again
             except Busy:
                 return True

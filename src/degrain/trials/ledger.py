@@ -3,7 +3,7 @@
 `.degrain/trials/` holds, for each key,
 
 <key>/               a trial that has ended: trial.json, history.csv and, when it is done, weights.safetensors
-<key>.unfinished/    one that has not: trial.json (what it is), its checkpoint, failures.json
+<key>.unfinished/    one that has not: trial.json (what it is), history.csv so far, its checkpoint, failures.json
 <key>.lock           held by the process that trains it
 <key>.damaged/       what was not trusted
 
@@ -26,8 +26,8 @@ from filelock import FileLock, Timeout
 from degrain import files
 from degrain.artifacts import history
 from degrain.artifacts.history import Epoch
-from degrain.artifacts.trial import HISTORY, TRIAL, WEIGHTS, BegunTrial, TrialRecord, TrialSettings
-from degrain.errors import DataError
+from degrain.artifacts.trial import HISTORY, TRIAL, WEIGHTS, BegunTrial, Place, TrialRecord, TrialSettings
+from degrain.errors import DataError, OutputError
 from degrain.machine import variables
 
 if TYPE_CHECKING:
@@ -113,10 +113,55 @@ class Ledger:
         """Return the folder of what a trial that has not ended has left."""
         return self.folder / f"{key}{UNFINISHED}"
 
-    def begin(self, key: str, settings: TrialSettings) -> None:
-        """Write down what this process is going to train."""
-        begun = BegunTrial(schema_version=BegunTrial.VERSION, key=key, pid=os.getpid(), **dict(settings))
-        begun.write(self.unfinished(key) / TRIAL)
+    def begin(self, key: str, settings: TrialSettings, place: Place, versions: dict[str, str]) -> float:
+        """Write down what this process is going to train, with an empty history.
+
+        Returns:
+            When a process began to train it first, in seconds since 1970.
+
+        Raises:
+            OutputError: The ledger cannot be written.
+        """
+        folder, began = self.unfinished(key), self.began(key)
+        begun = BegunTrial(
+            schema_version=BegunTrial.VERSION,
+            key=key,
+            pid=os.getpid(),
+            place=place,
+            versions=versions,
+            began=began,
+            **dict(settings),
+        )
+        begun.write(folder / TRIAL)
+        with files.new_file(folder / HISTORY) as partial:
+            history.write(partial, [])
+        return began
+
+    def began(self, key: str) -> float:
+        """Return when a process first began to train a trial that has not ended; now if none has."""
+        try:
+            return BegunTrial.read(self.unfinished(key) / TRIAL).began
+        except DataError:
+            return time.time()
+
+    def so_far(self, key: str) -> list[Epoch]:
+        """Return what each epoch left of a trial that has not ended; those that will be trained again included."""
+        try:
+            return history.so_far(self.unfinished(key) / HISTORY)
+        except OSError:
+            return []
+
+    def add(self, key: str, epoch: Epoch) -> None:
+        """Add an epoch to the history of a trial that is being trained.
+
+        Raises:
+            OutputError: The ledger cannot be written.
+        """
+        path = self.unfinished(key) / HISTORY
+        try:
+            history.add(path, epoch)
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
 
     def fail(self, key: str, reason: str) -> int:
         """Write down a failure.

@@ -98,11 +98,13 @@ def train(job: Job, tell: Tell, stopping: Callable[[], bool]) -> None:
 def train_claimed(job: Job, tell: Tell, stopping: Callable[[], bool], group: Group) -> None:
     """Train one trial that this process has claimed, and enter it in the ledger; see `train`."""
     params, origin = job.trial.params, origin_here()
-    job.ledger.begin(job.key, job.trial.settings(job.store))
+    settings, place = job.trial.settings(job.store), place_of(job.trial, job.device, group)
+    began = job.ledger.begin(job.key, settings, place, digests.versions(job.trial.code(job.store.noise)))
     history: list[Epoch] = []
 
     def after_epoch(epoch: Epoch) -> None:
         history.append(epoch)
+        job.ledger.add(job.key, epoch)
         tell(epoch)
 
     state, outcome = None, Outcome(DONE)
@@ -118,7 +120,7 @@ def train_claimed(job: Job, tell: Tell, stopping: Callable[[], bool], group: Gro
         )
     except Diverged as error:
         outcome = Outcome(DIVERGED, str(error))
-    tell(enter(job, state, outcome, history, group, origin))
+    tell(enter(job, state, outcome, began, history, group, origin))
 
 
 def assist(job: Job, _tell: Tell, stopping: Callable[[], bool], group: Group) -> None:
@@ -133,6 +135,7 @@ def enter(
     job: Job,
     state: State | None,
     outcome: Outcome,
+    began: float,
     history: Sequence[Epoch] = (),
     group: Group = ALONE,
     origin: Origin | None = None,
@@ -167,6 +170,7 @@ def enter(
         parts=state.parts if state else None,
         seconds=round(state.seconds, 2) if state else None,
         peak_memory_mb=compute.peak_memory_mb(),
+        began=began,
         ended=0.0,
         sha256={},
     )
