@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from PIL import Image
 
 from degrain.artifacts.trial import TRIAL, WEIGHTS
 from degrain.errors import DataError, OutputError, RegistryError
@@ -73,6 +74,40 @@ def test_publishing_twice_doubles_nothing() -> None:
         assert child.data.metrics["test_psnr"] == 30.0
         assert [a.path for a in client.list_artifacts(child.info.run_id, "figures")] == ["figures/learning_curves.svg"]
         assert [a.path for a in client.list_artifacts(parent, "figures")] == ["figures/unet-heat_map.svg"]
+
+
+def test_each_run_has_its_data_and_the_same_pictures() -> None:
+    place = Path("pictures", "00")
+    for number, name in enumerate(("noisy", "unet-adam-mse", "clean")):
+        place.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (number, number, number)).save(place / f"{name}.png")
+    with tracking.connect() as client:
+        experiment = tracking.experiment(client, "tiny")
+        for _ in range(2):
+            _, children = publishing.publish(client, experiment, make_grid())
+        run = client.get_run(children["unet-adam-mse"])
+        data = {one.tags[0].value: one.dataset for one in run.inputs.dataset_inputs}
+        assert {context: dataset.name for context, dataset in data.items()} == {
+            "training": "photos training",
+            "validation": "photos validation",
+            "test": "photos test",
+        }
+        assert {(dataset.source_type, dataset.digest) for dataset in data.values()} == {("dvc", "0123456789abcdef.dir")}
+        drawn = Image.open(client.download_artifacts(run.info.run_id, "pictures/test_patch_00.png"))
+        assert (drawn.width, drawn.height) == (3 * 8, 8)
+        assert [drawn.getpixel((8 * n, 0)) for n in range(3)] == [(n, n, n) for n in range(3)]
+
+
+def test_scores_that_were_measured_anew_are_those_that_are_shown() -> None:
+    with tracking.connect() as client:
+        experiment = tracking.experiment(client, "tiny")
+        publishing.publish(client, experiment, make_grid(psnr=30.0))
+        parent, children = publishing.publish(client, experiment, make_grid(psnr=29.0))
+        run = client.get_run(children["unet-adam-mse"])
+        assert run.data.metrics["test_psnr"] == client.get_run(parent).data.metrics["test_psnr"] == 29.0
+        assert run.data.tags["mlflow.parentRunId"] == parent
+        (model,) = client.search_logged_models([experiment])
+        assert {metric.key: metric.value for metric in model.metrics}["val_psnr"] == 3.0
 
 
 def test_figures_that_were_drawn_anew_are_published_anew(tmp_path: Path) -> None:

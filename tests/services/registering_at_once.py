@@ -57,7 +57,9 @@ def main(me: int, psnr: float, rounds: int, folder: Path) -> None:
     registering._rival = lambda holder, *_: gate.Rival("", table("", tags.scores(holder)["test_psnr"]), 0.0)
     for number in range(rounds):
         (folder / f"here-{number}-{me}").touch()
+        until = time.monotonic() + 60
         while not (folder / f"here-{number}-{1 - me}").exists():
+            assert time.monotonic() < until, "the other one has ended"
             time.sleep(0.001)
         params: Any = SimpleNamespace(register_=SimpleNamespace(name=f"round-{number}", gate=GATE))
         made = registering.register(grid, params, SimpleNamespace(sha256="d" * 64), home, left, folder / f"{me}.jsonl")  # type: ignore[arg-type]

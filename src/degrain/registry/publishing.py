@@ -142,7 +142,7 @@ def _complete(client: MlflowClient, experiment: str, run: str, parent: str, grid
     # NOTE: what the validation patches give is in the curves.
     final = {metric: value for metric, value in grid.scores.get(name, {}).items() if metric not in CURVES}
     _score(client, run, final, trial, runs.model_of(client, experiment, run))
-    client.log_inputs(run, [_input(grid, trial, context) for context in CONTEXTS])
+    _log_inputs(client, run, [_input(grid, trial, context) for context in CONTEXTS])
     with runs.storing(client, run, through_temporary=True):
         if not client.list_artifacts(run, "figures") and len(grid.histories[name]):
             drawing = figures.learning_curves({name: grid.histories[name]}, {name: trial})
@@ -170,6 +170,17 @@ def _score(
     ]
     if points:
         client.log_batch(run, metrics=points)
+
+
+def _log_inputs(client: MlflowClient, run: str, inputs: Sequence[DatasetInput]) -> None:
+    """Say which data a run has used."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.log_inputs(run, inputs)
+    except MlflowException:
+        # NOTE: of two that name the same data first at the same time, MLflow refuses one; now it is there.
+        client.log_inputs(run, inputs)
 
 
 def _input(grid: Grid, trial: TrialRecord, context: str) -> DatasetInput:

@@ -47,6 +47,7 @@ def run(params: Params) -> None:
     trials = {trial.name: trial for trial in of_study.read(TRIALS, params, store)}
     published = Snapshot.take(RESULTS, "run: dvc repro register", _published())
     left = results.read(EVALUATED, trials, store, params)
+    pictures = results.examples(EVALUATED, left.ranking)
     means = summary.summarize(left.table)
     Metrics.check(METRICS, Metrics.of(left.ranking, means))
     present = shown.of(params, validation, store, list(trials.values()), left.ranking)
@@ -61,12 +62,12 @@ def run(params: Params) -> None:
         tags={tags.DATA: store.sha256},
         artifacts=(*(path for path in (PARAMS, Path("dvc.lock")) if path.exists()), METRICS, REPORT),
         figures=FIGURES,
-        pictures=EVALUATED / results.EXAMPLES / "patches",
+        pictures=pictures.folder / "patches",
         dataset=params.data.dataset,
         prepared=PREPARED,
         counts=store.counts,
         made_of=origin.of_study(PARAMS, Path("dvc.lock"), source),
-        checked=(published, store.files),
+        checked=(published, pictures, store.files),
     )
     best = trials[left.ranking.champion]
     facts = Facts(
@@ -78,7 +79,7 @@ def run(params: Params) -> None:
         verdicts=gate.of_trial(best.name, left.table, left.ranking, params.register_.gate),
         source=source,
     )
-    package.write(CHAMPION, best.folder(TRIALS), facts, EVALUATED / results.EXAMPLES / "photographs")
+    package.write(CHAMPION, best.folder(TRIALS), facts, pictures.folder / "photographs")
     made = registering.register(grid, params, store, CHAMPION, left, PROMOTIONS)
     made.write(REGISTRATION)
     for line in decision.comparisons(made):
