@@ -1,4 +1,4 @@
-"""What a person decides about the champion, and asks of it: `promote`, `rollback`, `lineage`, `rebuild`."""
+"""What a person decides about the champion, and asks of it: `promote`, `rollback`, `lineage`, `rebuild`, `verify`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from degrain.cli import options
 from degrain.cli.options import ParamsOption
 from degrain.errors import printable
-from degrain.stages import PARAMS, PREPARED, PROMOTIONS
+from degrain.stages import PARAMS, PREPARED, PROMOTIONS, REGISTRATION
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -151,3 +151,31 @@ def rebuild(
         typer.echo(printable(line))
     if not made.same_bits:
         raise typer.Exit(SAME_KEY if made.same_key else OTHER_KEY)
+
+
+@app.command()
+def verify(name: Name = "", as_json: AsJson = False, params: ParamsOption = PARAMS) -> None:
+    """Hold registry, journal, ledger, DVC cache, DVC remote and git against each other; change nothing.
+
+    A line for each check that holds, with how much it looked at, and one for each problem, with what to do about it.
+    Exit code 1 when there is a problem.
+
+    Examples:
+
+    - `degrain verify`
+
+    - `degrain verify --name degrain-quickstart --json`
+    """
+    from degrain.machine import variables
+    from degrain.registry import checks, verifying
+
+    name, ours = _model(name, params)
+    left = verifying.Left(PREPARED, REGISTRATION, PROMOTIONS) if ours else None
+    found = verifying.verify(name, variables.project(), left)
+    if as_json:
+        typer.echo(json.dumps(checks.as_json(found), indent=2))
+    else:
+        for line in checks.told(found):
+            typer.echo(printable(line))
+    if any(check.findings for check in found):
+        raise typer.Exit(1)
