@@ -87,6 +87,19 @@ def test_outside_of_git_nothing_is_rebuilt(repository: Path) -> None:
         rebuild(reference)
 
 
+def test_the_worktree_gets_what_the_version_carries_and_not_what_is_here(repository: Path) -> None:
+    (repository / "code.py").write_text("a = 2\n")
+    change = git(repository, "diff", "--binary", "HEAD").encode()
+    git(repository, "checkout", "code.py")
+    (repository / "params.yaml").write_text("a: 7\n")
+    reference = registered("HEAD-dirty", MADE_OF | {origin.DIFF: change})
+    with pytest.raises(OutputError, match="the commit holds no DVC project"):
+        rebuilding.rebuild(reference, Path(), Path("data/prepared"), keep=True)
+    kept = repository / worktrees.FOLDER / "tiny-1"
+    assert [(kept / name).read_text() for name in ("code.py", "params.yaml")] == ["a = 2\n", "a: 1\n"]
+    assert (repository / "code.py").read_text() == "a = 1\n"
+
+
 def test_uncommitted_changes_must_apply(repository: Path) -> None:
     (repository / "code.py").write_text("a = 2\n")
     change = git(repository, "diff", "--binary", "HEAD").encode()
