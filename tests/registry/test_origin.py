@@ -78,14 +78,15 @@ def test_licences_packages_and_changes_beyond_the_commit_are_gathered(project: P
     assert isinstance(raw, Source)
     (project / "params.yaml").write_text("a: 1\n")
     git("init")
-    git("add", "params.yaml")
+    git("add", "params.yaml", "raw")
     git("commit", "-m", "first")
     found = origin.of_study(Path("params.yaml"), Path("dvc.lock"), raw)
-    assert set(found) == {"params.yaml", "sources.json", "requirements.txt"}
+    assert set(found) == {"params.yaml", "sources.json", "requirements.txt", "commit.txt"}
     assert b"\ntorch==" in found["requirements.txt"]
     assert json.loads(found["sources.json"])["dataset"] == "photos"
     (project / "params.yaml").write_text("a: 2\n")
     changed = origin.of_study(Path("params.yaml"), Path("dvc.lock"), raw)
+    assert changed[origin.COMMIT].strip() == found[origin.COMMIT].strip() + b"-dirty"
     git("checkout", "params.yaml")
     (project / "change.diff").write_bytes(changed[origin.DIFF])
     git("apply", "change.diff")

@@ -1,4 +1,4 @@
-"""`degrain promote`, `rollback` and `lineage`: what a person decides about the champion, and asks of it."""
+"""What a person decides about the champion, and asks of it: `promote`, `rollback`, `lineage`, `rebuild`, `verify`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from degrain.cli import options
 from degrain.cli.options import ParamsOption
 from degrain.errors import printable
-from degrain.stages import PARAMS, PREPARED, PROMOTIONS
+from degrain.stages import PARAMS, PREPARED, PROMOTIONS, REGISTRATION
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,7 +23,15 @@ log = logging.getLogger(__name__)
 LONGEST = 60.0
 app = typer.Typer()
 
+# What `degrain rebuild` ends with when the weights are others: under the same key, which should not happen, or under
+# another one, as on another kind of machine.
+SAME_KEY, OTHER_KEY = 1, 3
+
 Reason = Annotated[str, typer.Option("--reason", help="Why; it goes into the journal.", metavar="TEXT")]
+Version = Annotated[
+    str, typer.Argument(metavar="[MODEL]", help="models:/NAME@ALIAS or models:/NAME/VERSION; the study's champion.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 Name = Annotated[
     str, typer.Option("--name", help="The registered model; that of the study if not given.", metavar="NAME")
 ]
@@ -120,10 +128,8 @@ def _copy(client: MlflowClient, name: str, ours: bool) -> None:
 
 @app.command()
 def lineage(
-    model: Annotated[
-        str, typer.Argument(metavar="[MODEL]", help="models:/NAME@ALIAS or models:/NAME/VERSION; the study's champion.")
-    ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+    model: Version = "",
+    as_json: AsJson = False,
     params: ParamsOption = PARAMS,
 ) -> None:
     """Tell where a registered version comes from, from the registry alone: no file of this project is read for it.
@@ -146,3 +152,65 @@ def lineage(
         typer.echo(f"{section}:")
         for name, value in values.items():
             typer.echo(f"  {name}: {printable(value)}")
+
+
+@app.command()
+def rebuild(
+    model: Version = "",
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the git worktree, in .degrain/rebuilds/.")] = False,
+    params: ParamsOption = PARAMS,
+) -> None:
+    """Train a registered version again from its commit, its params and its data, and compare the weights.
+
+    It runs in a git worktree, by that commit's own code and with a ledger of its own. Where the weights differ, both
+    are measured on the test patches.
+
+    Exit code 0: the same bits. 1: other bits under the same key. 3: other bits under another key, as with other
+    libraries or on another kind of machine. 2: it could not be rebuilt.
+
+    Examples:
+
+    - `degrain rebuild`
+
+    - `degrain rebuild models:/degrain-quickstart/3 --keep`
+    """
+    from degrain.machine import variables
+    from degrain.registry import rebuilding
+
+    try:
+        made = rebuilding.rebuild(model or options.champion(params), variables.project(), PREPARED, keep)
+    except KeyboardInterrupt:
+        typer.echo(f"degrain: interrupted; the worktree {'stays' if keep else 'is removed'}", err=True)
+        raise typer.Exit(130) from None
+    for line in rebuilding.conclusion(made):
+        typer.echo(printable(line))
+    if not made.same_bits:
+        raise typer.Exit(SAME_KEY if made.same_key else OTHER_KEY)
+
+
+@app.command()
+def verify(name: Name = "", as_json: AsJson = False, params: ParamsOption = PARAMS) -> None:
+    """Hold registry, journal, ledger, DVC cache, DVC remote and git against each other; change nothing.
+
+    A line for each check that holds, with how much it looked at, and one for each problem, with what to do about it.
+    Exit code 1 when there is a problem.
+
+    Examples:
+
+    - `degrain verify`
+
+    - `degrain verify --name degrain-quickstart --json`
+    """
+    from degrain.machine import variables
+    from degrain.registry import checks, verifying
+
+    name, ours = _model(name, params)
+    left = verifying.Left(PREPARED, REGISTRATION, PROMOTIONS) if ours else None
+    found = verifying.verify(name, variables.project(), left)
+    if as_json:
+        typer.echo(json.dumps(checks.as_json(found), indent=2))
+    else:
+        for line in checks.told(found):
+            typer.echo(printable(line))
+    if any(check.findings for check in found):
+        raise typer.Exit(1)

@@ -4,6 +4,7 @@ params.yaml          of the study, which need not be the committed one
 dvc.lock             the digests of the data; the same holds of it
 sources.json         where the images came from, and under which licences
 requirements.txt     every Python package that was installed
+commit.txt           the commit that registered it, with `-dirty` behind it if anything had changed
 uncommitted.diff     what the files that git knows had beyond the commit, if anything, when it was registered
 """
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 PARAMS, LOCK, SOURCES = "params.yaml", "dvc.lock", "sources.json"
-REQUIREMENTS, DIFF = "requirements.txt", "uncommitted.diff"
+REQUIREMENTS, COMMIT, DIFF = "requirements.txt", "commit.txt", "uncommitted.diff"
 # The folder's name in a run.
 FOLDER = "origin"
 
@@ -43,6 +44,7 @@ def of_study(params: Path, lock: Path, source: Source) -> dict[str, bytes]:
         source: Of the data set.
     """
     gathered = {SOURCES: _sources(source), REQUIREMENTS: _installed(), DIFF: description.git_diff()}
+    gathered[COMMIT] = f"{description.git_commit()}\n".encode()
     gathered |= {name: files.contents(path) for name, path in ((PARAMS, params), (LOCK, lock)) if path.is_file()}
     return {name: content for name, content in sorted(gathered.items()) if content}
 

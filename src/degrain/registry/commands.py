@@ -1,0 +1,154 @@
+"""Git, DVC and degrain as other programs: in the folder that is named, and ended when this one is interrupted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from degrain.errors import OutputError
+
+# Seconds that a command has to end once it is asked to.
+PATIENCE = 10.0
+# What git sets for its hooks, which would send a command to another repository than its folder's.
+_ELSEWHERE = (
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_WORK_TREE",
+)
+# The programs of this Python's environment come first: the commands of dvc.yaml start degrain by its name.
+_SHELL = 'PATH="$0:$PATH" exec env "$@"'
+# How DVC and git begin the line that says what is wrong; others are warnings and advice.
+_ERRORS = ("ERROR: ", "fatal: ", "error: ")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command has ended.
+
+    Attributes:
+        code: Its exit code; None if it took too long.
+        output: What it printed.
+        errors: What it printed on standard error; empty where that was shown.
+    """
+
+    code: int | None
+    output: str
+    errors: str
+
+    @property
+    def reason(self) -> str:
+        """Why it failed, in one line."""
+        if self.code is None:
+            return "it does not answer"
+        lines = [line.strip() for line in self.errors.splitlines() if line.strip()] or [f"exit code {self.code}"]
+        said = next((line for line in lines if line.startswith(_ERRORS)), lines[-1])
+        return said.removeprefix("ERROR: ")[:300]
+
+
+def run(
+    folder: Path,
+    *command: str,
+    settings: Mapping[str, str] | None = None,
+    shown: bool = False,
+    seconds: float | None = None,
+) -> Ended:
+    """Run a command to its end.
+
+    Args:
+        folder: Where.
+        command: Program and arguments.
+        settings: Environment variables beside the present ones.
+        shown: Whether a person sees its standard error.
+        seconds: How long it may take; as long as it likes if absent.
+    """
+    without = [part for name in _ELSEWHERE for part in ("-u", name)]
+    given = [f"{name}={value}" for name, value in {"GIT_TERMINAL_PROMPT": "0", **(settings or {})}.items()]
+    with subprocess.Popen(  # noqa: S603
+        ["sh", "-c", _SHELL, str(Path(sys.executable).parent), *without, *given, *command],  # noqa: S607
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=None if shown else subprocess.PIPE,
+        text=True,
+        errors="replace",
+        # NOTE: DVC ignores Ctrl-C while a stage runs, so that the whole group has to be ended.
+        start_new_session=True,
+    ) as child:
+        try:
+            output, errors = child.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            _end(child)
+            return Ended(None, "", "")
+        except BaseException:
+            _end(child)
+            raise
+    return Ended(child.returncode, output, errors or "")
+
+
+def git(folder: Path, *arguments: str) -> Ended:
+    """Run git, without hooks.
+
+    Raises:
+        OutputError: It is not installed.
+    """
+    if shutil.which("git") is None:
+        raise OutputError("git is not installed; install it")
+    return run(folder, "git", "-c", f"core.hooksPath={os.devnull}", *arguments)
+
+
+def dvc(
+    folder: Path,
+    *arguments: str,
+    settings: Mapping[str, str] | None = None,
+    shown: bool = False,
+    seconds: float | None = None,
+) -> Ended:
+    """Run DVC, as it is installed beside this Python; see `run`."""
+    return run(folder, sys.executable, "-m", "dvc", *arguments, settings=settings, shown=shown, seconds=seconds)
+
+
+def require(ended: Ended, what: str) -> str:
+    """Return what a command printed.
+
+    Raises:
+        OutputError: It failed.
+    """
+    if ended.code != 0:
+        raise OutputError(f"{what}: {ended.reason}")
+    return ended.output.strip()
+
+
+def cache_folder(project: Path) -> Path:
+    """Return the folder of a project's DVC cache.
+
+    Raises:
+        OutputError: DVC does not say.
+    """
+    return project / require(dvc(project, "cache", "dir"), "dvc cache dir")
+
+
+def default_remote(project: Path) -> str:
+    """Return the name of a project's default DVC remote; empty without one."""
+    asked = dvc(project, "config", "core.remote")
+    return asked.output.strip() if asked.code == 0 else ""
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    """End a command and all that it started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(PATIENCE)
