@@ -67,7 +67,7 @@ EXAMPLES: list[Record] = [
         sha256="s" * 64,
     ),
     CheckpointRecord(
-        schema_version=1,
+        schema_version=CheckpointRecord.VERSION,
         key="key",
         file="000000003.safetensors",
         sha256="c" * 64,

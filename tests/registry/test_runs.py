@@ -88,7 +88,12 @@ def test_epochs_that_are_trained_again_after_a_kill_stay_one_point(mirror: Mirro
     for one in (mirror, again(mirror)):
         one.send(Seen(begun(), later[:1]))
         one.send(Seen(begun(), later))
-    assert points(mirror, run) == [*expected(2), (3, 3.0, runs.milliseconds(grids.BEGAN + 103))]
+    expect = [*expected(2), (3, 3.0, runs.milliseconds(grids.BEGAN + 103))]
+    assert points(mirror, run) == expect
+    for kept in (2, 3):
+        again(mirror).send(Seen(done(epoch=kept).trial, later))
+    assert points(mirror, run) == expect
+    assert len(points(mirror, run, "images_per_second")) == 3
 
 
 @pytest.mark.parametrize("broken", ["log_batch", "log_dict", "create_logged_model", "set_terminated"])

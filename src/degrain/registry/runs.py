@@ -10,13 +10,13 @@ import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from degrain import files
-from degrain.artifacts.history import CURVES, Epoch
+from degrain.artifacts.history import CURVES, PACE, Epoch
 from degrain.artifacts.trial import DONE, TRIAL, BegunTrial, TrialRecord
 from degrain.errors import OF_THE_MACHINE, OutputError
 from degrain.machine import variables
@@ -68,7 +68,7 @@ class Mirror:
     experiment: str
     study: str
     _runs: dict[str, str] = field(default_factory=dict)
-    _points: dict[str, set[int]] = field(default_factory=dict)
+    _points: dict[str, dict[int, int]] = field(default_factory=dict)
     _closed: set[str] = field(default_factory=set)
 
     def send(self, seen: Seen) -> str:
@@ -88,7 +88,7 @@ class Mirror:
         new = [epoch for epoch in seen.epochs if epoch.epoch not in points]
         for some in _parts(new):
             self.client.log_batch(run, metrics=[point for epoch in some for point in _curves(epoch)])
-            points.update(epoch.epoch for epoch in some)
+            points |= {epoch.epoch: milliseconds(epoch.ended) for epoch in some}
         if isinstance(seen.trial, TrialRecord):
             self._close(run, seen.trial, seen.epochs)
         return run
@@ -103,7 +103,7 @@ class Mirror:
         if self.study not in (known := run.data.tags.get(tags.STUDY, "").split(", ")):
             self.client.set_tag(run.info.run_id, tags.STUDY, ", ".join([*filter(None, known), self.study]))
         history = self.client.get_metric_history(run.info.run_id, MARK) if found else []
-        self._points[trial.key] = {point.step for point in history}
+        self._points[trial.key] = {point.step: point.timestamp for point in history}
         if run.info.status != "RUNNING":
             if isinstance(trial, TrialRecord) and run.data.tags.get(tags.STATE) == trial.state:
                 self._closed.add(trial.key)
@@ -171,8 +171,10 @@ class Mirror:
             )
             model = str(made.model_id)
         for kept in (epoch for epoch in epochs if epoch.epoch == trial.epoch):
-            # NOTE: the same points as before, so that the run has them once.
-            self.client.log_batch(run, metrics=list(_curves(kept, model)))
+            # NOTE: with values and time as before, so that the run has them once, also if it was trained again.
+            same = replace(kept, ended=self._points[trial.key][kept.epoch] / 1000)
+            points = [point for point in _curves(same, model) if point.key not in PACE]
+            self.client.log_batch(run, metrics=points)
         self.client.finalize_logged_model(model, "READY")
 
 

@@ -39,7 +39,8 @@ def mirrored(params: Params, prepared: Path) -> Iterator[None]:
         assert child.stdin is not None  # noqa: S101  (it is a pipe)
         told = {"params": params.model_dump(mode="json", by_alias=True), "prepared": str(prepared)}
         with suppress(OSError):  # it has ended already
-            print(json.dumps(told), file=child.stdin, flush=True)
+            child.stdin.write(f"{json.dumps(told)}\n")
+            child.stdin.flush()
         try:
             yield
         finally:
