@@ -49,11 +49,7 @@ BLOCKS = BlockScores(blocks=6, noisy={"psnr": 20.0}, denoised={"psnr": 30.0})
 SETTINGS = {name: records.TRIAL[name] for name in TrialSettings.model_fields}
 EXAMPLES: list[Record] = [
     records.trial(),
-    BegunTrial.model_validate(
-        SETTINGS
-        | {name: records.TRIAL[name] for name in ("place", "versions", "began")}
-        | {"schema_version": BegunTrial.VERSION, "key": "key", "pid": 7}
-    ),
+    BegunTrial.model_validate(SETTINGS | {"schema_version": BegunTrial.VERSION, "key": "key", "pid": 7, "began": 0.0}),
     StoreRecord(
         schema_version=StoreRecord.VERSION,
         params=PrepareParams.model_validate(PREPARE),

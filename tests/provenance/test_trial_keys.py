@@ -292,6 +292,20 @@ def test_what_editors_leave_beside_code_changes_no_key(package: Path, key_of: Ca
     assert key_of("unet") == before
 
 
+@pytest.mark.parametrize("name", ["tables/gains.txt", "gains.txt", "fast.cpython-311-x86_64-linux-gnu.so"])
+def test_files_below_a_module_that_it_names_are_in_the_key(
+    package: Path, key_of: Callable[[str], str], name: str
+) -> None:
+    module, beside = package / "networks" / "unet.py", package / "networks" / name
+    code = "import degrain.networks.fast" if name.startswith("fast") else f"GAINS = {name.split('/')!r}"
+    module.write_text(f"{module.read_text()}\n{code}\n")
+    beside.parent.mkdir(exist_ok=True)
+    beside.write_text("1.0")
+    before = key_of("unet")
+    beside.write_text("7.0")
+    assert key_of("unet") != before
+
+
 def test_templates_are_followed_by_their_names(package: Path) -> None:
     def found() -> dict[str, str]:
         forget()

@@ -35,7 +35,7 @@ def registered(client: Any, made_of: dict[str, bytes], **tagged: str) -> Any:
 
 def folder_of(client: Any, version: Any) -> Path:
     uri = client.get_run(version.run_id).info.artifact_uri
-    return Path(unquote(urlsplit(uri).path)) / origin.FOLDER
+    return Path(unquote(urlsplit(uri).path)) / origin.folder(version.tags[tags.ORIGIN])
 
 
 def test_what_made_a_version_comes_back_byte_for_byte() -> None:
@@ -69,14 +69,20 @@ def test_a_version_must_say_what_it_carries(value: str) -> None:
             origin.read(client, version)
 
 
-def test_licences_packages_and_changes_beyond_the_commit_are_gathered(project: Path) -> None:
+def test_licences_packages_and_changes_beyond_the_commit_are_gathered(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = project / "repository"
+    repository.mkdir()
+    monkeypatch.chdir(repository)
+
     def git(*arguments: str) -> None:
         who = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
         subprocess.run(["git", *who, *arguments], check=True, capture_output=True)
 
-    raw = records.downloaded(project / "raw", DataParams(dataset="photos"))
+    raw = records.downloaded(repository / "raw", DataParams(dataset="photos"))
     assert isinstance(raw, Source)
-    (project / "params.yaml").write_text("a: 1\n")
+    (repository / "params.yaml").write_text("a: 1\n")
     git("init")
     git("add", "params.yaml", "raw")
     git("commit", "-m", "first")
@@ -84,10 +90,10 @@ def test_licences_packages_and_changes_beyond_the_commit_are_gathered(project: P
     assert set(found) == {"params.yaml", "sources.json", "requirements.txt", "commit.txt"}
     assert b"\ntorch==" in found["requirements.txt"]
     assert json.loads(found["sources.json"])["dataset"] == "photos"
-    (project / "params.yaml").write_text("a: 2\n")
+    (repository / "params.yaml").write_text("a: 2\n")
     changed = origin.of_study(Path("params.yaml"), Path("dvc.lock"), raw)
     assert changed[origin.COMMIT].strip() == found[origin.COMMIT].strip() + b"-dirty"
     git("checkout", "params.yaml")
-    (project / "change.diff").write_bytes(changed[origin.DIFF])
+    (repository / "change.diff").write_bytes(changed[origin.DIFF])
     git("apply", "change.diff")
-    assert (project / "params.yaml").read_text() == "a: 2\n"
+    assert (repository / "params.yaml").read_text() == "a: 2\n"

@@ -34,7 +34,7 @@ def epochs(count: int) -> list[Epoch]:
 
 
 def begun() -> BegunTrial:
-    settings = {name: records.TRIAL[name] for name in (*TrialSettings.model_fields, "key", "place", "versions")}
+    settings = {name: records.TRIAL[name] for name in (*TrialSettings.model_fields, "key")}
     return BegunTrial.model_validate(settings | {"schema_version": BegunTrial.VERSION, "pid": 7, "began": grids.BEGAN})
 
 

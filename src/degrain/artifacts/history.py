@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,15 +81,13 @@ def so_far(path: Path) -> list[Epoch]:
     Raises:
         OSError: It cannot be read, or is not there.
     """
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
         _, *lines = [line for line in file if line.endswith("\n")] or [""]
-    epochs = []
-    for row in csv.reader(lines):
-        try:
+    epochs: list[Epoch] = []
+    with suppress(TypeError, ValueError, OverflowError, csv.Error):
+        for row in csv.reader(lines):
             number, *values = map(float, row)
             epochs.append(Epoch(int(number), *values))
-        except (TypeError, ValueError):
-            break
     return epochs
 
 

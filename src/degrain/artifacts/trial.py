@@ -125,7 +125,6 @@ class BegunTrial(TrialSettings, Record):
     Attributes:
         key: Of the trial, see `degrain.training.trial`.
         pid: The process that trains it.
-        place, versions: As of a trial that has ended.
         began: When the first one did, in seconds since 1970.
     """
 
@@ -135,8 +134,6 @@ class BegunTrial(TrialSettings, Record):
 
     key: str
     pid: int
-    place: Place
-    versions: dict[str, str]
     began: float
 
 

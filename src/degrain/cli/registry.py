@@ -83,7 +83,7 @@ def publish(
     ] = False,
     params: ParamsOption = PARAMS,
 ) -> None:
-    """Bring the study's runs in MLflow up to date with the trial ledger, also of what is being trained.
+    """Bring the study's runs in MLflow up to date with this machine's trial ledger, also of what is being trained.
 
     `degrain train` does that by itself where MLFLOW_TRACKING_URI names a server. Sending twice doubles nothing.
 
@@ -93,19 +93,25 @@ def publish(
 
     - `MLFLOW_TRACKING_URI=http://127.0.0.1:5000 degrain publish --follow`
     """
+    from degrain.machine import compute
     from degrain.params.study import load_params
     from degrain.patches.store import PatchStore
     from degrain.registry import following
+    from degrain.training.trial import expand
+    from degrain.trials import mirroring
     from degrain.trials.ledger import Ledger
+    from degrain.trials.work import key_of
 
     study = load_params(params)
-    watched = following.Watched(study, PatchStore.described(PREPARED, study), Ledger())
+    store, device = PatchStore.described(PREPARED, study), compute.prepare_torch(study.train.device, 1)
+    trials = [trial for model in study.train.models for trial in expand(study.train, model)]
+    asked = mirroring.asked(trials, lambda trial: key_of(trial, store, device))
+    watched = following.Watched(study.register_.name, study.study.name, asked, Ledger())
     until = time.monotonic() + LONGEST
     left = following.follow(watched, lambda: follow or time.monotonic() < until, once=not follow)
-    sent = len(watched.names) - len(left)
-    log.info("%d of %d trials have ended and are in MLflow%s", sent, len(watched.names), ":" * bool(left))
+    log.info("%d of %d trials have ended and are in MLflow", len(asked) - len(left), len(asked))
     for name in left:
-        log.info("  not yet: %s", name)
+        log.info("not yet: %s", name)
 
 
 def _model(name: str, params: Path) -> tuple[str, bool]:

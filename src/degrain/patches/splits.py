@@ -72,21 +72,19 @@ def assign(manifest: pd.DataFrame, params: SplitParams, seed: int) -> Sides:
 
 
 def units(manifest: pd.DataFrame, params: SplitParams) -> np.ndarray:
-    """Say what each image is evidence of: images that may not be on two sides are no independent evidence either.
+    """Say what each image is evidence of: images of the same thing are no independent evidence.
 
-    So all images of one scene are one unit where a scene is held out as a whole, and so are those that a chain of
-    shared sources, scenes or duplicates joins. Only the publisher's parts say nothing of what was photographed.
+    So all images of one scene are one unit, and so are those that a chain of shared sources, scenes or duplicates
+    joins. Cameras, labels and parts do not join: they say nothing of what was photographed.
 
     Args:
         manifest: As for `assign`.
-        params: What is kept apart.
+        params: What is held out: units are named by it if it is the scene.
 
     Returns:
-        For each row of the manifest, in its order, the name of its unit: of what is held out, or else of its source.
+        For each row of the manifest, in its order, the name of its unit: of its scene, or else of its source.
     """
-    columns = [
-        name for name in dict.fromkeys((*APART, params.by, *params.apart)) if name in manifest and name != "part"
-    ]
+    columns = [name for name in APART if name in manifest]
     rows, values = [], []
     count = len(manifest)
     for name in columns:

@@ -35,9 +35,11 @@ IRRELEVANT_LIBRARIES: Mapping[str, str] = {
 }
 # Libraries that leave part of their arithmetic to others.
 BEHIND: Mapping[str, tuple[str, ...]] = {
-    "albumentations": ("albucore", "cv2", "scipy"),
+    "albumentations": ("albucore", "cv2", "scipy", "simsimd", "stringzilla"),
     "skimage": ("pywt", "scipy"),
 }
+# How files of compiled modules end.
+EXTENSIONS = (".so", ".pyd")
 # Modules that import whatever lies in a package, by a name that is computed.
 BY_NAME: Mapping[str, str] = {f"{NAME}.networks.catalog": f"{NAME}.networks"}
 
@@ -52,7 +54,8 @@ class Closure:
 
     Attributes:
         modules: The source file of each module of degrain, by its name; not those that hold only a docstring.
-        data: Files beside these modules that are no Python and that a module names, such as templates.
+        data: Files beside these modules, or in folders there, that are no Python and that a module names, such as
+            templates, and compiled modules that one imports.
         libraries: Names under which other packages are imported, without the standard library.
     """
 
@@ -133,7 +136,7 @@ def _parents(name: str) -> Iterator[str]:
 
 def _imports(path: Path) -> _Imports:
     package = ".".join(path.parent.relative_to(PACKAGE.parent).parts)
-    beside = frozenset(other for other in path.parent.iterdir() if other.is_file() and other.suffix != ".py")
+    beside = frozenset(other for other in path.parent.rglob("*") if other.suffix not in (".py", ".pyc", ""))
     return _imports_of(path.read_bytes(), package, frozenset(modules()), beside)
 
 
@@ -149,11 +152,13 @@ def _imports_of(source: bytes, package: str, known: frozenset[str], beside: froz
     ours = {name for name in names | by_string if name in known}
     others = {name.partition(".")[0] for name in names} - {NAME, ""} - sys.stdlib_module_names
     has_code = not all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in tree.body)
-    return _Imports(frozenset(ours), frozenset(others), _named(strings, beside), has_code)
+    compiled = {name.rpartition(".")[2] for name in names if name.startswith(f"{NAME}.")}
+    binaries = {path for path in beside if path.suffix in EXTENSIONS and path.name.partition(".")[0] in compiled}
+    return _Imports(frozenset(ours), frozenset(others), _named(strings, beside) | binaries, has_code)
 
 
 def _named(strings: set[str], beside: frozenset[Path]) -> frozenset[Path]:
-    """Files beside a module that it names, and those that they name: a template includes others."""
+    """Files beside or below a module that it names, and those that they name: a template includes others."""
     found: set[Path] = set()
     waiting = {path for path in beside if path.name in strings}
     while waiting:

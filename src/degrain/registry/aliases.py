@@ -39,7 +39,13 @@ def versions_of(client: MlflowClient, name: str, weights: str) -> list[ModelVers
 
 
 def register(
-    client: MlflowClient, name: str, source: str, run: str, tagged: Mapping[str, str], model: str | None = None
+    client: MlflowClient,
+    name: str,
+    source: str,
+    run: str,
+    tagged: Mapping[str, str],
+    model: str | None = None,
+    description: str = "",
 ) -> ModelVersion:
     """Register a model version, creating the registered model when it is the first.
 
@@ -50,6 +56,7 @@ def register(
         run: Id of the run that made it.
         tagged: Its tags.
         model: Id of what MLflow calls the model of that run, to which the version then links.
+        description: In Markdown.
     """
     from mlflow.exceptions import MlflowException
 
@@ -58,4 +65,4 @@ def register(
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    return client.create_model_version(name, source, run, tags=dict(tagged), model_id=model)
+    return client.create_model_version(name, source, run, tags=dict(tagged), model_id=model, description=description)

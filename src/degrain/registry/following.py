@@ -14,21 +14,17 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 
 from degrain.artifacts import history
-from degrain.artifacts.trial import HISTORY, TRIAL, BegunTrial, TrialRecord
+from degrain.artifacts.trial import HISTORY, TRIAL, BegunTrial
 from degrain.errors import DataError, DegrainError, RegistryError
 from degrain.machine import variables
-from degrain.params.study import Params
-from degrain.patches.store import PatchStore
 from degrain.registry import tracking
 from degrain.registry.runs import Mirror, Seen
-from degrain.training.trial import Trial, expand
-from degrain.trials.ledger import UNFINISHED, Ledger
-from degrain.trials.mirroring import PATIENCE
+from degrain.trials.ledger import Ledger
+from degrain.trials.mirroring import PATIENCE, Asked
 
 log = logging.getLogger(__name__)
 
@@ -36,74 +32,47 @@ log = logging.getLogger(__name__)
 LOOK, FIRST_PAUSE, LONGEST_PAUSE = 1.0, 1.0, 30.0
 # Seconds for which an answer is waited.
 ANSWER = 10
+# What MLflow says of what it will not take tomorrow either.
+REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "PERMISSION_DENIED")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Watched:
     """The trials of a study, as they are in the ledger.
 
     Attributes:
-        params: The study.
-        store: Its data; only the record is needed.
-        ledger: Where the trials are.
+        experiment: Where they go in MLflow.
+        study: Its name.
+        trials: Which, by their names.
+        ledger: Where they are.
     """
 
-    params: Params
-    store: PatchStore
+    experiment: str
+    study: str
+    trials: Mapping[str, Asked]
     ledger: Ledger
-    _asked: dict[str, Trial] = field(init=False)
-    _known: dict[Path, tuple[int, BegunTrial | TrialRecord | None]] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        models = self.params.train.models
-        self._asked = {trial.name: trial for model in models for trial in expand(self.params.train, model)}
+    def look(self, name: str) -> Seen | None:
+        """Return what there is of a trial, under the study's name of it; None where it has not begun.
 
-    def look(self) -> dict[str, Seen]:
-        """Return what there is of each trial that has begun, by its name."""
-        found: dict[str, Seen] = {}
-        for path in sorted(self.ledger.folder.glob(f"*/{TRIAL}")):
-            trial = self._trial(path)
-            if trial is None or (trial.name in found and found[trial.name].has_ended):
-                continue
-            try:
-                found[trial.name] = Seen(trial, history.so_far(path.parent / HISTORY))
-            except OSError:  # it has just ended
-                continue
-        return found
-
-    @property
-    def names(self) -> set[str]:
-        """The names of all trials of the study."""
-        return set(self._asked)
-
-    def _trial(self, path: Path) -> BegunTrial | TrialRecord | None:
-        """Return the trial of the study that a folder of the ledger holds, under the study's name of it."""
+        Only an entry of the ledger that it would train from is used: whole, of this key, and as it was written.
+        """
+        asked = self.trials[name]
+        titles = {"name": name, "optimizer": asked.optimizer, "loss": asked.loss}
+        if entry := self.ledger.find(asked.key):
+            return Seen(entry.model_copy(update=titles), history.so_far(self.ledger.folder / asked.key / HISTORY))
         try:
-            stamp = path.stat().st_mtime_ns
-            if path not in self._known or self._known[path][0] != stamp:
-                self._known[path] = stamp, self._read(path)
-        except OSError:
-            return None
-        return self._known[path][1]
-
-    def _read(self, path: Path) -> BegunTrial | TrialRecord | None:
-        kind = BegunTrial if path.parent.name.endswith(UNFINISHED) else TrialRecord
-        try:
-            trial: BegunTrial | TrialRecord = kind.read(path)
+            begun = BegunTrial.read(self.ledger.unfinished(asked.key) / TRIAL)
         except DataError:
             return None
-        for name, asked in self._asked.items():
-            same = trial.model == asked.model and not trial.differences(asked.settings(self.store))
-            if same and trial.key == asked.key(self.store, trial.place, trial.versions):
-                titles = {"name": name, "optimizer": asked.optimizer.title, "loss": asked.loss.title}
-                return trial.model_copy(update=titles)
-        return None
+        return Seen(begun.model_copy(update=titles), self.ledger.so_far(asked.key)) if begun.key == asked.key else None
 
 
 def follow(watched: Watched, wanted: Callable[[], bool], once: bool = False) -> list[str]:
     """Mirror a study until all of its trials have ended and are sent, or nobody wants it any more.
 
-    A server that refuses, is slow or goes away is tried again and again; nothing is lost, since the ledger keeps it.
+    A server that does not answer, is slow or goes away is tried again and again; nothing is lost, since the ledger
+    keeps it. What a server refuses of one trial keeps no other from being sent.
 
     Args:
         watched: The study.
@@ -114,21 +83,17 @@ def follow(watched: Watched, wanted: Callable[[], bool], once: bool = False) -> 
         The names of the trials that have not ended.
 
     Raises:
-        RegistryError: Not all is sent, and the last that MLflow said is why.
+        RegistryError: Not all is sent: MLflow refuses something, or does not answer, as the text says.
     """
     variables.expect_answers_within(ANSWER)
-    left, pause = watched.names, FIRST_PAUSE
+    left, refused, pause = set(watched.trials), dict[str, str](), FIRST_PAUSE
     while left and wanted():
         try:
             with tracking.connect() as client:
-                name = watched.params.register_.name
-                mirror = Mirror(client, tracking.experiment(client, name), watched.params.study.name)
+                mirror = Mirror(client, tracking.experiment(client, watched.experiment), watched.study)
                 while left and wanted():
-                    for trial, seen in watched.look().items():
-                        if trial in left:
-                            mirror.send(seen)
-                            left -= {trial} if seen.has_ended else set()
-                        pause = FIRST_PAUSE
+                    left -= _send(watched, mirror, left, refused)
+                    pause = FIRST_PAUSE
                     if once:
                         break
                     _wait(LOOK if left else 0, wanted)
@@ -140,7 +105,30 @@ def follow(watched: Watched, wanted: Callable[[], bool], once: bool = False) -> 
                 raise RegistryError(str(error)) from error
             log.debug("%s; it is tried again", error)
             pause = min(2 * pause, LONGEST_PAUSE)
+    if refused:
+        raise RegistryError("; ".join(f"MLflow refuses {name}: {reason}" for name, reason in sorted(refused.items())))
     return sorted(left)
+
+
+def _send(watched: Watched, mirror: Mirror, names: Collection[str], refused: dict[str, str]) -> set[str]:
+    """Send what there is of some trials; return which of them nothing more will come of, and note what is refused."""
+    from mlflow.exceptions import MlflowException
+
+    done = set()
+    for name in sorted(names):
+        seen = watched.look(name)
+        if seen is None:
+            continue
+        try:
+            mirror.send(seen)
+        except MlflowException as error:
+            if error.error_code not in REFUSALS:
+                raise
+            refused[name] = " ".join(str(error).split())[:300]
+            done.add(name)
+        if seen.has_ended:
+            done.add(name)
+    return done
 
 
 def _wait(seconds: float, wanted: Callable[[], bool]) -> None:
@@ -161,10 +149,9 @@ def main() -> int:
             closed.append(time.monotonic())
         return not closed or time.monotonic() - closed[0] < PATIENCE
 
+    trials = {name: Asked(*asked) for name, asked in told["trials"].items()}
     try:
-        params = Params.model_validate(told["params"])
-        watched = Watched(params, PatchStore.described(Path(told["prepared"]), params), Ledger())
-        return 1 if follow(watched, wanted) else 0
+        return 1 if follow(Watched(told["experiment"], told["study"], trials, Ledger()), wanted) else 0
     except DegrainError as error:
         log.debug("%s", error)
         return 1

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 PARAMS, LOCK, SOURCES = "params.yaml", "dvc.lock", "sources.json"
 REQUIREMENTS, COMMIT, DIFF = "requirements.txt", "commit.txt", "uncommitted.diff"
-# The folder's name in a run.
-FOLDER = "origin"
 
 
 def of_study(params: Path, lock: Path, source: Source) -> dict[str, bytes]:
@@ -62,13 +60,18 @@ def read(client: MlflowClient, version: ModelVersion) -> dict[str, bytes]:
     wanted = tags.origin(version)
     with TemporaryDirectory(prefix="degrain-") as temporary:
         try:
-            folder = Path(client.download_artifacts(str(version.run_id), FOLDER, temporary))
+            place = Path(client.download_artifacts(str(version.run_id), folder(wanted), temporary))
         except (OSError, MlflowException) as error:
             raise RegistryError(f"what {what} was made of cannot be read: {' '.join(str(error).split())}") from None
-        found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in files.tree(folder)}
+        found = {path.relative_to(place).as_posix(): path.read_bytes() for path in files.tree(place)}
     if files.contents_digest(found) != wanted:
         raise RegistryError(f"what {what} was made of is other in the registry than when it was registered")
     return found
+
+
+def folder(digest: str) -> str:
+    """Return where a run keeps the files of a digest; a run may have several versions."""
+    return f"origin/{digest[:16]}"
 
 
 def section(origin: Mapping[str, bytes], name: str) -> Mapping[str, object]:

@@ -242,11 +242,13 @@ def log_model(client: MlflowClient, run: str, folder: Path, trial: TrialRecord, 
         copy = Path(temporary) / "model"
         shutil.copytree(folder, copy)
         package.require(copy, trial)
-        made = Path(temporary) / origin.FOLDER
+        # NOTE: a folder for each content, since MLflow would leave in it what was there and is not any more.
+        place = f"model/{files.tree_digest(copy)[:16]}"
+        made = Path(temporary) / "origin"
         made.mkdir()
         for name, content in made_of.items():
             (made / name).write_bytes(content)
         with runs.storing(client, run):
-            client.log_artifacts(run, str(made), origin.FOLDER)
-            client.log_artifacts(run, str(copy), "model")
-    return f"{client.get_run(run).info.artifact_uri}/model"
+            client.log_artifacts(run, str(made), origin.folder(files.contents_digest(made_of)))
+            client.log_artifacts(run, str(copy), place)
+    return f"{client.get_run(run).info.artifact_uri}/{place}"

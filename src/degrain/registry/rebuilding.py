@@ -101,7 +101,7 @@ def rebuild(reference: str, project: Path, prepared: Path, keep: bool = False) -
         _require_commit(project, source)
         with worktrees.opened(project, source.name, source.code.commit, keep) as folder:
             home = folder / ".degrain"
-            _lay_out(folder, home / origin.FOLDER, source)
+            _lay_out(folder, home / "origin", source)
             # NOTE: data.path and a relative DEGRAIN_MIRROR belong to the project.
             settings = {
                 "PYTHONPATH": str(folder / "src"),

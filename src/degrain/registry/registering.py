@@ -32,7 +32,7 @@ from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.registry import aliases, journal, loading, promotion, publishing, tags, tracking
 from degrain.registry.publishing import Grid
-from degrain.registry.runs import model_of
+from degrain.registry.runs import described, model_of
 from degrain.registry.turns import turn
 
 if TYPE_CHECKING:
@@ -181,7 +181,11 @@ def _settle(
         snapshots.require_unchanged(grid.checked)
         refused = [*gate.refusals(compared.verdicts), *_withdrawn(client, name, candidate)]
         decision = _decide(candidate, holder, refused)
-        version = holder.version if decision == SAME and holder else _version(client, name, candidate, runs, grid)
+        version = (
+            holder.version
+            if decision == SAME and holder
+            else _version(client, name, candidate, runs, grid, compared.verdicts)
+        )
         if decision == REFUSED:
             promotion.challenge(client, version, refused, require)
         else:
@@ -264,7 +268,12 @@ def _comparable(folder: Path, holder: ModelVersion, store: PatchStore, device: t
 
 
 def _version(
-    client: MlflowClient, name: str, candidate: Candidate, runs: Mapping[str, str], grid: Grid
+    client: MlflowClient,
+    name: str,
+    candidate: Candidate,
+    runs: Mapping[str, str],
+    grid: Grid,
+    verdicts: Sequence[Verdict],
 ) -> ModelVersion:
     """Return the version with the candidate's weights, registered now unless it is there and can be used."""
     known = aliases.versions_of(client, name, candidate.weights)
@@ -276,7 +285,17 @@ def _version(
     tagged = tags.written(candidate.trial, candidate.scores, candidate.protocol, candidate.folder)
     tagged |= {tags.ORIGIN: files.contents_digest(grid.made_of), **grid.tags}
     experiment = tracking.experiment(client, name)
-    return aliases.register(client, name, source, run, tagged, model_of(client, experiment, run))
+    model = model_of(client, experiment, run)
+    return aliases.register(client, name, source, run, tagged, model, _described(candidate, verdicts))
+
+
+def _described(candidate: Candidate, verdicts: Sequence[Verdict]) -> str:
+    """Say in Markdown what a version is, and how it stands against each rival."""
+    rows = "".join(
+        f"| {verdict.rival} | {gate.comparison(verdict)} | {'beaten' if verdict.passed else 'not beaten'} |\n"
+        for verdict in verdicts
+    )
+    return tags.cut(f"{described(candidate.trial)}\n\n| rival | this version to the rival | |\n|---|---|---|\n{rows}")
 
 
 def _withdrawn(client: MlflowClient, name: str, candidate: Candidate) -> list[str]:

@@ -1,7 +1,8 @@
 """A trial as a run of MLflow: made when it has begun, added to while it trains, closed when it has ended.
 
 The ledger is the truth, and MLflow mirrors it. A run is found again by its trial's key and a point by its epoch, so
-that what is sent twice is there once. Every point has the time at which its epoch ended, not that at which it was sent.
+that what is sent twice is there once. Every point has the time at which its epoch ended, not that at which it was sent;
+that of an epoch that was trained again after a kill is the first one.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,8 +97,7 @@ class Mirror:
     def _opened(self, seen: Seen) -> str:
         """Find the run of a trial, or make it."""
         trial = seen.trial
-        # NOTE: one process of this machine at a time, or each would make what none of them finds.
-        with tracking.alone(variables.home() / "publish.lock"):
+        with self._alone():
             found = self._found(trial.key)
             run = found or self._made(seen)
         if self.study not in (known := run.data.tags.get(tags.STUDY, "").split(", ")):
@@ -137,6 +137,18 @@ class Mirror:
         )
 
     def _close(self, run: str, trial: TrialRecord, epochs: Sequence[Epoch]) -> None:
+        """Close a run, unless another process of this machine has done it meanwhile."""
+        with self._alone():
+            found = self.client.get_run(run)
+            if found.info.status == "RUNNING" or found.data.tags.get(tags.STATE) != trial.state:
+                self._close_alone(run, trial, epochs)
+        self._closed.add(trial.key)
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """One process of this machine at a time, or each would make what none of them finds."""
+        return tracking.alone(variables.home() / "publish.lock")
+
+    def _close_alone(self, run: str, trial: TrialRecord, epochs: Sequence[Epoch]) -> None:
         from mlflow.entities import Param, RunTag
 
         told = {
@@ -155,7 +167,6 @@ class Mirror:
         if trial.is_done:
             self._model(run, trial, epochs)
         self.client.set_terminated(run, STATUS.get(trial.state, "FAILED"), milliseconds(trial.ended))
-        self._closed.add(trial.key)
 
     def _model(self, run: str, trial: TrialRecord, epochs: Sequence[Epoch]) -> None:
         """Give a run what MLflow calls its model: the weights that were kept, with the points of their epoch."""
@@ -221,8 +232,8 @@ def params(trial: TrialRecord) -> dict[str, str]:
     training = trial.training
     told: dict[str, object] = {
         "model": trial.model,
-        **_options("optimizer", trial.optimizer, trial.optimizer_settings),
-        **_options("loss", trial.loss, trial.loss_settings),
+        **_options("optimizer", trial.optimizer_settings),
+        **_options("loss", trial.loss_settings),
         "seed": trial.seed,
         "epochs": training.get("epochs"),
         "batch_size": training.get("batch_size"),
@@ -259,10 +270,13 @@ def described(trial: BegunTrial | TrialRecord) -> str:
     )
 
 
-def _options(section: str, title: str, settings: Mapping[str, object]) -> dict[str, object]:
-    """The name of an optimizer or a loss, and its options that are numbers or words."""
+def _options(section: str, settings: Mapping[str, object]) -> dict[str, object]:
+    """The name of an optimizer or a loss, and its options that are numbers or words.
+
+    Its label may be another tomorrow, and MLflow takes no other value then.
+    """
     shown = {name: value for name, value in settings.items() if isinstance(value, int | float | str)}
-    return {section: title} | {
+    return {section: settings.get("name")} | {
         f"{section}.{name}": value for name, value in shown.items() if name not in ("name", "label", "preset")
     }
 

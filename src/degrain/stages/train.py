@@ -11,8 +11,7 @@ from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.stages import PREPARED, TRIALS
 from degrain.training import trial
-from degrain.trials import processes
-from degrain.trials.mirroring import mirrored
+from degrain.trials import mirroring, processes
 
 log = logging.getLogger(__name__)
 
@@ -37,21 +36,23 @@ def run(params: Params, model: str, only: str = "", in_process: bool = False) ->
     from degrain.training import distributed
     from degrain.trials import grid
     from degrain.trials.ledger import Ledger
+    from degrain.trials.work import key_of
 
     device = compute.prepare_torch(params.train.device, params.train.threads, params.train.deterministic)
     network_probes.check_networks([model], store.channels, store.patch_size)
     network_probes.check_cells(params.train.cells, store.channels, store.patch_size)
-    study = params.model_copy(update={"train": params.train.model_copy(update={"models": [model]})})
     if not alone:
-        with distributed.joined() as group, mirrored(study, PREPARED) if group.rank == 0 else nullcontext():
-            recorded = grid.run_together(trials, store, device, Ledger(), TRIALS / model, group)
+        with distributed.joined() as group:
+            asked = mirroring.asked(trials, lambda trial: key_of(trial, store, device, group))
+            with mirroring.mirrored(params, asked) if group.rank == 0 else nullcontext():
+                recorded = grid.run_together(trials, store, device, Ledger(), TRIALS / model, group)
     elif only:
-        with mirrored(study, PREPARED):
+        with mirroring.mirrored(params, mirroring.asked(trials, lambda trial: key_of(trial, store, device))):
             (grid.fill_here if in_process else grid.fill)(trials, store, device, Ledger())
         log.info("%s is in the ledger, from which dvc repro train@%s takes it", only, model)
         return
     else:
-        with mirrored(study, PREPARED):
+        with mirroring.mirrored(params, mirroring.asked(trials, lambda trial: key_of(trial, store, device))):
             recorded = grid.run(trials, store, device, Ledger(), TRIALS / model, in_process)
     grid.remove_others(TRIALS, params.train.models)
     grid.sum_up(recorded, params.train.on_failure)

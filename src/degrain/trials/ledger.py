@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 from degrain import files
 from degrain.artifacts import history
 from degrain.artifacts.history import Epoch
-from degrain.artifacts.trial import HISTORY, TRIAL, WEIGHTS, BegunTrial, Place, TrialRecord, TrialSettings
+from degrain.artifacts.trial import HISTORY, TRIAL, WEIGHTS, BegunTrial, TrialRecord, TrialSettings
 from degrain.errors import DataError, OutputError
 from degrain.machine import variables
 
@@ -113,7 +113,7 @@ class Ledger:
         """Return the folder of what a trial that has not ended has left."""
         return self.folder / f"{key}{UNFINISHED}"
 
-    def begin(self, key: str, settings: TrialSettings, place: Place, versions: dict[str, str]) -> float:
+    def begin(self, key: str, settings: TrialSettings) -> float:
         """Write down what this process is going to train, with an empty history.
 
         Returns:
@@ -123,15 +123,7 @@ class Ledger:
             OutputError: The ledger cannot be written.
         """
         folder, began = self.unfinished(key), self.began(key)
-        begun = BegunTrial(
-            schema_version=BegunTrial.VERSION,
-            key=key,
-            pid=os.getpid(),
-            place=place,
-            versions=versions,
-            began=began,
-            **dict(settings),
-        )
+        begun = BegunTrial(schema_version=BegunTrial.VERSION, key=key, pid=os.getpid(), began=began, **dict(settings))
         begun.write(folder / TRIAL)
         with files.new_file(folder / HISTORY) as partial:
             history.write(partial, [])

@@ -98,8 +98,7 @@ def train(job: Job, tell: Tell, stopping: Callable[[], bool]) -> None:
 def train_claimed(job: Job, tell: Tell, stopping: Callable[[], bool], group: Group) -> None:
     """Train one trial that this process has claimed, and enter it in the ledger; see `train`."""
     params, origin = job.trial.params, origin_here()
-    settings, place = job.trial.settings(job.store), place_of(job.trial, job.device, group)
-    began = job.ledger.begin(job.key, settings, place, digests.versions(job.trial.code(job.store.noise)))
+    began = job.ledger.begin(job.key, job.trial.settings(job.store))
     history: list[Epoch] = []
 
     def after_epoch(epoch: Epoch) -> None:
