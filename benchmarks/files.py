@@ -22,6 +22,7 @@ import torch
 from benchmarks.common import table
 from degrain.inference import denoise_files
 from degrain.inference.denoiser import TILE, Denoiser
+from degrain.inference.recipe import Recipe
 from degrain.ingest.formats import reading, writing
 from degrain.ingest.formats.picture import Picture
 from degrain.machine import compute
@@ -60,7 +61,7 @@ def measure(net: str, way: str, folder: Path, precision: str) -> tuple[float, fl
     device = compute.prepare_torch("cpu", compute.threads())
     network = catalog.build(net, 3, 64).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     denoiser = Denoiser(network, net, 3, 64, precision=precision)
-    denoise_files.run(denoiser, [(folder / "small.jpg", folder / "small.png")], TILE, 32)
+    denoise_files.run(Recipe(denoiser, TILE, 32), [(folder / "small.jpg", folder / "small.png")])
     pixels = reading.read(folder / "in.jpg").pixels if " to " not in way else None
     before, start = compute.peak_memory_mb(), time.perf_counter()
     if way == "bare network":
@@ -74,7 +75,8 @@ def measure(net: str, way: str, folder: Path, precision: str) -> tuple[float, fl
         denoiser.image(pixels)
     else:
         suffix, times = way.rpartition(" ")[2].lower(), FOLDER if way.startswith(f"{FOLDER} x") else 1
-        denoise_files.run(denoiser, [(folder / "in.jpg", folder / f"{i}.{suffix}") for i in range(times)], TILE, 32)
+        pairs = [(folder / "in.jpg", folder / f"{i}.{suffix}") for i in range(times)]
+        denoise_files.run(Recipe(denoiser, TILE, 32), pairs)
         return (time.perf_counter() - start) / times, compute.peak_memory_mb() - before
     return time.perf_counter() - start, compute.peak_memory_mb() - before
 

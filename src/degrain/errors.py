@@ -12,6 +12,7 @@ DegrainError                  a message for the user: one line, exit code 2
  +-- RegistryError            the MLflow registry does not answer or does not hold what is asked for
       +-- ForeignVersion      a registered version belongs to another version of degrain
       +-- UnreadableTag       a tag of a registered version is missing, or holds what it cannot mean
+      +-- Unreachable         the server of the registry does not answer
 Diverged                      a trial met NaN or infinity; the grid goes on without it
 Stopped                       work was asked to stop and has saved what it had; exit code 130 or 143
 """
@@ -96,6 +97,10 @@ class ForeignVersion(RegistryError):  # noqa: N818  (reads as what is the case)
 
 class Unseen(RegistryError):  # noqa: N818  (reads as what is the case)
     """A registered version cannot be looked at now, as on a full disk; that does not mean that it is lost."""
+
+
+class Unreachable(RegistryError):  # noqa: N818  (reads as what is the case)
+    """The server of the registry does not answer, or has an error of its own."""
 
 
 class UnreadableTag(RegistryError):  # noqa: N818  (reads as what is the case)

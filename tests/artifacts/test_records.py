@@ -18,6 +18,7 @@ from degrain.artifacts.base import CHECKSUM, Record, seal
 from degrain.artifacts.checkpoint import CheckpointRecord
 from degrain.artifacts.code import Code
 from degrain.artifacts.history import COLUMNS, Epoch
+from degrain.artifacts.kept_champion import KeptChampion
 from degrain.artifacts.metrics import Metrics
 from degrain.artifacts.ranking import Ranking
 from degrain.artifacts.registration import Registration, Verdict
@@ -179,6 +180,15 @@ EXAMPLES: list[Record] = [
         manifest_sha256="m" * 64,
     ),
     SiddValidation(schema_version=1, model="unet", weights_sha256=None, scores=BLOCKS),
+    KeptChampion(
+        schema_version=1,
+        model="tiny",
+        tracking_uri="sqlite:///mlflow.db",
+        version="3",
+        tags={"degrain.weights_sha256": "0" * 64},
+        tables="dc11669786a5",
+        seen="2026-11-29T15:00+00:00",
+    ),
     Reproduction(
         schema_version=1,
         study="tiny",

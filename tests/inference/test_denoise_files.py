@@ -17,8 +17,8 @@ import pytest
 from degrain.artifacts.trial import TrialRecord
 from degrain.errors import DataError, OutputError, ParamsError, Stopped
 from degrain.inference import denoise_files
-from degrain.inference.denoise_files import Frame
 from degrain.inference.denoiser import Denoiser
+from degrain.inference.recipe import Frame, Recipe
 from degrain.ingest.formats import reading, writing
 from degrain.ingest.formats.picture import Metadata, Picture
 from tests.conftest import picture
@@ -57,7 +57,7 @@ def test_images_are_resized_and_then_cropped(
     for name, image in PICTURES.items():
         writing.write(tmp_path / "in" / name, image)
     pairs = denoise_files.plan(tmp_path / "in", tmp_path / "out").pairs
-    assert denoise_files.run(denoiser, pairs, 256, 32, Frame.parse(resize, crop)) == []
+    assert denoise_files.run(Recipe(denoiser, 256, 32, Frame.parse(resize, crop)), pairs) == []
 
     def expected(pixels: np.ndarray) -> np.ndarray:
         size = tuple(int(side) for side in resize.split("x")) if resize else (128, 96)
@@ -78,7 +78,7 @@ def test_an_image_too_small_for_the_crop_does_not_stop_the_others(tmp_path: Path
     for name, image in (("large.png", COLOR), ("small.png", COLOR[:20, :30])):
         writing.write(tmp_path / "in" / name, Picture(image))
     pairs = denoise_files.plan(tmp_path / "in", tmp_path / "out").pairs
-    problems = denoise_files.run(denoiser, pairs, 256, 32, Frame(crop=(64, 64)))
+    problems = denoise_files.run(Recipe(denoiser, 256, 32, Frame(crop=(64, 64))), pairs)
     assert problems == [f"{tmp_path / 'in' / 'small.png'} has 30x20 pixels; --crop 64x64 is larger"]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["large.png"]
 
@@ -109,7 +109,7 @@ def test_what_nobody_foresaw_costs_one_file(
         writing.write(tmp_path / "in" / name, Picture(COLOR))
     pairs = denoise_files.plan(tmp_path / "in", tmp_path / "out").pairs
     _raise_in(monkeypatch, step, RAISED[raised][0], number)
-    (problem,) = denoise_files.run(denoiser, pairs, 256, 32)
+    (problem,) = denoise_files.run(Recipe(denoiser, 256, 32), pairs)
     assert problem == f"{tmp_path}/in/{names[number]} could not be denoised: {RAISED[raised][1]}"
     assert written(tmp_path / "out") == {*names} - {names[number]}
 
@@ -123,7 +123,7 @@ def test_who_asks_to_stop_is_heard(
     pairs = denoise_files.plan(tmp_path / "in", tmp_path / "out").pairs
     _raise_in(monkeypatch, "denoise", error, 1)
     with pytest.raises(type(error)):
-        denoise_files.run(denoiser, pairs, 256, 32)
+        denoise_files.run(Recipe(denoiser, 256, 32), pairs)
     assert written(tmp_path / "out") == {"a.png"}
 
 
@@ -165,7 +165,7 @@ def test_subfolders_are_mirrored_and_the_output_is_no_input(tmp_path: Path, deno
         writing.write(tmp_path / name, Picture(COLOR))
     for _ in range(2):
         plan = denoise_files.plan(tmp_path, tmp_path / "out", recursive=True, force=True)
-        assert denoise_files.run(denoiser, plan.pairs, 256, 32, force=True) == []
+        assert denoise_files.run(Recipe(denoiser, 256, 32), plan.pairs, force=True) == []
         assert written(tmp_path / "out") == {"a.png", "sub/a.png", "sub/deep/b.jfif"}
     assert denoise_files.plan(tmp_path, tmp_path / "out").left_out.endswith("3 subfolders")  # model, out, sub
 
@@ -176,7 +176,7 @@ def test_nothing_is_overwritten_without_a_word(tmp_path: Path, denoiser: Denoise
     before = (tmp_path / "out" / "b.png").read_bytes()
     plan = denoise_files.plan(tmp_path / "in", tmp_path / "out")
     assert plan.skipped == [tmp_path / "out" / "b.png"]
-    assert denoise_files.run(denoiser, plan.pairs, 256, 32) == []
+    assert denoise_files.run(Recipe(denoiser, 256, 32), plan.pairs) == []
     assert (tmp_path / "out" / "b.png").read_bytes() == before
     with pytest.raises(OutputError, match=r"b\.png is there already; --force replaces it"):
         denoise_files.plan(tmp_path / "in" / "a.png", tmp_path / "out" / "b.png")
@@ -203,7 +203,7 @@ def test_what_appears_during_the_run_is_replaced_only_with_force(
         taken.unlink(missing_ok=True)
         taken.write_bytes(b"not ours")
 
-    problems = denoise_files.run(denoiser, pairs, 256, 32, progress=appear, force=force)
+    problems = denoise_files.run(Recipe(denoiser, 256, 32), pairs, progress=appear, force=force)
     if not force:
         assert problems == [f"{taken} is there already: it appeared meanwhile, and is not replaced"]
         assert taken.read_bytes() == b"not ours"
@@ -251,7 +251,7 @@ def test_camera_raw_files_become_tiff_files_of_their_own(tmp_path: Path, denoise
     writing.write(tmp_path / "in" / "c.png", Picture(COLOR))
     plan = denoise_files.plan(tmp_path / "in", tmp_path / "out")
     assert [target.name for _, target in plan.pairs] == ["a.tif", "a.dng.tif", "b.tif", "c.png"]
-    assert denoise_files.run(denoiser, plan.pairs, 256, 32) == []
+    assert denoise_files.run(Recipe(denoiser, 256, 32), plan.pairs) == []
     assert reading.read(tmp_path / "out" / "a.tif").pixels.shape == (64, 80, 3)
 
 
@@ -261,12 +261,14 @@ def test_light_that_the_model_has_not_seen_is_refused(tmp_path: Path, denoiser: 
     writing.write(tmp_path / "linear.png", Picture(COLOR, metadata=Metadata(gamma=1.0)))
     out = tmp_path / "out.tif"
     linear = replace(denoiser, trial=replace_light(denoiser))
-    assert denoise_files.run(linear, [(tmp_path / "x.dng", out)], 256, 32) == []
+    assert denoise_files.run(Recipe(linear, 256, 32), [(tmp_path / "x.dng", out)]) == []
     assert reading.read(out).pixels.dtype == np.uint16
-    assert denoise_files.run(linear, [(out, tmp_path / "again.tif")], 256, 32) == [], "it is read as linear light"
-    (problem,) = denoise_files.run(linear, [(tmp_path / "x.png", out)], 256, 32)
+    assert denoise_files.run(Recipe(linear, 256, 32), [(out, tmp_path / "again.tif")]) == [], (
+        "it is read as linear light"
+    )
+    (problem,) = denoise_files.run(Recipe(linear, 256, 32), [(tmp_path / "x.png", out)])
     assert problem.endswith("x.png is in the sRGB curve, and the model was trained on images in linear light")
-    (problem,) = denoise_files.run(denoiser, [(tmp_path / "linear.png", out)], 256, 32)
+    (problem,) = denoise_files.run(Recipe(denoiser, 256, 32), [(tmp_path / "linear.png", out)])
     assert problem.endswith("linear.png is in linear light, and the model was trained on images in the sRGB curve")
 
 
@@ -279,7 +281,7 @@ def test_names_as_long_as_the_file_system_takes_are_written(tmp_path: Path, deno
     name = "猫" * 83 + "ab.png"
     writing.write(tmp_path / "in" / name, Picture(COLOR))
     plan = denoise_files.plan(tmp_path / "in", tmp_path / "out")
-    assert denoise_files.run(denoiser, plan.pairs, 256, 32) == []
+    assert denoise_files.run(Recipe(denoiser, 256, 32), plan.pairs) == []
     assert written(tmp_path / "out") == {name}
 
 
@@ -304,7 +306,7 @@ def test_files_of_any_name_are_denoised(tmp_path: Path, denoiser: Denoiser, name
     odd = os.fsdecode((BYTES[name] + suffix.encode())[-255:])
     (tmp_path / "in" / odd).write_bytes((tmp_path / "in" / good).read_bytes())
     plan = denoise_files.plan(tmp_path / "in", tmp_path / "out")
-    assert denoise_files.run(denoiser, plan.pairs, 256, 32) == []
+    assert denoise_files.run(Recipe(denoiser, 256, 32), plan.pairs) == []
     assert written(tmp_path / "out") == {good, odd}
 
 
@@ -313,7 +315,7 @@ def test_folders_of_any_name_are_mirrored(tmp_path: Path, denoiser: Denoiser, na
     inside = tmp_path / "in" / os.fsdecode(BYTES[name])
     writing.write(inside / "a.png", Picture(COLOR))
     plan = denoise_files.plan(tmp_path / "in", tmp_path / "out", recursive=True)
-    assert denoise_files.run(denoiser, plan.pairs, 256, 32) == []
+    assert denoise_files.run(Recipe(denoiser, 256, 32), plan.pairs) == []
     assert written(tmp_path / "out") == {f"{inside.name}/a.png"}
 
 
@@ -348,7 +350,7 @@ def test_names_that_differ_by_case_are_told_apart_in_their_format(
         "x.png": "x-4.png",
     }
     assert "x.PNG is written as x-3.PNG: another image has its name but for upper and lower case" in caplog.text
-    assert denoise_files.run(denoiser, plan.pairs, 256, 32) == []
+    assert denoise_files.run(Recipe(denoiser, 256, 32), plan.pairs) == []
     assert {target.read_bytes()[:4] for _, target in plan.pairs} == {b"\x89PNG", b"\xff\xd8\xff\xe0"}
 
 
@@ -375,7 +377,7 @@ def test_loss_by_a_wrong_name_is_said(
     caplog.set_level("INFO")
     writing.write(tmp_path / f"made{contents}", Picture(COLOR))
     (tmp_path / f"made{contents}").rename(tmp_path / name)
-    assert denoise_files.run(denoiser, [(tmp_path / name, tmp_path / target)], 256, 32) == []
+    assert denoise_files.run(Recipe(denoiser, 256, 32), [(tmp_path / name, tmp_path / target)]) == []
     assert said in caplog.text
     assert ("with loss" in caplog.text) == bool(said)
 
@@ -385,7 +387,7 @@ def test_what_was_left_out_for_a_raw_file_that_cannot_be_read_is_named(tmp_path:
     for name in ("a.JPG", "a.png", "ab.png"):
         writing.write(tmp_path / "in" / name, Picture(COLOR))
     plan = denoise_files.plan(tmp_path / "in", tmp_path / "out")
-    (problem,) = denoise_files.run(denoiser, plan.pairs, 256, 32)
+    (problem,) = denoise_files.run(Recipe(denoiser, 256, 32), plan.pairs)
     assert problem.startswith(f"{tmp_path}/in/a.nef is no camera raw file")
     assert problem.endswith("; a.JPG and a.png beside it were not denoised")
     assert written(tmp_path / "out") == {"ab.png"}
@@ -399,7 +401,7 @@ def test_an_image_too_large_for_a_format_is_refused_before_it_is_denoised(
 
     monkeypatch.setattr(Denoiser, "image", denoised)
     writing.write(tmp_path / "x.png", Picture(np.zeros((1, 16_384, 3), np.uint8)))
-    (problem,) = denoise_files.run(denoiser, [(tmp_path / "x.png", tmp_path / "x.webp")], 256, 32)
+    (problem,) = denoise_files.run(Recipe(denoiser, 256, 32), [(tmp_path / "x.png", tmp_path / "x.webp")])
     assert problem == (
         f"cannot write {tmp_path}/x.webp: 16384 x 1 pixels, and the format has at most 16383 pixels in width or height"
     )

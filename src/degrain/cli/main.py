@@ -1,4 +1,4 @@
-"""The `degrain` command: one subcommand per stage, and denoise, check, params, doctor."""
+"""The `degrain` command: one subcommand per stage, and check, params, doctor."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import typer
 from typer.core import TyperGroup
 
 import degrain
-from degrain import console, files
-from degrain.cli import options
+from degrain import console
 from degrain.cli.comparing import app as comparing_commands
-from degrain.cli.options import DeviceOption, ModelOption, ParamsOption
+from degrain.cli.denoise import app as denoise_commands
+from degrain.cli.options import ParamsOption
 from degrain.cli.registry import app as registry_commands
 from degrain.cli.sidd import app as sidd_commands
 from degrain.cli.trials import app as trials_commands
@@ -184,92 +184,7 @@ def register(params: ParamsOption = PARAMS) -> None:
     stage.run(_load(params))
 
 
-@app.command()
-def denoise(
-    source: Annotated[
-        Path,
-        typer.Argument(metavar="IN", help="An image (PNG, JPEG, TIFF, camera raw, ...), or a folder of images."),
-    ],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="Where the result goes; a folder for a folder.")],
-    model: ModelOption = "",
-    tile: Annotated[
-        int, typer.Option(min=16, help="Largest side of the tiles, in pixels: smaller ones take less memory.")
-    ] = 768,
-    overlap: Annotated[
-        int,
-        typer.Option(
-            min=0, help="Overlap of the tiles of networks that take one size only, in pixels; half a tile at most."
-        ),
-    ] = 32,
-    resize: Annotated[
-        str,
-        typer.Option(help="First resize to this, bilinearly; the aspect ratio is not kept.", metavar="WIDTHxHEIGHT"),
-    ] = "",
-    crop: Annotated[
-        str, typer.Option(help="Then keep only so many pixels from the top left.", metavar="WIDTHxHEIGHT")
-    ] = "",
-    device: DeviceOption = "auto",
-    precision: Annotated[
-        str,
-        typer.Option(
-            help="Type the network computes in: float32, bfloat16, or auto, which is bfloat16 on a CPU with units for "
-            "it: twice as fast, and a few pixels differ by some levels."
-        ),
-    ] = "auto",
-    recursive: Annotated[bool, typer.Option("--recursive", help="Take the images of subfolders, too.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace outputs that are there already.")] = False,
-    white: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=2**32 - 1,
-            help="The value of white in files of more than 8 bits, such as 4095 for 12; where it is not given and a "
-            "16-bit file uses few of its bits, it is guessed, and that is said.",
-        ),
-    ] = None,
-    params: ParamsOption = PARAMS,
-) -> None:
-    """Denoise images of any size, gray or color, 8 or 16 bits; docs/inputs.md says what is read and what is kept.
-
-    Examples:
-
-    - `degrain denoise noisy.png clean.png`
-
-    - `degrain denoise photos/ denoised/ --recursive`
-
-    - `degrain denoise photos/ denoised/ --model unet-adam-mse`
-
-    - `degrain denoise noisy.tif clean.tif --model models:/degrain-quickstart@champion`
-
-    - `degrain denoise noisy.png clean.png --resize 342x256 --crop 256x256`: whole images as Sinha 2018 describes it
-
-    - `degrain denoise noisy.png clean.png --resize 256x342 --crop 256x256`: as its code does it, which squeezes a
-      landscape and cuts its bottom quarter off
-    """
-    from degrain.inference import denoise_files
-
-    frame = denoise_files.Frame.parse(resize, crop)
-    plan = denoise_files.plan(source, target, recursive, force)
-    files.require_writable(*{output.parent: output for _, output in plan.pairs}.values())
-    denoiser = options.denoiser(model, device, params, precision)
-    with console.progress("denoise", len(plan.pairs)) as advance:
-        problems = denoise_files.run(denoiser, plan.pairs, tile, overlap, frame, white, advance, force)
-    refused = [*plan.refused, *problems]
-    for problem in refused:
-        log.error("degrain: %s", problem)
-    if files.is_folder(source):
-        log.info(
-            "%d written, %d refused, %d there already%s%s",
-            len(plan.pairs) - len(problems),
-            len(refused),
-            len(plan.skipped),
-            " (--force replaces them)" if plan.skipped else "",
-            f"; left out: {plan.left_out}" if plan.left_out else "",
-        )
-    if refused:
-        raise typer.Exit(2)
-
-
+app.add_typer(denoise_commands)
 app.add_typer(sidd_commands)
 app.add_typer(registry_commands)
 app.add_typer(comparing_commands)

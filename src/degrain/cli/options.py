@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -64,9 +65,17 @@ def load(model: str, device: str, precision: str) -> Denoiser:
         raise ParamsError(f"--precision: {precision!r} is not auto, float32 or bfloat16")
     from degrain.inference.denoiser import Denoiser
     from degrain.machine.precision import for_inference
-    from degrain.registry import loading
-    from degrain.stages import TRIALS
 
     on = compute.prepare_torch(device, compute.threads())
-    with loading.folder_of(model, TRIALS) as folder:
+    with _folder(model) as folder:
         return Denoiser.load(folder, on, for_inference(precision, on))
+
+
+def _folder(model: str) -> AbstractContextManager[Path]:
+    from degrain.registry import aliases, kept, loading
+    from degrain.stages import TRIALS
+
+    name, _, alias = model.removeprefix("models:/").partition("@")
+    if model.startswith("models:/") and alias == aliases.CHAMPION:
+        return kept.champion(name)
+    return loading.folder_of(model, TRIALS)

@@ -4,96 +4,18 @@ from __future__ import annotations
 
 import itertools
 import logging
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from degrain import files
-from degrain.errors import DataError, DegrainError, OutputError, ParamsError, Stopped, printable
-from degrain.inference.denoiser import Denoiser
-from degrain.ingest.formats import camera_raw, folders, metadata, reading, writing
+from degrain.errors import DataError, DegrainError, OutputError, Stopped, printable
+from degrain.inference.recipe import Recipe
+from degrain.ingest.formats import camera_raw, folders, reading, writing
 from degrain.ingest.formats.picture import Picture
-from degrain.patches import loading
-from degrain.pixels import MAX_PIXELS, Light
 
 log = logging.getLogger(__name__)
-
-SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
-
-
-@dataclass(frozen=True)
-class Frame:
-    """What of each image is denoised.
-
-    Attributes:
-        resize: Width and height in pixels that it is resized to first, bilinearly; its aspect ratio is not kept.
-        crop: Width and height in pixels of its top left part, of which all the rest is cut off then.
-    """
-
-    resize: tuple[int, int] | None = None
-    crop: tuple[int, int] | None = None
-
-    @classmethod
-    def parse(cls, resize: str, crop: str) -> Frame:
-        """Understand what the command line says; "" is None.
-
-        Raises:
-            ParamsError: One is no size, or nothing of that size could be cut out.
-        """
-        frame = cls(_size("--resize", resize), _size("--crop", crop))
-        if frame.resize and frame.crop and not _within(frame.crop, frame.resize):
-            raise ParamsError(f"--crop {crop} does not fit into --resize {resize}")
-        return frame
-
-    def cut(self, picture: Picture, name: str) -> Picture:
-        """Return the picture, transparency and all, resized and cropped.
-
-        Args:
-            picture: Any.
-            name: What messages call it.
-
-        Raises:
-            DataError: It is smaller than what is to be cut out.
-        """
-        pixels = self._cut(picture.pixels, name)
-        alpha = None if picture.alpha is None else self._cut(picture.alpha[..., None], name)[..., 0]
-        kept, (height, width) = picture.metadata, pixels.shape[:2]
-        if kept.exif and (self.resize or self.crop):
-            kept = replace(kept, exif=metadata.for_upright(kept.exif, width, height))
-        return replace(picture, pixels=pixels, alpha=alpha, metadata=kept)
-
-    def _cut(self, pixels: np.ndarray, name: str) -> np.ndarray:
-        if self.resize:
-            pixels = loading.resized(pixels, self.resize, "linear")
-        if not self.crop:
-            return pixels
-        height, width = pixels.shape[:2]
-        if not _within(self.crop, (width, height)):
-            raise DataError(f"{name} has {width}x{height} pixels; --crop {self.crop[0]}x{self.crop[1]} is larger")
-        return pixels[: self.crop[1], : self.crop[0]]
-
-
-WHOLE = Frame()
-
-
-def _size(option: str, text: str) -> tuple[int, int] | None:
-    if not text:
-        return None
-    found = SIZE.fullmatch(text)
-    if not found:
-        raise ParamsError(f"{option}: {text!r} is not a width and a height in pixels, such as 342x256")
-    width, height = int(found[1]), int(found[2])
-    if width * height > MAX_PIXELS:
-        raise ParamsError(f"{option}: {text} is more than {MAX_PIXELS // 1_000_000} million pixels")
-    return width, height
-
-
-def _within(inner: tuple[int, int], outer: tuple[int, int]) -> bool:
-    return inner[0] <= outer[0] and inner[1] <= outer[1]
 
 
 @dataclass(frozen=True)
@@ -156,17 +78,32 @@ def plan(source: Path, target: Path, recursive: bool = False, force: bool = Fals
 
 
 def _plan_of_one(source: Path, target: Path, force: bool) -> Plan:
-    if problem := folders.problem(source):
-        raise DataError(f"{source} {problem}")
+    if reason := folders.problem(source):
+        raise DataError(f"{source} {reason}")
     to_folder = files.is_folder(target) or not target.suffix
     output = target / _output_name(Path(source.name)) if to_folder else target
+    require_free(output, [source], tuple(writing.FORMATS), force)
+    return Plan([(source, output)], [], [], "")
+
+
+def require_free(output: Path, sources: Sequence[Path], suffixes: Sequence[str], force: bool) -> None:
+    """Refuse an output that a person named.
+
+    Args:
+        output: Where it is to go.
+        sources: What is read.
+        suffixes: One of which its name must end with.
+        force: Whether what is there is replaced.
+
+    Raises:
+        OutputError: It is an input, is there already, or has another name.
+    """
     there = files.is_there(output)
-    files.require_no_input(output, files.inodes([source]))
-    if output.suffix.lower() not in writing.FORMATS:
-        raise OutputError(f"{output}: the name must end with {', '.join(writing.FORMATS)}")
+    files.require_no_input(output, files.inodes(sources))
+    if output.suffix.lower() not in suffixes:
+        raise OutputError(f"{output}: the name must end with {', '.join(suffixes)}")
     if there and not force:
         raise OutputError(f"{output} is there already; --force replaces it")
-    return Plan([(source, output)], [], [], "")
 
 
 def _output_name(name: Path) -> Path:
@@ -189,12 +126,8 @@ def _told_apart(output: Path, source: Path, taken: set[str]) -> Path:
 
 
 def run(
-    denoiser: Denoiser,
+    recipe: Recipe,
     pairs: list[tuple[Path, Path]],
-    tile: int,
-    overlap: int,
-    frame: Frame = WHOLE,
-    white: int | None = None,
     progress: Callable[[], None] = lambda: None,
     force: bool = False,
 ) -> list[str]:
@@ -203,12 +136,8 @@ def run(
     The next file is read, and the one before written, in threads while the network runs: memory holds three images.
 
     Args:
-        denoiser: Of gray or color images.
+        recipe: How.
         pairs: Input and output files, as of `plan`.
-        tile: Of `Denoiser.image`.
-        overlap: Of `Denoiser.image`.
-        frame: What of each image is denoised.
-        white: The value of white in files of more than 8 bits; None where it is that of the format, or is guessed.
         progress: Called after each file.
         force: Whether an output that is there when its image is denoised is replaced, rather than the image refused.
 
@@ -218,16 +147,14 @@ def run(
     problems = []
 
     def finish(written: Future[str]) -> None:
-        if problem := written.result():
-            problems.append(problem)
+        if found := written.result():
+            problems.append(found)
         progress()
 
     def read(source: Path, target: Path) -> Picture:
-        picture = reading.read(source, white, guess=True, raw="linear" if denoiser.light == "linear" else "srgb")
-        _check_light(picture.light, denoiser.light, source)
-        cut = frame.cut(picture, str(source))
-        writing.check(target, cut)
-        return cut
+        picture = recipe.read(source)
+        writing.check(target, picture)
+        return picture
 
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         last: Future[str] | None = None
@@ -237,7 +164,7 @@ def run(
             current = ahead
             wait([current])
             ahead = reader.submit(read, *following) if following else None
-            written = _denoised(denoiser, current, tile, overlap)
+            written = _denoised(recipe, current)
             if last:
                 finish(last)
             last = writer.submit(_write, source, target, written, force)
@@ -247,21 +174,9 @@ def run(
     return problems
 
 
-def _check_light(found: Light, trained: Light, source: Path) -> None:
-    """Refuse values that mean something else than those of the training.
-
-    Raises:
-        DataError: They do.
-    """
-    if found != trained:
-        words = {"linear": "linear light", "srgb": "the sRGB curve"}
-        raise DataError(f"{source} is in {words[found]}, and the model was trained on images in {words[trained]}")
-
-
-def _denoised(denoiser: Denoiser, read: Future[Picture], tile: int, overlap: int) -> Picture | Exception:
+def _denoised(recipe: Recipe, read: Future[Picture]) -> Picture | Exception:
     try:
-        picture = read.result()
-        return replace(picture, pixels=denoiser.image(picture.pixels, tile, overlap))
+        return recipe.denoised(read.result())
     except Stopped:
         raise
     except Exception as error:
@@ -271,17 +186,17 @@ def _denoised(denoiser: Denoiser, read: Future[Picture], tile: int, overlap: int
 def _write(source: Path, target: Path, made: Picture | Exception, force: bool) -> str:
     """Write what was made of an image; return what went wrong with it, or "" if nothing did."""
     if isinstance(made, Exception):
-        return _problem(source, made)
+        return problem(source, made)
     try:
         lost = writing.write(target, made, force)
     except Exception as error:
-        return _problem(source, error)
+        return problem(source, error)
     notes = "; ".join((*made.notes, *writing.lossy_by_name(made, source, target), *lost))
     log.info("%s -> %s%s", source, target, f" ({notes})" if notes else "")
     return ""
 
 
-def _problem(source: Path, error: Exception) -> str:
+def problem(source: Path, error: Exception) -> str:
     """Say in one line why an image could not be denoised, whatever a library raised."""
     if isinstance(error, DegrainError):
         return f"{error}{printable(_beside(source)) if isinstance(error, DataError) else ''}"

@@ -95,15 +95,23 @@ def download(reference: str, target: Path) -> Path:
         RegistryError: The registry does not answer, or does not hold it.
     """
     with tracking.connect() as client:
-        from mlflow.artifacts import download_artifacts
-
-        found = version(client, reference)
-        folder = Path(download_artifacts(artifact_uri=found.source, dst_path=str(target)))
-        check(folder, found)
-        return folder
+        return fetch(version(client, reference), target)
 
 
-def check(folder: Path, version: ModelVersion) -> TrialRecord:
+def fetch(version: ModelVersion, target: Path) -> Path:
+    """Fetch the files of a registered version into a folder, while the registry is connected.
+
+    Raises:
+        RegistryError: As of `check`.
+    """
+    from mlflow.artifacts import download_artifacts
+
+    folder = Path(download_artifacts(artifact_uri=version.source, dst_path=str(target)))
+    check(folder, version)
+    return folder
+
+
+def check(folder: Path, version: tags.Tagged) -> TrialRecord:
     """Refuse a model that is not the one that was registered.
 
     Args:

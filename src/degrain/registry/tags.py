@@ -11,16 +11,12 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from degrain import files
 from degrain.artifacts.trial import TrialRecord
 from degrain.errors import UnreadableTag
-from degrain.evaluation import summary
 from degrain.packaging import layout
-
-if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
 
 # SHA-256 of a version's weights, by which a model is known again however it was trained.
 WEIGHTS = "degrain.weights_sha256"
@@ -47,6 +43,22 @@ REFUSED, WITHDRAWN = "degrain.refused", "degrain.withdrawn"
 LONGEST = 5000
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class Tagged(Protocol):
+    """A registered version: MLflow's `ModelVersion`, or what was read of it without MLflow."""
+
+    @property
+    def name(self) -> str:
+        """Of the registered model."""
+
+    @property
+    def version(self) -> str:
+        """Its number."""
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Its tags."""
 
 
 def score(measure: str) -> str:
@@ -81,8 +93,11 @@ def cut(text: str, longest: int = LONGEST) -> str:
     return (text if len(text) <= longest else f"{text[: longest - 3]}...") or "-"
 
 
-def scores(version: ModelVersion) -> dict[str, float]:
+def scores(version: Tagged) -> dict[str, float]:
     """Return a version's scores as they were when it was registered; those that are no numbers are left out."""
+    # NOTE: it imports pandas, which takes as long as everything else here.
+    from degrain.evaluation import summary
+
     found = {}
     for name in summary.MEASURES:
         with suppress(ValueError):
@@ -90,12 +105,12 @@ def scores(version: ModelVersion) -> dict[str, float]:
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
-def has_weights(version: ModelVersion, sha256: str) -> bool:
+def has_weights(version: Tagged, sha256: str) -> bool:
     """Tell whether a version is tagged with these weights."""
     return bool(version.tags.get(WEIGHTS) == sha256)
 
 
-def weights(version: ModelVersion) -> str:
+def weights(version: Tagged) -> str:
     """Return the SHA-256 of a version's weights.
 
     Raises:
@@ -104,7 +119,7 @@ def weights(version: ModelVersion) -> str:
     return _sha256(version, WEIGHTS)
 
 
-def package(version: ModelVersion) -> str:
+def package(version: Tagged) -> str:
     """Return the digest of all files of a version's package.
 
     Raises:
@@ -113,7 +128,7 @@ def package(version: ModelVersion) -> str:
     return _sha256(version, PACKAGE)
 
 
-def origin(version: ModelVersion) -> str:
+def origin(version: Tagged) -> str:
     """Return the digest of the files that say what made a version.
 
     Raises:
@@ -122,7 +137,7 @@ def origin(version: ModelVersion) -> str:
     return _sha256(version, ORIGIN)
 
 
-def key(version: ModelVersion) -> str:
+def key(version: Tagged) -> str:
     """Return the key of a version's trial.
 
     Raises:
@@ -131,20 +146,20 @@ def key(version: ModelVersion) -> str:
     return _text(version, KEY)
 
 
-def _text(version: ModelVersion, name: str) -> str:
+def _text(version: Tagged, name: str) -> str:
     found = version.tags.get(name)
     if not found:
         raise UnreadableTag(f"version {version.version} of {version.name} has no tag {name}")
     return str(found)
 
 
-def _sha256(version: ModelVersion, name: str) -> str:
+def _sha256(version: Tagged, name: str) -> str:
     found = _text(version, name)
     if not _SHA256.fullmatch(found):
         raise _unreadable(version, name, "no SHA-256")
     return found
 
 
-def _unreadable(version: ModelVersion, name: str, what: str) -> UnreadableTag:
+def _unreadable(version: Tagged, name: str, what: str) -> UnreadableTag:
     found = str(version.tags[name])[:80]
     return UnreadableTag(f"version {version.version} of {version.name} has the tag {name}={found!r}, which is {what}")

@@ -19,7 +19,7 @@ import tifffile
 from PIL import Image, ImageOps
 
 from degrain.errors import DataError, OutputError
-from degrain.inference.denoise_files import Frame
+from degrain.inference.recipe import Frame
 from degrain.ingest.formats import boxes, jxl, metadata, others, reading, writing
 from degrain.ingest.formats.picture import Metadata, Picture
 from tests.conftest import ROOT, picture
