@@ -411,6 +411,7 @@ def prepared(folder: Path, prepared_once: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["--in-process"]], ids=["processes", "in process"])
 def test_no_process_that_trains_imports_mlflow(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
@@ -424,6 +425,7 @@ def test_no_process_that_trains_imports_mlflow(
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_training_that_is_stopped_keeps_what_is_done_and_goes_on(
     prepared: Path, tiny: dict[str, Any], number: signal.Signals
@@ -468,6 +470,7 @@ def test_training_that_is_stopped_keeps_what_is_done_and_goes_on(
     assert listed.stdout.count("done") == 4
 
 
+@pytest.mark.slow
 def test_only_the_pairs_of_the_study_are_trained(prepared: Path, tiny: dict[str, Any]) -> None:
     grid = {"models": ["unet"], "losses": ["mse", "mae", "logcosh"], "epochs": 1, "patches_per_epoch": 8}
     study = merged(tiny, {"train": {**grid, "pairs": ["adadelta-mae", "adam-logcosh", "adam-mse"]}})

@@ -15,8 +15,8 @@ from degrain.provenance import closure
 
 def forget() -> None:
     """Let the sources be read again."""
-    closure.closure.cache_clear()
-    closure.modules.cache_clear()
+    for cached in (closure.closure, closure.modules, closure._below, closure._others):
+        cached.cache_clear()
 
 
 @contextmanager

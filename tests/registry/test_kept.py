@@ -351,6 +351,7 @@ def test_a_server_that_says_nothing_in_time_is_not_reached(site: Site, monkeypat
         lookup.champion("tiny", uri)
 
 
+@pytest.mark.slow
 def test_a_server_is_asked_and_its_last_known_champion_is_taken_when_it_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -18,8 +18,8 @@ from tests.test_cli import assert_one_line, degrain_here
 
 @pytest.fixture
 def project(reproduced: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     """A study that has run, and whose best trial a person has made the champion."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     folder = Path(shutil.copytree(reproduced.folder, tmp_path / "copy", symlinks=True))
     done = degrain_here(folder, "promote", "1", "--reason", "the only one")
     assert done.returncode == 0, done.stderr
@@ -64,7 +64,7 @@ def test_every_change_is_found(project: Project, monkeypatch: pytest.MonkeyPatch
         version = client.get_model_version("tiny", "1")
         append(Path(unquote(urlsplit(version.source).path)) / "README.md")
         run = Path(unquote(urlsplit(client.get_run(version.run_id).info.artifact_uri).path))
-        append(run / "origin" / "params.yaml")
+        append(next(run.glob("origin/*/params.yaml")))
         gone = next(run for name, run in registered["runs"].items() if name != registered["trial"])
         client.delete_run(gone)
         client.delete_registered_model_alias("tiny", "champion")

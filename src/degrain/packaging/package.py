@@ -112,6 +112,7 @@ def _quiet() -> Iterator[None]:
     try:
         # NOTE: recorded, since MLflow sets filters of its own.
         with warnings.catch_warnings(record=True):
+            warnings.simplefilter("ignore")
             logger.setLevel(logging.ERROR)
             yield
     finally:

@@ -136,8 +136,18 @@ def _parents(name: str) -> Iterator[str]:
 
 def _imports(path: Path) -> _Imports:
     package = ".".join(path.parent.relative_to(PACKAGE.parent).parts)
-    beside = frozenset(other for other in path.parent.rglob("*") if other.suffix not in (".py", ".pyc", ""))
-    return _imports_of(path.read_bytes(), package, frozenset(modules()), beside)
+    return _imports_of(path.read_bytes(), package, frozenset(modules()), _below(path.parent))
+
+
+@lru_cache(maxsize=128)
+def _below(folder: Path) -> frozenset[Path]:
+    """Files of the package in a folder or below it that are no Python."""
+    return frozenset(path for path in _others() if path.is_relative_to(folder))
+
+
+@lru_cache(maxsize=1)
+def _others() -> tuple[Path, ...]:
+    return tuple(path for path in PACKAGE.rglob("*.*") if path.suffix not in (".py", ".pyc"))
 
 
 @lru_cache(maxsize=1024)

@@ -47,11 +47,11 @@ def run(params: Params) -> None:
     trials = {trial.name: trial for trial in of_study.read(TRIALS, params, store)}
     published = Snapshot.take(RESULTS, "run: dvc repro register", _published())
     left = results.read(EVALUATED, trials, store, params)
-    pictures = results.examples(EVALUATED, left.ranking)
     means = summary.summarize(left.table)
     Metrics.check(METRICS, Metrics.of(left.ranking, means))
     present = shown.of(params, validation, store, list(trials.values()), left.ranking)
     ReportRecord.check(REPORT_RECORD, present, REPORT, FIGURES)
+    pictures = results.examples(EVALUATED, left.ranking)
     source = Source.of_study(RAW / params.data.dataset, params.data)
     grid = publishing.Grid(
         study=params.study.name,
