@@ -6,7 +6,9 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.conftest import Project
 from tests.inference.test_denoiser import package
@@ -26,6 +28,19 @@ def test_two_trials_are_compared_by_source(workspace: Path, capsys: pytest.Captu
     assert "PSNR, dB, held-out photographs" in told
     assert "too few for an interval" in " ".join(told.split())
     assert told.count("the first is better by +") == 2
+
+
+def test_compared_models_are_shown_side_by_side(workspace: Path) -> None:
+    two = "unet-adam-mse", "unet-adadelta-mse"
+    done = degrain_here(workspace, "compare", *two, "--pictures", "shown")
+    assert done.returncode == 0, done.stderr
+    photographs = sorted((workspace / "data" / "evaluated" / "examples" / "photographs").iterdir())
+    drawn = sorted((workspace / "shown").iterdir())
+    assert [path.stem for path in drawn] == [path.name for path in photographs]
+    with Image.open(drawn[0]) as strip, Image.open(photographs[0] / "clean.png") as clean:
+        assert strip.size == (4 * clean.width, clean.height)
+        assert np.array_equal(np.asarray(strip)[:, 3 * clean.width :], np.asarray(clean))
+    assert_one_line(degrain_here(workspace, "compare", *two, "--pictures", "shown"), "shown is there already")
 
 
 def test_models_of_other_images_are_refused(workspace: Path) -> None:

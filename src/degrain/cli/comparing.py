@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,7 +23,16 @@ Model = Annotated[
 
 
 @app.command()
-def compare(first: Model, second: Model, params: ParamsOption = PARAMS, device: DeviceOption = "auto") -> None:
+def compare(
+    first: Model,
+    second: Model,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Also write each test photograph there: noisy, first, second, clean."),
+    ] = None,
+    params: ParamsOption = PARAMS,
+    device: DeviceOption = "auto",
+) -> None:
     """Measure two models on the test images of the prepared study, source by source.
 
     The interval is that of the gate: over photographs or scenes, never over patches, and none over a few of them.
@@ -31,32 +41,38 @@ def compare(first: Model, second: Model, params: ParamsOption = PARAMS, device: 
 
     - `degrain compare unet-adam-mse unet-adam-mae`
 
-    - `degrain compare models:/degrain-quickstart@champion models:/degrain-quickstart@previous`
+    - `degrain compare models:/degrain-quickstart@champion models:/degrain-quickstart@previous --pictures side-by-side`
     """
+    from degrain import files
     from degrain.cli import options
     from degrain.console import output
-    from degrain.errors import ModelError
-    from degrain.evaluation import methods, scoring, summary
+    from degrain.errors import ModelError, OutputError
+    from degrain.evaluation import examples, methods, scoring, summary
     from degrain.networks import catalog
     from degrain.params.study import load_params
     from degrain.patches.store import PatchStore
 
+    if pictures and pictures.exists():
+        raise OutputError(f"{pictures} is there already; name another folder for --pictures")
     study = load_params(params)
     store = PatchStore.open(PREPARED, study)
-    tables = []
+    tables, compared = [], []
     for model in (first, second):
         denoiser = options.load(model, device, "float32")
         takes = catalog.spec(denoiser.model)
         fits = denoiser.patch_size == store.patch_size if takes.fixed_size else not takes.problem(store.patch_size)
         if not fits or (denoiser.channels, denoiser.light) != (store.channels, store.record.light):
             raise ModelError(f"{model} denoises other images than those of {study.study.name}")
-        method = methods.network(model, denoiser, study.evaluate.tile, study.evaluate.overlap)
-        tables.append(scoring.score(method, store, store.photographs()))
+        compared.append(methods.network(model, denoiser, study.evaluate.tile, study.evaluate.overlap))
+        tables.append(scoring.score(compared[-1], store, store.photographs()))
     for measure in summary.MEASURES:
         one, other = (summary.by_unit(table, measure) for table in tables)
         if len(one):
             output.print(_table(measure, one, other))
             output.print(_told(measure, one, other, study.register_.gate.min_sources))
+    if pictures:
+        with files.new_folder(pictures) as folder:
+            examples.write_side_by_side(folder, store, compared)
 
 
 def _table(measure: str, one: pd.Series, other: pd.Series) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from PIL import Image
 
 from degrain.evaluation import held_out, interpolation, methods
 from degrain.evaluation.measurement import Measurement
+from degrain.evaluation.methods import Method
 from degrain.inference.denoiser import Denoiser
 from degrain.ingest.formats import writing
 from degrain.ingest.formats.picture import Picture
@@ -46,6 +47,28 @@ def write(folder: Path, store: PatchStore, measured: Measurement, clean: np.ndar
         _save(place_of / "clean.png", photograph.clean)
         _save(place_of / "noisy.png", visible(photograph.noisy[None])[0])
         _save(place_of / "denoised.png", measured.champion.photograph(photograph.noisy))
+
+
+def write_side_by_side(folder: Path, store: PatchStore, compared: Sequence[Method], count: int = 8) -> None:
+    """Write each whole test image, or some test patches where there is none: noisy, what methods make of it, clean.
+
+    Args:
+        folder: Gets a PNG file for each.
+        store: Where they come from.
+        compared: The methods, from left to right.
+        count: How many patches.
+    """
+    visible = methods.identity().patches
+    photographs = store.photographs()
+    for photograph in photographs:
+        outputs = [method.photograph(photograph.noisy) for method in compared]
+        noisy = visible(photograph.noisy[None])[0]
+        _save(folder / f"{photograph.name}.png", np.concatenate([noisy, *outputs, photograph.clean], axis=1))
+    if not photographs:
+        noisy, clean = patches(store, count)
+        columns = [visible(noisy), *(method.patches(noisy) for method in compared), clean]
+        for place, row in enumerate(zip(*columns, strict=True)):
+            _save(folder / f"patch-{place:02}.png", np.concatenate(row, axis=1))
 
 
 def write_animations(folder: Path, store: PatchStore, denoisers: Mapping[str, Denoiser], count: int) -> None:

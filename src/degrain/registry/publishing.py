@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
 
 PARENT = "mlflow.parentRunId"
+# With this behind a link MLflow opens its pages for training, and not those for language models.
+MODE = "?workflowType=machine_learning"
 # What MLflow calls the sides of a patch store, and where that lies.
 CONTEXTS = {"training": "train", "validation": "val", "test": "test"}
 
@@ -214,7 +216,7 @@ def _described(grid: Grid, experiment: str, children: Mapping[str, str]) -> str:
     """Say in Markdown which trial is best, and by how much."""
     score = summary.headline(grid.ranking.identity)
     rows = "".join(
-        f"| [{cell.best_trial}](#/experiments/{experiment}/runs/{children[cell.best_trial]}) | "
+        f"| [{cell.best_trial}](#/experiments/{experiment}/runs/{children[cell.best_trial]}{MODE}) | "
         f"{cell.validation.mean:.2f} | {summary.text(score, cell.scores[score])} |\n"
         for cell in grid.ranking.cells
     )
