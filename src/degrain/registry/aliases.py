@@ -44,7 +44,6 @@ def register(
     source: str,
     run: str,
     tagged: Mapping[str, str],
-    model: str | None = None,
     description: str = "",
 ) -> ModelVersion:
     """Register a model version, creating the registered model when it is the first.
@@ -55,7 +54,6 @@ def register(
         source: Address of its files.
         run: Id of the run that made it.
         tagged: Its tags.
-        model: Id of what MLflow calls the model of that run, to which the version then links.
         description: In Markdown.
     """
     from mlflow.exceptions import MlflowException
@@ -65,4 +63,4 @@ def register(
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    return client.create_model_version(name, source, run, tags=dict(tagged), model_id=model, description=description)
+    return client.create_model_version(name, source, run, tags=dict(tagged), description=description)

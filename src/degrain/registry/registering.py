@@ -32,7 +32,7 @@ from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.registry import aliases, journal, loading, promotion, publishing, tags, tracking
 from degrain.registry.publishing import Grid
-from degrain.registry.runs import described, model_of
+from degrain.registry.runs import described
 from degrain.registry.turns import turn
 
 if TYPE_CHECKING:
@@ -284,9 +284,7 @@ def _version(
     source = publishing.log_model(client, run, candidate.folder, candidate.trial, grid.made_of)
     tagged = tags.written(candidate.trial, candidate.scores, candidate.protocol, candidate.folder)
     tagged |= {tags.ORIGIN: files.contents_digest(grid.made_of), **grid.tags}
-    experiment = tracking.experiment(client, name)
-    model = model_of(client, experiment, run)
-    return aliases.register(client, name, source, run, tagged, model, _described(candidate, verdicts))
+    return aliases.register(client, name, source, run, tagged, _described(candidate, verdicts))
 
 
 def _described(candidate: Candidate, verdicts: Sequence[Verdict]) -> str:
