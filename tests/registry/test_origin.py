@@ -43,6 +43,18 @@ def test_what_made_a_version_comes_back_byte_for_byte() -> None:
         assert origin.read(client, registered(client, MADE_OF)) == MADE_OF
 
 
+def test_versions_of_one_run_carry_what_made_each() -> None:
+    made = records.model(Path("model"), "weights")
+    with tracking.connect() as client:
+        run = client.create_run(tracking.experiment(client, "tiny")).info.run_id
+        for made_of in (MADE_OF | {"uncommitted.diff": b"x"}, MADE_OF):
+            source = publishing.log_model(client, run, Path("model"), made, made_of)
+            tagged = records.version_tags(made, Path("model")) | {tags.ORIGIN: files.contents_digest(made_of)}
+            version = aliases.register(client, "tiny", source, run, tagged)
+            assert origin.read(client, version) == made_of
+        assert origin.read(client, client.get_model_version("tiny", "1")) == MADE_OF | {"uncommitted.diff": b"x"}
+
+
 Damage = Callable[[Path], Any]
 CHANGED: dict[str, Damage] = {
     "another params.yaml": lambda folder: (folder / "params.yaml").write_text("data: {dataset: sidd-small}\n"),

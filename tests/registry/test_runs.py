@@ -82,6 +82,22 @@ def test_what_is_sent_again_by_other_processes_is_there_once(mirror: Mirror) -> 
     assert model.tags[tags.WEIGHTS] == records.trial().weights_sha256
 
 
+def test_two_that_have_seen_the_trial_begin_close_it_once(mirror: Mirror) -> None:
+    both = mirror, again(mirror)
+    for one in both:
+        one.send(Seen(begun(), epochs(2)))
+    (run,) = {one.send(done()) for one in both}
+    assert points(mirror, run) == expected(3)
+    assert len(mirror.client.search_logged_models([mirror.experiment])) == 1
+
+
+def test_params_do_not_follow_labels(mirror: Mirror) -> None:
+    failed = done(state="failed", reason="x", sha256={}, epoch=None, val_psnr=None, parameters=None, optimizer="a")
+    run = mirror.send(failed)
+    assert again(mirror).send(done(optimizer="b")) == run
+    assert mirror.client.get_run(run).info.status == "FINISHED"
+
+
 def test_epochs_that_are_trained_again_after_a_kill_stay_one_point(mirror: Mirror) -> None:
     run = mirror.send(Seen(begun(), epochs(2)))
     later = [replace(epoch, ended=epoch.ended + 100, images_per_second=7.0) for epoch in epochs(3)]
