@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from degrain.errors import OutputError, ParamsError, nearest
 from degrain.machine import variables
+from degrain.registry.worktrees import SWEEPING, held
 from pipelines.git import ORIGIN, git, has_origin
 from pipelines.processes import Children, Log, dvc
 
@@ -32,7 +33,7 @@ SENT = "refs/degrain/runs"
 # What Hydra says of a parameter that it does not know.
 _UNKNOWN = re.compile(r"Could not override '([^']*)'")
 # Locks of all runs together; no run has such a name.
-SAVING, _SWEEPING = ".saving.lock", ".sweeping.lock"
+SAVING = ".saving.lock"
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def opened(project: Path, name: str, log: Log, commit: str = "HEAD") -> Iterator
     base.mkdir(parents=True, exist_ok=True)
     sweep(project)
     folder = base / name
-    with _held(base / f"{name}.lock", f"a run named {name} is going on"):
+    with held(base / f"{name}.lock", f"a run named {name} is going on"):
         try:
             git(project, "worktree", "add", "--quiet", "--detach", str(folder), commit)
             _share(project, folder)
@@ -100,7 +101,7 @@ def claimed(project: Path, name: str) -> Iterator[None]:
     base = project.resolve() / FOLDER
     base.mkdir(parents=True, exist_ok=True)
     sweep(project)
-    with _held(base / f"{name}.lock", f"a run named {name} is going on"):
+    with held(base / f"{name}.lock", f"a run named {name} is going on"):
         yield
 
 
@@ -115,23 +116,6 @@ def _tell_changed(project: Path, log: Log) -> None:
             log(f"{len(names)} files that {are} are no part of this run: {some}")
 
 
-@contextmanager
-def _held(lock: Path, otherwise: str) -> Iterator[None]:
-    """Hold the lock that tells a living run from a dead one; its file goes with the run."""
-    held = FileLock(lock)
-    try:
-        # NOTE: else a sweep could remove the file between its making and its locking.
-        with FileLock(lock.with_name(_SWEEPING)):
-            held.acquire(timeout=0)
-    except Timeout:
-        raise OutputError(otherwise) from None
-    try:
-        yield
-    finally:
-        lock.unlink(missing_ok=True)
-        held.release()
-
-
 def sweep(project: Path) -> None:
     """Remove what runs that are dead have left: worktrees, and commits on their way to workers, here and on the origin.
 
@@ -140,8 +124,8 @@ def sweep(project: Path) -> None:
     base = project.resolve() / FOLDER
     if not base.exists():
         return
-    with FileLock(base / _SWEEPING):
-        locks = {path.stem for path in base.glob("*.lock") if path.name not in (SAVING, _SWEEPING)}
+    with FileLock(base / SWEEPING):
+        locks = {path.stem for path in base.glob("*.lock") if path.name not in (SAVING, SWEEPING)}
         sent: dict[str, list[str]] = {}
         for reference in git(project, "for-each-ref", "--format=%(refname)", SENT, fails=True).splitlines():
             sent.setdefault(reference.removeprefix(f"{SENT}/").partition("/")[0], []).append(reference)

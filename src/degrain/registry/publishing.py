@@ -30,7 +30,7 @@ from degrain.trials import origins
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import DatasetInput
+    from mlflow.entities import DatasetInput, Run
 
 PARENT = "mlflow.parentRunId"
 # With this behind a link MLflow opens its pages for training, and not those for language models.
@@ -104,7 +104,7 @@ def publish(client: MlflowClient, experiment: str, grid: Grid) -> tuple[str, dic
     if not finished:
         trial = grid.trials[grid.ranking.champion]
         client.set_tag(parent, "degrain.champion", trial.name)
-        _score(client, parent, grid.scores[trial.name], trial)
+        _score(client, client.get_run(parent), grid.scores[trial.name], trial)
     client.set_tag(parent, runs.DESCRIPTION, _described(grid, experiment, children))
     with runs.storing(client, parent):
         client.log_artifacts(parent, str(grid.figures), "figures")
@@ -143,7 +143,7 @@ def _complete(client: MlflowClient, experiment: str, run: str, parent: str, grid
         client.set_tag(run, PARENT, parent)
     # NOTE: what the validation patches give is in the curves.
     final = {metric: value for metric, value in grid.scores.get(name, {}).items() if metric not in CURVES}
-    _score(client, run, final, trial, runs.model_of(client, experiment, run))
+    _score(client, found, final, trial, runs.model_of(client, experiment, run))
     _log_inputs(client, run, [_input(grid, trial, context) for context in CONTEXTS])
     with runs.storing(client, run, through_temporary=True):
         if not client.list_artifacts(run, "figures") and len(grid.histories[name]):
@@ -156,12 +156,12 @@ def _complete(client: MlflowClient, experiment: str, run: str, parent: str, grid
 
 
 def _score(
-    client: MlflowClient, run: str, scores: Mapping[str, float], trial: TrialRecord, model: str | None = None
+    client: MlflowClient, run: Run, scores: Mapping[str, float], trial: TrialRecord, model: str | None = None
 ) -> None:
     """Log what a trial reaches, where it is another value than is there; the metric that ranks first."""
     from mlflow.entities import Metric
 
-    have, step = client.get_run(run).data.metrics, trial.epoch or 0
+    have, step = run.data.metrics, trial.epoch or 0
     if model:
         known = {metric.key: metric.value for metric in client.get_logged_model(model).metrics or ()}
         have = dict(have.items() & known.items())
@@ -171,7 +171,7 @@ def _score(
         Metric(name, value, now, step, model_id=model) for name, value in scores.items() if have.get(name) != value
     ]
     if points:
-        client.log_batch(run, metrics=points)
+        client.log_batch(run.info.run_id, metrics=points)
 
 
 def _log_inputs(client: MlflowClient, run: str, inputs: Sequence[DatasetInput]) -> None:

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from degrain import files
 from degrain.artifacts.trial import DONE, TRIAL
@@ -25,9 +24,6 @@ from degrain.patches.store import PatchStore
 from degrain.registry import loading, origin, registered, tags, tracking, worktrees
 from degrain.registry.commands import cache_folder, default_remote, dvc, git, require, run
 from degrain.registry.registered import Code, Made
-
-if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
 
 log = logging.getLogger(__name__)
 
@@ -128,20 +124,13 @@ def _source(reference: str, target: Path) -> _Source:
         return _Source(
             what=f"version {version.version} of {version.name}",
             name=files.portable_name(f"{version.name}-{version.version}", "version"),
-            model=_tag(version, tags.MODEL),
-            trial=_tag(version, tags.TRIAL),
+            model=tags.text(version, tags.MODEL),
+            trial=tags.text(version, tags.TRIAL),
             code=registered.code(version, carried),
             origin=carried,
             package=package,
             made=Made.read(package / TRIAL),
         )
-
-
-def _tag(version: ModelVersion, name: str) -> str:
-    found = version.tags.get(name)
-    if not found:
-        raise RegistryError(f"version {version.version} of {version.name} has no tag {name}")
-    return str(found)
 
 
 def _require_commit(project: Path, source: _Source) -> None:

@@ -143,10 +143,15 @@ def key(version: Tagged) -> str:
     Raises:
         UnreadableTag: The tag is missing or empty.
     """
-    return _text(version, KEY)
+    return text(version, KEY)
 
 
-def _text(version: Tagged, name: str) -> str:
+def text(version: Tagged, name: str) -> str:
+    """Return a tag of a version.
+
+    Raises:
+        UnreadableTag: It is missing or empty.
+    """
     found = version.tags.get(name)
     if not found:
         raise UnreadableTag(f"version {version.version} of {version.name} has no tag {name}")
@@ -154,7 +159,7 @@ def _text(version: Tagged, name: str) -> str:
 
 
 def _sha256(version: Tagged, name: str) -> str:
-    found = _text(version, name)
+    found = text(version, name)
     if not _SHA256.fullmatch(found):
         raise _unreadable(version, name, "no SHA-256")
     return found

@@ -22,7 +22,8 @@ from degrain.errors import OutputError, Stopped
 from degrain.registry.commands import git, require
 
 FOLDER = Path(".degrain") / "rebuilds"
-_SWEEPING = ".sweeping.lock"
+# Held while dead worktrees are looked for, and while a lock is made.
+SWEEPING = ".sweeping.lock"
 
 
 @contextmanager
@@ -46,7 +47,7 @@ def opened(project: Path, name: str, commit: str, keep: bool) -> Iterator[Path]:
     base.mkdir(parents=True, exist_ok=True)
     _sweep(project, base)
     folder = base / name
-    with _held(base / f"{name}.lock", f"{name} is being rebuilt by another process"), _stoppable():
+    with held(base / f"{name}.lock", f"{name} is being rebuilt by another process"), _stoppable():
         if folder.exists():
             way_out = f"git worktree remove --force {FOLDER / name}"
             raise OutputError(f"{FOLDER / name} is there already, kept by another rebuild; remove it: {way_out}")
@@ -59,31 +60,31 @@ def opened(project: Path, name: str, commit: str, keep: bool) -> Iterator[Path]:
 
 
 @contextmanager
-def _held(lock: Path, otherwise: str) -> Iterator[None]:
+def held(lock: Path, otherwise: str) -> Iterator[None]:
     """Hold the lock of a worktree; its file goes at the end.
 
     Raises:
         OutputError: Another process holds it.
     """
-    held = FileLock(lock)
+    holding = FileLock(lock)
     try:
         # NOTE: else a sweep could remove the file after it was made and before it is locked.
-        with FileLock(lock.with_name(_SWEEPING)):
-            held.acquire(timeout=0)
+        with FileLock(lock.with_name(SWEEPING)):
+            holding.acquire(timeout=0)
     except Timeout:
         raise OutputError(otherwise) from None
     try:
         yield
     finally:
         lock.unlink(missing_ok=True)
-        held.release()
+        holding.release()
 
 
 def _sweep(project: Path, base: Path) -> None:
     """Remove the worktrees of processes that were killed."""
-    with FileLock(base / _SWEEPING):
+    with FileLock(base / SWEEPING):
         for lock in sorted(base.glob("*.lock")):
-            if lock.name != _SWEEPING:
+            if lock.name != SWEEPING:
                 with suppress(Timeout), FileLock(lock).acquire(timeout=0):
                     _remove(project, lock.with_suffix(""))
                     lock.unlink(missing_ok=True)

@@ -41,18 +41,17 @@ def run(params: Params, model: str, only: str = "", in_process: bool = False) ->
     device = compute.prepare_torch(params.train.device, params.train.threads, params.train.deterministic)
     network_probes.check_networks([model], store.channels, store.patch_size)
     network_probes.check_cells(params.train.cells, store.channels, store.patch_size)
-    if not alone:
+    if not (alone or only):
         with distributed.joined() as group:
             asked = mirroring.asked(trials, lambda trial: key_of(trial, store, device, group))
             with mirroring.mirrored(params, asked) if group.rank == 0 else nullcontext():
                 recorded = grid.run_together(trials, store, device, Ledger(), TRIALS / model, group)
-    elif only:
-        with mirroring.mirrored(params, mirroring.asked(trials, lambda trial: key_of(trial, store, device))):
-            (grid.fill_here if in_process else grid.fill)(trials, store, device, Ledger())
-        log.info("%s is in the ledger, from which dvc repro train@%s takes it", only, model)
-        return
     else:
         with mirroring.mirrored(params, mirroring.asked(trials, lambda trial: key_of(trial, store, device))):
+            if only:
+                (grid.fill_here if in_process else grid.fill)(trials, store, device, Ledger())
+                log.info("%s is in the ledger, from which dvc repro train@%s takes it", only, model)
+                return
             recorded = grid.run(trials, store, device, Ledger(), TRIALS / model, in_process)
     grid.remove_others(TRIALS, params.train.models)
     grid.sum_up(recorded, params.train.on_failure)
