@@ -41,7 +41,7 @@ def left(ledger: Ledger) -> tuple[bytes, str, dict[str, Any]]:
     entry = ledger.folder / "key"
     history = pd.read_csv(entry / "history.csv", dtype=str).drop(columns=list(PACE))
     recorded = json.loads((entry / "trial.json").read_text())
-    for name in ("seconds", "peak_memory_mb", "ended", "checksum", "sha256"):
+    for name in ("seconds", "began", "peak_memory_mb", "ended", "checksum", "sha256"):
         del recorded[name]
     return (entry / "weights.safetensors").read_bytes(), history.to_csv(), recorded
 
