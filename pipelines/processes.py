@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
-from pipelines import leash
+from degrain.programs import leashed
 
 # degrain exits with 2 for a mistake in params or data: trying again would not mend it.
 _MISTAKE = re.compile(r"failed to run: .*, exited with 2$")
@@ -24,8 +21,6 @@ _HINT = re.compile(
     r"To track the changes with git, run:|\tgit add .*|To enable auto staging, run:|\tdvc config core\.autostage true|"
     r"Use `dvc push` to send your updates to remote storage\."
 )
-# What stops a child is given so much time beyond the leash's patience, in seconds.
-_GRACE = 5.0
 
 Log = Callable[[str], None]
 
@@ -98,10 +93,8 @@ class Children:
             self._closed = True
             left = list(self._running)
         for child in left:
-            _let_go(child)
-        deadline = time.monotonic() + leash.PATIENCE + _GRACE
-        for child in left:
-            _reap(child, deadline)
+            leashed.let_go(child)
+        leashed.reap(left)
 
     def reproduce(self, stage: str, folder: Path, log: Log, timeout: float | None) -> str:
         """Run `dvc repro -s` for one stage.
@@ -145,33 +138,19 @@ class Children:
         with self._lock:
             if self._closed:
                 raise StageFailed(f"{command[-1]}: the flow is being stopped", mistake=True)
-            child = started(command, folder, self._environment)
+            child = leashed.started(command, folder, self._environment)
             self._running.add(child)
-        late = threading.Event()
-
-        def stop() -> None:
-            late.set()
-            _let_go(child)
-
-        alarm = threading.Timer(timeout, stop) if timeout else None
-        if alarm:
-            alarm.start()
         lines: list[str] = []
         try:
-            assert child.stdout is not None  # noqa: S101  (it is a pipe)
-            for line in child.stdout:
-                if line.strip():
-                    lines.append(line.rstrip())
-                    if not _HINT.fullmatch(lines[-1]):
-                        log(lines[-1])
-            code = child.wait()
+            with leashed.ending(child, timeout) as late:
+                assert child.stdout is not None  # noqa: S101  (it is a pipe)
+                for line in child.stdout:
+                    if line.strip():
+                        lines.append(line.rstrip())
+                        if not _HINT.fullmatch(lines[-1]):
+                            log(lines[-1])
+                code = child.wait()
         finally:
-            if alarm:
-                alarm.cancel()
-            _let_go(child)
-            _reap(child, time.monotonic() + leash.PATIENCE + _GRACE)
-            if child.stdout:
-                child.stdout.close()
             with self._lock:
                 self._running.discard(child)
         return Ended(code, lines, late.is_set())
@@ -190,47 +169,3 @@ def module(name: str, *arguments: str) -> list[str]:
 def degrain(*arguments: str) -> list[str]:
     """Return the command line of degrain, of the code that PYTHONPATH names."""
     return [sys.executable, "-m", "degrain", *arguments]
-
-
-def started(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str], output: IO[bytes] | None = None
-) -> subprocess.Popen[str]:
-    """Start a command on a leash whose end is the standard input of what is returned.
-
-    The programs of this Python's environment come first on its PATH.
-
-    Args:
-        command: Program and arguments.
-        folder: Where.
-        environment: Variables beside the present ones.
-        output: File for what it prints. Otherwise that is a pipe, which has to be read: a command whose pipe is full
-            waits for ever.
-    """
-    here = Path(sys.executable).parent
-    path = {"PATH": f"{here}{os.pathsep}{os.environ.get('PATH', '')}"}
-    return subprocess.Popen(  # noqa: S603
-        [sys.executable, leash.__file__, *command],
-        cwd=folder,
-        env=os.environ | path | dict(environment),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE if output is None else output,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
-
-
-def _let_go(child: subprocess.Popen[str]) -> None:
-    """Close a child's leash, which ends it."""
-    if child.stdin and not child.stdin.closed:
-        child.stdin.close()
-
-
-def _reap(child: subprocess.Popen[str], deadline: float) -> None:
-    """Wait for a child that was let go; kill the leash itself if it does not end."""
-    try:
-        child.wait(max(deadline - time.monotonic(), 0.1))
-    except subprocess.TimeoutExpired:
-        child.send_signal(signal.SIGKILL)
-        child.wait()

@@ -34,7 +34,7 @@ from prefect.flows import Flow
 from degrain import files
 from degrain.errors import DegrainError, OutputError, printable
 from degrain.machine import variables
-from pipelines.processes import started
+from degrain.programs import leashed
 from pipelines.workspaces import project_folder
 
 HOST = "127.0.0.1"
@@ -108,7 +108,7 @@ def own(project: Path) -> Iterator[str]:
     lock.acquire()
     # NOTE: not a pipe, which would be full some day, and nobody reads it; a file without a name goes with the run.
     output = tempfile.TemporaryFile()  # noqa: SIM115
-    server = started(command, project, environment, output)
+    server = leashed.started(command, project, environment, output)
     try:
         try:
             _wait_for(f"{url}/health", lambda: server.poll() is not None, "Prefect's server")
@@ -124,8 +124,7 @@ def own(project: Path) -> Iterator[str]:
                 EventsWorker.drain_all(timeout=_FLUSH)
     finally:
         lock.release()
-        if server.stdin:
-            server.stdin.close()
+        leashed.let_go(server)
         # NOTE: one that does not end by itself its leash kills, also when this process is gone.
         with suppress(subprocess.TimeoutExpired):
             server.wait(_FLUSH)

@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 
 from degrain.errors import OutputError, ParamsError, nearest
 from degrain.machine import variables
-from degrain.registry.worktrees import SWEEPING, held
+from degrain.programs.worktrees import SWEEPING, held, remove
 from pipelines.git import ORIGIN, git, has_origin
 from pipelines.processes import Children, Log, dvc
 
@@ -88,7 +88,7 @@ def opened(project: Path, name: str, log: Log, commit: str = "HEAD") -> Iterator
                 _tell_changed(project, log)
             yield Workspace(project.resolve(), folder)
         finally:
-            _remove(project, folder)
+            remove(project, folder)
 
 
 @contextmanager
@@ -133,22 +133,10 @@ def sweep(project: Path) -> None:
             lock = base / f"{name}.lock"
             with suppress(Timeout), FileLock(lock).acquire(timeout=0):
                 if name in locks:
-                    _remove(project, base / name)
+                    remove(project, base / name)
                 for reference in sent.get(name, []):
                     forget(project, reference)
                 lock.unlink(missing_ok=True)
-
-
-def _remove(project: Path, folder: Path) -> None:
-    """Remove a worktree, and what git has written down of it; of other worktrees nothing."""
-    shutil.rmtree(folder, ignore_errors=True)
-    # NOTE: forced twice for one that is locked since its making was broken off; `git worktree prune` takes others too.
-    git(project, "worktree", "remove", "--force", "--force", str(folder), fails=True)
-    # NOTE: git knows nothing of one that was broken off so early that it does not say yet where it is.
-    common = (project.resolve() / git(project, "rev-parse", "--git-common-dir", fails=True)).resolve()
-    for left in (common / "worktrees").glob("*"):
-        if re.fullmatch(rf"{re.escape(folder.name)}\d*", left.name) and not (left / "gitdir").exists():
-            shutil.rmtree(left, ignore_errors=True)
 
 
 def _share(project: Path, folder: Path) -> None:

@@ -48,7 +48,7 @@ FLOORS: list[set[str]] = [
     {"params"},
     {"networks", "noise", "losses", "optimizers", "metrics", "baselines"},
     {"provenance"},
-    {"parallel", "console"},
+    {"parallel", "console", "programs"},
     {"machine"},
     {"snapshots", "catalogs", "signatures"},
     {"files", "pixels", "randomness", "declaration"},
@@ -84,9 +84,9 @@ def test_albumentations_is_behind_one_module() -> None:
     assert users == ["augmentation.py"]
 
 
-def test_the_environment_is_read_in_one_place() -> None:
+def test_the_environment_is_read_in_one_place_and_passed_on_in_another() -> None:
     readers = [path.name for path in LIBRARY if "os.environ" in path.read_text() or "getenv" in path.read_text()]
-    assert readers == ["compute.py", "variables.py"]
+    assert readers == ["compute.py", "variables.py", "leashed.py"]
 
 
 @pytest.mark.parametrize("path", EVERYTHING, ids=lambda path: path.stem)

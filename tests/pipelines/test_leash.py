@@ -55,7 +55,7 @@ def test_what_does_not_listen_is_killed() -> None:
         [
             sys.executable,
             "-c",
-            "import sys; from pipelines import leash; leash.PATIENCE = 0.5; sys.exit(leash.main(sys.argv[1:]))",
+            "import sys; from degrain.programs import leash; leash.PATIENCE = 0.5; sys.exit(leash.main(sys.argv[1:]))",
             *("sh", "-c", STUBBORN),
         ],
         stdin=subprocess.PIPE,

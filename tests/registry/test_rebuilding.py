@@ -18,6 +18,7 @@ from degrain.registry import aliases, origin, publishing, rebuilding, tags, trac
 from degrain.registry import registered as registered_files
 from tests.artifacts import records
 from tests.conftest import Project
+from tests.pipelines.conftest import until
 from tests.test_cli import assert_one_line, degrain_here
 
 MADE_OF = {origin.PARAMS: b"a: 1\n", origin.LOCK: b"stages: {}\n"}
@@ -228,7 +229,7 @@ def test_data_that_nobody_has_is_made_again(project: Project) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_an_interrupted_rebuild_leaves_nothing(project: Project, number: int, code: int) -> None:
     with subprocess.Popen(
         ["degrain", "rebuild"], cwd=project.folder, env=project.environment(), stderr=subprocess.PIPE, text=True
@@ -241,9 +242,12 @@ def test_an_interrupted_rebuild_leaves_nothing(project: Project, number: int, co
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == code, errors
+    assert until(lambda: not list(running_in(project.folder)), 30)
+    if number == signal.SIGKILL:  # what it has left goes with the next one
+        with worktrees.opened(project.folder, "next-1", "HEAD", keep=False):
+            assert left_in(project.folder) == ["next-1", "next-1.lock"]
     assert left_in(project.folder) == []
     assert worktrees_of(project.folder) == 1
-    assert not list(running_in(project.folder))
 
 
 def running_in(folder: Path) -> Iterator[str]:

@@ -21,8 +21,8 @@ from degrain.evaluation import methods, scoring, summary
 from degrain.inference.denoiser import Denoiser
 from degrain.machine import compute
 from degrain.patches.store import PatchStore
+from degrain.programs.commands import cache_folder, default_remote, dvc, git, require, run
 from degrain.registry import loading, origin, registered, tags, tracking, worktrees
-from degrain.registry.commands import cache_folder, default_remote, dvc, git, require, run
 from degrain.registry.registered import Code, Made
 
 log = logging.getLogger(__name__)

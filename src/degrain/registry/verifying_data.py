@@ -13,9 +13,9 @@ import yaml
 
 from degrain import console, files
 from degrain.errors import DataError
+from degrain.programs.commands import cache_folder, default_remote, dvc, git
 from degrain.registry import origin
 from degrain.registry.checks import Check, Finding
-from degrain.registry.commands import cache_folder, default_remote, dvc, git
 from degrain.registry.registered import Code
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ A worktree whose lock nobody holds is removed by the next rebuild; one that was 
 
 from __future__ import annotations
 
-import shutil
 import signal
 import threading
 from collections.abc import Iterator
@@ -19,11 +18,10 @@ from types import FrameType
 from filelock import FileLock, Timeout
 
 from degrain.errors import OutputError, Stopped
-from degrain.registry.commands import git, require
+from degrain.programs.commands import git, require
+from degrain.programs.worktrees import SWEEPING, held, remove
 
 FOLDER = Path(".degrain") / "rebuilds"
-# Held while dead worktrees are looked for, and while a lock is made.
-SWEEPING = ".sweeping.lock"
 
 
 @contextmanager
@@ -56,28 +54,7 @@ def opened(project: Path, name: str, commit: str, keep: bool) -> Iterator[Path]:
             yield folder
         finally:
             if not keep:
-                _remove(project, folder)
-
-
-@contextmanager
-def held(lock: Path, otherwise: str) -> Iterator[None]:
-    """Hold the lock of a worktree; its file goes at the end.
-
-    Raises:
-        OutputError: Another process holds it.
-    """
-    holding = FileLock(lock)
-    try:
-        # NOTE: else a sweep could remove the file after it was made and before it is locked.
-        with FileLock(lock.with_name(SWEEPING)):
-            holding.acquire(timeout=0)
-    except Timeout:
-        raise OutputError(otherwise) from None
-    try:
-        yield
-    finally:
-        lock.unlink(missing_ok=True)
-        holding.release()
+                remove(project, folder)
 
 
 def _sweep(project: Path, base: Path) -> None:
@@ -86,15 +63,8 @@ def _sweep(project: Path, base: Path) -> None:
         for lock in sorted(base.glob("*.lock")):
             if lock.name != SWEEPING:
                 with suppress(Timeout), FileLock(lock).acquire(timeout=0):
-                    _remove(project, lock.with_suffix(""))
+                    remove(project, lock.with_suffix(""))
                     lock.unlink(missing_ok=True)
-
-
-def _remove(project: Path, folder: Path) -> None:
-    """Remove a worktree, and what git has written down of it."""
-    shutil.rmtree(folder, ignore_errors=True)
-    # NOTE: forced twice for one that is locked, since its making was broken off.
-    git(project, "worktree", "remove", "--force", "--force", str(folder))
 
 
 @contextmanager

@@ -1,25 +1,23 @@
-"""Git, DVC and degrain as other programs: in the folder that is named, and ended when this one is interrupted."""
+"""Git, DVC and degrain as other programs: in the folder that is named, and ended with this one."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import signal
-import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from degrain.errors import OutputError
+from degrain.programs import leashed
 
-# Seconds that a command has to end once it is asked to.
-PATIENCE = 10.0
 # What git sets for its hooks, which would send a command to another repository than its folder's.
 _ELSEWHERE = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",
+    "GIT_CONFIG",
     "GIT_DIR",
     "GIT_INDEX_FILE",
     "GIT_NAMESPACE",
@@ -27,8 +25,6 @@ _ELSEWHERE = (
     "GIT_PREFIX",
     "GIT_WORK_TREE",
 )
-# The programs of this Python's environment come first: the commands of dvc.yaml start degrain by its name.
-_SHELL = 'PATH="$0:$PATH" exec env "$@"'
 # How DVC and git begin the line that says what is wrong; others are warnings and advice.
 _ERRORS = ("ERROR: ", "fatal: ", "error: ")
 
@@ -74,27 +70,21 @@ def run(
         seconds: How long it may take; as long as it likes if absent.
     """
     without = [part for name in _ELSEWHERE for part in ("-u", name)]
-    given = [f"{name}={value}" for name, value in {"GIT_TERMINAL_PROMPT": "0", **(settings or {})}.items()]
-    with subprocess.Popen(  # noqa: S603
-        ["sh", "-c", _SHELL, str(Path(sys.executable).parent), *without, *given, *command],  # noqa: S607
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=None if shown else subprocess.PIPE,
-        text=True,
-        errors="replace",
-        # NOTE: DVC ignores Ctrl-C while a stage runs, so that the whole group has to be ended.
-        start_new_session=True,
-    ) as child:
-        try:
-            output, errors = child.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            _end(child)
+    with tempfile.TemporaryFile() as errors:
+        child = leashed.started(
+            ["env", *without, *command],
+            folder,
+            {"GIT_TERMINAL_PROMPT": "0", **(settings or {})},
+            errors=None if shown else errors,
+        )
+        with leashed.ending(child, seconds) as late:
+            assert child.stdout is not None  # noqa: S101  (it is a pipe)
+            output = child.stdout.read()
+            code = child.wait()
+        if late.is_set():
             return Ended(None, "", "")
-        except BaseException:
-            _end(child)
-            raise
-    return Ended(child.returncode, output, errors or "")
+        errors.seek(0)
+        return Ended(code, output, errors.read().decode(errors="replace"))
 
 
 def git(folder: Path, *arguments: str) -> Ended:
@@ -127,7 +117,7 @@ def require(ended: Ended, what: str) -> str:
     """
     if ended.code != 0:
         raise OutputError(f"{what}: {ended.reason}")
-    return ended.output.strip()
+    return ended.output.rstrip("\n")
 
 
 def cache_folder(project: Path) -> Path:
@@ -143,12 +133,3 @@ def default_remote(project: Path) -> str:
     """Return the name of a project's default DVC remote; empty without one."""
     asked = dvc(project, "config", "core.remote")
     return asked.output.strip() if asked.code == 0 else ""
-
-
-def _end(child: subprocess.Popen[str]) -> None:
-    """End a command and all that it started."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(PATIENCE)

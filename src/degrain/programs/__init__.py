@@ -1,0 +1,1 @@
+"""Other programs, which end with whoever started them: git, DVC, and degrain in another folder."""

@@ -1,0 +1,100 @@
+"""Child processes that end with whoever started them, even if that is killed: each on a leash."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from degrain.programs import leash
+
+# What stops a child is given so much time beyond the leash's patience, in seconds.
+_GRACE = 5.0
+
+
+def started(
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    output: IO[bytes] | int = subprocess.PIPE,
+    errors: IO[bytes] | int | None = subprocess.STDOUT,
+) -> subprocess.Popen[str]:
+    """Start a command on a leash whose end is the standard input of what is returned.
+
+    The programs of this Python's environment come first on its PATH.
+
+    Args:
+        command: Program and arguments.
+        folder: Where.
+        environment: Variables beside the present ones.
+        output: File for what it prints. Otherwise that is a pipe, which has to be read: a command whose pipe is full
+            waits for ever.
+        errors: Where its standard error goes: beside the output, to a file, or to this process's own if None.
+    """
+    path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    return subprocess.Popen(  # noqa: S603
+        [sys.executable, leash.__file__, *command],
+        cwd=folder,
+        env=os.environ | path | dict(environment),
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=errors,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+
+
+@contextmanager
+def ending(child: subprocess.Popen[str], seconds: float | None = None) -> Iterator[threading.Event]:
+    """End a child at the latest when the block is left.
+
+    Args:
+        child: On its leash.
+        seconds: When it is let go in any case.
+
+    Yields:
+        An event that tells whether it took too long.
+    """
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        let_go(child)
+
+    alarm = threading.Timer(seconds, stop) if seconds else None
+    if alarm:
+        alarm.start()
+    try:
+        yield late
+    finally:
+        if alarm:
+            alarm.cancel()
+        let_go(child)
+        reap([child])
+        if child.stdout:
+            child.stdout.close()
+
+
+def let_go(child: subprocess.Popen[str]) -> None:
+    """Close a child's leash, which ends it."""
+    if child.stdin and not child.stdin.closed:
+        child.stdin.close()
+
+
+def reap(children: Sequence[subprocess.Popen[str]]) -> None:
+    """Wait for children that were let go; kill the leashes themselves of those that do not end."""
+    deadline = time.monotonic() + leash.PATIENCE + _GRACE
+    for child in children:
+        try:
+            child.wait(max(deadline - time.monotonic(), 0.1))
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGKILL)
+            child.wait()
