@@ -92,6 +92,21 @@ def told(made: Registration) -> tuple[Any, ...]:
     return made.decision, made.before, made.version, bool(made.unusable), len(made.refused)
 
 
+def test_a_refused_version_is_registered_once_and_again_where_it_was_measured_otherwise(
+    register: Callable[..., Registration],
+) -> None:
+    def said(version: str) -> str:
+        with tracking.connect() as client:
+            return str(client.get_model_version("tiny", version).description)
+
+    assert told(register(0, 20.4)) == ("refused", None, "1", False, 1)
+    assert "| not beaten |" in said("1")
+    assert told(register(0, 20.4, identity=10.0)) == ("first", None, "1", False, 0)
+    assert "| beaten |" in said("1")
+    assert told(register(1, 20.4)) == ("refused", "1", "2", False, 2)
+    assert told(register(1, 20.5)) == ("refused", "1", "3", False, 1)
+
+
 def test_every_decision_is_recorded_and_told(
     register: Callable[..., Registration], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -150,7 +165,7 @@ def test_every_decision_is_recorded_and_told(
         decision.conclusion(made)
     )
     made = register(4, 30.5)
-    assert told(made) == ("unopposed", "4", "5", True, 0)
+    assert told(made) == ("unopposed", "4", "6", True, 0)
     assert "the champion before, version 4 of tiny, could not be compared (version 4 of tiny has the tag " in (
         decision.conclusion(made)
     )

@@ -275,16 +275,21 @@ def _version(
     grid: Grid,
     verdicts: Sequence[Verdict],
 ) -> ModelVersion:
-    """Return the version with the candidate's weights, registered now unless it is there and can be used."""
-    known = aliases.versions_of(client, name, candidate.weights)
-    version = next((one for one in known if loading.loss(client, one) is None), None)
-    if version is not None:
-        return version
+    """Return the version that is the candidate, registered now unless it is there and can be used.
+
+    The same weights, measured or packed otherwise, are another version: card and tags of one never change. What the
+    gate says of it may, and is in the description alone.
+    """
+    tagged = tags.written(candidate.trial, candidate.scores, candidate.protocol, candidate.folder)
+    said = _described(candidate, verdicts)
+    for version in aliases.versions_of(client, name, candidate.weights):
+        if tagged.items() <= version.tags.items() and loading.loss(client, version) is None:
+            client.update_model_version(name, str(version.version), said)
+            return version
     run = runs[candidate.trial.name]
     source = publishing.log_model(client, run, candidate.folder, candidate.trial, grid.made_of)
-    tagged = tags.written(candidate.trial, candidate.scores, candidate.protocol, candidate.folder)
     tagged |= {tags.ORIGIN: files.contents_digest(grid.made_of), **grid.tags}
-    return aliases.register(client, name, source, run, tagged, _described(candidate, verdicts))
+    return aliases.register(client, name, source, run, tagged, said)
 
 
 def _described(candidate: Candidate, verdicts: Sequence[Verdict]) -> str:
