@@ -306,6 +306,21 @@ def test_files_below_a_module_that_it_names_are_in_the_key(
     assert key_of("unet") != before
 
 
+@pytest.mark.parametrize("named", ["tables/gain.txt", "networks/tables/gain.txt"])
+def test_a_file_that_is_named_with_its_folder_is_in_the_key(package: Path, named: str) -> None:
+    (package / "networks" / "tables").mkdir()
+    table = package / "networks" / "tables" / "gain.txt"
+    table.write_text("1")
+    with (package / "networks" / "unet.py").open("a") as code:
+        code.write(f"\nTABLE = {named!r}\n")
+    forget()
+    before = digests.code(closure.closure("degrain.networks.unet"))
+    assert "networks/tables/gain.txt" in before
+    table.write_text("2")
+    forget()
+    assert digests.code(closure.closure("degrain.networks.unet")) != before
+
+
 def test_templates_are_followed_by_their_names(package: Path) -> None:
     def found() -> dict[str, str]:
         forget()

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -167,6 +168,18 @@ class Kernel(nn.Module):
         return made
 
 
+class OfBatches(nn.Module):
+    """Normalizes by the statistics of whatever is denoised together."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layer = nn.BatchNorm2d(channels, track_running_stats=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        made: Tensor = self.layer(images)
+        return made
+
+
 class Broken(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         raise RuntimeError("two\nlines")
@@ -180,6 +193,7 @@ class Broken(nn.Module):
         ({"radius": 1}, lambda channels, size: Kernel(channels, 3, stride=2), "returns the shape (2, 3, 9, 10)"),
         ({"fixed_size": True}, lambda channels, size: nn.Flatten(), "returns the shape (2, 3072)"),
         ({"radius": 1, "bounded": True}, lambda channels, size: Kernel(channels, 3), "declared to be bounded"),
+        ({"fixed_size": True}, lambda channels, size: OfBatches(channels), "when others are denoised with it"),
         ({"radius": 1}, lambda channels, size: Broken(), "own does not work: RuntimeError: two"),
         ({"radius": 1}, lambda channels, size: None, "own does not work: AttributeError"),
     ],
@@ -363,6 +377,11 @@ class Detached(Each):
         return (output - clean).detach().square().mean()
 
 
+class Total(Each):
+    def value(self, output: Tensor, clean: Tensor) -> Tensor:
+        return (output - clean).square().sum()
+
+
 class Misled(Optimizer):
     rules: ClassVar = {"pytorch": Rule("torch.optim:SGD", {"lr": -1.0})}
     name: Literal["misled"] = "misled"
@@ -374,6 +393,7 @@ def test_losses_and_optimizers_that_do_not_work_are_refused_before_training(make
     for cell, words in (
         ((optimizer, Each()), r"each returns the shape \(2,\), and \(\) is needed"),
         ((optimizer, Detached()), "each does not work: RuntimeError"),
+        ((optimizer, Total()), "each is no mean over images"),
         ((Misled(), loss), "misled does not work: ValueError: Invalid learning rate"),
     ):
         with pytest.raises(ParamsError, match=words):
@@ -390,6 +410,37 @@ class Cut(Noise):
 def test_noise_that_changes_the_shape_is_refused() -> None:
     with pytest.raises(ParamsError, match=r"cut returns the shape \(2, 15, 16, 3\)"):
         array_probes.check_noise(Cut(), [3])
+
+
+DRAWN: dict[str, Callable[[np.ndarray, Any], Any]] = {
+    "in turn": lambda clean, draws: np.stack([one + draw.normal() for one, draw in zip(clean, draws, strict=True)]),
+    "first": lambda clean, draws: clean + next(iter(draws)).normal(size=clean.shape),
+    # NOTE: it is one generator that is set anew for each patch.
+    "list": lambda clean, draws: np.stack([one + draw.normal() for one, draw in zip(clean, list(draws), strict=True)]),
+    "global": lambda clean, draws: clean + np.random.normal(size=clean.shape),
+    "nan": lambda clean, draws: clean * np.nan,
+}
+
+
+class Own(Noise):
+    kind: Literal["own"] = "own"
+    way: str
+
+    def draw(self, clean: np.ndarray, draws: Any) -> np.ndarray:
+        return np.asarray(DRAWN[self.way](clean, draws))
+
+
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [
+        ("in turn", ""),
+        *((way, "own does not take the numbers of each patch from its ") for way in ("first", "list", "global")),
+        ("nan", "own makes pixels that are no finite numbers"),
+    ],
+)
+def test_noise_of_a_patch_is_its_own_and_finite(way: str, words: str) -> None:
+    with pytest.raises(ParamsError, match=words) if words else nullcontext():
+        array_probes.check_noise(Own(way=way), [1, 3])
 
 
 def test_every_baseline_is_tried_with_every_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -421,6 +472,23 @@ def test_a_metric_that_is_not_finite_for_some_images_is_refused(monkeypatch: pyt
     measure.__module__ = METRICS["psnr"].measure.__module__
     monkeypatch.setitem(METRICS, "psnr", replace(METRICS["psnr"], measure=measure))
     with pytest.raises(ParamsError, match=r"^metrics/psnr\.py: psnr is (nan|inf) for .*, and must be a finite number$"):
+        array_probes.check_metrics()
+
+
+UNFIT = {
+    "one channel": lambda images, clean: (images.astype(float) @ np.ones(3)).mean(axis=(1, 2)),
+    "others": lambda images, clean: np.clip(images, 9, None, out=images).mean(axis=(1, 2, 3)),
+}
+
+
+@pytest.mark.parametrize("kind", UNFIT)
+def test_a_metric_that_fails_on_gray_or_writes_to_images_is_refused(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    def measure(images: np.ndarray, clean: np.ndarray) -> np.ndarray:
+        return np.asarray(UNFIT[kind](images, clean))
+
+    measure.__module__ = METRICS["psnr"].measure.__module__
+    monkeypatch.setitem(METRICS, "psnr", replace(METRICS["psnr"], measure=measure))
+    with pytest.raises(ParamsError, match=r"^metrics/psnr\.py: psnr does not work: ValueError: "):
         array_probes.check_metrics()
 
 

@@ -170,11 +170,15 @@ def _imports_of(source: bytes, package: str, known: frozenset[str], beside: froz
 def _named(strings: set[str], beside: frozenset[Path]) -> frozenset[Path]:
     """Files beside or below a module that it names, and those that they name: a template includes others."""
     found: set[Path] = set()
-    waiting = {path for path in beside if path.name in strings}
+    # The last part of `tables/gain.npy`, too.
+    names = {text.rpartition("/")[2] for text in strings}
+    waiting = {path for path in beside if path.name in names}
     while waiting:
         found |= waiting
         texts = [path.read_text(encoding="utf-8", errors="replace") for path in waiting]
-        waiting = {path for path in beside - found if any(f'"{path.name}"' in text for text in texts)}
+        waiting = {
+            path for path in beside - found if any(f'{mark}{path.name}"' in text for text in texts for mark in '"/')
+        }
     return frozenset(found)
 
 

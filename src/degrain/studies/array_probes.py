@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -11,11 +12,13 @@ from degrain.baselines.catalog import BASELINES
 from degrain.errors import ParamsError
 from degrain.metrics.catalog import METRICS
 from degrain.noise.base import Noise
-from degrain.randomness import generators
+from degrain.randomness import Draws, generators
 from degrain.studies.blame import blaming, require_shape
 
 # Side of the images, in pixels, and how many there are.
 SIDE, COUNT = 16, 2
+# That images may have: gray, color, a packed Bayer mosaic.
+CHANNELS = (3, 1, 4)
 
 
 def check_noise(noise: Noise, channels: Iterable[int]) -> None:
@@ -32,8 +35,19 @@ def check_noise(noise: Noise, channels: Iterable[int]) -> None:
     for number in () if noise.paired else filter(noise.accepts, channels):
         clean = (255 * _random(number)).astype(np.float32)
         with blaming(file, noise.kind):
-            noisy = noise.draw(clean, generators((0, "probe", patch) for patch in range(COUNT)))
+            noisy, again = (noise.draw(clean.copy(), _draws(range(COUNT))) for _ in range(2))
             require_shape(file, noise.kind, noisy.shape, clean.shape)
+            last = noise.draw(clean[-1:].copy(), _draws([COUNT - 1]))
+        if not np.isfinite(noisy).all():
+            raise ParamsError(f"{file}: {noise.kind} makes pixels that are no finite numbers")
+        if not (np.array_equal(noisy, again) and np.array_equal(noisy[-1:], last)):
+            raise ParamsError(
+                f"{file}: {noise.kind} does not take the numbers of each patch from its generator alone, or not in turn"
+            )
+
+
+def _draws(patches: Iterable[int]) -> Draws:
+    return generators((0, "probe", patch) for patch in patches)
 
 
 def check_metrics() -> None:
@@ -44,7 +58,8 @@ def check_metrics() -> None:
     """
     for metric in METRICS.values():
         file = catalogs.file_of(metric.measure.__module__)
-        for what, images, clean in _pairs(max(SIDE, metric.smallest)):
+        side = max(SIDE, metric.smallest)
+        for what, images, clean in itertools.chain.from_iterable(_pairs(side, channels) for channels in CHANNELS):
             with blaming(file, metric.name), np.errstate(all="ignore"):
                 values = np.asarray(metric.measure(images, clean))
                 require_shape(file, metric.name, values.shape, (COUNT,))
@@ -52,12 +67,14 @@ def check_metrics() -> None:
                 raise ParamsError(f"{file}: {metric.name} is {value} for {what}, and must be a finite number")
 
 
-def _pairs(side: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def _pairs(side: int, channels: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Yield what is measured and what it is compared with, of 8 and 16 bits, by words for the pair."""
     for dtype in (np.uint8, np.uint16):
         white, bits = np.iinfo(dtype).max, 8 * np.dtype(dtype).itemsize
-        one, other = ((white * _random(3, side, seed)).astype(dtype) for seed in (0, 1))
+        one, other = ((white * _random(channels, side, seed)).astype(dtype) for seed in (0, 1))
         black, light = np.zeros_like(one), np.full_like(one, white)
+        for shared in (one, other, black, light):
+            shared.flags.writeable = False  # a metric must leave them to the next one
         yield f"images of {bits} bits", one, other
         yield f"equal images of {bits} bits", one, one
         yield f"flat clean images of {bits} bits", one, black

@@ -70,8 +70,10 @@ def _check_network(name: str, spec: ModelSpec, channels: int, patch_size: int) -
     network = spec.build(channels, patch_size).eval()
     images = torch.rand(2, channels, *((patch_size, patch_size) if spec.fixed_size else _odd_size(spec)))
     with torch.inference_mode(), _of_size(name, spec, images):
-        output = network(images)
+        output, alone = network(images), network(images[:1])
     require_shape(spec.file, name, output.shape, images.shape)
+    if not torch.allclose(output[:1], alone, rtol=1e-3, atol=1e-4):
+        raise ParamsError(f"{spec.file}: {name} makes something else of an image when others are denoised with it")
     if spec.bounded and not (output.min() >= 0 and output.max() <= 1):
         raise ParamsError(f"{spec.file}: {name} is declared to be bounded, and its output leaves [0, 1]")
     if spec.radius is not None and not spec.fixed_size:
@@ -118,8 +120,12 @@ def _of_size(name: str, spec: ModelSpec, images: torch.Tensor) -> Iterator[None]
 
 def _check_loss(file: str, loss: Loss, shape: tuple[int, ...]) -> None:
     output = torch.rand(shape, requires_grad=True)
-    value = loss.value(output, torch.rand(shape))
+    clean = torch.rand(shape)
+    value = loss.value(output, clean)
     require_shape(file, loss.title, value.shape, ())
+    alone = [loss.value(one[None], other[None]).item() for one, other in zip(output, clean, strict=True)]
+    if not math.isclose(value.item(), sum(alone) / len(alone), rel_tol=1e-3, abs_tol=1e-5):
+        raise ParamsError(f"{file}: {loss.title} is no mean over images: {value.item():.4g} of two, {alone} of each")
     value.backward()  # type: ignore[no-untyped-call]
 
 
