@@ -306,16 +306,30 @@ def test_files_below_a_module_that_it_names_are_in_the_key(
     assert key_of("unet") != before
 
 
-@pytest.mark.parametrize("named", ["tables/gain.txt", "networks/tables/gain.txt"])
-def test_a_file_that_is_named_with_its_folder_is_in_the_key(package: Path, named: str) -> None:
-    (package / "networks" / "tables").mkdir()
-    table = package / "networks" / "tables" / "gain.txt"
+@pytest.mark.parametrize(
+    ("line", "file"),
+    [
+        ("TABLE = 'tables/gain.txt'", "networks/tables/gain.txt"),
+        ("TABLE = 'networks/tables/gain.txt'", "networks/tables/gain.txt"),
+        ("TABLE = Path(__file__).with_suffix('.npy')", "networks/unet.npy"),
+        ("TABLE = Path(__file__).with_name(f'gain{8}.npy')", "networks/gain8.npy"),
+        ("TABLE = Path(__file__).with_name('gains')", "networks/gains"),
+        ("TABLE = Path(__file__).parent / 'tables' / str(8)", "networks/tables/8"),
+        ("TABLE = Path(__file__).parent.parent / 'gain.npy'", "gain.npy"),
+        ("import importlib.resources", "networks/gain.txt"),
+        ("from importlib import resources", "networks/gain.txt"),
+        ("from importlib.resources import files", "networks/gain.txt"),
+    ],
+)
+def test_a_file_that_a_module_may_read_is_in_the_key(package: Path, line: str, file: str) -> None:
+    table = package / file
+    table.parent.mkdir(exist_ok=True)
     table.write_text("1")
     with (package / "networks" / "unet.py").open("a") as code:
-        code.write(f"\nTABLE = {named!r}\n")
+        code.write(f"\n{line}\n")
     forget()
     before = digests.code(closure.closure("degrain.networks.unet"))
-    assert "networks/tables/gain.txt" in before
+    assert file in before
     table.write_text("2")
     forget()
     assert digests.code(closure.closure("degrain.networks.unet")) != before

@@ -40,6 +40,8 @@ BEHIND: Mapping[str, tuple[str, ...]] = {
 }
 # How files of compiled modules end.
 EXTENSIONS = (".so", ".pyd")
+# By which a module finds files of its package, beside `__file__`.
+RESOURCES = frozenset({"importlib.resources", "pkgutil"})
 # Modules that import whatever lies in a package, by a name that is computed.
 BY_NAME: Mapping[str, str] = {f"{NAME}.networks.catalog": f"{NAME}.networks"}
 
@@ -55,7 +57,8 @@ class Closure:
     Attributes:
         modules: The source file of each module of degrain, by its name; not those that hold only a docstring.
         data: Files beside these modules, or in folders there, that are no Python and that a module names, such as
-            templates, and compiled modules that one imports.
+            templates, and compiled modules that one imports. Of a module that asks where it lies, by `__file__` or
+            importlib.resources, all of them: it may put their names together.
         libraries: Names under which other packages are imported, without the standard library.
     """
 
@@ -147,7 +150,8 @@ def _below(folder: Path) -> frozenset[Path]:
 
 @lru_cache(maxsize=1)
 def _others() -> tuple[Path, ...]:
-    return tuple(path for path in PACKAGE.rglob("*.*") if path.suffix not in (".py", ".pyc"))
+    files = (path for path in PACKAGE.rglob("*") if path.suffix not in (".py", ".pyc"))
+    return tuple(path for path in files if path.is_file())
 
 
 @lru_cache(maxsize=1024)
@@ -157,6 +161,7 @@ def _imports_of(source: bytes, package: str, known: frozenset[str], beside: froz
         if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
             node.body = []
     names = {name for node in ast.walk(tree) for name in _names(node, package)}
+    places = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} & {"__file__"} | names & RESOURCES
     strings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     by_string = {text.partition(":")[0] for text in strings if ":" in text}
     ours = {name for name in names | by_string if name in known}
@@ -164,7 +169,8 @@ def _imports_of(source: bytes, package: str, known: frozenset[str], beside: froz
     has_code = not all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in tree.body)
     compiled = {name.rpartition(".")[2] for name in names if name.startswith(f"{NAME}.")}
     binaries = {path for path in beside if path.suffix in EXTENSIONS and path.name.partition(".")[0] in compiled}
-    return _Imports(frozenset(ours), frozenset(others), _named(strings, beside) | binaries, has_code)
+    data = beside | _named(strings, frozenset(_others())) if places else _named(strings, beside)
+    return _Imports(frozenset(ours), frozenset(others), data | binaries, has_code)
 
 
 def _named(strings: set[str], beside: frozenset[Path]) -> frozenset[Path]:
@@ -189,5 +195,5 @@ def _names(node: ast.AST, package: str) -> Iterator[str]:
     elif isinstance(node, ast.ImportFrom):
         base = resolve_name("." * node.level + (node.module or ""), package)
         yield base
-        if base.partition(".")[0] == NAME:
+        if base.partition(".")[0] in (NAME, "importlib"):
             yield from (f"{base}.{alias.name}" for alias in node.names)
