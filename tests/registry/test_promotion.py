@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from degrain.artifacts.registration import Promotion
-from degrain.errors import RegistryError, Unseen
+from degrain.errors import ParamsError, RegistryError, Unseen
 from degrain.registry import aliases, journal, loading, promotion, publishing, tags, tracking, turns
 from tests.artifacts import records
 from tests.conftest import ROOT
@@ -325,3 +325,22 @@ def test_processes_that_promote_at_once_take_turns(client: Any) -> None:
     assert held(client)["champion"] == told[-1][1]
     assert {version for _, version in told} == {"1", "2", "3"}
     assert [model.name for model in client.search_registered_models()] == ["tiny"]
+
+
+@pytest.mark.parametrize("reason", ["", " \n\t"])
+def test_a_blank_reason_is_refused_before_anything_moves(client: Any, reason: str) -> None:
+    make_champion(client, 1)
+    with pytest.raises(ParamsError, match="blank"):
+        promotion.by_hand(client, "tiny", "2", reason)
+    with pytest.raises(ParamsError, match="blank"):
+        promotion.roll_back(client, "tiny", reason)
+    assert (held(client), moves(client)) == ({"champion": "1"}, [(None, "1")])
+
+
+def test_a_reason_of_any_bytes_fits_into_the_journal(client: Any) -> None:
+    make_champion(client, 1)
+    promotion.by_hand(client, "tiny", "2", "not UTF-8: \udcff\n" + "\x01" * 3000)
+    assert journal.read(client, "tiny")[-1].reason.startswith("not UTF-8: \\udcff \\x01")
+    assert max(map(len, client.get_registered_model("tiny").tags.values())) < tags.LONGEST
+    promotion.roll_back(client, "tiny", "\udcff")
+    assert client.get_model_version("tiny", "2").tags[tags.WITHDRAWN] == "\\udcff"

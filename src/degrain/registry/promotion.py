@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from degrain.errors import RegistryError
+from degrain.errors import ParamsError, RegistryError, printable
 from degrain.registry import aliases, journal, loading, tags
 from degrain.registry.aliases import CHALLENGER, CHAMPION, PREVIOUS
 from degrain.registry.turns import turn
@@ -63,8 +63,10 @@ def by_hand(client: MlflowClient, name: str, number: str, reason: str) -> str | 
         The number of the version that was the champion before, if one was.
 
     Raises:
+        ParamsError: The reason is blank.
         RegistryError: There is no such version, it cannot be used, or it is the champion already.
     """
+    reason = _line(reason)
     with turn(client, name) as require:
         version = client.get_model_version(name, number)
         loading.proven(client, version)
@@ -92,8 +94,10 @@ def roll_back(client: MlflowClient, name: str, reason: str) -> tuple[str, str]:
         The numbers of the version that was the champion, and of the one that is now.
 
     Raises:
+        ParamsError: The reason is blank.
         RegistryError: There is no champion, or none was before it, or that one cannot be used.
     """
+    reason = _line(reason)
     with turn(client, name) as require:
         holder = aliases.number(aliases.current(client, name))
         if holder is None:
@@ -105,6 +109,13 @@ def roll_back(client: MlflowClient, name: str, reason: str) -> tuple[str, str]:
         client.set_model_version_tag(name, holder, tags.WITHDRAWN, tags.cut(reason))
         promote(client, version, reason, require)
     return holder, str(version.version)
+
+
+def _line(reason: str) -> str:
+    """Return a person's reason as one line that every registry can hold, and that JSON makes little longer."""
+    if not (line := printable(" ".join(reason.split()))):
+        raise ParamsError("--reason is blank; say why, for the journal")
+    return line
 
 
 def _before(client: MlflowClient, name: str, holder: str) -> ModelVersion:
