@@ -153,14 +153,14 @@ def told_apart(name: str, taken: Collection[str], identity: str) -> str:
     >>> told_apart("a-b", ["A-b"], "a b")
     'a-b-c8687a'
     """
-    held = {_folded(other) for other in taken}
+    held = {folded(other) for other in taken}
     digits = hashlib.sha256(identity.encode(errors="surrogatepass")).hexdigest()
     candidates = itertools.chain([name], (f"{name}-{digits[:length]}" for length in range(6, len(digits) + 1)))
-    return next(candidate for candidate in candidates if _folded(candidate) not in held)
+    return next(candidate for candidate in candidates if folded(candidate) not in held)
 
 
-def _folded(name: str) -> str:
-    """Names that are the same here may be one file: some file systems ignore case and composition."""
+def folded(name: str) -> str:
+    """Return what is the same of names that may be one file: some file systems ignore case and composition."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -334,6 +335,14 @@ def test_what_is_no_file_is_refused_and_does_not_stop_the_others(tmp_path: Path)
         denoise_files.plan(tmp_path / "none", tmp_path / "out")
 
 
+def test_names_that_differ_in_unicode_form_are_told_apart(tmp_path: Path) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "\u00e9.png") for form in ("NFC", "NFD"))
+    for name in (composed, decomposed):
+        writing.write(tmp_path / "in" / name, Picture(COLOR))
+    plan = denoise_files.plan(tmp_path / "in", tmp_path / "out")
+    assert len({unicodedata.normalize("NFC", target.name) for _, target in plan.pairs}) == 2
+
+
 def test_names_that_differ_by_case_are_told_apart_in_their_format(
     tmp_path: Path, denoiser: Denoiser, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -349,7 +358,7 @@ def test_names_that_differ_by_case_are_told_apart_in_their_format(
         "x.PNG": "x-3.PNG",
         "x.png": "x-4.png",
     }
-    assert "x.PNG is written as x-3.PNG: another image has its name but for upper and lower case" in caplog.text
+    assert "x.PNG is written as x-3.PNG: another image has its name but for letter case or Unicode form" in caplog.text
     assert denoise_files.run(Recipe(denoiser, 256, 32), plan.pairs) == []
     assert {target.read_bytes()[:4] for _, target in plan.pairs} == {b"\x89PNG", b"\xff\xd8\xff\xe0"}
 

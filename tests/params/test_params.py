@@ -94,7 +94,7 @@ def test_the_utmost_is_taken(tmp_path: Path, quickstart: dict[str, Any], change:
         ({"evaluate": {"tile": 15}}, "evaluate.tile is 15: should be greater than or equal to 16"),
         (
             {"train": {"losses": ["mse", {"name": "mae", "label": "MSE"}], "pairs": []}},
-            "the cells sinha2018-adam-mse and sinha2018-adam-MSE differ only in case",
+            "the cells sinha2018-adam-mse and sinha2018-adam-MSE differ only in letter case or Unicode form",
         ),
         ({"study": {"name": "Has Spaces"}}, "study.name is 'Has Spaces'"),
         ({"train": {"epochs": True}}, "train: epochs is true, which is neither a number nor a name"),

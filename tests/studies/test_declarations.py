@@ -180,6 +180,11 @@ class OfBatches(nn.Module):
         return made
 
 
+class Logarithm(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.exp(torch.log(images - 0.001)) + 0.001
+
+
 class Broken(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         raise RuntimeError("two\nlines")
@@ -194,6 +199,7 @@ class Broken(nn.Module):
         ({"fixed_size": True}, lambda channels, size: nn.Flatten(), "returns the shape (2, 3072)"),
         ({"radius": 1, "bounded": True}, lambda channels, size: Kernel(channels, 3), "declared to be bounded"),
         ({"fixed_size": True}, lambda channels, size: OfBatches(channels), "when others are denoised with it"),
+        ({"radius": 0}, lambda channels, size: Logarithm(), "makes pixels of an image that are no finite numbers"),
         ({"radius": 1}, lambda channels, size: Broken(), "own does not work: RuntimeError: two"),
         ({"radius": 1}, lambda channels, size: None, "own does not work: AttributeError"),
     ],

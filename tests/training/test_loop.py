@@ -232,6 +232,25 @@ def test_diverging_stops_at_once(store: PatchStore, make_trial: Callable[..., Tr
         loop.train(make_trial(optimizers=[{"name": "adam", "lr": 1e30}]), store, CPU)
 
 
+def test_outputs_that_are_no_numbers_are_no_training(
+    store: PatchStore, make_trial: Callable[..., Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Holes(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Conv2d(3, 3, 1)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            made: torch.Tensor = self.layer(images)
+            return made if self.training else torch.log(made - 10)
+
+    monkeypatch.setattr(ModelSpec, "build", lambda *_: Holes())
+    with pytest.raises(
+        Diverged, match="on validation patches unet makes pixels of an image that are no finite numbers"
+    ):
+        loop.train(make_trial(patches_per_epoch=4), store, CPU)
+
+
 def test_weights_that_became_nan_are_never_called_done(
     store: PatchStore, make_trial: Callable[..., Trial], monkeypatch: pytest.MonkeyPatch
 ) -> None:

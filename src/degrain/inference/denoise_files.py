@@ -112,16 +112,18 @@ def _output_name(name: Path) -> Path:
 
 def _told_apart(output: Path, source: Path, taken: set[str]) -> Path:
     """Return an output of the same format that no other input has, on any file system."""
-    if source.suffix.lower() in camera_raw.SUFFIXES and str(output).casefold() in taken:
+    if source.suffix.lower() in camera_raw.SUFFIXES and files.folded(str(output)) in taken:
         output = output.with_name(f"{source.name}.tif")
     wanted = output
     for number in itertools.count(2):
-        if str(output).casefold() not in taken:
+        if files.folded(str(output)) not in taken:
             break
         output = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
     if output != wanted:
-        log.warning("%s is written as %s: another image has its name but for upper and lower case", source, output.name)
-    taken.add(str(output).casefold())
+        log.warning(
+            "%s is written as %s: another image has its name but for letter case or Unicode form", source, output.name
+        )
+    taken.add(files.folded(str(output)))
     return output
 
 

@@ -136,13 +136,19 @@ class Denoiser:
 
     @torch.inference_mode()
     def outputs(self, images: np.ndarray) -> np.ndarray:
-        """Return what the network makes of images: both float32 (N, H, W, C) in units of white = 1, not clamped."""
+        """Return what the network makes of images: both float32 (N, H, W, C) in units of white = 1, not clamped.
+
+        Raises:
+            ModelError: It makes NaN or infinity of them, which no pixel can be.
+        """
         training = self.network.training
         self.network.eval()
         device = next(self.network.parameters()).device
         with autocast(self.precision, device):
             outputs = self.network(to_tensor(images).to(device))
         self.network.train(training)
+        if not bool(torch.isfinite(outputs).all()):
+            raise ModelError(f"{self.model} makes pixels of an image that are no finite numbers")
         return np.ascontiguousarray(outputs.permute(0, 2, 3, 1).float().cpu().numpy())
 
 

@@ -115,14 +115,21 @@ class Network:
         return cls(session, fixed_size=bool(values.pop("fixed_size")), light=light, **values)
 
     def outputs(self, images: np.ndarray) -> np.ndarray:
-        """Run the network: float32 (N, H, W, channels) to the same shape, in units of white = 1, not clamped."""
+        """Run the network: float32 (N, H, W, channels) to the same shape, in units of white = 1, not clamped.
+
+        Raises:
+            ImageError: It makes NaN or infinity of them, which no pixel can be.
+        """
         parts = [
             self.session.run(
                 None, {"noisy": np.ascontiguousarray(images[start : start + AT_ONCE].transpose(0, 3, 1, 2))}
             )
             for start in range(0, len(images), AT_ONCE)
         ]
-        return np.concatenate([part[0] for part in parts]).transpose(0, 2, 3, 1)
+        outputs = np.concatenate([part[0] for part in parts]).transpose(0, 2, 3, 1)
+        if not np.isfinite(outputs).all():
+            raise ImageError("the network makes pixels of it that are no finite numbers")
+        return outputs
 
     def tiles(self, noisy: np.ndarray) -> Iterator[Tile]:
         """Yield the parts of a denoised image as they are finished.

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from degrain.declaration import GRID, HOW, Section, Seed
 from degrain.errors import nearest
-from degrain.files import LONGEST_NAME
+from degrain.files import LONGEST_NAME, folded
 from degrain.losses.base import Loss
 from degrain.losses.catalog import AnyLoss
 from degrain.optimizers.base import Optimizer
@@ -126,14 +126,16 @@ class TrainParams(Section):
         names = [f"{model}-{optimizer}-{loss}" for optimizer, loss in pairs for model in self.models]
         first: dict[str, str] = {}
         for name in names:
-            # NOTE: each trial has a folder, and some file systems ignore case.
-            other = first.setdefault(name.casefold(), name)
+            # NOTE: each trial has a folder, and some file systems ignore case and composition.
+            other = first.setdefault(folded(name), name)
             if len(name) > LONGEST_NAME:
                 raise ValueError(f"the cell {name} has a name of more than {LONGEST_NAME} letters; give it a label")
             if names.count(name) > 1:
                 raise ValueError(f"two cells are both called {name}; a label tells them apart")
             if other != name:
-                raise ValueError(f"the cells {other} and {name} differ only in case; a label tells them apart")
+                raise ValueError(
+                    f"the cells {other} and {name} differ only in letter case or Unicode form; a label tells them apart"
+                )
         return self
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from degrain.artifacts.history import Epoch
-from degrain.errors import Diverged, Stopped
+from degrain.errors import Diverged, ModelError, Stopped
 from degrain.inference.denoiser import BATCH, Denoiser, to_tensor
 from degrain.losses.base import Loss
 from degrain.machine import compute, precision
@@ -126,12 +126,18 @@ def validate(denoiser: Denoiser, held_out: Split, loss: Loss) -> tuple[float, fl
     """Return the loss of the network's outputs for the validation patches, and their mean PSNR (dB).
 
     The loss is that of the outputs as they are, PSNR that of images, by the metric protocol.
+
+    Raises:
+        Diverged: An output is no finite number.
     """
     assert held_out.noisy is not None  # noqa: S101  (the store writes noisy.npy for every held-out split)
     total, ratios = 0.0, []
     for start in range(0, len(held_out.clean), BATCH):
         noisy, clean = (side[start : start + BATCH] for side in (held_out.noisy, held_out.clean))
-        outputs = denoiser.outputs(to_unit(noisy))
+        try:
+            outputs = denoiser.outputs(to_unit(noisy))
+        except ModelError as error:
+            raise Diverged(f"on validation patches {error}") from error
         total += float(loss.value(to_tensor(outputs), to_tensor(to_unit(clean)))) * len(clean)
         ratios.append(psnr(from_unit(outputs, depth(noisy)), clean))
     return total / len(held_out.clean), float(np.concatenate(ratios).mean())
