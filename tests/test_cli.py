@@ -482,23 +482,35 @@ def test_only_the_pairs_of_the_study_are_trained(prepared: Path, tiny: dict[str,
     assert trained == {"unet-adadelta-mae": "done", "unet-adam-logcosh": "done", "unet-adam-mse": "done"}
 
 
+def exchange(one: Path, other: Path) -> None:
+    aside = one.with_name("aside")
+    one.rename(aside)
+    other.rename(one)
+    aside.rename(other)
+
+
 def test_trials_are_listed_tried_again_and_cleaned_up(prepared: Path, tiny: dict[str, Any]) -> None:
-    assert "no trials yet" in degrain(prepared, "trials").stdout
+    assert "no trials yet" in degrain_here(prepared, "trials").stdout
     optimizers = ["adam", {"name": "adam", "label": "wild", "lr": 1e30}]
     study = {"models": ["unet"], "epochs": 1, "optimizers": optimizers, "patches_per_epoch": 8}
     (prepared / "params.yaml").write_text(yaml.safe_dump(merged(tiny, {"train": study})))
     done = degrain(prepared, "train", "--model", "unet")
     assert done.returncode == 0, done.stderr
     assert "1 of 2 trials are done; unet-wild-mse diverged" in done.stderr
-    table = json.loads(degrain(prepared, "trials", "--json").stdout)
+    table = json.loads(degrain_here(prepared, "trials", "--json").stdout)
     assert {row["name"]: row["state"] for row in table} == {"unet-adam-mse": "done", "unet-wild-mse": "diverged"}
-    assert_one_line(degrain(prepared, "trials", "retry", "unet-wilt-mse"), "did you mean 'unet-wild-mse'?")
-    assert "unet-wild-mse" in degrain(prepared, "trials", "retry", "unet-wild-mse").stdout
-    assert "no trial removed" in degrain(prepared, "trials", "clean").stdout
-    assert "unet-adam-mse" in degrain(prepared, "trials", "clean", "--days", "0", "--dry-run").stdout
-    assert len(json.loads(degrain(prepared, "trials", "--json").stdout)) == 1
-    assert "unet-adam-mse" in degrain(prepared, "trials", "clean", "--days", "0").stdout
-    assert "no trials yet" in degrain(prepared, "trials").stdout
+    entries = [prepared / ".degrain" / "trials" / row["folder"] for row in table]
+    exchange(*entries)
+    listed = json.loads(degrain_here(prepared, "trials", "--json").stdout)
+    assert {(row["name"], row["state"]) for row in listed} == {("?", "damaged")}
+    exchange(*entries)
+    assert_one_line(degrain_here(prepared, "trials", "retry", "unet-wilt-mse"), "did you mean 'unet-wild-mse'?")
+    assert "unet-wild-mse" in degrain_here(prepared, "trials", "retry", "unet-wild-mse").stdout
+    assert "no trial removed" in degrain_here(prepared, "trials", "clean").stdout
+    assert "unet-adam-mse" in degrain_here(prepared, "trials", "clean", "--days", "0", "--dry-run").stdout
+    assert len(json.loads(degrain_here(prepared, "trials", "--json").stdout)) == 1
+    assert "unet-adam-mse" in degrain_here(prepared, "trials", "clean", "--days", "0").stdout
+    assert "no trials yet" in degrain_here(prepared, "trials").stdout
     assert [path.name for path in (prepared / ".degrain" / "trials").iterdir()] == ["layout.lock"]
 
 

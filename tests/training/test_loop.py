@@ -245,9 +245,7 @@ def test_outputs_that_are_no_numbers_are_no_training(
             return made if self.training else torch.log(made - 10)
 
     monkeypatch.setattr(ModelSpec, "build", lambda *_: Holes())
-    with pytest.raises(
-        Diverged, match="on validation patches unet makes pixels of an image that are no finite"
-    ):
+    with pytest.raises(Diverged, match="on validation patches unet makes pixels of an image that are no finite"):
         loop.train(make_trial(patches_per_epoch=4), store, CPU)
 
 

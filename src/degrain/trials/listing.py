@@ -122,6 +122,9 @@ def _row(ledger: Ledger, path: Path) -> Row:
         return Row(path.name, key, _name(path / TRIAL), "outdated", 0, 0, None, None, None, reason, idle)
     except DataError:
         return Row(path.name, key, "?", "damaged", 0, 0, None, None, None, "its trial.json cannot be read", idle)
+    if trial.key != key:
+        reason = f"its trial.json is that of trial {trial.key}"
+        return Row(path.name, key, "?", "damaged", 0, 0, None, None, None, reason, idle)
     state = "damaged" if path.suffix else trial.state
     told = trial.epochs_done, trial.epochs, trial.val_psnr, trial.seconds, None, trial.reason
     return Row(path.name, key, trial.name, state, *told, idle)
