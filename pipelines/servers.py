@@ -286,7 +286,7 @@ def worker(
     """
     project = project_folder(None)
     name = f"{pool}-{socket.gethostname()}-{secrets.token_hex(3)}"
-    command = _prefect("worker", "start", "--pool", pool, "--type", "process", "--limit", str(limit), "--name", name)
+    command = [sys.executable, "-m", "pipelines.worker", pool, str(limit), name]
     # NOTE: a script's shell starts background commands with SIGINT ignored, and the worker would never end.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     _remember(project, f"{_WORKER}{name}", os.getpid(), 0)
