@@ -144,7 +144,7 @@ def _champion(client: MlflowClient, champion: ModelVersion | None) -> Check:
     try:
         lost = loading.loss(client, champion)
     except Unseen as error:
-        lost = error
+        return Check(name, 1, (Finding(str(error)),))
     return Check(name, 1, (Finding(str(lost), "degrain rollback, or promote another version"),) if lost else ())
 
 
