@@ -283,6 +283,27 @@ def test_a_turn_of_another_machine_is_taken_after_ten_minutes_with_a_warning(
     assert held(client) == {"champion": "1"}
 
 
+def test_a_turn_that_is_old_by_this_machine_s_clock_alone_is_waited_for(
+    client: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    elsewhere = {turns.TOKEN: "other", turns.OWNER: "ann@elsewhere", turns.PLACE: "another-boot/1 7/99"}
+    held_by_ann = turns.lock_name("tiny")
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: 1_700_000_000.0)  # that of the server is years behind
+        client.create_registered_model(held_by_ann, tags=elsewhere)
+    looked: list[float] = []
+
+    def ends_at_last(seconds: float) -> None:
+        looked.append(seconds)
+        if len(looked) == 3:
+            client.delete_registered_model(held_by_ann)
+
+    monkeypatch.setattr(turns.time, "sleep", ends_at_last)
+    make_champion(client, 1)
+    assert len(looked) == 3
+    assert "is taken away" not in caplog.text
+
+
 def test_without_the_turn_nothing_is_promoted(client: Any) -> None:
     version = client.get_model_version("tiny", "1")
     with turns.turn(client, "tiny") as require:
