@@ -19,6 +19,7 @@ from degrain.errors import ParamsError, RegistryError, Unseen
 from degrain.registry import aliases, journal, loading, promotion, publishing, tags, tracking, turns
 from tests.artifacts import records
 from tests.conftest import ROOT
+from tests.test_cli import degrain_here
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT / "src")}
 
@@ -358,9 +359,27 @@ def test_a_blank_reason_is_refused_before_anything_moves(client: Any, reason: st
     assert (held(client), moves(client)) == ({"champion": "1"}, [(None, "1")])
 
 
+def test_a_reason_that_the_journal_cannot_hold_whole_is_refused_before_anything_moves(client: Any) -> None:
+    make_champion(client, 1)
+    for move in (
+        lambda reason: promotion.by_hand(client, "tiny", "2", reason),
+        lambda reason: promotion.roll_back(client, "tiny", reason),
+    ):
+        with pytest.raises(
+            ParamsError, match=r"^--reason has 2,001 characters, and the journal takes 2,000; shorten it$"
+        ):
+            move("x" * (journal.REASON + 1))
+    assert (held(client), moves(client)) == ({"champion": "1"}, [(None, "1")])
+    promotion.by_hand(client, "tiny", "2", "x" * journal.REASON)
+    assert journal.read(client, "tiny")[-1].reason == "x" * journal.REASON
+    for command in ("promote", "rollback"):
+        shown = " ".join(degrain_here(Path(), command, "--help").stdout.replace("│", " ").split())
+        assert f"in {journal.REASON:,} characters at most" in shown
+
+
 def test_a_reason_of_any_bytes_fits_into_the_journal(client: Any) -> None:
     make_champion(client, 1)
-    promotion.by_hand(client, "tiny", "2", "not UTF-8: \udcff\n" + "\x01" * 3000)
+    promotion.by_hand(client, "tiny", "2", "not UTF-8: \udcff\n" + "\x01" * 490)
     assert journal.read(client, "tiny")[-1].reason.startswith("not UTF-8: \\udcff \\x01")
     assert max(map(len, client.get_registered_model("tiny").tags.values())) < tags.LONGEST
     promotion.roll_back(client, "tiny", "\udcff")

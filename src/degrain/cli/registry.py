@@ -27,7 +27,9 @@ app = typer.Typer()
 # another one, as on another kind of machine.
 SAME_KEY, OTHER_KEY = 1, 3
 
-Reason = Annotated[str, typer.Option("--reason", help="Why; it goes into the journal.", metavar="TEXT")]
+Reason = Annotated[
+    str, typer.Option("--reason", help="Why, in 2,000 characters at most; it goes into the journal.", metavar="TEXT")
+]
 Version = Annotated[
     str, typer.Argument(metavar="[MODEL]", help="models:/NAME@ALIAS or models:/NAME/VERSION; the study's champion.")
 ]
