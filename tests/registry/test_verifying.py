@@ -112,6 +112,34 @@ def test_the_alias_moved_by_hand_is_found_and_can_be_set_back(
     assert verify(project)[0] == 0
 
 
+def test_two_active_runs_of_a_trial_are_found_and_the_one_to_delete_is_named(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    before = json.loads(Path("results/registration.json").read_text())["runs"]
+    with tracking.connect() as client:
+        for run in before.values():
+            client.delete_run(run)
+        published = degrain_here(project.folder, "publish")
+        assert published.returncode == 0, published.stderr
+        experiment = client.get_experiment_by_name("tiny").experiment_id
+        again = {run.info.run_name: run.info.run_id for run in client.search_runs([experiment])}
+        for run in before.values():
+            client.restore_run(run)
+        code, told = verify(project)
+        assert code == 1
+        assert len(findings(told)) == len(before)
+        for name, run in before.items():
+            (found,) = (
+                one for one in findings(told) if one.startswith(f"{name} has 2 active runs: {run}, {again[name]}")
+            )
+            assert f"; keep {run}" in found
+            command = f"MLFLOW_TRACKING_URI=$(degrain tracking-uri) mlflow runs delete --run-id {again[name]}"
+            assert found.endswith(f": {command}")
+            client.delete_run(again[name])
+    assert verify(project)[0] == 0
+
+
 def test_without_a_registry_there_is_nothing_to_verify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert_one_line(degrain_here(tmp_path, "verify", "--name", "tiny"), "there is no registry")

@@ -117,7 +117,7 @@ def publish(client: MlflowClient, experiment: str, grid: Grid) -> tuple[str, dic
 
 def _parent(client: MlflowClient, experiment: str, grid: Grid) -> tuple[str, bool]:
     """Return the study's run, made now unless it is there, and whether it is finished."""
-    found = client.search_runs([experiment], f"tags.`{tags.KEY}` = '{grid.key}'")
+    found = runs.of_key(client, experiment, grid.key)
     whole = [run for run in found if run.info.status == "FINISHED"]
     if run := next(iter(whole or found), None):
         return str(run.info.run_id), bool(whole)

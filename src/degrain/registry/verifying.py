@@ -5,7 +5,8 @@ Each check is a function that returns what it looked at and what does not hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,15 +17,18 @@ from degrain.artifacts.registration import Promotion, Registration
 from degrain.artifacts.trial import TRIAL, TrialRecord
 from degrain.errors import DataError, RegistryError, Unseen, VersionMismatch
 from degrain.machine import variables
-from degrain.registry import aliases, journal, loading, origin, registered, tags, tracking, verifying_data
+from degrain.registry import aliases, journal, loading, origin, registered, runs, tags, tracking, verifying_data
 from degrain.registry.aliases import CHAMPION, PREVIOUS
 from degrain.registry.checks import Check, Finding
 from degrain.trials.ledger import Ledger
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
+# Before a command of MLflow.
+ON_THE_SERVER = "MLFLOW_TRACKING_URI=$(degrain tracking-uri)"
 ANEW = "dvc repro -f -s register publishes it again"
 
 
@@ -70,6 +74,7 @@ def verify(name: str, project: Path, left: Left | None) -> list[Check]:
             _champion(client, champion),
             *_journal(client, name, versions, champion, left.promotions if left else None),
             _last_registration(client, name, versions, left.registration if left else None),
+            _doubled(client, name, left.registration if left else None),
         ]
     checks.append(_ledger(versions))
     checks += verifying_data.cached(project)
@@ -96,8 +101,7 @@ def _run_problem(client: MlflowClient, run: str) -> Finding | None:
             raise
         return Finding(f"run {run} is gone", ANEW)
     if info.lifecycle_stage != "active":
-        restore = f"MLFLOW_TRACKING_URI=$(degrain tracking-uri) mlflow runs restore --run-id {run}"
-        return Finding(f"run {run} was deleted", f"restore it: {restore}")
+        return Finding(f"run {run} was deleted", f"restore it: {ON_THE_SERVER} mlflow runs restore --run-id {run}")
     if info.status != "FINISHED":
         return Finding(f"run {run} is {info.status}, not finished", ANEW)
     return None
@@ -235,6 +239,50 @@ def _last_registration(client: MlflowClient, name: str, versions: Sequence[Model
     if version is None or not tags.has_weights(version, made.weights_sha256):
         found.append(Finding(f"version {made.version} of {name} is gone, or has other weights than {path} says", ANEW))
     return Check(claim, len(made.runs) + 2, tuple(found))
+
+
+def _doubled(client: MlflowClient, name: str, registration: Path | None) -> Check:
+    """No key has several active runs, as after a run was deleted, published again and restored."""
+    claim = "no trial has two runs"
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        return Check(claim, skipped=f"there is no experiment {name}")
+    by_key: dict[str, list[Run]] = {}
+    for run in _all_runs(client, experiment.experiment_id):
+        by_key.setdefault(run.data.tags.get(tags.KEY) or run.info.run_id, []).append(run)
+    named = _named(registration)
+    several = [several for several in by_key.values() if len(several) > 1]
+    found = tuple(_kept_one(client, runs.in_order(client, experiment.experiment_id, some), named) for some in several)
+    return Check(claim, len(by_key), found)
+
+
+def _all_runs(client: MlflowClient, experiment: str) -> Iterator[Run]:
+    page = client.search_runs([experiment])
+    yield from page
+    while page.token:
+        page = client.search_runs([experiment], page_token=page.token)
+        yield from page
+
+
+def _named(registration: Path | None) -> set[str]:
+    """The runs of the last registration."""
+    if registration is None:
+        return set()
+    with suppress(DataError):
+        made = Registration.read(registration)
+        return {made.parent_run, *made.runs.values()}
+    return set()
+
+
+def _kept_one(client: MlflowClient, several: Sequence[Run], named: Collection[str]) -> Finding:
+    """Say which of several runs of a key are to be deleted: those that no version, nor the last registration, names."""
+    ids = [str(run.info.run_id) for run in several]
+    used = [run for run in ids if runs.is_registered(client, run)]
+    kept = used or [run for run in ids if run in named][:1] or ids[:1]
+    what = f"{several[0].info.run_name} has {len(ids)} active runs: {', '.join(ids)}"
+    delete = [f"{ON_THE_SERVER} mlflow runs delete --run-id {run}" for run in ids if run not in kept]
+    todo = f"keep {', '.join(kept)}" + (", to which a version refers" if used else "")
+    return Finding(what, f"{todo}: {' && '.join(delete)}" if delete else "delete the versions of all but one first")
 
 
 def _ledger(versions: Sequence[ModelVersion]) -> Check:
