@@ -112,6 +112,22 @@ def test_the_alias_moved_by_hand_is_found_and_can_be_set_back(
     assert verify(project)[0] == 0
 
 
+def test_a_copy_of_the_journal_that_ends_early_is_found_and_written_anew_where_nothing_moves(project: Project) -> None:
+    copy = project.folder / "results" / "promotions.jsonl"
+    whole = copy.read_text()
+    for words in (("promote", "1", "--reason", "x"), ("rollback", "--reason", "x")):
+        copy.write_text("")
+        code, told = verify(project)
+        assert code == 1
+        assert findings(told) == [
+            "results/promotions.jsonl has only the first 0 of 1 promotions of tiny; degrain promote 1 --reason ... or "
+            "dvc repro -f -s register writes it anew"
+        ]
+        assert degrain_here(project.folder, *words).returncode == 2
+        assert copy.read_text() == whole
+    assert verify(project)[0] == 0
+
+
 def test_two_active_runs_of_a_trial_are_found_and_the_one_to_delete_is_named(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

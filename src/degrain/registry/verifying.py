@@ -179,11 +179,20 @@ def _journal(
         tuple(_other_weights(entry) for entry in others),
     )
     if copy is not None and copy.exists():
-        lines = copy.read_text(encoding="utf-8", errors="replace").splitlines()
-        # NOTE: others may have promoted since, so that the copy ends earlier.
-        same = lines == [entry.model_dump_json() for entry in entries[: len(lines)]]
-        finding = Finding(f"{copy} is no copy of the journal of {name}", "dvc repro -f -s register writes it anew")
-        yield Check(f"{copy} is a copy of the journal", len(lines), () if same else (finding,))
+        yield Check(f"{copy} is a copy of the journal", len(entries), tuple(_uncopied(name, entries, copy, champion)))
+
+
+def _uncopied(name: str, entries: Sequence[Promotion], copy: Path, champion: ModelVersion | None) -> Iterator[Finding]:
+    """How the copy of the journal differs from it."""
+    lines = copy.read_text(encoding="utf-8", errors="replace").splitlines()
+    wanted = [entry.model_dump_json() for entry in entries]
+    if lines == wanted:
+        return
+    what = f"{copy} is no copy of the journal of {name}"
+    if lines == wanted[: len(lines)]:
+        what = f"{copy} has only the first {len(lines)} of {len(wanted)} promotions of {name}"
+    by_hand = f"degrain promote {champion.version} --reason ... or " if champion else ""
+    yield Finding(what, f"{by_hand}dvc repro -f -s register writes it anew")
 
 
 def _other_weights(entry: Promotion) -> Finding:
