@@ -141,7 +141,10 @@ def test_what_a_killed_process_left_is_completed_and_not_doubled(monkeypatch: py
 @pytest.mark.parametrize(
     ("reference", "words"),
     [
-        ("models:/nothing@champion", "no champion of 'nothing' yet: run make repro"),
+        (
+            "models:/nothing@champion",
+            "no champion of 'nothing' yet: run make repro, or name a version: models:/NAME/VERSION$",
+        ),
         ("models:/nothing@other", "MLflow at sqlite"),
         ("models:/nothing", "write models:/NAME@ALIAS"),
         ("models:/nothing/3", "MLflow at sqlite"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -11,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from degrain import files
+from degrain.cli.registry import LONGEST
 from degrain.registry import tags, tracking
 from tests.conftest import Project
 from tests.test_cli import assert_one_line, degrain_here
@@ -126,6 +128,33 @@ def test_a_copy_of_the_journal_that_ends_early_is_found_and_written_anew_where_n
         assert degrain_here(project.folder, *words).returncode == 2
         assert copy.read_text() == whole
     assert verify(project)[0] == 0
+
+
+def test_a_deleted_experiment_is_one_line_that_says_how_to_restore_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    with tracking.connect() as client:
+        experiment = client.get_experiment_by_name("tiny").experiment_id
+        client.delete_experiment(experiment)
+    restore = (
+        "restore it: MLFLOW_TRACKING_URI=$(degrain tracking-uri) mlflow experiments restore --experiment-id "
+        f"{experiment}"
+    )
+    began = time.monotonic()
+    assert_one_line(degrain_here(project.folder, "publish"), f"the experiment tiny was deleted in MLflow; {restore}")
+    assert time.monotonic() - began < LONGEST / 2, "it is not tried again"
+    code, told = verify(project)
+    assert code == 1
+    assert findings(told) == [f"the experiment tiny was deleted, with its runs; {restore}; then verify again"]
+    with tracking.connect() as client:
+        client.restore_experiment(experiment)
+    assert verify(project)[0] == 0
+
+
+def test_a_model_that_the_registry_does_not_have_is_one_line(project: Project) -> None:
+    done = degrain_here(project.folder, "verify", "--name", "nosuch")
+    assert_one_line(done, "the registry has no model 'nosuch': run make repro, or name another with --name")
 
 
 def test_two_active_runs_of_a_trial_are_found_and_the_one_to_delete_is_named(

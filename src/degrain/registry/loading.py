@@ -77,7 +77,7 @@ def version(client: MlflowClient, reference: str) -> ModelVersion:
         champion = aliases.current(client, name)
         if champion is None:
             raise RegistryError(
-                f"the registry has no {alias} of {name!r} yet: run make repro, or name a model: --model"
+                f"the registry has no {alias} of {name!r} yet: run make repro, or name a version: models:/NAME/VERSION"
             )
         return champion
     if alias:

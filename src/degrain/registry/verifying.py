@@ -24,11 +24,9 @@ from degrain.trials.ledger import Ledger
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
     from mlflow.entities.model_registry import ModelVersion
 
-# Before a command of MLflow.
-ON_THE_SERVER = "MLFLOW_TRACKING_URI=$(degrain tracking-uri)"
 ANEW = "dvc repro -f -s register publishes it again"
 
 
@@ -64,17 +62,14 @@ def verify(name: str, project: Path, left: Left | None) -> list[Check]:
     if store and not store.exists():
         raise RegistryError(f"there is no registry, {store} is missing; run: make repro")
     with tracking.connect() as client:
-        client.get_registered_model(name)
+        _require_model(client, name)
         versions = sorted(client.search_model_versions(f"name = '{name}'"), key=lambda one: int(one.version))
         champion = aliases.current(client, name)
         whole, carried = _origins(client, versions)
         checks = [
-            _versions(client, versions),
+            *_of_runs(client, name, versions, champion, left.registration if left else None),
             whole,
-            _champion(client, champion),
             *_journal(client, name, versions, champion, left.promotions if left else None),
-            _last_registration(client, name, versions, left.registration if left else None),
-            _doubled(client, name, left.registration if left else None),
         ]
     checks.append(_ledger(versions))
     checks += verifying_data.cached(project)
@@ -84,6 +79,43 @@ def verify(name: str, project: Path, left: Left | None) -> list[Check]:
     checks.append(verifying_data.pushed(project))
     code = {str(one.version): registered.code(one, carried.get(str(one.version), {})) for one in versions}
     return [*checks, *verifying_data.commits(project, versions, code, champion)]
+
+
+def _require_model(client: MlflowClient, name: str) -> None:
+    """Refuse a name that the registry does not have.
+
+    Raises:
+        RegistryError: It has none of that name.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.get_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        raise RegistryError(
+            f"the registry has no model {name!r}: run make repro, or name another with --name"
+        ) from None
+
+
+def _of_runs(
+    client: MlflowClient,
+    name: str,
+    versions: Sequence[ModelVersion],
+    champion: ModelVersion | None,
+    registration: Path | None,
+) -> Iterator[Check]:
+    """Checks that need the runs; where their experiment was deleted, and they with it, that is all there is to say."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is not None and experiment.lifecycle_stage != "active":
+        todo = f"{tracking.restore_experiment(experiment.experiment_id)}; then verify again"
+        yield Check("the experiment is there", 1, (Finding(f"the experiment {name} was deleted, with its runs", todo),))
+        return
+    yield _versions(client, versions)
+    yield _champion(client, champion)
+    yield _last_registration(client, name, versions, registration)
+    yield _doubled(client, name, experiment, registration)
 
 
 def _what(version: ModelVersion) -> str:
@@ -101,7 +133,9 @@ def _run_problem(client: MlflowClient, run: str) -> Finding | None:
             raise
         return Finding(f"run {run} is gone", ANEW)
     if info.lifecycle_stage != "active":
-        return Finding(f"run {run} was deleted", f"restore it: {ON_THE_SERVER} mlflow runs restore --run-id {run}")
+        return Finding(
+            f"run {run} was deleted", f"restore it: {tracking.ON_THE_SERVER} mlflow runs restore --run-id {run}"
+        )
     if info.status != "FINISHED":
         return Finding(f"run {run} is {info.status}, not finished", ANEW)
     return None
@@ -250,10 +284,9 @@ def _last_registration(client: MlflowClient, name: str, versions: Sequence[Model
     return Check(claim, len(made.runs) + 2, tuple(found))
 
 
-def _doubled(client: MlflowClient, name: str, registration: Path | None) -> Check:
+def _doubled(client: MlflowClient, name: str, experiment: Experiment | None, registration: Path | None) -> Check:
     """No key has several active runs, as after a run was deleted, published again and restored."""
     claim = "no trial has two runs"
-    experiment = client.get_experiment_by_name(name)
     if experiment is None:
         return Check(claim, skipped=f"there is no experiment {name}")
     by_key: dict[str, list[Run]] = {}
@@ -289,7 +322,7 @@ def _kept_one(client: MlflowClient, several: Sequence[Run], named: Collection[st
     used = [run for run in ids if runs.is_registered(client, run)]
     kept = used or [run for run in ids if run in named][:1] or ids[:1]
     what = f"{several[0].info.run_name} has {len(ids)} active runs: {', '.join(ids)}"
-    delete = [f"{ON_THE_SERVER} mlflow runs delete --run-id {run}" for run in ids if run not in kept]
+    delete = [f"{tracking.ON_THE_SERVER} mlflow runs delete --run-id {run}" for run in ids if run not in kept]
     todo = f"keep {', '.join(kept)}" + (", to which a version refers" if used else "")
     return Finding(what, f"{todo}: {' && '.join(delete)}" if delete else "delete the versions of all but one first")
 
