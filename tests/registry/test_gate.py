@@ -104,6 +104,10 @@ def test_a_refused_version_is_registered_once_and_again_where_it_was_measured_ot
 
     assert told(register(0, 20.4)) == ("refused", None, "1", False, 1)
     assert "| not beaten |" in said("1")
+    assert "Mean over patches or whole photographs, as in metrics, tags and lineage: 20.40 dB on test patches." in said(
+        "1"
+    )
+    assert "| rival | this version to the rival, mean over sources |" in said("1")
     assert told(register(0, 20.4, identity=10.0)) == ("first", None, "1", False, 0)
     assert "| beaten |" in said("1")
     assert told(register(1, 20.4)) == ("refused", "1", "2", False, 2)
