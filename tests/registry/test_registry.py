@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import socket
@@ -93,6 +94,10 @@ def test_each_run_has_its_data_and_the_same_pictures() -> None:
             "test": "photos test",
         }
         assert {(dataset.source_type, dataset.digest) for dataset in data.values()} == {("dvc", "0123456789abcdef.dir")}
+        md5 = {"path": "data/prepared", "md5": "0123456789abcdef.dir"}
+        for context, split in (("training", "train"), ("validation", "val"), ("test", "test")):
+            source = json.loads(data[context].source)
+            assert source == md5 | {"split": split, "store_sha256": records.trial().data_sha256}
         drawn = Image.open(client.download_artifacts(run.info.run_id, "pictures/test_patch_00.png"))
         assert (drawn.width, drawn.height) == (3 * 8, 8)
         assert [drawn.getpixel((8 * n, 0)) for n in range(3)] == [(n, n, n) for n in range(3)]

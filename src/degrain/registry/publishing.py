@@ -196,7 +196,9 @@ def _input(grid: Grid, trial: TrialRecord, context: str) -> DatasetInput:
             name=f"{grid.dataset} {context}",
             digest=digest[:36],
             source_type="dvc",
-            source=json.dumps({"path": f"{grid.prepared}/{side}", "md5": digest, "store_sha256": trial.data_sha256}),
+            source=json.dumps(
+                {"path": str(grid.prepared), "md5": digest, "split": side, "store_sha256": trial.data_sha256}
+            ),
             profile=json.dumps({"samples": grid.counts.get(side), "noise": runs.noise(trial)}),
         ),
         [InputTag("mlflow.data.context", context)],
