@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 
 from degrain.artifacts.trial import TRIAL, WEIGHTS
+from degrain.cli import options
 from degrain.errors import DataError, OutputError, RegistryError
 from degrain.packaging import layout
 from degrain.params.results import RegisterParams
@@ -153,6 +154,8 @@ def test_what_a_killed_process_left_is_completed_and_not_doubled(monkeypatch: py
         ("models:/nothing@other", "MLflow at sqlite"),
         ("models:/nothing", "write models:/NAME@ALIAS"),
         ("models:/nothing/3", "MLflow at sqlite"),
+        ("models:/nothing/", "write models:/NAME@ALIAS"),
+        ("models:/@champion", "write models:/NAME@ALIAS"),
     ],
 )
 def test_what_the_registry_does_not_hold_is_one_line(reference: str, words: str) -> None:
@@ -224,6 +227,17 @@ def registered(folder: Path, **tagged: str) -> Any:
         version = aliases.register(client, "tiny", source, runs["unet-adam-mse"], wanted)
         client.set_registered_model_alias("tiny", aliases.CHAMPION, str(version.version))
         return client.get_model_version("tiny", str(version.version))
+
+
+@pytest.mark.parametrize("place", ["@champion", "/1"])
+def test_a_model_whose_name_has_an_at_is_addressed(tmp_path: Path, place: str) -> None:
+    registered(tmp_path / "model")
+    with tracking.connect() as client:
+        client.rename_registered_model("tiny", "tiny@home")
+        found = loading.version(client, f"models:/tiny@home{place}")
+    assert (found.name, str(found.version)) == ("tiny@home", "1")
+    with options._folder(f"models:/tiny@home{place}") as folder:
+        assert (folder / WEIGHTS).read_text() == "weights"
 
 
 def artifact(version: Any, name: str) -> Path:

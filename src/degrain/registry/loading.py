@@ -72,7 +72,14 @@ def version(client: MlflowClient, reference: str) -> ModelVersion:
     """
     if not reference.startswith("models:/"):
         raise RegistryError(f"{reference!r}: write models:/NAME@ALIAS or models:/NAME/VERSION")
-    name, _, alias = reference.removeprefix("models:/").partition("@")
+    told = reference.removeprefix("models:/")
+    name, _, number = told.rpartition("/")
+    if name and number:
+        return client.get_model_version(name, number)
+    # NOTE: MLflow takes names with an @, and none with a slash.
+    name, _, alias = told.rpartition("@")
+    if not name or not alias:
+        raise RegistryError(f"{reference!r}: write models:/NAME@ALIAS or models:/NAME/VERSION")
     if alias == aliases.CHAMPION:
         champion = aliases.current(client, name)
         if champion is None:
@@ -80,12 +87,7 @@ def version(client: MlflowClient, reference: str) -> ModelVersion:
                 f"the registry has no {alias} of {name!r} yet: run make repro, or name a version: models:/NAME/VERSION"
             )
         return champion
-    if alias:
-        return client.get_model_version_by_alias(name, alias)
-    name, _, number = name.partition("/")
-    if not number:
-        raise RegistryError(f"{reference!r}: write models:/NAME@ALIAS or models:/NAME/VERSION")
-    return client.get_model_version(name, number)
+    return client.get_model_version_by_alias(name, alias)
 
 
 def download(reference: str, target: Path) -> Path:
