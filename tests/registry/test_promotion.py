@@ -146,6 +146,15 @@ def test_a_version_is_promoted_by_hand_and_rolled_back(client: Any) -> None:
     assert tags.WITHDRAWN not in client.get_model_version("tiny", "3").tags
 
 
+def test_a_version_that_is_promoted_is_no_longer_called_refused(client: Any) -> None:
+    make_champion(client, 1)
+    with turns.turn(client, "tiny") as require:
+        promotion.challenge(client, client.get_model_version("tiny", "2"), ["does not beat version 1"], require)
+    assert client.get_model_version("tiny", "2").tags[tags.REFUSED] == "does not beat version 1"
+    promotion.by_hand(client, "tiny", "2", "better skies")
+    assert tags.REFUSED not in client.get_model_version("tiny", "2").tags
+
+
 def test_rolling_back_twice_goes_back_twice(client: Any) -> None:
     for number in ("1", "2", "3"):
         promotion.by_hand(client, "tiny", number, "better")

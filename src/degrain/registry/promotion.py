@@ -38,6 +38,8 @@ def promote(client: MlflowClient, version: ModelVersion, reason: str, require: C
         client.set_registered_model_alias(name, PREVIOUS, before)
     if aliases.number(aliases.current(client, name, CHALLENGER)) == number:
         client.delete_registered_model_alias(name, CHALLENGER)
+    if tags.REFUSED in version.tags:
+        client.delete_model_version_tag(name, number, tags.REFUSED)
     journal.begin(client, version, before, reason)
     client.set_registered_model_alias(name, CHAMPION, number)
     journal.settle(client, name, number)
