@@ -132,6 +132,10 @@ def test_every_decision_is_recorded_and_told(
         "(2 sources: too few for an interval, 2 won); tiny has no champion"
     )
 
+    with tracking.connect() as client:
+        about = client.get_registered_model("tiny").description
+    assert about == 'The best trials of the study "Tiny \\<study\\> \\& test".'
+
     made = register(1, 30.0)
     assert told(made) == ("first", None, "2", False, 0)
     assert decision.conclusion(made) == f"{name} is the first champion, version 2 of tiny: it beats every rival"

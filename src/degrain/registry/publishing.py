@@ -45,6 +45,7 @@ class Grid:
 
     Attributes:
         study: Its name.
+        title: Its title.
         trials: All of the study, by name.
         histories: For each trial, its history.
         scores: For each trial that is done its means, see `degrain.evaluation.summary`.
@@ -61,6 +62,7 @@ class Grid:
     """
 
     study: str
+    title: str
     trials: Mapping[str, TrialRecord]
     histories: Mapping[str, pd.DataFrame]
     scores: Mapping[str, dict[str, float]]

@@ -27,7 +27,7 @@ from degrain.evaluation import gate, methods, protocol, scoring, summary
 from degrain.evaluation.results import Results
 from degrain.inference.denoiser import Denoiser
 from degrain.machine import compute, variables
-from degrain.packaging import package
+from degrain.packaging import card, package
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.registry import aliases, journal, loading, promotion, publishing, tags, tracking
@@ -289,7 +289,8 @@ def _version(
     run = runs[candidate.trial.name]
     source = publishing.log_model(client, run, candidate.folder, candidate.trial, grid.made_of)
     tagged |= {tags.ORIGIN: files.contents_digest(grid.made_of), **grid.tags}
-    return aliases.register(client, name, source, run, tagged, said)
+    about = f'The best trials of the study "{card.escaped(grid.title)}".'
+    return aliases.register(client, name, source, run, tagged, said, about)
 
 
 def _described(candidate: Candidate, verdicts: Sequence[Verdict]) -> str:
