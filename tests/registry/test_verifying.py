@@ -83,7 +83,8 @@ def test_every_change_is_found(project: Project, monkeypatch: pytest.MonkeyPatch
     assert not told["holds"]
     found = findings(told)
     for words in (
-        "the files of version 1 of tiny are others in the registry than those that were registered; restore",
+        "the files of version 1 of tiny are others in the registry than those that were registered; restore it from a "
+        "backup, bring MLflow's artifact store back if it is away, or delete the version",
         "what version 1 of tiny was made of is other in the registry than when it was registered; it cannot be rebuilt",
         f"run {gone} was deleted; restore it: MLFLOW_TRACKING_URI=$(degrain tracking-uri) mlflow runs restore --run-id",
         "the alias champion of tiny is at no version, and the journal says version 1; degrain promote 1 --reason",
@@ -150,6 +151,16 @@ def test_a_deleted_experiment_is_one_line_that_says_how_to_restore_it(
     with tracking.connect() as client:
         client.restore_experiment(experiment)
     assert verify(project)[0] == 0
+
+
+def test_a_champion_is_not_called_lost_while_the_artifact_store_is_away(project: Project) -> None:
+    artifacts = project.folder / ".degrain" / "mlflow" / "artifacts"
+    artifacts.rename(project.folder / "away")
+    code, told = verify(project)
+    assert code == 1
+    (found,) = (one for one in findings(told) if one.startswith("version 1 of tiny cannot be looked at: "))
+    assert "artifact store may be away, as an unmounted volume is; bring it back" in found
+    assert "degrain rollback" not in found
 
 
 def test_a_model_that_the_registry_does_not_have_is_one_line(project: Project) -> None:

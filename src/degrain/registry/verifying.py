@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run
     from mlflow.entities.model_registry import ModelVersion
 
+# What to do about files that are lost or changed, and about runs that are gone.
+BACK = "restore it from a backup, bring MLflow's artifact store back if it is away"
 ANEW = "dvc repro -f -s register publishes it again"
 
 
@@ -158,7 +160,7 @@ def _changed(client: MlflowClient, version: ModelVersion) -> Finding | None:
         try:
             registered.fetch(client, version, Path(temporary))
         except (RegistryError, DataError) as error:
-            return Finding(str(error), f"restore it from a backup, or delete the version, and {ANEW}")
+            return Finding(str(error), f"{BACK}, or delete the version, and {ANEW}")
     return None
 
 
