@@ -30,6 +30,14 @@ def test_two_trials_are_compared_by_source(workspace: Path, capsys: pytest.Captu
     assert told.count("the first is better by +") == 2
 
 
+def test_a_model_equals_itself(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done = degrain_here(workspace, "compare", "unet-adam-mse", "unet-adam-mse")
+    assert done.returncode == 0, done.stderr
+    told = capsys.readouterr().out + done.stdout
+    assert told.count("the two are equal, on all ") == 2
+    assert "better" not in told
+
+
 def test_compared_models_are_shown_side_by_side(workspace: Path) -> None:
     two = "unet-adam-mse", "unet-adadelta-mse"
     done = degrain_here(workspace, "compare", *two, "--pictures", "shown")

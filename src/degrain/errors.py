@@ -11,6 +11,7 @@ DegrainError                  a message for the user: one line, exit code 2
  +-- OutputError              a result cannot be written
  +-- RegistryError            the MLflow registry does not answer or does not hold what is asked for
       +-- ForeignVersion      a registered version belongs to another version of degrain
+      +-- Deleted             the experiment that runs belong to was deleted
       +-- UnreadableTag       a tag of a registered version is missing, or holds what it cannot mean
       +-- Unreachable         the server of the registry does not answer
 Diverged                      a trial met NaN or infinity; the grid goes on without it
@@ -97,6 +98,10 @@ class ForeignVersion(RegistryError):  # noqa: N818  (reads as what is the case)
 
 class Unseen(RegistryError):  # noqa: N818  (reads as what is the case)
     """A registered version cannot be looked at now, as on a full disk; that does not mean that it is lost."""
+
+
+class Deleted(RegistryError):  # noqa: N818  (reads as what is the case)
+    """An experiment was deleted in MLflow, which takes no run of that name until a person restores it."""
 
 
 class Unreachable(RegistryError):  # noqa: N818  (reads as what is the case)

@@ -33,6 +33,7 @@ def grid(
     """A grid of one trial."""
     return Grid(
         study="tiny",
+        title="Tiny <study> & test",
         trials={trial.name: trial},
         histories={trial.name: history(epochs)},
         scores={trial.name: scores},

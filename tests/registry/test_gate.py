@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,16 @@ from degrain import files
 from degrain.artifacts.registration import Registration
 from degrain.artifacts.scores import Measured, Scores
 from degrain.artifacts.trial import TRIAL, WEIGHTS
+from degrain.errors import Unseen
 from degrain.evaluation import gate, protocol
 from degrain.evaluation.results import Results
 from degrain.networks import catalog
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
-from degrain.registry import decision, registering, tags, tracking
+from degrain.registry import aliases, decision, promotion, registering, tags, tracking
 from tests.artifacts import records
 from tests.registry import grids
+from tests.registry.test_following import Server
 
 MODEL = "machinecurve2019"
 
@@ -101,6 +104,10 @@ def test_a_refused_version_is_registered_once_and_again_where_it_was_measured_ot
 
     assert told(register(0, 20.4)) == ("refused", None, "1", False, 1)
     assert "| not beaten |" in said("1")
+    assert "Mean over patches or whole photographs, as in metrics, tags and lineage: 20.40 dB on test patches." in said(
+        "1"
+    )
+    assert "| rival | this version to the rival, mean over sources |" in said("1")
     assert told(register(0, 20.4, identity=10.0)) == ("first", None, "1", False, 0)
     assert "| beaten |" in said("1")
     assert told(register(1, 20.4)) == ("refused", "1", "2", False, 2)
@@ -124,6 +131,10 @@ def test_every_decision_is_recorded_and_told(
         f"{name} is not promoted: 20.40 dB on test patches does not beat the noisy input (20.00 dB) by 0.5 dB "
         "(2 sources: too few for an interval, 2 won); tiny has no champion"
     )
+
+    with tracking.connect() as client:
+        about = client.get_registered_model("tiny").description
+    assert about == 'The best trials of the study "Tiny \\<study\\> \\& test".'
 
     made = register(1, 30.0)
     assert told(made) == ("first", None, "2", False, 0)
@@ -170,3 +181,77 @@ def test_every_decision_is_recorded_and_told(
         decision.conclusion(made)
     )
     assert all(line.isprintable() for line in [*decision.comparisons(made), decision.conclusion(made)])
+
+
+# ---- an artifact store that is away ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["folder", "server"])
+def artifacts(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where the files of versions lie: on this machine, or behind MLflow's own server."""
+    if request.param == "folder":
+        yield Path(".degrain/mlflow/artifacts")
+        return
+    server = Server(tmp_path)
+    server.start()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    yield tmp_path / "artifacts"
+    server.stop()
+
+
+def champion() -> str | None:
+    with tracking.connect() as client:
+        return aliases.number(aliases.current(client, "tiny"))
+
+
+def lose_files(artifacts: Path, version: str) -> None:
+    with tracking.connect() as client:
+        run, _, place = client.get_model_version("tiny", version).source.partition("/artifacts/model/")
+    shutil.rmtree(next(artifacts.glob(f"*/{Path(run).name}/artifacts/model/{place}")))
+
+
+def test_nothing_is_promoted_while_the_artifact_store_is_away(
+    register: Callable[..., Registration], artifacts: Path
+) -> None:
+    register(0, 30.0)
+    assert told(register(1, 31.0)) == ("promoted", "1", "2", False, 0)
+    artifacts.rename("away")
+    # Each publishes its runs into the empty folder before it looks at the champion.
+    for seed in (2, 2, 3):
+        with pytest.raises(Unseen, match=r"^version 2 of tiny cannot be looked at: .* may be away.*; bring it back"):
+            register(seed, 29.0)
+    with tracking.connect() as client, pytest.raises(Unseen, match=r"^version 1 of tiny cannot be looked at"):
+        promotion.roll_back(client, "tiny", "in a hurry")
+    assert champion() == "2"
+    shutil.rmtree(artifacts)
+    Path("away").rename(artifacts)
+    assert told(register(2, 29.0)) == ("refused", "2", "3", False, 1)
+    lose_files(artifacts, "2")
+    assert told(register(2, 29.0)) == ("unopposed", "2", "3", True, 0)
+
+
+@pytest.mark.parametrize("artifacts", ["folder"], indirect=True)
+def test_the_only_version_is_replaced_by_a_person_where_its_files_are_lost(
+    register: Callable[..., Registration], artifacts: Path
+) -> None:
+    register(0, 30.0)
+    lose_files(artifacts, "1")
+    with pytest.raises(
+        Unseen, match=r"; bring it back, or, if the files are lost, delete the version in MLflow, then "
+    ):
+        register(0, 30.0)
+    with tracking.connect() as client:
+        client.delete_model_version("tiny", "1")
+    assert told(register(0, 30.0)) == ("first", None, "2", False, 0)
+
+
+@pytest.mark.parametrize("artifacts", ["folder"], indirect=True)
+def test_a_person_promotes_what_can_be_read_over_a_champion_that_cannot(
+    register: Callable[..., Registration], artifacts: Path
+) -> None:
+    register(0, 30.0)
+    register(1, 31.0)
+    lose_files(artifacts, "2")
+    with tracking.connect() as client:
+        assert promotion.by_hand(client, "tiny", "1", "version 2 is lost") == "2"
+    assert champion() == "1"

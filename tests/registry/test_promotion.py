@@ -19,6 +19,7 @@ from degrain.errors import ParamsError, RegistryError, Unseen
 from degrain.registry import aliases, journal, loading, promotion, publishing, tags, tracking, turns
 from tests.artifacts import records
 from tests.conftest import ROOT
+from tests.test_cli import degrain_here
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT / "src")}
 
@@ -143,6 +144,15 @@ def test_a_version_is_promoted_by_hand_and_rolled_back(client: Any) -> None:
     assert [entry.reason for entry in journal.read(client, "tiny")] == ["the first", "better skies", "maze patterns"]
     promotion.by_hand(client, "tiny", "3", "after all")
     assert tags.WITHDRAWN not in client.get_model_version("tiny", "3").tags
+
+
+def test_a_version_that_is_promoted_is_no_longer_called_refused(client: Any) -> None:
+    make_champion(client, 1)
+    with turns.turn(client, "tiny") as require:
+        promotion.challenge(client, client.get_model_version("tiny", "2"), ["does not beat version 1"], require)
+    assert client.get_model_version("tiny", "2").tags[tags.REFUSED] == "does not beat version 1"
+    promotion.by_hand(client, "tiny", "2", "better skies")
+    assert tags.REFUSED not in client.get_model_version("tiny", "2").tags
 
 
 def test_rolling_back_twice_goes_back_twice(client: Any) -> None:
@@ -283,6 +293,27 @@ def test_a_turn_of_another_machine_is_taken_after_ten_minutes_with_a_warning(
     assert held(client) == {"champion": "1"}
 
 
+def test_a_turn_that_is_old_by_this_machine_s_clock_alone_is_waited_for(
+    client: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    elsewhere = {turns.TOKEN: "other", turns.OWNER: "ann@elsewhere", turns.PLACE: "another-boot/1 7/99"}
+    held_by_ann = turns.lock_name("tiny")
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: 1_700_000_000.0)  # that of the server is years behind
+        client.create_registered_model(held_by_ann, tags=elsewhere)
+    looked: list[float] = []
+
+    def ends_at_last(seconds: float) -> None:
+        looked.append(seconds)
+        if len(looked) == 3:
+            client.delete_registered_model(held_by_ann)
+
+    monkeypatch.setattr(turns.time, "sleep", ends_at_last)
+    make_champion(client, 1)
+    assert len(looked) == 3
+    assert "is taken away" not in caplog.text
+
+
 def test_without_the_turn_nothing_is_promoted(client: Any) -> None:
     version = client.get_model_version("tiny", "1")
     with turns.turn(client, "tiny") as require:
@@ -337,9 +368,27 @@ def test_a_blank_reason_is_refused_before_anything_moves(client: Any, reason: st
     assert (held(client), moves(client)) == ({"champion": "1"}, [(None, "1")])
 
 
+def test_a_reason_that_the_journal_cannot_hold_whole_is_refused_before_anything_moves(client: Any) -> None:
+    make_champion(client, 1)
+    for move in (
+        lambda reason: promotion.by_hand(client, "tiny", "2", reason),
+        lambda reason: promotion.roll_back(client, "tiny", reason),
+    ):
+        with pytest.raises(
+            ParamsError, match=r"^--reason has 2,001 characters, and the journal takes 2,000; shorten it$"
+        ):
+            move("x" * (journal.REASON + 1))
+    assert (held(client), moves(client)) == ({"champion": "1"}, [(None, "1")])
+    promotion.by_hand(client, "tiny", "2", "x" * journal.REASON)
+    assert journal.read(client, "tiny")[-1].reason == "x" * journal.REASON
+    for command in ("promote", "rollback"):
+        shown = " ".join(degrain_here(Path(), command, "--help").stdout.replace("│", " ").split())
+        assert f"in {journal.REASON:,} characters at most" in shown
+
+
 def test_a_reason_of_any_bytes_fits_into_the_journal(client: Any) -> None:
     make_champion(client, 1)
-    promotion.by_hand(client, "tiny", "2", "not UTF-8: \udcff\n" + "\x01" * 3000)
+    promotion.by_hand(client, "tiny", "2", "not UTF-8: \udcff\n" + "\x01" * 490)
     assert journal.read(client, "tiny")[-1].reason.startswith("not UTF-8: \\udcff \\x01")
     assert max(map(len, client.get_registered_model("tiny").tags.values())) < tags.LONGEST
     promotion.roll_back(client, "tiny", "\udcff")

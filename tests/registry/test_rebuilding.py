@@ -191,6 +191,16 @@ def entries(project: Project) -> list[str]:
     return sorted(path.name for path in (project.folder / ".degrain" / "trials").iterdir())
 
 
+def test_what_takes_a_trial_from_the_ledger_is_said_but_not_in_a_rebuild(project: Project, tmp_path: Path) -> None:
+    words = ("degrain", "train", "--model", "unet", "--trial", "unet-adam-mse", "--in-process")
+    elsewhere = {"DEGRAIN_PROJECT": str(tmp_path), "DEGRAIN_HOME": str(project.folder / ".degrain")}
+    for settings, is_told in (({}, True), (elsewhere, False)):
+        done = project.run(*words, **settings)
+        assert done.returncode == 0, done.stderr
+        told = "unet-adam-mse is in the ledger, from which dvc repro train@unet takes it" in done.stderr
+        assert told == is_told
+
+
 @pytest.mark.slow
 def test_the_champion_is_rebuilt_bit_for_bit_in_a_worktree(project: Project) -> None:
     before = entries(project), project.run("git", "status", "--porcelain").stdout
@@ -200,6 +210,7 @@ def test_the_champion_is_rebuilt_bit_for_bit_in_a_worktree(project: Project) -> 
     assert "version 1 of tiny is rebuilt: the same key" in done.stdout
     assert "the same bits" in done.stdout
     assert "data/prepared comes from the DVC cache" in done.stderr
+    assert "is in the ledger" not in done.stderr
     assert left_in(project.folder) == ["tiny-1"]
     project.run("git", "checkout", "params.yaml")
     assert (entries(project), project.run("git", "status", "--porcelain").stdout) == before

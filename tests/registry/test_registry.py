@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import socket
@@ -19,6 +20,7 @@ import pytest
 from PIL import Image
 
 from degrain.artifacts.trial import TRIAL, WEIGHTS
+from degrain.cli import options
 from degrain.errors import DataError, OutputError, RegistryError
 from degrain.packaging import layout
 from degrain.params.results import RegisterParams
@@ -93,6 +95,10 @@ def test_each_run_has_its_data_and_the_same_pictures() -> None:
             "test": "photos test",
         }
         assert {(dataset.source_type, dataset.digest) for dataset in data.values()} == {("dvc", "0123456789abcdef.dir")}
+        md5 = {"path": "data/prepared", "md5": "0123456789abcdef.dir"}
+        for context, split in (("training", "train"), ("validation", "val"), ("test", "test")):
+            source = json.loads(data[context].source)
+            assert source == md5 | {"split": split, "store_sha256": records.trial().data_sha256}
         drawn = Image.open(client.download_artifacts(run.info.run_id, "pictures/test_patch_00.png"))
         assert (drawn.width, drawn.height) == (3 * 8, 8)
         assert [drawn.getpixel((8 * n, 0)) for n in range(3)] == [(n, n, n) for n in range(3)]
@@ -141,10 +147,15 @@ def test_what_a_killed_process_left_is_completed_and_not_doubled(monkeypatch: py
 @pytest.mark.parametrize(
     ("reference", "words"),
     [
-        ("models:/nothing@champion", "no champion of 'nothing' yet: run make repro"),
+        (
+            "models:/nothing@champion",
+            "no champion of 'nothing' yet: run make repro, or name a version: models:/NAME/VERSION$",
+        ),
         ("models:/nothing@other", "MLflow at sqlite"),
         ("models:/nothing", "write models:/NAME@ALIAS"),
         ("models:/nothing/3", "MLflow at sqlite"),
+        ("models:/nothing/", "write models:/NAME@ALIAS"),
+        ("models:/@champion", "write models:/NAME@ALIAS"),
     ],
 )
 def test_what_the_registry_does_not_hold_is_one_line(reference: str, words: str) -> None:
@@ -216,6 +227,17 @@ def registered(folder: Path, **tagged: str) -> Any:
         version = aliases.register(client, "tiny", source, runs["unet-adam-mse"], wanted)
         client.set_registered_model_alias("tiny", aliases.CHAMPION, str(version.version))
         return client.get_model_version("tiny", str(version.version))
+
+
+@pytest.mark.parametrize("place", ["@champion", "/1"])
+def test_a_model_whose_name_has_an_at_is_addressed(tmp_path: Path, place: str) -> None:
+    registered(tmp_path / "model")
+    with tracking.connect() as client:
+        client.rename_registered_model("tiny", "tiny@home")
+        found = loading.version(client, f"models:/tiny@home{place}")
+    assert (found.name, str(found.version)) == ("tiny@home", "1")
+    with options._folder(f"models:/tiny@home{place}") as folder:
+        assert (folder / WEIGHTS).read_text() == "weights"
 
 
 def artifact(version: Any, name: str) -> Path:

@@ -136,6 +136,23 @@ def test_a_run_that_was_made_twice_is_used_once(mirror: Mirror) -> None:
     assert len(all_runs(mirror)) == 1
 
 
+def test_of_a_run_that_was_published_again_and_restored_the_oldest_is_used_unless_a_version_names_another(
+    mirror: Mirror,
+) -> None:
+    made = []
+    for _ in range(4):
+        made.append(again(mirror).send(done()))
+        mirror.client.delete_run(made[-1])
+    for run in made:
+        mirror.client.restore_run(run)
+    assert len(set(made)) == 4
+    assert again(mirror).send(done()) == made[0]
+    mirror.client.create_registered_model("tiny")
+    mirror.client.create_model_version("tiny", "file:///x", made[2])
+    assert again(mirror).send(done()) == made[2]
+    assert len(all_runs(mirror)) == 4
+
+
 @pytest.mark.parametrize("state", ["diverged", "failed"])
 def test_trials_that_did_not_get_done_are_failed_with_the_reason(mirror: Mirror, state: str) -> None:
     seen = done(state=state, reason="the loss became nan", sha256={}, epoch=None, val_psnr=None, parameters=None)

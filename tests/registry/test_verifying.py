@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -11,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from degrain import files
+from degrain.cli.registry import LONGEST
 from degrain.registry import tags, tracking
 from tests.conftest import Project
 from tests.test_cli import assert_one_line, degrain_here
@@ -81,7 +83,8 @@ def test_every_change_is_found(project: Project, monkeypatch: pytest.MonkeyPatch
     assert not told["holds"]
     found = findings(told)
     for words in (
-        "the files of version 1 of tiny are others in the registry than those that were registered; restore",
+        "the files of version 1 of tiny are others in the registry than those that were registered; restore it from a "
+        "backup, bring MLflow's artifact store back if it is away, or delete the version",
         "what version 1 of tiny was made of is other in the registry than when it was registered; it cannot be rebuilt",
         f"run {gone} was deleted; restore it: MLFLOW_TRACKING_URI=$(degrain tracking-uri) mlflow runs restore --run-id",
         "the alias champion of tiny is at no version, and the journal says version 1; degrain promote 1 --reason",
@@ -109,6 +112,87 @@ def test_the_alias_moved_by_hand_is_found_and_can_be_set_back(
         "sets it back; to keep version 2, take the alias away in MLflow, then degrain promote 2"
     ]
     assert degrain_here(project.folder, "promote", "1", "--reason", "as it was").returncode == 0
+    assert verify(project)[0] == 0
+
+
+def test_a_copy_of_the_journal_that_ends_early_is_found_and_written_anew_where_nothing_moves(project: Project) -> None:
+    copy = project.folder / "results" / "promotions.jsonl"
+    whole = copy.read_text()
+    for words in (("promote", "1", "--reason", "x"), ("rollback", "--reason", "x")):
+        copy.write_text("")
+        code, told = verify(project)
+        assert code == 1
+        assert findings(told) == [
+            "results/promotions.jsonl has only the first 0 of 1 promotions of tiny; degrain promote 1 --reason ... or "
+            "dvc repro -f -s register writes it anew"
+        ]
+        assert degrain_here(project.folder, *words).returncode == 2
+        assert copy.read_text() == whole
+    assert verify(project)[0] == 0
+
+
+def test_a_deleted_experiment_is_one_line_that_says_how_to_restore_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    with tracking.connect() as client:
+        experiment = client.get_experiment_by_name("tiny").experiment_id
+        client.delete_experiment(experiment)
+    restore = (
+        "restore it: MLFLOW_TRACKING_URI=$(degrain tracking-uri) mlflow experiments restore --experiment-id "
+        f"{experiment}"
+    )
+    began = time.monotonic()
+    assert_one_line(degrain_here(project.folder, "publish"), f"the experiment tiny was deleted in MLflow; {restore}")
+    assert time.monotonic() - began < LONGEST / 2, "it is not tried again"
+    code, told = verify(project)
+    assert code == 1
+    assert findings(told) == [f"the experiment tiny was deleted, with its runs; {restore}; then verify again"]
+    with tracking.connect() as client:
+        client.restore_experiment(experiment)
+    assert verify(project)[0] == 0
+
+
+def test_a_champion_is_not_called_lost_while_the_artifact_store_is_away(project: Project) -> None:
+    artifacts = project.folder / ".degrain" / "mlflow" / "artifacts"
+    artifacts.rename(project.folder / "away")
+    code, told = verify(project)
+    assert code == 1
+    (found,) = (one for one in findings(told) if one.startswith("version 1 of tiny cannot be looked at: "))
+    assert "artifact store may be away, as an unmounted volume is; bring it back" in found
+    assert "degrain rollback" not in found
+
+
+def test_a_model_that_the_registry_does_not_have_is_one_line(project: Project) -> None:
+    done = degrain_here(project.folder, "verify", "--name", "nosuch")
+    assert_one_line(done, "the registry has no model 'nosuch': run make repro, or name another with --name")
+
+
+def test_two_active_runs_of_a_trial_are_found_and_the_one_to_delete_is_named(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    before = json.loads(Path("results/registration.json").read_text())["runs"]
+    with tracking.connect() as client:
+        for run in before.values():
+            client.delete_run(run)
+        published = degrain_here(project.folder, "publish")
+        assert published.returncode == 0, published.stderr
+        experiment = client.get_experiment_by_name("tiny").experiment_id
+        again = {run.info.run_name: run.info.run_id for run in client.search_runs([experiment])}
+        for run in before.values():
+            client.restore_run(run)
+        code, told = verify(project)
+        assert code == 1
+        assert len(findings(told)) == len(before)
+        for name, run in before.items():
+            (found,) = (
+                one for one in findings(told) if one.startswith(f"{name} has 2 active runs: {run}, {again[name]}")
+            )
+            assert f"; keep {run}" in found
+            command = f"MLFLOW_TRACKING_URI=$(degrain tracking-uri) mlflow runs delete --run-id {again[name]}"
+            assert found.endswith(f": {command}")
+            client.delete_run(again[name])
     assert verify(project)[0] == 0
 
 

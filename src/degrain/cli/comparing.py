@@ -101,6 +101,8 @@ def _told(measure: str, one: pd.Series, other: pd.Series, enough: int) -> str:
 
     metric = summary.metric_of(measure)
     gains = (one - other).to_numpy()
+    if not gains.any():
+        return f"the two are equal, on all {len(gains)} sources"
     text = f"the first is better by {gains.mean():+.{metric.digits}f} {metric.unit}, on {(gains > 0).sum()} of "
     text += f"{len(gains)} sources"
     if len(gains) < enough:

@@ -75,7 +75,7 @@ def _folder(model: str) -> AbstractContextManager[Path]:
     from degrain.registry import aliases, kept, loading
     from degrain.stages import TRIALS
 
-    name, _, alias = model.removeprefix("models:/").partition("@")
+    name, _, alias = model.removeprefix("models:/").rpartition("@")
     if model.startswith("models:/") and alias == aliases.CHAMPION:
         return kept.champion(name)
     return loading.folder_of(model, TRIALS)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +14,7 @@ import typer
 
 from degrain.cli import options
 from degrain.cli.options import ParamsOption
-from degrain.errors import printable
+from degrain.errors import RegistryError, printable
 from degrain.stages import PARAMS, PREPARED, PROMOTIONS, REGISTRATION
 
 if TYPE_CHECKING:
@@ -27,7 +29,9 @@ app = typer.Typer()
 # another one, as on another kind of machine.
 SAME_KEY, OTHER_KEY = 1, 3
 
-Reason = Annotated[str, typer.Option("--reason", help="Why; it goes into the journal.", metavar="TEXT")]
+Reason = Annotated[
+    str, typer.Option("--reason", help="Why, in 2,000 characters at most; it goes into the journal.", metavar="TEXT")
+]
 Version = Annotated[
     str, typer.Argument(metavar="[MODEL]", help="models:/NAME@ALIAS or models:/NAME/VERSION; the study's champion.")
 ]
@@ -53,9 +57,8 @@ def promote(
     from degrain.registry import promotion, tracking
 
     name, ours = _model(name, params)
-    with tracking.connect() as client:
+    with tracking.connect() as client, _copied(client, name, ours):
         before = promotion.by_hand(client, name, str(version), reason)
-        _copy(client, name, ours)
     log.info("version %d of %s is the champion%s", version, name, f", before it was version {before}" if before else "")
 
 
@@ -70,9 +73,8 @@ def rollback(reason: Reason, name: Name = "", params: ParamsOption = PARAMS) -> 
     from degrain.registry import promotion, tracking
 
     name, ours = _model(name, params)
-    with tracking.connect() as client:
+    with tracking.connect() as client, _copied(client, name, ours):
         holder, previous = promotion.roll_back(client, name, reason)
-        _copy(client, name, ours)
     log.info("version %s of %s is the champion again, no longer version %s", previous, name, holder)
 
 
@@ -124,10 +126,17 @@ def _model(name: str, params: Path) -> tuple[str, bool]:
     return name or own, name in ("", own)
 
 
-def _copy(client: MlflowClient, name: str, ours: bool) -> None:
-    """Copy the journal into the project, if it is that of its study's model."""
-    from degrain.registry import journal
+@contextmanager
+def _copied(client: MlflowClient, name: str, ours: bool) -> Iterator[None]:
+    """Copy the journal into the project, if it is that of its study's model, also where the champion stays."""
+    from degrain.registry import aliases, journal
 
+    try:
+        yield
+    except RegistryError:
+        if ours and aliases.current(client, name):
+            journal.copy(journal.read(client, name), PROMOTIONS)
+        raise
     if ours:
         journal.copy(journal.read(client, name), PROMOTIONS)
 

@@ -177,12 +177,12 @@ def _scores(facts: Facts) -> str:
     return f"""\
 ## Scores
 
-On images that were not trained on; higher is better. Parameters of the classical denoisers were tuned on the validation
-patches.
+On images that were not trained on, means over patches or whole photographs; higher is better. Parameters of the
+classical denoisers were tuned on the validation patches.
 
 {table}
 
-The gate of the registry, each comparison over the means of photographs or scenes:
+The gate of the registry, which compares means over sources (photographs or scenes):
 
 {verdicts}"""
 

@@ -45,6 +45,7 @@ def register(
     run: str,
     tagged: Mapping[str, str],
     description: str = "",
+    about: str = "",
 ) -> ModelVersion:
     """Register a model version, creating the registered model when it is the first.
 
@@ -55,11 +56,12 @@ def register(
         run: Id of the run that made it.
         tagged: Its tags.
         description: In Markdown.
+        about: Description of the registered model, which it gets when it is created.
     """
     from mlflow.exceptions import MlflowException
 
     try:
-        client.create_registered_model(name)
+        client.create_registered_model(name, description=about or None)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from degrain.artifacts import history
 from degrain.artifacts.trial import HISTORY, TRIAL, BegunTrial
-from degrain.errors import DataError, DegrainError, RegistryError
+from degrain.errors import DataError, DegrainError, Deleted, RegistryError
 from degrain.machine import variables
 from degrain.registry import tracking
 from degrain.registry.runs import Mirror, Seen
@@ -83,6 +83,7 @@ def follow(watched: Watched, wanted: Callable[[], bool], once: bool = False) -> 
         The names of the trials that have not ended.
 
     Raises:
+        Deleted: The experiment was deleted, and takes nothing.
         RegistryError: Not all is sent: MLflow refuses something, or does not answer, as the text says.
     """
     variables.expect_answers_within(ANSWER)
@@ -99,6 +100,8 @@ def follow(watched: Watched, wanted: Callable[[], bool], once: bool = False) -> 
                     _wait(LOOK if left else 0, wanted)
             if once:
                 break
+        except Deleted:
+            raise
         except (RegistryError, OSError) as error:
             _wait(pause, wanted)
             if not wanted():

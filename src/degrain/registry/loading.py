@@ -72,20 +72,22 @@ def version(client: MlflowClient, reference: str) -> ModelVersion:
     """
     if not reference.startswith("models:/"):
         raise RegistryError(f"{reference!r}: write models:/NAME@ALIAS or models:/NAME/VERSION")
-    name, _, alias = reference.removeprefix("models:/").partition("@")
+    told = reference.removeprefix("models:/")
+    name, _, number = told.rpartition("/")
+    if name and number:
+        return client.get_model_version(name, number)
+    # NOTE: MLflow takes names with an @, and none with a slash.
+    name, _, alias = told.rpartition("@")
+    if not name or not alias:
+        raise RegistryError(f"{reference!r}: write models:/NAME@ALIAS or models:/NAME/VERSION")
     if alias == aliases.CHAMPION:
         champion = aliases.current(client, name)
         if champion is None:
             raise RegistryError(
-                f"the registry has no {alias} of {name!r} yet: run make repro, or name a model: --model"
+                f"the registry has no {alias} of {name!r} yet: run make repro, or name a version: models:/NAME/VERSION"
             )
         return champion
-    if alias:
-        return client.get_model_version_by_alias(name, alias)
-    name, _, number = name.partition("/")
-    if not number:
-        raise RegistryError(f"{reference!r}: write models:/NAME@ALIAS or models:/NAME/VERSION")
-    return client.get_model_version(name, number)
+    return client.get_model_version_by_alias(name, alias)
 
 
 def download(reference: str, target: Path) -> Path:
@@ -151,33 +153,81 @@ def proven(client: MlflowClient, version: ModelVersion) -> TrialRecord:
     """Return the trial of a registered version that can be used.
 
     Raises:
-        Unseen: Nobody can tell: the machine, the network or MLflow failed.
+        Unseen: Nobody can tell: the machine, the network, MLflow or its artifact store failed.
         RegistryError: It cannot: its run or its files are gone, or `check` refuses them.
     """
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
     what = f"version {version.version} of {version.name}"
+    _require_run(client, version, what)
+    try:
+        with TemporaryDirectory(prefix="degrain-") as temporary:
+            return check(Path(download_artifacts(artifact_uri=version.source, dst_path=temporary)), version)
+    except (OSError, MlflowException) as error:
+        if not _is_missing(error, str(version.source)):
+            raise _unseen(what, error) from error
+    if _has_another(client, version):
+        raise RegistryError(f"the files of {what} are gone")
+    raise Unseen(
+        f"{what} cannot be looked at: its files are missing, and no other version of {version.name} has any, so that "
+        "MLflow's artifact store may be away, as an unmounted volume is; bring it back, or, if the files are lost, "
+        "delete the version in MLflow, then dvc repro -f -s register"
+    )
+
+
+def _require_run(client: MlflowClient, version: ModelVersion, what: str) -> None:
+    """Refuse a version whose run is gone.
+
+    Raises:
+        Unseen: Nobody can tell.
+        RegistryError: It was deleted.
+    """
+    from mlflow.exceptions import MlflowException
+
     try:
         if version.run_id and client.get_run(version.run_id).info.lifecycle_stage != "active":
             raise RegistryError(f"the run of {what} was deleted")
-        with TemporaryDirectory(prefix="degrain-") as temporary:
-            return check(Path(download_artifacts(artifact_uri=version.source, dst_path=temporary)), version)
-    except FileNotFoundError:
-        raise RegistryError(f"the files of {what} are gone") from None
-    except OSError as error:
+    except (OSError, MlflowException) as error:
+        if isinstance(error, MlflowException) and error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            raise RegistryError(f"the run of {what} is gone") from None
         raise _unseen(what, error) from error
-    except MlflowException as error:
-        # NOTE: a local store says of a file that is not there, or cannot be read, only that.
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST" or _is_gone(str(version.source)):
-            raise RegistryError(f"the run or the files of {what} are gone") from None
-        raise _unseen(what, error) from error
+
+
+def _is_missing(error: Exception, source: str) -> bool:
+    """Tell whether files could not be read since they are not there."""
+    # NOTE: a local store says of a file that is not there, or cannot be read, only that.
+    return (
+        isinstance(error, FileNotFoundError)
+        or getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST"
+        or _is_gone(source)
+    )
 
 
 def _is_gone(source: str) -> bool:
     """Tell whether a model lies in a folder of this machine, and that is not there."""
     scheme, _, path = source.rpartition("://")
     return scheme in ("", "file") and not Path(unquote(path)).exists()
+
+
+def _has_another(client: MlflowClient, version: ModelVersion) -> bool:
+    """Tell whether files of another version of the same model can be read, so that the artifact store is there.
+
+    Runs are no evidence: what was published while a volume was away lies in the empty folder that it left.
+    """
+    others = client.search_model_versions(f"name = '{version.name}'")
+    return any(_can_be_read(str(one.source)) for one in others if one.source != version.source)
+
+
+def _can_be_read(source: str) -> bool:
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    with TemporaryDirectory(prefix="degrain-") as temporary:
+        try:
+            return Path(download_artifacts(artifact_uri=f"{source}/{TRIAL}", dst_path=temporary)).is_file()
+        except (OSError, MlflowException):
+            return False
 
 
 def _unseen(what: str, error: Exception) -> Unseen:

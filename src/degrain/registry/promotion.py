@@ -38,6 +38,8 @@ def promote(client: MlflowClient, version: ModelVersion, reason: str, require: C
         client.set_registered_model_alias(name, PREVIOUS, before)
     if aliases.number(aliases.current(client, name, CHALLENGER)) == number:
         client.delete_registered_model_alias(name, CHALLENGER)
+    if tags.REFUSED in version.tags:
+        client.delete_model_version_tag(name, number, tags.REFUSED)
     journal.begin(client, version, before, reason)
     client.set_registered_model_alias(name, CHAMPION, number)
     journal.settle(client, name, number)
@@ -63,7 +65,7 @@ def by_hand(client: MlflowClient, name: str, number: str, reason: str) -> str | 
         The number of the version that was the champion before, if one was.
 
     Raises:
-        ParamsError: The reason is blank.
+        ParamsError: The reason is blank or too long.
         RegistryError: There is no such version, it cannot be used, or it is the champion already.
     """
     reason = _line(reason)
@@ -94,7 +96,7 @@ def roll_back(client: MlflowClient, name: str, reason: str) -> tuple[str, str]:
         The numbers of the version that was the champion, and of the one that is now.
 
     Raises:
-        ParamsError: The reason is blank.
+        ParamsError: The reason is blank or too long.
         RegistryError: There is no champion, or none was before it, or that one cannot be used.
     """
     reason = _line(reason)
@@ -112,9 +114,17 @@ def roll_back(client: MlflowClient, name: str, reason: str) -> tuple[str, str]:
 
 
 def _line(reason: str) -> str:
-    """Return a person's reason as one line that every registry can hold, and that JSON makes little longer."""
+    """Return a person's reason as one line that every registry can hold, and that JSON makes little longer.
+
+    Raises:
+        ParamsError: It is blank, or longer than the journal takes.
+    """
     if not (line := printable(" ".join(reason.split()))):
         raise ParamsError("--reason is blank; say why, for the journal")
+    if len(line) > journal.REASON:
+        raise ParamsError(
+            f"--reason has {len(line):,} characters, and the journal takes {journal.REASON:,}; shorten it"
+        )
     return line
 
 

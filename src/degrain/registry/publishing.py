@@ -45,6 +45,7 @@ class Grid:
 
     Attributes:
         study: Its name.
+        title: Its title.
         trials: All of the study, by name.
         histories: For each trial, its history.
         scores: For each trial that is done its means, see `degrain.evaluation.summary`.
@@ -61,6 +62,7 @@ class Grid:
     """
 
     study: str
+    title: str
     trials: Mapping[str, TrialRecord]
     histories: Mapping[str, pd.DataFrame]
     scores: Mapping[str, dict[str, float]]
@@ -117,7 +119,7 @@ def publish(client: MlflowClient, experiment: str, grid: Grid) -> tuple[str, dic
 
 def _parent(client: MlflowClient, experiment: str, grid: Grid) -> tuple[str, bool]:
     """Return the study's run, made now unless it is there, and whether it is finished."""
-    found = client.search_runs([experiment], f"tags.`{tags.KEY}` = '{grid.key}'")
+    found = runs.of_key(client, experiment, grid.key)
     whole = [run for run in found if run.info.status == "FINISHED"]
     if run := next(iter(whole or found), None):
         return str(run.info.run_id), bool(whole)
@@ -196,7 +198,9 @@ def _input(grid: Grid, trial: TrialRecord, context: str) -> DatasetInput:
             name=f"{grid.dataset} {context}",
             digest=digest[:36],
             source_type="dvc",
-            source=json.dumps({"path": f"{grid.prepared}/{side}", "md5": digest, "store_sha256": trial.data_sha256}),
+            source=json.dumps(
+                {"path": str(grid.prepared), "md5": digest, "split": side, "store_sha256": trial.data_sha256}
+            ),
             profile=json.dumps({"samples": grid.counts.get(side), "noise": runs.noise(trial)}),
         ),
         [InputTag("mlflow.data.context", context)],

@@ -23,11 +23,11 @@ from degrain.artifacts.registration import (
 from degrain.artifacts.scores import Conditions, Scores
 from degrain.artifacts.trial import TrialRecord
 from degrain.errors import ForeignVersion, ModelError, RegistryError, Unseen
-from degrain.evaluation import gate, methods, protocol, scoring
+from degrain.evaluation import gate, methods, protocol, scoring, summary
 from degrain.evaluation.results import Results
 from degrain.inference.denoiser import Denoiser
 from degrain.machine import compute, variables
-from degrain.packaging import package
+from degrain.packaging import card, package
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.registry import aliases, journal, loading, promotion, publishing, tags, tracking
@@ -289,7 +289,8 @@ def _version(
     run = runs[candidate.trial.name]
     source = publishing.log_model(client, run, candidate.folder, candidate.trial, grid.made_of)
     tagged |= {tags.ORIGIN: files.contents_digest(grid.made_of), **grid.tags}
-    return aliases.register(client, name, source, run, tagged, said)
+    about = f'The best trials of the study "{card.escaped(grid.title)}".'
+    return aliases.register(client, name, source, run, tagged, said, about)
 
 
 def _described(candidate: Candidate, verdicts: Sequence[Verdict]) -> str:
@@ -298,7 +299,16 @@ def _described(candidate: Candidate, verdicts: Sequence[Verdict]) -> str:
         f"| {verdict.rival} | {gate.comparison(verdict)} | {'beaten' if verdict.passed else 'not beaten'} |\n"
         for verdict in verdicts
     )
-    return tags.cut(f"{described(candidate.trial)}\n\n| rival | this version to the rival | |\n|---|---|---|\n{rows}")
+    means = ", ".join(
+        f"{summary.text(measure, candidate.scores[measure])} on {name}"
+        for measure, name in summary.MEASURES.items()
+        if measure in candidate.scores
+    )
+    return tags.cut(
+        f"{described(candidate.trial)}\n\nMean over patches or whole photographs, as in metrics, tags and lineage: "
+        f"{means}. The gate compares another one, the mean over sources (photographs or scenes):\n\n"
+        f"| rival | this version to the rival, mean over sources | |\n|---|---|---|\n{rows}"
+    )
 
 
 def _withdrawn(client: MlflowClient, name: str, candidate: Candidate) -> list[str]:

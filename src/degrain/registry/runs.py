@@ -114,7 +114,7 @@ class Mirror:
 
     def _found(self, key: str) -> Run | None:
         """Return the run of a trial, or None; of several that were begun, since an answer was lost, one is kept."""
-        found = self.client.search_runs([self.experiment], f"tags.`{tags.KEY}` = '{key}'", order_by=["start_time"])
+        found = of_key(self.client, self.experiment, key)
         closed = [run for run in found if run.info.status != "RUNNING"]
         kept = next(iter(closed or found), None)
         for run in found:
@@ -214,6 +214,34 @@ def storing(client: MlflowClient, run: str, through_temporary: bool = False) -> 
             raise
         other = f", or to {tempfile.gettempdir()}" if through_temporary and not error.filename2 else ""
         raise OutputError(f"cannot write to MLflow's artifact store, {place}{other}: {error.strerror}") from error
+
+
+def of_key(client: MlflowClient, experiment: str, key: str) -> list[Run]:
+    """Return the active runs of a key, that which is gone on with first: see `in_order`."""
+    return in_order(client, experiment, client.search_runs([experiment], f"tags.`{tags.KEY}` = '{key}'"))
+
+
+def in_order(client: MlflowClient, experiment: str, found: Sequence[Run]) -> list[Run]:
+    """Sort runs of one key: those that registered versions refer to first, then the oldest.
+
+    There are several where a run was deleted in MLflow, published again and restored. They began when the trial did, so
+    that the age of one is that of what MLflow calls its model.
+    """
+    if len(found) < 2:
+        return list(found)
+
+    def order(run: Run) -> tuple[bool, int, float, str]:
+        name = str(run.info.run_id)
+        models = client.search_logged_models([experiment], f"source_run_id = '{name}'")
+        made = min((float(model.creation_timestamp) for model in models), default=math.inf)
+        return not is_registered(client, name), run.info.start_time, made, name
+
+    return sorted(found, key=order)
+
+
+def is_registered(client: MlflowClient, run: str) -> bool:
+    """Tell whether a registered version refers to a run."""
+    return bool(client.search_model_versions(f"run_id = '{run}'", max_results=1))
 
 
 def model_of(client: MlflowClient, experiment: str, run: str) -> str | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from degrain import files
-from degrain.errors import OutputError, RegistryError
+from degrain.errors import Deleted, OutputError, RegistryError
 from degrain.machine import variables
 from degrain.registry import relocation, store
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
+# Before a command of MLflow that a person is told.
+ON_THE_SERVER = "MLFLOW_TRACKING_URI=$(degrain tracking-uri)"
 # Seconds that a server has for its first answer.
 ANSWER_TIME = 5.0
 
@@ -131,7 +133,11 @@ def _check_server(uri: str) -> None:
 
 
 def experiment(client: MlflowClient, name: str) -> str:
-    """Return the id of an experiment, creating it when it is not there; safe when another process does the same."""
+    """Return the id of an experiment, creating it when it is not there; safe when another process does the same.
+
+    Raises:
+        Deleted: It was deleted.
+    """
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)
@@ -144,4 +150,11 @@ def experiment(client: MlflowClient, name: str) -> str:
             found = client.get_experiment_by_name(name)
             if found is None:
                 raise
+    if found.lifecycle_stage != "active":
+        raise Deleted(f"the experiment {name} was deleted in MLflow; {restore_experiment(found.experiment_id)}")
     return str(found.experiment_id)
+
+
+def restore_experiment(experiment: str) -> str:
+    """Return what restores a deleted experiment with its runs."""
+    return f"restore it: {ON_THE_SERVER} mlflow experiments restore --experiment-id {experiment}"

@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,18 +26,38 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Seconds after which a turn counts as forgotten, and between two looks at one that somebody else has.
+# Seconds for which a turn has been seen that counts as forgotten, and between two looks at one that somebody else has.
 FORGOTTEN, PAUSE = 600.0, 0.5
 TOKEN, OWNER, PLACE = "degrain.token", "degrain.owner", "degrain.process"
 _SAYS = "Held while a version is being promoted, and removed then; degrain takes it away after ten minutes."
+
+
+@dataclass
+class _Seen:
+    """The turns of others that a waiter has seen, and since when by its own clock: those of machines may differ."""
+
+    _since: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def is_forgotten(self, held: RegisteredModel) -> bool:
+        """Tell whether the owner of a turn has ended, or has been seen to have it for too long."""
+        place = held.tags.get(PLACE, "")
+        machine, _, rest = place.rpartition(" ")
+        pid = rest.partition("/")[0]
+        if machine and machine == _machine() and pid.isdigit() and _process(int(pid)) != place:
+            return True
+        now = time.monotonic()
+        if now - self._since.setdefault((held.name, held.tags.get(TOKEN, "")), now) > FORGOTTEN:
+            log.warning("the turn of %s is taken away after ten minutes", held.tags.get(OWNER, "somebody"))
+            return True
+        return False
 
 
 @contextmanager
 def turn(client: MlflowClient, model: str) -> Iterator[Callable[[], None]]:
     """Wait until nobody else promotes a version of a registered model, and keep others from it.
 
-    A turn is taken from an owner whose process has ended, if it was one of this machine, and from any after ten
-    minutes, with a warning.
+    A turn is taken from an owner whose process has ended, if it was one of this machine, and from any that has been
+    seen to have it for ten minutes, with a warning.
 
     Args:
         client: The connection.
@@ -46,13 +67,13 @@ def turn(client: MlflowClient, model: str) -> Iterator[Callable[[], None]]:
         What raises RegistryError if the turn has been taken away meanwhile; to be called before an alias is moved.
     """
     name, token = lock_name(model), uuid.uuid4().hex
-    told = False
+    told, seen = False, _Seen()
     while not _take(client, name, token):
         held = _find(client, name)
         if held is None:
             continue
-        if _is_forgotten(held):
-            _break(client, held)
+        if seen.is_forgotten(held):
+            _break(client, held, seen)
             continue
         if not told:
             log.info("waiting for %s, who promotes a version of %s", held.tags.get(OWNER, "somebody"), model)
@@ -113,23 +134,10 @@ def _find(client: MlflowClient, name: str) -> RegisteredModel | None:
         return None
 
 
-def _is_forgotten(held: RegisteredModel) -> bool:
-    """Tell whether its owner has ended, or has had it for too long."""
-    place = held.tags.get(PLACE, "")
-    machine, _, rest = place.rpartition(" ")
-    pid = rest.partition("/")[0]
-    if machine and machine == _machine() and pid.isdigit() and _process(int(pid)) != place:
-        return True
-    if time.time() - held.creation_timestamp / 1000 > FORGOTTEN:
-        log.warning("the turn of %s is taken away after ten minutes", held.tags.get(OWNER, "somebody"))
-        return True
-    return False
-
-
-def _break(client: MlflowClient, held: RegisteredModel) -> None:
+def _break(client: MlflowClient, held: RegisteredModel, seen: _Seen) -> None:
     """Take a turn away; of several who want to, one does, or the turn of the next one would be taken away, too."""
     name = f"{held.name}-{held.tags.get(TOKEN, '')[:32]}"
-    if _take(client, name, ""):
+    if _take(client, name, uuid.uuid4().hex):
         found = _find(client, held.name)
         if found is not None and found.tags.get(TOKEN) == held.tags.get(TOKEN):
             _remove(client, held.name)
@@ -137,7 +145,7 @@ def _break(client: MlflowClient, held: RegisteredModel) -> None:
     else:
         time.sleep(PAUSE)
         stale = _find(client, name)
-        if stale is not None and _is_forgotten(stale):
+        if stale is not None and seen.is_forgotten(stale):
             _remove(client, name)
 
 

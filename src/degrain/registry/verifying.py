@@ -5,7 +5,8 @@ Each check is a function that returns what it looked at and what does not hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,15 +17,18 @@ from degrain.artifacts.registration import Promotion, Registration
 from degrain.artifacts.trial import TRIAL, TrialRecord
 from degrain.errors import DataError, RegistryError, Unseen, VersionMismatch
 from degrain.machine import variables
-from degrain.registry import aliases, journal, loading, origin, registered, tags, tracking, verifying_data
+from degrain.registry import aliases, journal, loading, origin, registered, runs, tags, tracking, verifying_data
 from degrain.registry.aliases import CHAMPION, PREVIOUS
 from degrain.registry.checks import Check, Finding
 from degrain.trials.ledger import Ledger
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Experiment, Run
     from mlflow.entities.model_registry import ModelVersion
 
+# What to do about files that are lost or changed, and about runs that are gone.
+BACK = "restore it from a backup, bring MLflow's artifact store back if it is away"
 ANEW = "dvc repro -f -s register publishes it again"
 
 
@@ -60,16 +64,14 @@ def verify(name: str, project: Path, left: Left | None) -> list[Check]:
     if store and not store.exists():
         raise RegistryError(f"there is no registry, {store} is missing; run: make repro")
     with tracking.connect() as client:
-        client.get_registered_model(name)
+        _require_model(client, name)
         versions = sorted(client.search_model_versions(f"name = '{name}'"), key=lambda one: int(one.version))
         champion = aliases.current(client, name)
         whole, carried = _origins(client, versions)
         checks = [
-            _versions(client, versions),
+            *_of_runs(client, name, versions, champion, left.registration if left else None),
             whole,
-            _champion(client, champion),
             *_journal(client, name, versions, champion, left.promotions if left else None),
-            _last_registration(client, name, versions, left.registration if left else None),
         ]
     checks.append(_ledger(versions))
     checks += verifying_data.cached(project)
@@ -79,6 +81,43 @@ def verify(name: str, project: Path, left: Left | None) -> list[Check]:
     checks.append(verifying_data.pushed(project))
     code = {str(one.version): registered.code(one, carried.get(str(one.version), {})) for one in versions}
     return [*checks, *verifying_data.commits(project, versions, code, champion)]
+
+
+def _require_model(client: MlflowClient, name: str) -> None:
+    """Refuse a name that the registry does not have.
+
+    Raises:
+        RegistryError: It has none of that name.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.get_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        raise RegistryError(
+            f"the registry has no model {name!r}: run make repro, or name another with --name"
+        ) from None
+
+
+def _of_runs(
+    client: MlflowClient,
+    name: str,
+    versions: Sequence[ModelVersion],
+    champion: ModelVersion | None,
+    registration: Path | None,
+) -> Iterator[Check]:
+    """Checks that need the runs; where their experiment was deleted, and they with it, that is all there is to say."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is not None and experiment.lifecycle_stage != "active":
+        todo = f"{tracking.restore_experiment(experiment.experiment_id)}; then verify again"
+        yield Check("the experiment is there", 1, (Finding(f"the experiment {name} was deleted, with its runs", todo),))
+        return
+    yield _versions(client, versions)
+    yield _champion(client, champion)
+    yield _last_registration(client, name, versions, registration)
+    yield _doubled(client, name, experiment, registration)
 
 
 def _what(version: ModelVersion) -> str:
@@ -96,8 +135,9 @@ def _run_problem(client: MlflowClient, run: str) -> Finding | None:
             raise
         return Finding(f"run {run} is gone", ANEW)
     if info.lifecycle_stage != "active":
-        restore = f"MLFLOW_TRACKING_URI=$(degrain tracking-uri) mlflow runs restore --run-id {run}"
-        return Finding(f"run {run} was deleted", f"restore it: {restore}")
+        return Finding(
+            f"run {run} was deleted", f"restore it: {tracking.ON_THE_SERVER} mlflow runs restore --run-id {run}"
+        )
     if info.status != "FINISHED":
         return Finding(f"run {run} is {info.status}, not finished", ANEW)
     return None
@@ -120,7 +160,7 @@ def _changed(client: MlflowClient, version: ModelVersion) -> Finding | None:
         try:
             registered.fetch(client, version, Path(temporary))
         except (RegistryError, DataError) as error:
-            return Finding(str(error), f"restore it from a backup, or delete the version, and {ANEW}")
+            return Finding(str(error), f"{BACK}, or delete the version, and {ANEW}")
     return None
 
 
@@ -144,7 +184,7 @@ def _champion(client: MlflowClient, champion: ModelVersion | None) -> Check:
     try:
         lost = loading.loss(client, champion)
     except Unseen as error:
-        lost = error
+        return Check(name, 1, (Finding(str(error)),))
     return Check(name, 1, (Finding(str(lost), "degrain rollback, or promote another version"),) if lost else ())
 
 
@@ -175,11 +215,20 @@ def _journal(
         tuple(_other_weights(entry) for entry in others),
     )
     if copy is not None and copy.exists():
-        lines = copy.read_text(encoding="utf-8", errors="replace").splitlines()
-        # NOTE: others may have promoted since, so that the copy ends earlier.
-        same = lines == [entry.model_dump_json() for entry in entries[: len(lines)]]
-        finding = Finding(f"{copy} is no copy of the journal of {name}", "dvc repro -f -s register writes it anew")
-        yield Check(f"{copy} is a copy of the journal", len(lines), () if same else (finding,))
+        yield Check(f"{copy} is a copy of the journal", len(entries), tuple(_uncopied(name, entries, copy, champion)))
+
+
+def _uncopied(name: str, entries: Sequence[Promotion], copy: Path, champion: ModelVersion | None) -> Iterator[Finding]:
+    """How the copy of the journal differs from it."""
+    lines = copy.read_text(encoding="utf-8", errors="replace").splitlines()
+    wanted = [entry.model_dump_json() for entry in entries]
+    if lines == wanted:
+        return
+    what = f"{copy} is no copy of the journal of {name}"
+    if lines == wanted[: len(lines)]:
+        what = f"{copy} has only the first {len(lines)} of {len(wanted)} promotions of {name}"
+    by_hand = f"degrain promote {champion.version} --reason ... or " if champion else ""
+    yield Finding(what, f"{by_hand}dvc repro -f -s register writes it anew")
 
 
 def _other_weights(entry: Promotion) -> Finding:
@@ -235,6 +284,49 @@ def _last_registration(client: MlflowClient, name: str, versions: Sequence[Model
     if version is None or not tags.has_weights(version, made.weights_sha256):
         found.append(Finding(f"version {made.version} of {name} is gone, or has other weights than {path} says", ANEW))
     return Check(claim, len(made.runs) + 2, tuple(found))
+
+
+def _doubled(client: MlflowClient, name: str, experiment: Experiment | None, registration: Path | None) -> Check:
+    """No key has several active runs, as after a run was deleted, published again and restored."""
+    claim = "no trial has two runs"
+    if experiment is None:
+        return Check(claim, skipped=f"there is no experiment {name}")
+    by_key: dict[str, list[Run]] = {}
+    for run in _all_runs(client, experiment.experiment_id):
+        by_key.setdefault(run.data.tags.get(tags.KEY) or run.info.run_id, []).append(run)
+    named = _named(registration)
+    several = [several for several in by_key.values() if len(several) > 1]
+    found = tuple(_kept_one(client, runs.in_order(client, experiment.experiment_id, some), named) for some in several)
+    return Check(claim, len(by_key), found)
+
+
+def _all_runs(client: MlflowClient, experiment: str) -> Iterator[Run]:
+    page = client.search_runs([experiment])
+    yield from page
+    while page.token:
+        page = client.search_runs([experiment], page_token=page.token)
+        yield from page
+
+
+def _named(registration: Path | None) -> set[str]:
+    """The runs of the last registration."""
+    if registration is None:
+        return set()
+    with suppress(DataError):
+        made = Registration.read(registration)
+        return {made.parent_run, *made.runs.values()}
+    return set()
+
+
+def _kept_one(client: MlflowClient, several: Sequence[Run], named: Collection[str]) -> Finding:
+    """Say which of several runs of a key are to be deleted: those that no version, nor the last registration, names."""
+    ids = [str(run.info.run_id) for run in several]
+    used = [run for run in ids if runs.is_registered(client, run)]
+    kept = used or [run for run in ids if run in named][:1] or ids[:1]
+    what = f"{several[0].info.run_name} has {len(ids)} active runs: {', '.join(ids)}"
+    delete = [f"{tracking.ON_THE_SERVER} mlflow runs delete --run-id {run}" for run in ids if run not in kept]
+    todo = f"keep {', '.join(kept)}" + (", to which a version refers" if used else "")
+    return Finding(what, f"{todo}: {' && '.join(delete)}" if delete else "delete the versions of all but one first")
 
 
 def _ledger(versions: Sequence[ModelVersion]) -> Check:

@@ -55,6 +55,7 @@ def run(params: Params) -> None:
     source = Source.of_study(RAW / params.data.dataset, params.data)
     grid = publishing.Grid(
         study=params.study.name,
+        title=params.study.title,
         trials=trials,
         histories=of_study.histories(TRIALS, trials.values()),
         scores={name: means[name] for name in trials if name in means},

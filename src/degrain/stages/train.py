@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from contextlib import nullcontext
+from pathlib import Path
 
 from degrain import files
-from degrain.machine import compute
+from degrain.machine import compute, variables
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.stages import PREPARED, TRIALS
@@ -50,7 +51,9 @@ def run(params: Params, model: str, only: str = "", in_process: bool = False) ->
         with mirroring.mirrored(params, mirroring.asked(trials, lambda trial: key_of(trial, store, device))):
             if only:
                 (grid.fill_here if in_process else grid.fill)(trials, store, device, Ledger())
-                log.info("%s is in the ledger, from which dvc repro train@%s takes it", only, model)
+                # NOTE: a rebuild's ledger is removed with its worktree, and nothing takes the trial from it.
+                if variables.project().resolve() == Path.cwd():
+                    log.info("%s is in the ledger, from which dvc repro train@%s takes it", only, model)
                 return
             recorded = grid.run(trials, store, device, Ledger(), TRIALS / model, in_process)
     grid.remove_others(TRIALS, params.train.models)
