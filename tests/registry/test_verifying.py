@@ -13,7 +13,7 @@ import pytest
 
 from degrain import files
 from degrain.cli.registry import LONGEST
-from degrain.registry import tags, tracking
+from degrain.registry import tags, tracking, turns
 from tests.conftest import Project
 from tests.test_cli import assert_one_line, degrain_here
 
@@ -128,6 +128,14 @@ def test_a_copy_of_the_journal_that_ends_early_is_found_and_written_anew_where_n
         ]
         assert degrain_here(project.folder, *words).returncode == 2
         assert copy.read_text() == whole
+    assert verify(project)[0] == 0
+
+
+def test_a_copy_of_the_journal_may_lack_what_others_have_promoted_since(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.folder / "results" / "promotions.jsonl").write_text("")
+    monkeypatch.setattr(turns, "who", lambda: "somebody@elsewhere")
     assert verify(project)[0] == 0
 
 

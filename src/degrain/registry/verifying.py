@@ -17,7 +17,7 @@ from degrain.artifacts.registration import Promotion, Registration
 from degrain.artifacts.trial import TRIAL, TrialRecord
 from degrain.errors import DataError, RegistryError, Unseen, VersionMismatch
 from degrain.machine import variables
-from degrain.registry import aliases, journal, loading, origin, registered, runs, tags, tracking, verifying_data
+from degrain.registry import aliases, journal, loading, origin, registered, runs, tags, tracking, turns, verifying_data
 from degrain.registry.aliases import CHAMPION, PREVIOUS
 from degrain.registry.checks import Check, Finding
 from degrain.trials.ledger import Ledger
@@ -219,13 +219,13 @@ def _journal(
 
 
 def _uncopied(name: str, entries: Sequence[Promotion], copy: Path, champion: ModelVersion | None) -> Iterator[Finding]:
-    """How the copy of the journal differs from it."""
+    """How the copy of the journal differs from it; what others have promoted since may be missing."""
     lines = copy.read_text(encoding="utf-8", errors="replace").splitlines()
     wanted = [entry.model_dump_json() for entry in entries]
-    if lines == wanted:
-        return
     what = f"{copy} is no copy of the journal of {name}"
     if lines == wanted[: len(lines)]:
+        if all(entry.who != turns.who() for entry in entries[len(lines) :]):
+            return
         what = f"{copy} has only the first {len(lines)} of {len(wanted)} promotions of {name}"
     by_hand = f"degrain promote {champion.version} --reason ... or " if champion else ""
     yield Finding(what, f"{by_hand}dvc repro -f -s register writes it anew")
