@@ -114,7 +114,7 @@ def test_a_change_reruns_only_what_depends_on_it_and_a_winner_becomes_champion(c
     assert weights(copy) == before
     registration = json.loads(copy.read("results/registration.json"))
     assert registration["decision"] == "first", registration
-    assert registration["version"] == "1", "the same weights as the challenger's"
+    assert registration["version"] == "2", "the challenger has the same weights, and a card that says otherwise"
 
     # What is registered is the package that DVC has; the card is that of the challenger, which it was at first.
     (registered,) = (copy.folder / ".degrain" / "mlflow" / "artifacts").glob("*/*/artifacts/model/*")

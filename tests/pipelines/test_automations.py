@@ -9,8 +9,8 @@ import httpx
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from degrain.programs.leashed import started
 from pipelines import automations, servers
-from pipelines.processes import started
 from tests.pipelines.conftest import until
 
 

@@ -111,7 +111,12 @@ def test_a_refused_version_is_registered_once_and_again_where_it_was_measured_ot
     assert told(register(0, 20.4, identity=10.0)) == ("first", None, "1", False, 0)
     assert "| beaten |" in said("1")
     assert told(register(1, 20.4)) == ("refused", "1", "2", False, 2)
+    with tracking.connect() as client:
+        assert aliases.number(aliases.current(client, "tiny", aliases.CHALLENGER)) == "2"
     assert told(register(1, 20.5)) == ("refused", "1", "3", False, 1)
+    assert told(register(1, 30.0)) == ("promoted", "1", "4", False, 0)
+    with tracking.connect() as client:
+        assert aliases.current(client, "tiny", aliases.CHALLENGER) is None, "its weights are the champion's"
 
 
 def test_every_decision_is_recorded_and_told(

@@ -33,7 +33,7 @@ def test_a_schedule_fires_and_a_stage_runs_on_the_pool_of_another_worker(team: T
     scheduled = {"deployment_id": {"any_": [nightly["id"]]}, "state": {"type": {"any_": ["SCHEDULED"]}}}
     until(lambda: team.ask("flow_runs/filter", flow_runs=scheduled), 90, "the nightly schedule makes no run")
     team.worker("trainer", "gpu")
-    # Also every minute, from soon on; what overlaps is cancelled.
+    # Also every minute, from soon on.
     soon = datetime.fromtimestamp(time.time() + 15, UTC).isoformat()
     minutely = {"schedule": {"interval": 60, "anchor_date": soon, "timezone": "UTC"}, "active": True}
     (made,) = team.ask(f"deployments/{nightly['id']}/schedules", body=[minutely])
@@ -41,6 +41,11 @@ def test_a_schedule_fires_and_a_stage_runs_on_the_pool_of_another_worker(team: T
     until(lambda: team.ask("flow_runs/filter", flow_runs=fired), 150, "the schedule does not fire")
     (run,) = team.ask("flow_runs/filter", flow_runs=fired)
     team.unschedule(nightly["id"], made["id"])
+    # The conductor has one place; a second one takes the run that overlaps, which is cancelled.
+    team.worker("second", "cpu")
+    overlapping = team.begin("reproduce/nightly")
+    until(lambda: team.run(overlapping)["state_type"] == "CANCELLED", 90, "the run that overlaps goes on")
+    team.dismiss("second")
     ended = team.ended(run["id"])
     assert ended["state_name"] == "Completed", team.log(run["id"])
     (child,) = team.children(run["id"])
@@ -82,6 +87,8 @@ def test_what_is_deployed_twice_is_there_once(team: Team) -> None:
     assert len(set(before)) == len(before) == 5
     team.deploy()
     assert sorted(found["name"] for found in team.ask("automations/filter")) == before
+    weekly = team.deployment("refresh/weekly")
+    assert weekly["concurrency_options"]["collision_strategy"] == "ENQUEUE", "one that overlaps waits"
 
 
 def test_a_failure_is_told(team: Team) -> None:

@@ -36,7 +36,8 @@ def promote(client: MlflowClient, version: ModelVersion, reason: str, require: C
     require()
     if before:
         client.set_registered_model_alias(name, PREVIOUS, before)
-    if aliases.number(aliases.current(client, name, CHALLENGER)) == number:
+    challenger = aliases.current(client, name, CHALLENGER)
+    if challenger and (aliases.number(challenger) == number or tags.has_weights(challenger, tags.weights(version))):
         client.delete_registered_model_alias(name, CHALLENGER)
     if tags.REFUSED in version.tags:
         client.delete_model_version_tag(name, number, tags.REFUSED)
