@@ -14,7 +14,7 @@ from degrain.params.prepare import PrepareParams
 from degrain.patches import needs
 from degrain.patches.store import PatchStore
 from degrain.studies import check
-from tests.conftest import ROOT, merged
+from tests.conftest import merged
 
 SPLIT = {"split": {"val": 0.2, "test": 0.2}}
 
@@ -70,11 +70,3 @@ def test_a_study_that_cannot_fit_is_refused_by_check(quickstart: dict[str, Any],
     params = Params.model_validate(merged(quickstart, change))
     with pytest.raises(ParamsError, match=r"needs? at least"):
         check.check(params)
-
-
-def test_every_study_of_the_gallery_fits() -> None:
-    from degrain.params.study import Params
-    from degrain.studies import gallery
-
-    for path in sorted((ROOT / "conf" / "study").glob("*.yaml")):
-        check.check(Params.model_validate(gallery.compose(path.stem, ROOT / "conf")))

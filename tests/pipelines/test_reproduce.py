@@ -210,14 +210,8 @@ def test_two_studies_at_once_do_not_meet(copy: Project) -> None:
     assert shown.count('"confidence": 0.9') >= 1
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://127.0.0.1:9/api",
-        pytest.param("nonsense", marks=pytest.mark.slow),
-        pytest.param("http://no-such-host.invalid/api", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/api", "nonsense", "http://no-such-host.invalid/api"])
 def test_a_server_that_is_set_and_does_not_answer_is_one_line(quick: Project, url: str) -> None:
     for command in (COMMAND, ("python", "-m", "pipelines.refresh"), ("python", "-m", "pipelines.servers", "deploy")):
         done = quick.run(*command, PREFECT_API_URL=url)

@@ -232,6 +232,7 @@ def test_training_does_not_wait_for_a_server_that_is_not_there(
     study: Params, asked: dict[str, Asked], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setattr("degrain.trials.mirroring.PATIENCE", 1.0)
     with mirrored(study, asked):
         pass
     (said,) = caplog.messages

@@ -191,7 +191,7 @@ def test_every_decision_is_recorded_and_told(
 # ---- an artifact store that is away ---------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["folder", "server"])
+@pytest.fixture(params=["folder", pytest.param("server", marks=pytest.mark.slow)])
 def artifacts(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where the files of versions lie: on this machine, or behind MLflow's own server."""
     if request.param == "folder":

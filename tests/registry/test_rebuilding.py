@@ -191,6 +191,7 @@ def entries(project: Project) -> list[str]:
     return sorted(path.name for path in (project.folder / ".degrain" / "trials").iterdir())
 
 
+@pytest.mark.slow
 def test_what_takes_a_trial_from_the_ledger_is_said_but_not_in_a_rebuild(project: Project, tmp_path: Path) -> None:
     words = ("degrain", "train", "--model", "unet", "--trial", "unet-adam-mse", "--in-process")
     elsewhere = {"DEGRAIN_PROJECT": str(tmp_path), "DEGRAIN_HOME": str(project.folder / ".degrain")}

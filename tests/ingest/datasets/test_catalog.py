@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,11 @@ needs_mirror = pytest.mark.skipif(not MIRROR.is_dir(), reason=f"needs the mirror
 
 def composed(name: str) -> dict[str, Any]:
     """A study of the gallery, wherever a test runs."""
+    return copy.deepcopy(_composed(name))
+
+
+@functools.cache
+def _composed(name: str) -> dict[str, Any]:
     return gallery.compose(name, ROOT / "conf")
 
 
