@@ -29,6 +29,8 @@ DRIFTED = "degrain.dataset.drifted"
 _SILENCE = 75
 _ENDS = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Mistake", "Cancelled", "Crashed")}
 _FAILURES = {f"prefect.flow-run.{state}" for state in ("Failed", "Mistake", "Crashed")}
+# What a run that waits for a person has come to; it has no process that could send one.
+_WAITS = {"prefect.flow-run.Suspended", "prefect.flow-run.Paused"}
 # What a run that a worker has claimed comes to next: its begin, its end, or the queue once more.
 _NEXT = _ENDS | {
     f"prefect.flow-run.{state}" for state in ("Running", "Cancelling", "Scheduled", "Late", "AwaitingRetry")
@@ -75,14 +77,14 @@ def _make(wanted: Automation) -> None:
         wanted.update()
 
 
-def _heartbeats() -> Automation:
+def _heartbeats(seconds: int = _SILENCE) -> Automation:
     return _crashed(
         "degrain: a run whose heartbeats stop has crashed",
         "A worker that is killed tells nobody; made by make deploy",
         {HEARTBEAT},
-        {HEARTBEAT, *_ENDS},
-        _SILENCE,
-        f"no heartbeat for {_SILENCE} s: its worker died, or was cut off",
+        {HEARTBEAT, *_ENDS, *_WAITS},
+        seconds,
+        f"no heartbeat for {seconds} s: its worker died, or was cut off",
     )
 
 

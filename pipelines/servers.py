@@ -57,6 +57,9 @@ RESILIENT = {
     "PREFECT_CLIENT_MAX_RETRIES": "8",
     "PREFECT_WORKER_QUERY_SECONDS": "5",
 }
+# Of a server that stays: it else forgets on a restart which runs hold the place of a deployment with a limit, such as
+# nightly, and these end as crashed within four minutes.
+LEASES = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem"}
 
 # Services of Prefect's server that one run of its own does not need.
 _IDLE = ("SCHEDULER", "LATE_RUNS", "FOREMAN", "PAUSE_EXPIRATIONS", "CANCELLATION_CLEANUP", "TRIGGERS", "REPOSSESSOR")
@@ -245,7 +248,7 @@ def up(
     address = f"http://{HOST}:{prefect_port}"
     prefect = _prefect("server", "start", "--host", HOST, "--port", str(prefect_port))
     # NOTE: its pages ask for the API where the browser finds it.
-    own_address = {"PREFECT_SERVER_UI_API_URL": f"{address}/api"}
+    own_address = {"PREFECT_SERVER_UI_API_URL": f"{address}/api"} | LEASES
     _start(project, "prefect", prefect, _environment(project, **own_address), prefect_port, f"{address}/api/health")
     mlflow = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(mlflow_port)]
     store = ["--backend-store-uri", variables.tracking_uri()]

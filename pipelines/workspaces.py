@@ -129,7 +129,7 @@ def sweep(project: Path) -> None:
         sent: dict[str, list[str]] = {}
         for reference in git(project, "for-each-ref", "--format=%(refname)", SENT, fails=True).splitlines():
             sent.setdefault(reference.removeprefix(f"{SENT}/").partition("/")[0], []).append(reference)
-        for name in sorted(locks | set(sent)):
+        for name in sorted(locks | (set(sent) - _elsewhere(project, base))):
             lock = base / f"{name}.lock"
             with suppress(Timeout), FileLock(lock).acquire(timeout=0):
                 if name in locks:
@@ -137,6 +137,13 @@ def sweep(project: Path) -> None:
                 for reference in sent.get(name, []):
                     forget(project, reference)
                 lock.unlink(missing_ok=True)
+
+
+def _elsewhere(project: Path, base: Path) -> set[str]:
+    """Names of the runs in a person's other worktrees: git has all refs in common, but each has locks of its own."""
+    listed = git(project, "worktree", "list", "--porcelain", fails=True).splitlines()
+    bases = [Path(line.removeprefix("worktree ")) / FOLDER for line in listed if line.startswith("worktree ")]
+    return {path.stem for other in bases if other != base for path in other.glob("*.lock")}
 
 
 def _share(project: Path, folder: Path) -> None:

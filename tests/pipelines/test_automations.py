@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -14,54 +16,73 @@ from pipelines import automations, servers
 from tests.pipelines.conftest import until
 
 
-@pytest.mark.slow
-def test_a_run_that_a_worker_claimed_and_never_began_has_crashed(tmp_path: Path) -> None:
-    port = servers.free_port()
-    url = f"http://127.0.0.1:{port}/api"
-    command = [
-        sys.executable,
-        "-m",
-        "prefect",
-        "server",
-        "start",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--no-ui",
-    ]
-    with (tmp_path / "log").open("wb") as output:
-        server = started(command, tmp_path, {"PREFECT_HOME": str(tmp_path)}, output)
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a server's API."""
+    home, port = tmp_path_factory.mktemp("server"), servers.free_port()
+    address = f"http://127.0.0.1:{port}/api"
+    command = servers._prefect("server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui")
+    with (home / "log").open("wb") as output:
+        server = started(command, home, {"PREFECT_HOME": str(home)}, output)
     try:
 
         def answers() -> bool:
             try:
-                return httpx.get(f"{url}/health").is_success
+                return httpx.get(f"{address}/health").is_success
             except httpx.HTTPError:
                 return False
 
-        assert until(answers, 120), (tmp_path / "log").read_text()[-2000:]
-        with temporary_settings({PREFECT_API_URL: url}):
-            automations._make(automations._claimed(10))
-        flow = httpx.post(f"{url}/flows/", json={"name": "reproduce"}).json()["id"]
-        runs = {}
-        for name in ("claimed", "begun", "queued"):
-            runs[name] = httpx.post(f"{url}/flow_runs/", json={"flow_id": flow, "name": name}).json()["id"]
-
-        def enter(name: str, state: str) -> None:
-            body = {"state": {"type": state, "name": state.title()}, "force": True}
-            assert httpx.post(f"{url}/flow_runs/{runs[name]}/set_state", json=body).is_success
-
-        def now(name: str) -> str:
-            return str(httpx.get(f"{url}/flow_runs/{runs[name]}").json()["state"]["type"])
-
-        for name in runs:
-            enter(name, "PENDING")
-        enter("begun", "RUNNING")
-        enter("queued", "SCHEDULED")
-        assert until(lambda: now("claimed") == "CRASHED", 60), now("claimed")
-        assert (now("begun"), now("queued")) == ("RUNNING", "SCHEDULED")
+        assert until(answers, 120), (home / "log").read_text()[-2000:]
+        yield address
     finally:
         if server.stdin:
             server.stdin.close()
         server.wait(30)
+
+
+def made(url: str, *names: str) -> dict[str, str]:
+    """Runs of a deployed flow by their names, with their ids."""
+    flow = httpx.post(f"{url}/flows/", json={"name": "reproduce"}).json()["id"]
+    deployment = httpx.post(f"{url}/deployments/", json={"name": "by-hand", "flow_id": flow}).json()["id"]
+    make = f"{url}/deployments/{deployment}/create_flow_run"
+    return {name: httpx.post(make, json={"name": name}).json()["id"] for name in names}
+
+
+def enter(url: str, run: str, state: str, name: str = "", **details: Any) -> None:
+    told = {"type": state, "name": name or state.title(), "state_details": details}
+    body = {"state": told, "force": True}
+    assert httpx.post(f"{url}/flow_runs/{run}/set_state", json=body).is_success
+
+
+def now(url: str, run: str) -> str:
+    return str(httpx.get(f"{url}/flow_runs/{run}").json()["state"]["type"])
+
+
+@pytest.mark.slow
+def test_a_run_that_a_worker_claimed_and_never_began_has_crashed(url: str) -> None:
+    with temporary_settings({PREFECT_API_URL: url}):
+        automations._make(automations._claimed(10))
+    runs = made(url, "claimed", "begun", "queued")
+    for run in runs.values():
+        enter(url, run, "PENDING")
+    enter(url, runs["begun"], "RUNNING")
+    enter(url, runs["queued"], "SCHEDULED")
+    assert until(lambda: now(url, runs["claimed"]) == "CRASHED", 60), now(url, runs["claimed"])
+    assert (now(url, runs["begun"]), now(url, runs["queued"])) == ("RUNNING", "SCHEDULED")
+
+
+@pytest.mark.slow
+def test_a_run_that_waits_for_a_person_has_not_crashed(url: str) -> None:
+    with temporary_settings({PREFECT_API_URL: url}):
+        automations._make(automations._heartbeats(10))
+    runs = made(url, "suspended", "killed")
+    for run in runs.values():
+        enter(url, run, "RUNNING")
+        resource = {"prefect.resource.id": f"prefect.flow-run.{run}"}
+        beat = {"id": str(uuid4()), "occurred": datetime.now(UTC).isoformat(), "event": automations.HEARTBEAT}
+        assert httpx.post(f"{url}/events", json=[{**beat, "resource": resource}]).is_success
+    # NOTE: as the flow promote does, whose process ends then.
+    week = (datetime.now(UTC) + timedelta(days=7)).isoformat()
+    enter(url, runs["suspended"], "PAUSED", "Suspended", pause_reschedule=True, pause_timeout=week)
+    assert until(lambda: now(url, runs["killed"]) == "CRASHED", 60), now(url, runs["killed"])
+    assert not until(lambda: now(url, runs["suspended"]) != "PAUSED", 10)

@@ -8,11 +8,13 @@ import socket
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import yaml
 from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL
 
@@ -78,6 +80,22 @@ def test_a_worker_does_what_is_deployed_and_down_leaves_nothing(copy: Project) -
     assert "prefect, mlflow" in done.stdout
     assert until(lambda: not [pid for pid in running(str(copy.folder)) if pid != os.getpid()], 30)
     assert copy.run(*command("down")).stdout == "nothing was running\n"
+
+
+def test_a_restart_of_the_server_ends_no_run_that_holds_a_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dvc.yaml").touch()
+    monkeypatch.setenv("DEGRAIN_PROJECT", str(tmp_path))
+    given: dict[str, dict[str, str]] = {}
+    monkeypatch.setattr(
+        servers, "_start", lambda _, name, command, environment, *more: given.update({name: environment})
+    )
+    servers.up(1, 2)
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["prefect"]["environment"]
+    for environment in (given["prefect"], compose):
+        storage = environment["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"]
+        assert import_module(storage).ConcurrencyLeaseStorage(tmp_path).storage_path == tmp_path, "it is on disk"
 
 
 def test_a_port_that_is_taken_is_said(copy: Project) -> None:

@@ -189,6 +189,18 @@ def test_what_dead_runs_have_sent_is_swept_here_and_on_the_origin(small: Project
     assert not git(small.folder, "for-each-ref", "refs/degrain")
 
 
+def test_what_a_run_in_another_worktree_has_sent_stays(small: Project, tmp_path: Path) -> None:
+    git(small.folder, "worktree", "add", "-q", str(tmp_path / "other"), "-b", "other")
+    at = git(small.folder, "rev-parse", "HEAD")
+    with workspaces.claimed(tmp_path / "other", "another"):
+        with workspaces.claimed(small.folder, "alive"):
+            workspaces.publish(small.folder, at, "refs/degrain/runs/alive/train@unet")
+            workspaces.sweep(tmp_path / "other")
+            assert git(small.folder, "for-each-ref", "refs/degrain")
+        workspaces.sweep(tmp_path / "other")
+    assert not git(small.folder, "for-each-ref", "refs/degrain")
+
+
 def test_a_worker_keeps_no_name_of_what_it_fetches(small: Project, tmp_path: Path) -> None:
     git(tmp_path, "clone", "-q", "--bare", str(small.folder), "origin.git")
     git(small.folder, "remote", "add", "origin", str(tmp_path / "origin.git"))

@@ -18,7 +18,7 @@ import boto3
 import httpx
 import pytest
 
-from pipelines.servers import free_port
+from pipelines.servers import LEASES, free_port
 from tests.conftest import Project, clone, merged
 from tests.pipelines.conftest import running
 from tests.services.processes import HOST, Door, Hook, Postgres, Process, until
@@ -253,6 +253,7 @@ def _team(
         client.create_bucket(Bucket=bucket)
     of_servers = inherited | variables | {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
     servers = of_servers | {
+        **LEASES,
         "PREFECT_HOME": str(base / "prefect-home"),
         "PREFECT_SERVER_API_AUTH_STRING": f"{user}:{password}",
         "PREFECT_API_DATABASE_CONNECTION_URL": f"postgresql+asyncpg://degrain@{HOST}:{postgres.port}/prefect",
