@@ -62,10 +62,11 @@ def _refresh(workspace: Workspace, force: bool) -> Any:
     marks = upstream.marks(catalog.spec(name).files, variables.mirror(), PATIENT)
     seen = _seen(workspace)
     changed = sorted(file for file, mark in marks.items() if seen.get(f"{name}/{file}", mark) != mark)
-    first = [file for file in marks if f"{name}/{file}" not in seen]
-    if not changed and not force:
-        _remember(workspace, name, seen, marks)
-        told = f"{name}: " + ("looked at for the first time" if first else "nothing has changed upstream")
+    if any(f"{name}/{file}" not in seen for file in marks):
+        # NOTE: what is in use was downloaded some time ago; nobody knows what publishers said of it then.
+        get_run_logger().info(f"{name}: looked at for the first time here, so it is fetched and compared")
+    elif not changed and not force:
+        told = f"{name}: nothing has changed upstream"
         get_run_logger().info(told)
         return Completed(name="Unchanged", message=told)
     branch = f"refresh-{name}"

@@ -68,7 +68,8 @@ def test_a_change_upstream_is_reported_and_goes_to_a_branch(tmp_path: Path, site
     locked = project.read("dvc.lock")
     code, told = refresh(project, site)
     assert code == 0, told
-    assert "fer2013: looked at for the first time" in told
+    assert "fer2013: looked at for the first time here" in told
+    assert "12 images, the same as before" in told, "a change since the download would be seen"
     code, told = refresh(project, site)
     assert code == 0, told
     assert "fer2013: nothing has changed upstream" in told
