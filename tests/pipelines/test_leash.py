@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from degrain.programs import commands
 from pipelines.processes import Children, StageFailed
 from tests.conftest import ROOT, Project
 from tests.pipelines.conftest import running, until
@@ -85,6 +87,31 @@ def test_what_takes_too_long_is_stopped() -> None:
     assert ended.timed_out
     assert ended.complaint() == "it took longer than its timeout"
     assert not running("600.25")
+
+
+# Leaves a process behind, in a session of its own, that holds the output open for a minute.
+LEAVES = "echo a line; printf rest; setsid sleep {0} & sleep {1}; exit 3"
+
+
+@pytest.mark.parametrize(("own", "late"), [("0.2", False), ("600", True)])
+def test_a_process_that_is_left_behind_is_not_waited_for(own: str, late: bool) -> None:
+    begun, said, script = time.monotonic(), list[str](), LEAVES.format("60", own)
+    with Children(1) as children:
+        ended = children.run(["sh", "-c", script], Path(), said.append, timeout=5)
+    assert (ended.timed_out, said) == (late, ["a line", "rest"])
+    assert late or ended.code == 3
+    ran = commands.run(Path(), "sh", "-c", script, seconds=5)
+    assert ran == (commands.Ended(None, "", "") if late else commands.Ended(3, "a line\nrest", ""))
+    assert time.monotonic() - begun < 40
+
+
+def test_all_that_a_command_prints_comes_at_once_and_whole() -> None:
+    came: list[tuple[str, float]] = []
+    script = "printf 'first\\r'; sleep 2; seq 200000; printf '\\303'; sleep 0.3; printf '\\244'"
+    with Children(1) as children:
+        children.run(["sh", "-c", script], Path(), lambda line: came.append((line, time.monotonic())))
+    assert [line for line, _ in came] == ["first", *map(str, range(1, 200_001)), "\u00e4"]
+    assert came[1][1] - came[0][1] > 1
 
 
 def test_nothing_is_started_once_the_block_is_left() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -17,6 +18,10 @@ from degrain.programs import leash
 
 # What stops a child is given so much time beyond the leash's patience, in seconds.
 _GRACE = 5.0
+# How often it is looked whether a child that prints nothing has ended, in milliseconds.
+_LOOK = 200
+# Bytes; no pipe holds more.
+_PIPE = 2**20
 
 
 def started(
@@ -66,7 +71,9 @@ def ending(child: subprocess.Popen[str], seconds: float | None = None) -> Iterat
     late = threading.Event()
 
     def stop() -> None:
-        late.set()
+        # NOTE: what has ended in time is not late, even if its output is still being read.
+        if child.poll() is None:
+            late.set()
         let_go(child)
 
     alarm = threading.Timer(seconds, stop) if seconds else None
@@ -81,6 +88,26 @@ def ending(child: subprocess.Popen[str], seconds: float | None = None) -> Iterat
         reap([child])
         if child.stdout:
             child.stdout.close()
+
+
+def lines(child: subprocess.Popen[str]) -> Iterator[str]:
+    """Yield the lines that a child prints, until it has ended or closed its output.
+
+    A process that it has left behind may hold its output open; that is not waited for.
+    """
+    assert child.stdout is not None  # noqa: S101  (it is a pipe)
+    pipe, rest, more = child.stdout.fileno(), b"", True
+    waiting = select.poll()
+    waiting.register(pipe)
+    while more:
+        ended = child.poll() is not None
+        ready = waiting.poll(0 if ended else _LOOK)
+        read = os.read(pipe, _PIPE) if ready else b""
+        *whole, rest = (rest + read).replace(b"\r", b"\n").split(b"\n")
+        yield from (line.decode(errors="replace") for line in whole)
+        # NOTE: what it has printed itself is in the pipe when it ends, and one read takes all of that.
+        more = not ended and (bool(read) or not ready)
+    yield rest.decode(errors="replace")
 
 
 def let_go(child: subprocess.Popen[str]) -> None:
