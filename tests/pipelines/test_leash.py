@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from degrain.errors import OutputError
 from degrain.programs import commands
 from pipelines.processes import Children, StageFailed
 from tests.conftest import ROOT, Project
@@ -103,6 +104,13 @@ def test_a_process_that_is_left_behind_is_not_waited_for(own: str, late: bool) -
     ran = commands.run(Path(), "sh", "-c", script, seconds=5)
     assert ran == (commands.Ended(None, "", "") if late else commands.Ended(3, "a line\nrest", ""))
     assert time.monotonic() - begun < 40
+
+
+def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"/missing is no folder, and nothing can run there; make it first$"):
+        commands.git(tmp_path / "missing", "status")
+    with Children(1) as children, pytest.raises(OutputError, match="missing is no folder"):
+        children.run(["true"], tmp_path / "missing", lambda _: None)
 
 
 def test_all_that_a_command_prints_comes_at_once_and_whole() -> None:

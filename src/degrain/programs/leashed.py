@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from degrain.errors import OutputError
 from degrain.programs import leash
 
 # What stops a child is given so much time beyond the leash's patience, in seconds.
@@ -42,7 +43,12 @@ def started(
         output: File for what it prints. Otherwise that is a pipe, which has to be read: a command whose pipe is full
             waits for ever.
         errors: Where its standard error goes: beside the output, to a file, or to this process's own if None.
+
+    Raises:
+        OutputError: There is no such folder.
     """
+    if not folder.is_dir():
+        raise OutputError(f"{folder} is no folder, and nothing can run there; make it first")
     path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     return subprocess.Popen(  # noqa: S603
         [sys.executable, leash.__file__, *command],
