@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from degrain.errors import OutputError
-from degrain.programs import commands
-from pipelines.processes import Children, StageFailed
+from degrain.programs import commands, leashed
+from pipelines.processes import Children, StageFailed, dvc
 from tests.conftest import ROOT, Project
 from tests.pipelines.conftest import running, until
 
@@ -127,6 +127,21 @@ def test_nothing_is_started_once_the_block_is_left() -> None:
         pass
     with pytest.raises(StageFailed, match="the flow is being stopped"):
         children.run(["true"], Path(), lambda _: None)
+
+
+def test_what_git_sets_for_its_hooks_sends_no_command_elsewhere(
+    small: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert set(small.run("git", "rev-parse", "--local-env-vars").stdout.split()) <= leashed.ELSEWHERE
+    for name in ("GIT_DIR", "GIT_INDEX_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'user.name'='somebody else'")
+    with Children(1) as children:
+        assert children.run(["git", "config", "user.name"], small.folder, print).lines == ["test"]
+        for arguments in (("repro",), ("exp", "save", "--name", "saved")):
+            assert children.run(dvc(*arguments), small.folder, print).code == 0
+    assert commands.git(small.folder, "config", "user.name").output == "test\n"
+    assert small.run("dvc", "exp", "list", "--names-only").stdout == "saved\n"
 
 
 def test_hints_of_dvc_are_not_logged(small: Project) -> None:

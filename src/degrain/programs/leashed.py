@@ -17,6 +17,29 @@ from typing import IO
 from degrain.errors import OutputError
 from degrain.programs import leash
 
+# Variables that git sets for its hooks and aliases, as `git rev-parse --local-env-vars` lists them, and GIT_NAMESPACE:
+# they would send a command to another repository than its folder's, or to other settings.
+ELSEWHERE = frozenset(
+    {
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_COMMON_DIR",
+        "GIT_CONFIG",
+        "GIT_CONFIG_COUNT",
+        "GIT_CONFIG_PARAMETERS",
+        "GIT_DIR",
+        "GIT_GRAFT_FILE",
+        "GIT_IMPLICIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_INTERNAL_SUPER_PREFIX",
+        "GIT_NAMESPACE",
+        "GIT_NO_REPLACE_OBJECTS",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_PREFIX",
+        "GIT_REPLACE_REF_BASE",
+        "GIT_SHALLOW_FILE",
+        "GIT_WORK_TREE",
+    }
+)
 # What stops a child is given so much time beyond the leash's patience, in seconds.
 _GRACE = 5.0
 # How often it is looked whether a child that prints nothing has ended, in milliseconds.
@@ -34,7 +57,7 @@ def started(
 ) -> subprocess.Popen[str]:
     """Start a command on a leash whose end is the standard input of what is returned.
 
-    The programs of this Python's environment come first on its PATH.
+    The programs of this Python's environment come first on its PATH, and git works in the repository of the folder.
 
     Args:
         command: Program and arguments.
@@ -50,10 +73,11 @@ def started(
     if not folder.is_dir():
         raise OutputError(f"{folder} is no folder, and nothing can run there; make it first")
     path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    variables = os.environ | path | dict(environment)
     return subprocess.Popen(  # noqa: S603
         [sys.executable, leash.__file__, *command],
         cwd=folder,
-        env=os.environ | path | dict(environment),
+        env={name: value for name, value in variables.items() if name not in ELSEWHERE},
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=errors,
