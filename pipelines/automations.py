@@ -20,6 +20,7 @@ from prefect.events.schemas.events import ResourceSpecification
 
 from degrain.artifacts.registration import Registration
 from degrain.errors import ParamsError
+from pipelines.ends import End
 
 HEARTBEAT = "prefect.flow-run.heartbeat"
 PENDING = "prefect.flow-run.Pending"
@@ -27,8 +28,8 @@ PROMOTED = "degrain.model.promoted"
 DRIFTED = "degrain.dataset.drifted"
 # Seconds without a heartbeat after which a run is called crashed; flows send one every 30.
 _SILENCE = 75
-_ENDS = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Mistake", "Cancelled", "Crashed")}
-_FAILURES = {f"prefect.flow-run.{state}" for state in ("Failed", "Mistake", "Crashed")}
+_ENDS = {f"prefect.flow-run.{state}" for state in End}
+_FAILURES = {f"prefect.flow-run.{state}" for state in (End.FAILED, End.MISTAKE, End.CRASHED)}
 # What a run that waits for a person has come to; it has no process that could send one.
 _WAITS = {"prefect.flow-run.Suspended", "prefect.flow-run.Paused"}
 # What a run that a worker has claimed comes to next: its begin, its end, or the queue once more.

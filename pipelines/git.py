@@ -27,3 +27,13 @@ def git(folder: Path, *arguments: str, fails: bool = False) -> str:
 def has_origin(folder: Path) -> bool:
     """Tell whether a repository has a remote named origin."""
     return ORIGIN in git(folder, "remote").splitlines()
+
+
+def at_origin(folder: Path, command: str, *arguments: str, fails: bool = False) -> str:
+    """Run a command of git that talks to the remote origin, and return what it prints; see `git`.
+
+    It runs in the repository's main worktree: git reads a relative address such as "../origin.git" from where it runs.
+    Refs are those of all worktrees.
+    """
+    main = git(folder, "worktree", "list", "--porcelain").partition("\n")[0].removeprefix("worktree ")
+    return git(Path(main), command, *arguments, fails=fails)

@@ -27,6 +27,7 @@ from prefect.states import Cancelling, Crashed
 from degrain.errors import ParamsError
 from pipelines import exchange, graph, workspaces
 from pipelines.automations import HEARTBEAT
+from pipelines.ends import End
 from pipelines.processes import Children, Log, StageFailed
 from pipelines.servers import BEAT
 from pipelines.workspaces import Workspace
@@ -83,7 +84,7 @@ def run_on_pool(run: str, stage: graph.Stage, workspace: Workspace, children: Ch
     finally:
         workspaces.forget(workspace.project, reference)
     if not state.is_completed():
-        raise StageFailed(state.message or f"{stage.name}: {state.name}", mistake=state.name == "Mistake")
+        raise StageFailed(state.message or f"{stage.name}: {state.name}", mistake=state.name == End.MISTAKE)
     exchange.hand(children, workspace.folder, log, "accept", stage.name)
     return children.reproduce(stage.name, workspace.folder, log, stage.meta.timeout)
 

@@ -143,8 +143,7 @@ class Children:
         lines: list[str] = []
         try:
             with leashed.ending(child, timeout) as late:
-                assert child.stdout is not None  # noqa: S101  (it is a pipe)
-                for line in child.stdout:
+                for line in leashed.lines(child):
                     if line.strip():
                         lines.append(line.rstrip())
                         if not _HINT.fullmatch(lines[-1]):

@@ -14,6 +14,7 @@ from degrain.artifacts.metrics import Metrics
 from degrain.artifacts.registration import Registration
 from degrain.stages import METRICS, REGISTRATION
 from pipelines import automations, runs, workspaces
+from pipelines.ends import End
 from pipelines.processes import Children
 from pipelines.workspaces import Workspace
 
@@ -75,10 +76,10 @@ def _register(workspace: Workspace, by: str) -> Any:
         children.reproduce("register", workspace.folder, log.info, None)
     made = Registration.read(workspace.folder / REGISTRATION)
     if not made.is_champion:
-        return Completed(name="Refused", message=f"{made.trial} is not promoted: {'; '.join(made.refused)}")
+        return Completed(name=End.REFUSED, message=f"{made.trial} is not promoted: {'; '.join(made.refused)}")
     if made.is_new:
         automations.promoted(made)
     return Completed(
-        name="Promoted",
+        name=End.PROMOTED,
         message=f"{made.trial} is version {made.version} of {made.model}, approved by {by or 'somebody unnamed'}",
     )

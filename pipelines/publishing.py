@@ -9,7 +9,7 @@ from filelock import FileLock
 
 from degrain.errors import OutputError, ParamsError
 from pipelines import workspaces
-from pipelines.git import ORIGIN, git, has_origin
+from pipelines.git import ORIGIN, at_origin, git, has_origin
 from pipelines.processes import Children, Log, StageFailed, dvc
 from pipelines.workspaces import Workspace
 
@@ -59,7 +59,7 @@ def push_experiment(folder: Path, name: str, log: Log) -> None:
         return
     for reference in git(folder, "for-each-ref", "--format=%(refname)", f"refs/exps/*/*/{name}").splitlines():
         try:
-            git(folder, "push", "--quiet", ORIGIN, f"{reference}:{reference}")
+            at_origin(folder, "push", "--quiet", ORIGIN, f"{reference}:{reference}")
         except OutputError as error:
             log(f"data is pushed, but {reference} is here only: {error}")
 
@@ -112,7 +112,7 @@ def to_branch(workspace: Workspace, branch: str, message: str, children: Childre
         return commit, pushed
     for _ in range(_TRIES):
         try:
-            git(folder, "push", "--quiet", ORIGIN, f"{commit}:{_reference(branch)}")
+            at_origin(folder, "push", "--quiet", ORIGIN, f"{commit}:{_reference(branch)}")
         except OutputError as error:
             there = _there(folder, branch, log)
             if not there or _is_in(folder, there, commit):
@@ -171,10 +171,10 @@ def _there(folder: Path, branch: str, log: Log) -> str:
     if not has_origin(folder):
         return ""
     try:
-        listed = [line.split("\t") for line in git(folder, "ls-remote", ORIGIN, _reference(branch)).splitlines()]
+        listed = [line.split("\t") for line in at_origin(folder, "ls-remote", ORIGIN, _reference(branch)).splitlines()]
         if there := "".join(commit for commit, name in listed if name == _reference(branch)):
             # NOTE: what a person has fetched last is not ours to change.
-            git(folder, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", ORIGIN, _reference(branch))
+            at_origin(folder, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", ORIGIN, _reference(branch))
     except OutputError as error:
         log(f"the branch {branch} is taken as it is known here, since the origin does not give it: {error}")
         return git(folder, "rev-parse", "--quiet", "--verify", f"refs/remotes/{ORIGIN}/{branch}", fails=True)
@@ -249,7 +249,7 @@ def _refuse_checked_out(folder: Path, branch: str) -> None:
 def _branches(project: Path) -> list[str]:
     """All branches here and, if it answers, on the origin."""
     here = git(project, "for-each-ref", "--format=%(refname)", "refs/heads").splitlines()
-    there = git(project, "ls-remote", "--heads", ORIGIN, fails=True).splitlines() if has_origin(project) else []
+    there = at_origin(project, "ls-remote", "--heads", ORIGIN, fails=True).splitlines() if has_origin(project) else []
     return sorted({name.rpartition("\t")[2].removeprefix("refs/heads/") for name in [*here, *there]})
 
 

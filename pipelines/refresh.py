@@ -28,6 +28,7 @@ from degrain.machine import variables
 from degrain.params.study import load_params
 from degrain.stages import CHECKSUMS, PARAMS, VALIDATED
 from pipelines import automations, publishing, runs, servers, workspaces
+from pipelines.ends import End
 from pipelines.processes import Children, StageFailed, dvc
 from pipelines.workspaces import Workspace
 
@@ -68,7 +69,7 @@ def _refresh(workspace: Workspace, force: bool) -> Any:
     elif not changed and not force:
         told = f"{name}: nothing has changed upstream"
         get_run_logger().info(told)
-        return Completed(name="Unchanged", message=told)
+        return Completed(name=End.UNCHANGED, message=told)
     branch = f"refresh-{name}"
     publishing.refuse(workspace.folder, branch, "HEAD", get_run_logger().info)
     with Children(1, workspace.environment | _afresh(workspace)) as children:
@@ -80,7 +81,7 @@ def _refresh(workspace: Workspace, force: bool) -> Any:
     create_markdown_artifact(found.markdown(), key=f"drift-{name.replace('_', '-')}", description=found.told())
     if found.is_none:
         _remember(workspace, name, seen, marks)
-        return Completed(name="Same", message=found.told())
+        return Completed(name=End.SAME, message=found.told())
     message = f"Take {name} as it is published now: {found.told()}"
     with Children(1, workspace.environment) as children:
         commit, _ = publishing.to_branch(workspace, branch, message, children, get_run_logger().info)
@@ -91,7 +92,7 @@ def _refresh(workspace: Workspace, force: bool) -> Any:
         resource={"prefect.resource.id": f"degrain.dataset.{name}", "prefect.resource.name": name},
         payload={"told": told},
     )
-    return Completed(name="Drift", message=told)
+    return Completed(name=End.DRIFT, message=told)
 
 
 def _afresh(workspace: Workspace) -> dict[str, str]:

@@ -39,6 +39,7 @@ from degrain.machine import compute
 from degrain.stages import REGISTRATION
 from pipelines import artifacts, automations, graph, publishing, runs, servers, workspaces
 from pipelines.artifacts import Outcome
+from pipelines.ends import End
 from pipelines.pools import run_on_pool
 from pipelines.processes import Children, Log, StageFailed, degrain
 from pipelines.workspaces import Workspace
@@ -230,7 +231,7 @@ def _reproduce(
             automations.promoted(made)
     if failures:
         mistake = all(isinstance(failure, StageFailed) and failure.mistake for failure in failures)
-        return Failed(message="; ".join(map(str, failures)), name="Mistake" if mistake else "Failed")
+        return Failed(message="; ".join(map(str, failures)), name=End.of(mistake))
     return outcomes
 
 

@@ -12,6 +12,7 @@ from prefect.runtime import flow_run
 from prefect.states import Failed
 
 from degrain.errors import DegrainError, printable
+from pipelines.ends import End
 from pipelines.processes import StageFailed
 
 # What a flow is expected to meet; anything else is a fault of its own, and Prefect shows where.
@@ -27,4 +28,4 @@ def name() -> str:
 def failed(error: Exception) -> State[Any]:
     """Return the state of a run that went wrong; it is named Mistake where trying again would not help."""
     mistake = error.mistake if isinstance(error, StageFailed) else True
-    return Failed(message=printable(str(error)), name="Mistake" if mistake else "Failed")
+    return Failed(message=printable(str(error)), name=End.of(mistake))

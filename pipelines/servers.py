@@ -35,6 +35,7 @@ from degrain import files
 from degrain.errors import DegrainError, OutputError, printable
 from degrain.machine import variables
 from degrain.programs import leashed
+from pipelines.ends import End
 from pipelines.workspaces import project_folder
 
 HOST = "127.0.0.1"
@@ -212,7 +213,7 @@ def run_flow(
         raise typer.Exit(2) from None
     if not state.is_completed():
         typer.echo(f"{flow.name}: {printable(state.message or state.name or 'it failed')}", err=True)
-        raise typer.Exit(2 if state.name == "Mistake" else 1)
+        raise typer.Exit(2 if state.name == End.MISTAKE else 1)
 
 
 def _end_soon(code: int) -> None:

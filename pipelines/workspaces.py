@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 from degrain.errors import OutputError, ParamsError, nearest
 from degrain.machine import variables
 from degrain.programs.worktrees import SWEEPING, held, remove
-from pipelines.git import ORIGIN, git, has_origin
+from pipelines.git import ORIGIN, at_origin, git, has_origin
 from pipelines.processes import Children, Log, dvc
 
 FOLDER = Path(".degrain") / "workspaces"
@@ -268,7 +268,7 @@ def publish(folder: Path, commit: str, reference: str) -> str:
     if not has_origin(folder):
         return "there is no git remote named origin"
     try:
-        git(folder, "push", "--quiet", "--force", ORIGIN, f"{commit}:{reference}")
+        at_origin(folder, "push", "--quiet", "--force", ORIGIN, f"{commit}:{reference}")
     except OutputError as error:
         return str(error)
     return ""
@@ -277,8 +277,8 @@ def publish(folder: Path, commit: str, reference: str) -> str:
 def forget(folder: Path, reference: str) -> None:
     """Take the name of a commit away again, there and here; here it stays if the origin does not answer."""
     try:
-        if has_origin(folder) and git(folder, "ls-remote", ORIGIN, reference):
-            git(folder, "push", "--quiet", ORIGIN, f":{reference}")
+        if has_origin(folder) and at_origin(folder, "ls-remote", ORIGIN, reference):
+            at_origin(folder, "push", "--quiet", ORIGIN, f":{reference}")
     except OutputError:
         return
     git(folder, "update-ref", "-d", reference, fails=True)
@@ -293,7 +293,7 @@ def bring(project: Path, commit: str, reference: str) -> None:
     name = f"{commit}^{{commit}}"
     if not git(project, "rev-parse", "--quiet", "--verify", name, fails=True):
         # NOTE: without a name here: that is its sender's to take away again.
-        git(project, "fetch", "--quiet", "--no-write-fetch-head", ORIGIN, reference)
+        at_origin(project, "fetch", "--quiet", "--no-write-fetch-head", ORIGIN, reference)
         git(project, "rev-parse", "--quiet", "--verify", name)
 
 
@@ -313,7 +313,7 @@ def resolve(project: Path, revision: str) -> str:
         OutputError: The origin does not answer.
     """
     if revision.startswith(f"{ORIGIN}/"):
-        git(project, "fetch", "--quiet", ORIGIN)
+        at_origin(project, "fetch", "--quiet", ORIGIN)
     asked = ("--quiet", "--verify", "--end-of-options", f"{revision}^{{commit}}")
     if found := git(project, "rev-parse", *asked, fails=True):
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,11 +10,18 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from prefect.events.schemas.automations import EventTrigger
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Completed
 
 from degrain.programs.leashed import started
 from pipelines import automations, servers
+from pipelines.ends import End
+from tests.conftest import ROOT
 from tests.pipelines.conftest import until
+
+# Prefect's, with which a flow's code says how its run ends.
+STATES = ("Completed", "Failed", "Cancelled")
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +46,34 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         if server.stdin:
             server.stdin.close()
         server.wait(30)
+
+
+def ends() -> set[str]:
+    """Names of the states that the flows' own code can return."""
+    found = set()
+    for path in (ROOT / "pipelines").glob("*.py"):
+        tree = ast.parse(path.read_text())
+        tasks = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and "task(" in decorated(node)]
+        inside = {id(node) for task in tasks for node in ast.walk(task)}
+        for call in ast.walk(tree):
+            if isinstance(call, ast.Call) and id(call) not in inside and ast.unparse(call.func) in STATES:
+                named = [ast.unparse(given.value) for given in call.keywords if given.arg == "name"]
+                found.add(named[0] if named else f"End.{ast.unparse(call.func).upper()}")
+    return found
+
+
+def decorated(function: ast.FunctionDef) -> str:
+    return " ".join(map(ast.unparse, function.decorator_list))
+
+
+def test_all_ends_of_flows_are_waited_for() -> None:
+    prefects = {"End.COMPLETED", "End.FAILED", "End.MISTAKE", "End.CRASHED"}
+    assert ends() - {"End.of(mistake)"} | prefects == {f"End.{end.name}" for end in End}
+    assert {End.of(mistake) for mistake in (True, False)} == {End.MISTAKE, End.FAILED}
+    for automation in (automations._heartbeats(), automations._claimed()):
+        assert isinstance(automation.trigger, EventTrigger)
+        assert {f"prefect.flow-run.{end}" for end in End} <= automation.trigger.expect
+    assert Completed(name=End.DRIFT).model_dump(mode="json")["name"] == "Drift"
 
 
 def made(url: str, *names: str) -> dict[str, str]:

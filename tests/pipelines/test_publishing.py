@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -163,11 +164,28 @@ def test_a_branch_that_moves_while_it_is_pushed_is_fetched_again(
             theirs[0] = published(origin, 3)
         return run(folder, *arguments, fails=fails)
 
-    run = publishing.git
-    monkeypatch.setattr(publishing, "git", overtaken)
+    run = publishing.at_origin
+    monkeypatch.setattr(publishing, "at_origin", overtaken)
     made = published(small, 2)
     assert git(small.folder, "rev-parse", "nightly", "nightly^") == f"{made}\n{theirs[0]}"
     assert git(origin.folder, "ls-remote", "origin", "refs/heads/nightly").split()[0] == made
+
+
+def test_an_origin_with_a_relative_address_is_that_of_the_project(small: Project, origin: Project) -> None:
+    git(small.folder, "remote", "set-url", "origin", "../origin.git")
+    first, second = published(small, 2), published(small, 3)
+    with (
+        workspaces.opened(small.folder, "a", silent) as workspace,
+        Children(1, workspace.environment) as children,
+    ):
+        assert children.run(dvc("repro"), workspace.folder, print).code == 0
+        publishing.save_experiment(workspace, "made", "a run", ["made"], children, print)
+        publishing.push_experiment(workspace.folder, "made", silent)
+        assert workspaces.publish(workspace.folder, first, "refs/degrain/runs/a/made") == ""
+    there = git(origin.folder, "ls-remote", "origin")
+    assert f"{second}\trefs/heads/nightly" in there
+    assert f"{first}\trefs/degrain/runs/a/made" in there
+    assert re.search(r"refs/exps/.*/made$", there, re.MULTILINE)
 
 
 def test_an_origin_that_does_not_answer_leaves_the_branch_here(small: Project, origin: Project, tmp_path: Path) -> None:

@@ -178,6 +178,37 @@ def test_stages_run_side_by_side(copy: Project) -> None:
 
 
 @pytest.mark.slow
+def test_a_mistake_in_a_stage_is_not_tried_again(quick: Project) -> None:
+    # Nothing is validated, of which degrain says so and exits with 2.
+    add_stage(quick, "wrong", "echo >> $DEGRAIN_PROJECT/tries; degrain prepare", meta={"retries": 2, "retry_delay": 0})
+    commit(quick)
+    done = reproduce(quick, "--target", "wrong")
+    assert done.returncode == 2, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "degrain prepare, exited with 2" in done.stderr
+    assert quick.read("tries") == b"\n"
+
+
+@pytest.mark.slow
+def test_a_stage_that_takes_longer_than_its_timeout_is_stopped(quick: Project) -> None:
+    add_stage(quick, "endless", "sleep 6177.25", meta={"retries": 0, "timeout": 12})
+    commit(quick)
+    done = reproduce(quick, "--target", "endless")
+    assert done.returncode == 1, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "reproduce: endless: it took longer than its timeout\n" in done.stderr
+    assert not running("6177.25")
+
+
+@pytest.mark.slow
+def test_stages_that_run_side_by_side_share_the_threads(quick: Project) -> None:
+    for name in ("left", "right"):
+        add_stage(quick, name, f"echo $DEGRAIN_THREADS > $DEGRAIN_PROJECT/{name}.txt")
+    commit(quick)
+    done = reproduce(quick, "--target", "left", "--target", "right", DEGRAIN_THREADS="6")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert [quick.read(f"{name}.txt") for name in ("left", "right")] == [b"3\n", b"3\n"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_nothing_is_left_of_a_flow_that_is_stopped_and_the_next_one_goes_on(copy: Project, number: int) -> None:
     run = started(copy, "-S", "train.epochs=400", "-S", "prepare.stride=64")

@@ -32,6 +32,13 @@ def ask(url: str, what: str, **query: Any) -> Any:
     return httpx.post(f"{url}/{what}/filter", json=query, timeout=30).json()
 
 
+def test_each_deployment_of_a_study_runs_the_revision_that_is_set() -> None:
+    deployed = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    studies = [made for made in deployed if made["entrypoint"] == "pipelines/reproduce.py:reproduce"]
+    assert {made["name"] for made in studies} == {"by-hand", "nightly"}
+    assert {made["parameters"]["revision"] for made in studies} == {"{{ $DEGRAIN_REVISION }}"}
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_worker_does_what_is_deployed_and_down_leaves_nothing(copy: Project) -> None:

@@ -12,7 +12,7 @@ import yaml
 from degrain.errors import OutputError, ParamsError
 from pipelines import publishing, workspaces
 from pipelines.processes import Children, dvc
-from tests.conftest import Project
+from tests.conftest import ROOT, Project
 from tests.pipelines.conftest import commit
 
 
@@ -264,3 +264,15 @@ def test_a_study_is_composed_as_dvc_would(copy: Project) -> None:
             workspaces.compose(workspace, "mnits", [])
         with pytest.raises(ParamsError, match="train"):
             workspaces.compose(workspace, "", ["train.epochs"])
+
+
+@pytest.mark.slow
+def test_a_stage_in_a_temporary_copy_runs_the_code_of_that_copy(quick: Project, tmp_path: Path) -> None:
+    how, _, _ = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["prepare"]["cmd"].partition("degrain ")
+    tell = f"import degrain; open({str(tmp_path / 'told')!r}, 'w').write(degrain.__file__)"
+    (quick.folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"told": {"cmd": f'{how}python -c "{tell}"'}}}))
+    commit(quick)
+    done = quick.run("dvc", "exp", "run", "--temp")
+    assert done.returncode == 0, done.stdout + done.stderr
+    copies = quick.folder / ".dvc" / "tmp" / "exps"
+    assert copies in Path((tmp_path / "told").read_text()).parents

@@ -9,22 +9,11 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from degrain.errors import OutputError
 from degrain.programs import leashed
 
-# What git sets for its hooks, which would send a command to another repository than its folder's.
-_ELSEWHERE = (
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_CONFIG",
-    "GIT_DIR",
-    "GIT_INDEX_FILE",
-    "GIT_NAMESPACE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-    "GIT_WORK_TREE",
-)
 # How DVC and git begin the line that says what is wrong; others are warnings and advice.
 _ERRORS = ("ERROR: ", "fatal: ", "error: ")
 
@@ -69,22 +58,25 @@ def run(
         shown: Whether a person sees its standard error.
         seconds: How long it may take; as long as it likes if absent.
     """
-    without = [part for name in _ELSEWHERE for part in ("-u", name)]
-    with tempfile.TemporaryFile() as errors:
+    # NOTE: a pipe could be held open for ever by a process that the command has left behind.
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         child = leashed.started(
-            ["env", *without, *command],
+            command,
             folder,
             {"GIT_TERMINAL_PROMPT": "0", **(settings or {})},
+            output,
             errors=None if shown else errors,
         )
         with leashed.ending(child, seconds) as late:
-            assert child.stdout is not None  # noqa: S101  (it is a pipe)
-            output = child.stdout.read()
             code = child.wait()
         if late.is_set():
             return Ended(None, "", "")
-        errors.seek(0)
-        return Ended(code, output, errors.read().decode(errors="replace"))
+        return Ended(code, _written(output), _written(errors))
+
+
+def _written(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
 
 
 def git(folder: Path, *arguments: str) -> Ended:

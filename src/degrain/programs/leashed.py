@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -13,10 +14,38 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from degrain.errors import OutputError
 from degrain.programs import leash
 
+# Variables that git sets for its hooks and aliases, as `git rev-parse --local-env-vars` lists them, and GIT_NAMESPACE:
+# they would send a command to another repository than its folder's, or to other settings.
+ELSEWHERE = frozenset(
+    {
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_COMMON_DIR",
+        "GIT_CONFIG",
+        "GIT_CONFIG_COUNT",
+        "GIT_CONFIG_PARAMETERS",
+        "GIT_DIR",
+        "GIT_GRAFT_FILE",
+        "GIT_IMPLICIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_INTERNAL_SUPER_PREFIX",
+        "GIT_NAMESPACE",
+        "GIT_NO_REPLACE_OBJECTS",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_PREFIX",
+        "GIT_REPLACE_REF_BASE",
+        "GIT_SHALLOW_FILE",
+        "GIT_WORK_TREE",
+    }
+)
 # What stops a child is given so much time beyond the leash's patience, in seconds.
 _GRACE = 5.0
+# How often it is looked whether a child that prints nothing has ended, in milliseconds.
+_LOOK = 200
+# Bytes; no pipe holds more.
+_PIPE = 2**20
 
 
 def started(
@@ -28,7 +57,7 @@ def started(
 ) -> subprocess.Popen[str]:
     """Start a command on a leash whose end is the standard input of what is returned.
 
-    The programs of this Python's environment come first on its PATH.
+    The programs of this Python's environment come first on its PATH, and git works in the repository of the folder.
 
     Args:
         command: Program and arguments.
@@ -37,12 +66,18 @@ def started(
         output: File for what it prints. Otherwise that is a pipe, which has to be read: a command whose pipe is full
             waits for ever.
         errors: Where its standard error goes: beside the output, to a file, or to this process's own if None.
+
+    Raises:
+        OutputError: There is no such folder.
     """
+    if not folder.is_dir():
+        raise OutputError(f"{folder} is no folder, and nothing can run there; make it first")
     path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    variables = os.environ | path | dict(environment)
     return subprocess.Popen(  # noqa: S603
         [sys.executable, leash.__file__, *command],
         cwd=folder,
-        env=os.environ | path | dict(environment),
+        env={name: value for name, value in variables.items() if name not in ELSEWHERE},
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=errors,
@@ -66,7 +101,9 @@ def ending(child: subprocess.Popen[str], seconds: float | None = None) -> Iterat
     late = threading.Event()
 
     def stop() -> None:
-        late.set()
+        # NOTE: what has ended in time is not late, even if its output is still being read.
+        if child.poll() is None:
+            late.set()
         let_go(child)
 
     alarm = threading.Timer(seconds, stop) if seconds else None
@@ -81,6 +118,26 @@ def ending(child: subprocess.Popen[str], seconds: float | None = None) -> Iterat
         reap([child])
         if child.stdout:
             child.stdout.close()
+
+
+def lines(child: subprocess.Popen[str]) -> Iterator[str]:
+    """Yield the lines that a child prints, until it has ended or closed its output.
+
+    A process that it has left behind may hold its output open; that is not waited for.
+    """
+    assert child.stdout is not None  # noqa: S101  (it is a pipe)
+    pipe, rest, more = child.stdout.fileno(), b"", True
+    waiting = select.poll()
+    waiting.register(pipe)
+    while more:
+        ended = child.poll() is not None
+        ready = waiting.poll(0 if ended else _LOOK)
+        read = os.read(pipe, _PIPE) if ready else b""
+        *whole, rest = (rest + read).replace(b"\r", b"\n").split(b"\n")
+        yield from (line.decode(errors="replace") for line in whole)
+        # NOTE: what it has printed itself is in the pipe when it ends, and one read takes all of that.
+        more = not ended and (bool(read) or not ready)
+    yield rest.decode(errors="replace")
 
 
 def let_go(child: subprocess.Popen[str]) -> None:
