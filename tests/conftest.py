@@ -77,8 +77,10 @@ RUNS = {"reproduced", "validated_once", "prepared_once"}
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that look at the same run belong on the same worker, so that it runs once."""
+    """Tests that look at the same run belong on the same worker, so that it runs once; slow ones may take longer."""
     for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(900))
         for run in RUNS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.xdist_group(run))
 
@@ -165,7 +167,7 @@ class Project:
 
     folder: Path
 
-    def run(self, *command: str, timeout: float = 240, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, timeout: float = 270, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a command with the environment's programs on the PATH; returns code and output."""
         return subprocess.run(
             command,
