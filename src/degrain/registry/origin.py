@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -80,9 +81,15 @@ def section(origin: Mapping[str, bytes], name: str) -> Mapping[str, object]:
     return found if isinstance(found, dict) else {}
 
 
-def dvc_outputs(made_of: Mapping[str, bytes]) -> dict[str, str]:
+def dvc_outputs(made_of: Mapping[str, bytes]) -> Mapping[str, str]:
     """Return what DVC has the outputs of stages under, by their paths."""
-    stages = section(made_of, LOCK).get("stages")
+    return _outputs(made_of.get(LOCK, b""))
+
+
+@lru_cache(maxsize=1)
+def _outputs(lock: bytes) -> Mapping[str, str]:
+    # NOTE: reading a lock takes 0.3 s, and it is asked for each side of each trial's data.
+    stages = section({LOCK: lock}, LOCK).get("stages")
     found: dict[str, str] = {}
     for stage in stages.values() if isinstance(stages, dict) else ():
         outputs = stage.get("outs") if isinstance(stage, dict) else None
