@@ -35,5 +35,10 @@ def at_origin(folder: Path, command: str, *arguments: str, fails: bool = False) 
     It runs in the repository's main worktree: git reads a relative address such as "../origin.git" from where it runs.
     Refs are those of all worktrees.
     """
-    main = git(folder, "worktree", "list", "--porcelain").partition("\n")[0].removeprefix("worktree ")
-    return git(Path(main), command, *arguments, fails=fails)
+    return git(worktrees(folder)[0], command, *arguments, fails=fails)
+
+
+def worktrees(folder: Path, fails: bool = False) -> list[Path]:
+    """Return the folders of a repository's worktrees, the main one first; see `git`."""
+    listed = git(folder, "worktree", "list", "--porcelain", fails=fails).splitlines()
+    return [Path(line.removeprefix("worktree ")) for line in listed if line.startswith("worktree ")]

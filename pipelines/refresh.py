@@ -62,11 +62,10 @@ def _refresh(workspace: Workspace, force: bool) -> Any:
     name = params.data.dataset
     marks = upstream.marks(catalog.spec(name).files, variables.mirror(), PATIENT)
     seen = _seen(workspace)
-    changed = sorted(file for file, mark in marks.items() if seen.get(f"{name}/{file}", mark) != mark)
     if any(f"{name}/{file}" not in seen for file in marks):
         # NOTE: what is in use was downloaded some time ago; nobody knows what publishers said of it then.
         get_run_logger().info(f"{name}: looked at for the first time here, so it is fetched and compared")
-    elif not changed and not force:
+    elif not force and all(seen[f"{name}/{file}"] == mark for file, mark in marks.items()):
         told = f"{name}: nothing has changed upstream"
         get_run_logger().info(told)
         return Completed(name=End.UNCHANGED, message=told)

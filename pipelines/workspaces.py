@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 from degrain.errors import OutputError, ParamsError, nearest
 from degrain.machine import variables
 from degrain.programs.worktrees import SWEEPING, held, remove
-from pipelines.git import ORIGIN, at_origin, git, has_origin
+from pipelines.git import ORIGIN, at_origin, git, has_origin, worktrees
 from pipelines.processes import Children, Log, dvc
 
 FOLDER = Path(".degrain") / "workspaces"
@@ -141,8 +141,7 @@ def sweep(project: Path) -> None:
 
 def _elsewhere(project: Path, base: Path) -> set[str]:
     """Names of the runs in a person's other worktrees: git has all refs in common, but each has locks of its own."""
-    listed = git(project, "worktree", "list", "--porcelain", fails=True).splitlines()
-    bases = [Path(line.removeprefix("worktree ")) / FOLDER for line in listed if line.startswith("worktree ")]
+    bases = [folder / FOLDER for folder in worktrees(project, fails=True)]
     return {path.stem for other in bases if other != base for path in other.glob("*.lock")}
 
 

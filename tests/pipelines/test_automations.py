@@ -14,7 +14,7 @@ from prefect.events.schemas.automations import EventTrigger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed
 
-from degrain.programs.leashed import started
+from degrain.programs.leashed import let_go, started
 from pipelines import automations, servers
 from pipelines.ends import End
 from tests.conftest import ROOT
@@ -43,8 +43,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         assert until(answers, 120), (home / "log").read_text()[-2000:]
         yield address
     finally:
-        if server.stdin:
-            server.stdin.close()
+        let_go(server)
         server.wait(30)
 
 

@@ -461,6 +461,16 @@ def test_every_baseline_is_tried_with_every_candidate(monkeypatch: pytest.Monkey
         array_probes.check_baselines(["median"], 3)
 
 
+def measure_psnr_by(monkeypatch: pytest.MonkeyPatch, way: Callable[..., Any]) -> None:
+    """Have the metric PSNR be computed in another way, by what counts as its own file."""
+
+    def measure(images: np.ndarray, clean: np.ndarray) -> np.ndarray:
+        return np.asarray(way(images, clean))
+
+    measure.__module__ = METRICS["psnr"].measure.__module__
+    monkeypatch.setitem(METRICS, "psnr", replace(METRICS["psnr"], measure=measure))
+
+
 NOT_FINITE = {
     "equal": lambda images, clean: -np.log10(np.mean(np.square(images - clean.astype(float)), axis=(1, 2, 3))),
     "flat clean": lambda images, clean: np.mean(images, axis=(1, 2, 3)) / np.var(clean.astype(float), axis=(1, 2, 3)),
@@ -472,11 +482,7 @@ NOT_FINITE = {
 
 @pytest.mark.parametrize("kind", NOT_FINITE)
 def test_a_metric_that_is_not_finite_for_some_images_is_refused(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    def measure(images: np.ndarray, clean: np.ndarray) -> np.ndarray:
-        return np.asarray(NOT_FINITE[kind](images, clean))
-
-    measure.__module__ = METRICS["psnr"].measure.__module__
-    monkeypatch.setitem(METRICS, "psnr", replace(METRICS["psnr"], measure=measure))
+    measure_psnr_by(monkeypatch, NOT_FINITE[kind])
     with pytest.raises(ParamsError, match=r"^metrics/psnr\.py: psnr is (nan|inf) for .*, and must be a finite number$"):
         array_probes.check_metrics()
 
@@ -489,11 +495,7 @@ UNFIT = {
 
 @pytest.mark.parametrize("kind", UNFIT)
 def test_a_metric_that_fails_on_gray_or_writes_to_images_is_refused(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    def measure(images: np.ndarray, clean: np.ndarray) -> np.ndarray:
-        return np.asarray(UNFIT[kind](images, clean))
-
-    measure.__module__ = METRICS["psnr"].measure.__module__
-    monkeypatch.setitem(METRICS, "psnr", replace(METRICS["psnr"], measure=measure))
+    measure_psnr_by(monkeypatch, UNFIT[kind])
     with pytest.raises(ParamsError, match=r"^metrics/psnr\.py: psnr does not work: ValueError: "):
         array_probes.check_metrics()
 

@@ -71,9 +71,9 @@ def _check_network(name: str, spec: ModelSpec, channels: int, patch_size: int) -
     images = torch.rand(2, channels, *((patch_size, patch_size) if spec.fixed_size else _odd_size(spec)))
     with torch.inference_mode(), _of_size(name, spec, images):
         output, alone = network(images), network(images[:1])
-        flat = [network(torch.full_like(images[:1], level)) for level in (0.0, 0.5, 1.0)]
+        flat = network(torch.tensor([0.0, 0.5, 1.0]).view(3, 1, 1, 1) * torch.ones_like(images[:1]))
     require_shape(spec.file, name, output.shape, images.shape)
-    if not all(bool(torch.isfinite(one).all()) for one in (output, *flat)):
+    if not all(bool(torch.isfinite(one).all()) for one in (output, flat)):
         raise ParamsError(f"{spec.file}: {name} makes pixels of an image that are no finite numbers")
     if not torch.allclose(output[:1], alone, rtol=1e-3, atol=1e-4):
         raise ParamsError(f"{spec.file}: {name} makes something else of an image when others are denoised with it")
