@@ -19,6 +19,10 @@ from PIL import Image
 
 from degrain.machine import variables
 
+# Before PyTorch is imported: two workers, each with as many threads as there are cores, wait for one another.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Before any test imports a library that calls home; a test that reaches out would be a bug.
 variables.switch_off_telemetry()
 

@@ -85,6 +85,7 @@ def test_a_killed_validation_leaves_nothing_that_could_be_taken_for_a_result(
     assert run(tmp_path, "prepare").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_a_preparation_in_one_line(validated: Path) -> None:
     """A limit on the size of files stands for the disk: writing fails in the same way."""
     limit = 2_000_000

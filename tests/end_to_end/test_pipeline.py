@@ -105,6 +105,7 @@ def test_running_again_does_nothing(copy: Project) -> None:
     assert "up to date" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_change_reruns_only_what_depends_on_it_and_a_winner_becomes_champion(copy: Project) -> None:
     before = weights(copy)
     copy.change(evaluate={"baselines": []})
@@ -143,6 +144,7 @@ def test_more_epochs_do_not_prepare_again(copy: Project) -> None:
     assert not {"download", "validate", "prepare"} & set(planned)
 
 
+@pytest.mark.slow
 def test_another_optimizer_trains_only_its_own_cells(copy: Project, tiny: dict[str, Any]) -> None:
     added = [*tiny["train"]["optimizers"], {"name": "adam", "label": "slow", "lr": 0.0001}]
     copy.change(train={"optimizers": added, "models": ["unet"]})

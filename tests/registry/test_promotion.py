@@ -341,6 +341,7 @@ def test_a_turn_that_ends_while_mlflow_looks_who_has_it_is_asked_for_again(
     assert held(client) == {"champion": "1"}
 
 
+@pytest.mark.slow
 def test_processes_that_promote_at_once_take_turns(client: Any) -> None:
     script = (
         "import sys\nfrom degrain.registry import promotion, tracking\n"

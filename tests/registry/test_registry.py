@@ -74,7 +74,6 @@ def test_publishing_twice_doubles_nothing() -> None:
         points = client.get_metric_history(child.info.run_id, "val_psnr")
         assert [(point.step, point.value) for point in points] == [(1, 1.0), (2, 2.0), (3, 3.0)]
         assert child.data.metrics["test_psnr"] == 30.0
-        assert [a.path for a in client.list_artifacts(child.info.run_id, "figures")] == ["figures/learning_curves.svg"]
         assert [a.path for a in client.list_artifacts(parent, "figures")] == ["figures/unet-heat_map.svg"]
 
 
@@ -318,6 +317,7 @@ def at_once(code: str) -> list[str]:
     return [process.communicate()[0].strip() for process in started]
 
 
+@pytest.mark.slow
 def test_processes_that_open_a_new_store_at_once_do_not_break_it() -> None:
     printed = at_once(
         "from degrain.registry import tracking\n"
@@ -338,7 +338,7 @@ def test_what_holds_a_lock_is_alone() -> None:
 
 
 @pytest.mark.parametrize("error", ["copied", "without names"])
-@pytest.mark.parametrize("what", ["log_artifact", "log_artifacts", "log_text", "log_dict"])
+@pytest.mark.parametrize("what", ["log_artifact", "log_artifacts", "log_dict"])
 def test_a_full_artifact_store_is_named_and_not_what_is_copied(
     monkeypatch: pytest.MonkeyPatch, what: str, error: str
 ) -> None:
@@ -354,7 +354,7 @@ def test_a_full_artifact_store_is_named_and_not_what_is_copied(
         with pytest.raises(OutputError) as caught:
             publishing.publish(client, experiment, replace(make_grid(), artifacts=(Path("dvc.lock"),)))
     place = "/store/x.png" if names else r"file:///.*/tiny/[0-9a-f]+/artifacts"
-    # MLflow logs texts by way of log_artifact.
+    # MLflow logs dictionaries by way of log_artifact.
     other = f"(, or to {tempfile.gettempdir()})?" if not names and what != "log_artifacts" else ""
     assert re.fullmatch(rf"cannot write to MLflow's artifact store, {place}{other}: {reason}", str(caught.value))
 

@@ -281,6 +281,7 @@ def test_published_curves_come_from_the_mirror_or_are_left_out(tmp_path: Path, m
 HOSTILE = ("<img src=x onerror=window.hacked=1>", "<script>window.hacked=1", "$a ${b} &amp; 'x' \"y\"", "{{ 7*7 }}")
 
 
+@pytest.mark.slow
 @needs_browser
 @pytest.mark.browser
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from PIL import Image
 
-from degrain import figures, files
+from degrain import files
 from degrain.artifacts.history import COLUMNS, CURVES, Epoch
 from degrain.artifacts.ranking import Ranking
 from degrain.artifacts.trial import TrialRecord
@@ -148,9 +148,6 @@ def _complete(client: MlflowClient, experiment: str, run: str, parent: str, grid
     _score(client, found, final, trial, runs.model_of(client, experiment, run))
     _log_inputs(client, run, [_input(grid, trial, context) for context in CONTEXTS])
     with runs.storing(client, run, through_temporary=True):
-        if not client.list_artifacts(run, "figures") and len(grid.histories[name]):
-            drawing = figures.learning_curves({name: grid.histories[name]}, {name: trial})
-            client.log_text(run, drawing, "figures/learning_curves.svg")
         for place in sorted(grid.pictures.glob("*")):
             if (place / f"{name}.png").exists():
                 strip = _strip([place / f"{column}.png" for column in ("noisy", name, "clean")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Iterator
 
@@ -10,6 +11,7 @@ import numpy as np
 from degrain import catalogs
 from degrain.baselines.catalog import BASELINES
 from degrain.errors import ParamsError
+from degrain.metrics.base import Metric
 from degrain.metrics.catalog import METRICS
 from degrain.noise.base import Noise
 from degrain.randomness import Draws, generators
@@ -57,14 +59,20 @@ def check_metrics() -> None:
         ParamsError: One does not work; the message begins with its file.
     """
     for metric in METRICS.values():
-        file = catalogs.file_of(metric.measure.__module__)
-        side = max(SIDE, metric.smallest)
-        for what, images, clean in itertools.chain.from_iterable(_pairs(side, channels) for channels in CHANNELS):
-            with blaming(file, metric.name), np.errstate(all="ignore"):
-                values = np.asarray(metric.measure(images, clean))
-                require_shape(file, metric.name, values.shape, (COUNT,))
-            for value in values[~np.isfinite(values)]:
-                raise ParamsError(f"{file}: {metric.name} is {value} for {what}, and must be a finite number")
+        _check_metric(metric)
+
+
+@functools.cache
+def _check_metric(metric: Metric) -> None:
+    """Refuse one metric; once for each, since no study changes what it is."""
+    file = catalogs.file_of(metric.measure.__module__)
+    side = max(SIDE, metric.smallest)
+    for what, images, clean in itertools.chain.from_iterable(_pairs(side, channels) for channels in CHANNELS):
+        with blaming(file, metric.name), np.errstate(all="ignore"):
+            values = np.asarray(metric.measure(images, clean))
+            require_shape(file, metric.name, values.shape, (COUNT,))
+        for value in values[~np.isfinite(values)]:
+            raise ParamsError(f"{file}: {metric.name} is {value} for {what}, and must be a finite number")
 
 
 def _pairs(side: int, channels: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
