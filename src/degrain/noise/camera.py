@@ -44,8 +44,8 @@ class CameraNoise(Noise):
         "have 0.00047 to 0.022. Read noise follows it.",
     )
     clean: Share = Field(0.05, description="Share of patches that stay clean.")
-    gaussian: Share = Field(0.15, description="Share of patches with Gaussian noise instead, and nothing after it.")
-    sigma: tuple[Levels, Levels] = Field((0.0, 50.0), description="Standard deviation of that, in 8-bit levels.")
+    gaussian: Share = Field(0.15, description="Share of patches with Gaussian noise instead, white or softened.")
+    sigma: tuple[Levels, Levels] = Field((0.0, 50.0), description="Deviation of Gaussian noise, in 8-bit levels.")
     resized: Share = Field(
         0.5,
         description="Share of the noisy patches whose noise is that of a resized photograph: half of them shrunk "

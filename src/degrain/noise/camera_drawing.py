@@ -38,7 +38,10 @@ def draw(noise: CameraNoise, clean: np.ndarray, draws: Draws) -> np.ndarray:
     added = np.concatenate([_photographed(planes, choices, mosaic, shrunk, noise.mean_shift), generic])
     _add(planes, _filtered(added, patches, choices), patches, choices)
     _compress(planes, np.flatnonzero(choices.jpeg), choices)
-    return np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
+    noisy = np.empty_like(clean)
+    for channel in range(3):
+        noisy[..., channel] = planes[:, channel]
+    return noisy
 
 
 def _drawn(noise: CameraNoise, shape: tuple[int, ...], draws: Draws) -> tuple[np.ndarray, _Grain, _Grain, _Grain]:
@@ -46,23 +49,18 @@ def _drawn(noise: CameraNoise, shape: tuple[int, ...], draws: Draws) -> tuple[np
     rows, columns = (bayer.fielded(side, finishing.REACH) for side in shape[1:3])
     packed, field = (4, rows // 2 + bayer.REACH, columns // 2 + bayer.REACH), (3, rows, columns)
     numbers = np.empty((shape[0], len(Chances._fields)), np.float32)
-    grains: tuple[list[tuple[int, np.ndarray]], ...] = ([], [], [])
+    mosaic, shrunk, gaussian = (_Grain([], np.empty((shape[0], *one), np.float32)) for one in (packed, field, field))
     for patch, (drawn, generator) in enumerate(zip(numbers, draws, strict=True)):
         generator.random(out=drawn, dtype=np.float32)
         source = camera_choices.source(noise, Chances(*drawn))
         if not source.clean:
-            kind = 2 if source.gaussian else int(source.shrunk)
-            normal = generator.standard_normal(field if kind else packed, dtype=np.float32)
-            grains[kind].append((patch, normal))
-    made = [_grain(grain, shape) for grain, shape in zip(grains, (packed, field, field), strict=True)]
-    return numbers, made[0], made[1], made[2]
-
-
-def _grain(drawn: list[tuple[int, np.ndarray]], shape: tuple[int, ...]) -> _Grain:
-    normal = np.empty((len(drawn), *shape), np.float32)
-    for target, (_, numbers) in zip(normal, drawn, strict=True):
-        target[:] = numbers
-    return _Grain([patch for patch, _ in drawn], normal)
+            grain = gaussian if source.gaussian else shrunk if source.shrunk else mosaic
+            generator.standard_normal(out=grain.normal[len(grain.patches)], dtype=np.float32)
+            grain.patches.append(patch)
+    mosaic, shrunk, gaussian = (
+        _Grain(patches, normal[: len(patches)]) for patches, normal in (mosaic, shrunk, gaussian)
+    )
+    return numbers, mosaic, shrunk, gaussian
 
 
 def _photographed(planes: np.ndarray, choices: Choices, mosaic: _Grain, shrunk: _Grain, mean_shift: bool) -> np.ndarray:
