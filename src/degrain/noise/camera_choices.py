@@ -23,7 +23,7 @@ SHARPNESS = (0.05, 0.4)
 
 
 class Chances(NamedTuple):
-    """What is drawn for each patch; numbers in [0, 1), of one patch or of N."""
+    """The random numbers of a patch, each spread evenly over [0, 1); of one patch or of N."""
 
     source: Array
     sigma: Array
@@ -32,7 +32,7 @@ class Chances(NamedTuple):
     exposure: Array
     red: Array
     blue: Array
-    mix: Array
+    mix_first: Array
     mix_second: Array
     mix_third: Array
     mix_fourth: Array
@@ -51,12 +51,12 @@ class Chances(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Where the noise of each patch comes from; neither means from the mosaic of a sensor.
+    """Where the noise of each patch comes from; if from none of these, it comes from the mosaic of a camera's sensor.
 
     Attributes:
-        clean: Whether it has none.
-        gaussian: Whether it is generic.
-        shrunk: Whether each pixel of a camera's photograph has samples of its own of R, G and B.
+        clean: Whether the patch has no noise.
+        gaussian: Whether its noise is Gaussian in sRGB.
+        shrunk: Whether it is of a camera's photograph, shrunk so that each pixel has its own samples of R, G and B.
     """
 
     clean: Array
@@ -68,16 +68,16 @@ class Choices(NamedTuple):
     """What is done to each of N patches; of shape (N, 1, 1, 1) unless said otherwise.
 
     Attributes:
-        camera: That takes it.
-        sigma: Of Gaussian noise, in 8-bit levels, before the filter.
+        camera: The camera that takes it.
+        sigma: Standard deviation of Gaussian noise before the filter, in 8-bit levels.
         toned: Whether a tone curve follows the sRGB curve.
-        correction: Of the demosaicing, (N, 1, 1).
-        place: Of the patch in the mosaic, 0 to 3, (N,).
-        taps: Of the filter.
-        filtered: Whether it does anything, (N,).
-        jpeg: Whether it is compressed.
-        quality: Of JPEG.
-        down, right: Where it lies in the grid of JPEG's units, whole pixels, (N,).
+        correction: Gradient correction of the demosaicing, see `bayer.demosaic`, (N, 1, 1).
+        place: Place of the patch in the mosaic, 0 to 3, see `bayer.places`, (N,).
+        taps: Weights of the filter that softens and sharpens, see `finishing.taps`.
+        filtered: Whether the filter changes anything, (N,).
+        jpeg: Whether the patch is compressed.
+        quality: Quality of JPEG.
+        down, right: Offset of the patch in the grid of JPEG's units, whole pixels, (N,).
     """
 
     camera: Camera
@@ -129,7 +129,7 @@ def choices(noise: CameraNoise, numbers: Array) -> Choices:
 
 
 def _camera(noise: CameraNoise, chances: Chances) -> Camera:
-    mix = (chances.mix, chances.mix_second, chances.mix_third, chances.mix_fourth)
+    mix = (chances.mix_first, chances.mix_second, chances.mix_third, chances.mix_fourth)
     matrix, inverse = unprocessing.matrices(*(weight[..., 0] for weight in mix))
     least, most = noise.shot
     shot = least * (most / least) ** chances.shot

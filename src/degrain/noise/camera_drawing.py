@@ -121,7 +121,7 @@ def _tables(toned: bool) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _filtered(added: np.ndarray, patches: list[int], choices: Choices) -> np.ndarray:
-    """Soften and sharpen what is filtered; all lose `finishing.REACH` pixels at each edge."""
+    """Soften and sharpen the noise of some patches; that of all loses `finishing.REACH` pixels at each edge."""
     inner = slice(finishing.REACH, -finishing.REACH)
     made = added[..., inner, inner].copy()
     chosen = np.flatnonzero(choices.filtered[patches])
@@ -131,7 +131,7 @@ def _filtered(added: np.ndarray, patches: list[int], choices: Choices) -> np.nda
 
 
 def _add(planes: np.ndarray, added: np.ndarray, patches: list[int], choices: Choices) -> None:
-    """Add noise to the patches that lie in it, each at its own place."""
+    """Add its part of a field of noise to each patch: where the patch lies in the mosaic."""
     height, width = planes.shape[2:]
     for patch, noise in zip(patches, added, strict=True):
         down, right = divmod(int(choices.place[patch]), 2)
@@ -139,7 +139,7 @@ def _add(planes: np.ndarray, added: np.ndarray, patches: list[int], choices: Cho
 
 
 def _compress(planes: np.ndarray, patches: np.ndarray, choices: Choices) -> None:
-    """Compress patches by JPEG, each somewhere else in the grid of its units."""
+    """Compress patches by JPEG, each at its own offset in the grid of JPEG's units."""
     height, width = planes.shape[2:]
     places = choices.down[patches], choices.right[patches]
     rows, columns = (finishing.padded(side, place) for side, place in zip((height, width), places, strict=True))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def draw(noise: CameraNoise, clean: Tensor, draw: Generator) -> Tensor:
     """Return noisy patches, see `Noise.draw_on_device`.
 
-    Each patch is made in every way that it may be noisy, so that the host need not wait for what was drawn.
+    Each patch is made noisy in every way, and one is chosen: which patches are of a kind need not be read back.
     """
     planes = clean.permute(0, 3, 1, 2).contiguous()
     numbers = device_drawing.even(clean.new_empty(len(clean), len(Chances._fields)), draw)
@@ -39,7 +39,7 @@ def draw(noise: CameraNoise, clean: Tensor, draw: Generator) -> Tensor:
 
 def _light(planes: Tensor, choices: Choices) -> Tensor:
     """Linear light as packed mosaics of each channel, (N, 3, 4, rows, columns)."""
-    values = planes / 255
+    values = (planes / 255).clamp(0, 1)
     values = torch.where(choices.toned, _untoned(values), values)
     places = torch.from_numpy(bayer.places(*planes.shape[2:], finishing.REACH)).to(planes.device)[choices.place]
     index = places.flatten(1)[:, None].expand(-1, 3, -1)
@@ -76,13 +76,13 @@ def _curved(light: Tensor, toned: Tensor) -> Tensor:
 
 
 def _placed(added: Tensor, planes: Tensor, choices: Choices) -> Tensor:
-    """Cut the noise of each patch out at its own place."""
+    """Cut the part of a field of noise out in which each patch lies."""
     rows, columns = (torch.arange(side, device=planes.device) for side in planes.shape[2:])
     return _cut(added, rows + (choices.place // 2)[:, None], columns + (choices.place % 2)[:, None])
 
 
 def _compressed(noisy: Tensor, choices: Choices) -> Tensor:
-    """Compress by JPEG, each patch somewhere else in the grid of its units."""
+    """Compress by JPEG, each patch at its own offset in the grid of JPEG's units."""
     places = choices.down, choices.right
     rows, columns = (finishing.padded(side, place) for side, place in zip(noisy.shape[2:], places, strict=True))
     whole = finishing.compressed(_cut(noisy, rows, columns), choices.quality)
