@@ -261,6 +261,7 @@ DEVICE_KINDS: list[dict[str, Any]] = [
     {"kind": "salt_and_pepper"},
     {"kind": "speckle"},
     {"kind": "shot_read", "camera": "GP-6400"},
+    {"kind": "camera"},
 ]
 
 

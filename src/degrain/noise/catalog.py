@@ -8,6 +8,7 @@ from pydantic import Field
 
 from degrain import catalogs
 from degrain.noise.base import Noise
+from degrain.noise.camera import CameraNoise
 from degrain.noise.coefficient import CoefficientNoise
 from degrain.noise.gaussian import GaussianNoise
 from degrain.noise.iso import IsoNoise
@@ -26,6 +27,7 @@ Kind = (
     | SaltAndPepperNoise
     | SpeckleNoise
     | ShotReadNoise
+    | CameraNoise
     | IsoNoise
     | JpegNoise
     | RealNoise
