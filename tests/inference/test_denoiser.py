@@ -33,8 +33,8 @@ def describe(folder: Path, model: str, channels: int, size: int) -> None:
     records.trial(model=model, channels=channels, patch_size=size, sha256=hashes).write(folder / "trial.json")
 
 
-# Networks whose smaller ones of the same kind are tried, too.
-LARGE = ("dncnn-20", "resunet-large")
+# Networks that take seconds; rednet10, bernier2021 and resunet-small have the same layers.
+LARGE = ("dncnn", "dncnn-20", "resunet-large")
 MODELS = [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in catalog.MODELS]
 
 

@@ -330,7 +330,6 @@ def test_averaged_weights_and_statistics_are_the_exponential_mean(
     assert len(seen) == 6
 
 
-
 def gradient(store: PatchStore, trial: Trial, parts: int) -> list[torch.Tensor]:
     torch.manual_seed(0)
     network = catalog.build(trial.model, store.channels, store.patch_size).double()

@@ -45,10 +45,11 @@ class FFDNet(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         depth, width = (15, 64) if channels == 1 else (12, 96)
-        *layers, last = _convolutions(channels, ESTIMATOR_WIDTH, 1, ESTIMATOR_DEPTH)
+        layers, last = _convolutions(channels, ESTIMATOR_WIDTH, 1, ESTIMATOR_DEPTH)
         nn.init.constant_(last.weight, 1 / last.weight[0].numel())
         self.estimator = nn.Sequential(*layers, last, nn.ReLU(inplace=True))
-        self.denoiser = nn.Sequential(*_convolutions(4 * channels + 1, width, 4 * channels, depth))
+        layers, last = _convolutions(4 * channels + 1, width, 4 * channels, depth)
+        self.denoiser = nn.Sequential(*layers, last)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Denoise images."""
@@ -67,16 +68,18 @@ class FFDNet(nn.Module):
         return F.avg_pool2d(self.estimator(images), 2)
 
 
-def _convolutions(inputs: int, width: int, outputs: int, depth: int) -> list[nn.Module]:
-    """Return 3x3 convolutions with ReLU between them; the last one is a convolution."""
-    counts = [inputs, *[width] * (depth - 2)]
-    convolutions = [nn.Conv2d(count, width, kernel_size=3, padding=1) for count in counts]
-    convolutions.append(FewOutputsConv2d(width, outputs))
-    for layer in convolutions:
-        nn.init.orthogonal_(layer.weight, nn.init.calculate_gain("relu"))
-        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-    layers = [module for layer in convolutions for module in (layer, nn.ReLU(inplace=True))]
-    return layers[:-1]
+def _convolutions(inputs: int, width: int, outputs: int, depth: int) -> tuple[list[nn.Module], nn.Conv2d]:
+    """Return 3x3 convolutions, each followed by ReLU, and the last one, which is not."""
+    layers: list[nn.Module] = []
+    for count in (inputs, *[width] * (depth - 2)):
+        layers += [_started(nn.Conv2d(count, width, kernel_size=3, padding=1)), nn.ReLU(inplace=True)]
+    return layers, _started(FewOutputsConv2d(width, outputs))
+
+
+def _started(layer: nn.Conv2d) -> nn.Conv2d:
+    nn.init.orthogonal_(layer.weight, nn.init.calculate_gain("relu"))
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer
 
 
 def build(channels: int, size: int) -> FFDNet:  # noqa: ARG001
