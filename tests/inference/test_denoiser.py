@@ -33,7 +33,12 @@ def describe(folder: Path, model: str, channels: int, size: int) -> None:
     records.trial(model=model, channels=channels, patch_size=size, sha256=hashes).write(folder / "trial.json")
 
 
-@pytest.mark.parametrize("model", [*catalog.MODELS, "sinha2018-x4", "machinecurve2019-x2"])
+# Networks that take seconds; rednet10, bernier2021 and resunet-small have the same layers.
+LARGE = ("dncnn", "dncnn-20", "resunet-large")
+MODELS = [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in catalog.MODELS]
+
+
+@pytest.mark.parametrize("model", [*MODELS, "sinha2018-x4", "machinecurve2019-x2"])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("shape", [(70, 45, 1), (70, 45, 3), (3, 5, 3)])
 def test_any_image_goes_through_any_model(tmp_path: Path, model: str, channels: int, shape: tuple[int, ...]) -> None:

@@ -59,7 +59,7 @@ def network_of(name: str) -> nn.Module:
     network = catalog.build(name, 3, 64).eval()
     with torch.no_grad():
         for weight in network.parameters():
-            if weight.std() == 0:
+            if not weight.any():
                 weight.normal_(std=0.02)
     return network
 
@@ -71,8 +71,8 @@ def mirrored(image: np.ndarray, multiple: int) -> np.ndarray:
 
 # Networks that see an image enlarged, so that their own grid is finer than the image's.
 ENLARGED = ("sinha2018-x4", "unet-x2", "machinecurve2019-x2", "unet-x3", "sinha2018-x3", "machinecurve2019-x3")
-# Networks of many layers, which take a minute on two cores; rednet10 is built like them.
-DEEP = ("rednet20", "rednet30", "yilmaz2020")
+# Networks of many layers or weights, which take up to a minute; rednet10 and resunet-small are built like most of them.
+DEEP = ("rednet20", "rednet30", "yilmaz2020", "dncnn", "dncnn-20", "ffdnet", "resunet-medium", "resunet-large")
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in DEEP else name for name in (*ANY_SIZE, *ENLARGED)]
 
 

@@ -19,6 +19,7 @@ from degrain.inference.denoiser import to_tensor
 from degrain.networks import catalog, keras_layers, overview, unet
 from degrain.studies import receptive_field
 from tests.conftest import ROOT
+from tests.networks.references import REFERENCES
 
 # Networks whose every layer starts as Keras's layers do by default.
 KERAS_NETWORKS = [
@@ -27,6 +28,13 @@ KERAS_NETWORKS = [
     if spec.module in ("sinha2018", "bernier2021", "venkataraman2022") or name in ("datacamp2018", "opengenus2019")
 ]
 
+# Networks that take seconds where smaller ones that are built like them take less than one.
+LARGE = ("dncnn-20", "resunet-large")
+ANY_SIZE = [
+    pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name
+    for name, spec in catalog.MODELS.items()
+    if not spec.fixed_size
+]
 
 KERAS = np.load(network_outputs.OUTPUTS)
 
@@ -63,13 +71,16 @@ KERAS = np.load(network_outputs.OUTPUTS)
         ("rednet10", 1, 64, 296_641),
         ("rednet20", 1, 64, 665_921),
         ("rednet30", 1, 64, 1_035_201),
+        ("dncnn", 1, 64, 558_017),
+        ("dncnn-20", 1, 64, 669_377),
+        ("dncnn-20", 3, 64, 671_683),
     ],
 )
 def test_published_networks_have_their_published_size(name: str, channels: int, size: int, count: int) -> None:
     assert overview.parameters(catalog.build(name, channels, size)) == count
 
 
-@pytest.mark.parametrize("name", catalog.MODELS)
+@pytest.mark.parametrize("name", [name for name in catalog.MODELS if name not in REFERENCES])
 def test_outputs_are_those_of_keras(name: str) -> None:
     """The same weights and images give the same outputs as TensorFlow, which pads in its own way."""
     network = catalog.build(name, network_outputs.CHANNELS, network_outputs.SIZE).eval()
@@ -118,7 +129,7 @@ def test_unknown_names_and_sizes_are_refused() -> None:
         catalog.build("sinha2018-x2", 3, 30)
 
 
-@pytest.mark.parametrize("name", [name for name, spec in catalog.MODELS.items() if not spec.fixed_size])
+@pytest.mark.parametrize("name", ANY_SIZE)
 @pytest.mark.parametrize("times", [2, 3, 8])
 def test_an_enlarged_network_is_the_same_network_between_enlarging_and_shrinking(name: str, times: int) -> None:
     torch.manual_seed(times)
@@ -300,9 +311,7 @@ def test_the_catalog_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert overview.markdown(1, 28) in page
 
 
-@pytest.mark.parametrize(
-    "name", [*(name for name, spec in catalog.MODELS.items() if not spec.fixed_size), "unet-x2", "sinha2018-x8"]
-)
+@pytest.mark.parametrize("name", [*ANY_SIZE, "unet-x2", "sinha2018-x8"])
 def test_the_declared_radius_is_the_one_that_gradients_reach(name: str) -> None:
     torch.manual_seed(0)
     spec = catalog.spec(name)

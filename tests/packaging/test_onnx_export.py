@@ -26,7 +26,7 @@ def session(content: bytes) -> onnxruntime.InferenceSession:
 
 
 # One of each way in which networks are built; make test-slow has all.
-QUICK = ("sinha2018", "bernier2021", "yilmaz2020-shallow", "unet")
+QUICK = ("sinha2018", "bernier2021", "yilmaz2020-shallow", "ffdnet", "unet")
 
 
 @pytest.mark.parametrize(

@@ -303,11 +303,13 @@ def test_the_validation_loss_is_that_of_the_outputs_before_they_become_an_image(
     assert outputs.min() < 0
 
 
-def test_averaged_weights_are_the_exponential_mean(store: PatchStore, make_trial: Callable[..., Trial]) -> None:
-    name = "head.weight"
+@pytest.mark.parametrize(("model", "name"), [("unet", "head.weight"), ("dncnn", "layers.3.running_var")])
+def test_averaged_weights_and_statistics_are_the_exponential_mean(
+    store: PatchStore, make_trial: Callable[..., Trial], model: str, name: str
+) -> None:
     seen: list[np.ndarray] = []
     networks: list[nn.Module] = []
-    trial = make_trial(ema=0.75)
+    trial = make_trial(model, ema=0.75)
     original = State.begin
 
     def begin(trial: Trial, network: nn.Module) -> State:

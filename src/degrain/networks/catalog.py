@@ -23,6 +23,8 @@ MEHRPANAH = "Mehrpanah, 2020"
 VENKATARAMAN = "Venkataraman, VIT, 2022"
 YILMAZ = "Yilmaz, Ozyegin CS402, 2020"
 REDNET = "Mao, Shen and Yang, NIPS 2016"
+DNCNN = "Zhang, Zuo, Chen, Meng and Zhang, TIP 2017"
+FFDNET = "Zhang, Zuo and Zhang, TIP 2018"
 
 
 def _conv_autoencoder(title: str, source: str, **options: Any) -> ModelSpec:
@@ -36,6 +38,11 @@ def _dense(title: str, source: str, maker: str, bounded: bool = True, **options:
 
 def _rednet(depth: int) -> ModelSpec:
     return ModelSpec(f"RED-Net {depth}", REDNET, "rednet", {"depth": depth}, radius=depth)
+
+
+def _resunet(title: str, widths: tuple[int, ...], blocks: tuple[int, ...], radius: int) -> ModelSpec:
+    options = {"widths": widths, "blocks": blocks}
+    return ModelSpec(f"Residual U-Net, {title}", "degrain", "resunet", options, multiple=8, radius=radius)
 
 
 def _yilmaz(title: str, **options: Any) -> ModelSpec:
@@ -93,7 +100,13 @@ _DECLARED: list[tuple[str, ModelSpec]] = [
     ("rednet10", _rednet(10)),
     ("rednet20", _rednet(20)),
     ("rednet30", _rednet(30)),
+    ("dncnn", ModelSpec("DnCNN", DNCNN, "dncnn", {"depth": 17}, radius=17)),
+    ("dncnn-20", ModelSpec("DnCNN, 20 layers", DNCNN, "dncnn", {"depth": 20}, radius=20)),
+    ("ffdnet", ModelSpec("FFDNet, blind", FFDNET, "ffdnet", multiple=2, radius=36)),
     ("unet", ModelSpec("U-Net", "degrain", "unet", multiple=4, radius=23)),
+    ("resunet-small", _resunet("small", (24, 32, 32), (1, 1, 1, 1, 1), 51)),
+    ("resunet-medium", _resunet("medium", (32, 64, 96), (1, 1, 1, 2, 2), 63)),
+    ("resunet-large", _resunet("large", (48, 96, 336), (1, 1, 2, 1, 1), 67)),
 ]
 
 

@@ -1,0 +1,76 @@
+"""Residual U-Nets of our own in three sizes, for training on a CPU.
+
+They are `unet` with one more scale and more residual blocks: the same fixed orthonormal stem (opponent color and Haar
+coefficients), the same blocks, no normalization, and a last layer of zeros, so that they begin as the identity.
+
+All convolutions are dense. On a CPU, a dense 3x3 convolution takes about as long per multiplication at every width and
+scale, and a depthwise one several times as long. The small network spends most of its multiplications at 1/2 of the
+resolution; the larger ones spread them over the scales. At 1/8 of the resolution blocks are few and wide: each of them
+adds 16 pixels to the receptive radius, and so to the halo of every tile.
+
+Sources: those of `unet`; Zhang, Li, Zuo, Zhang, Van Gool, Timofte, "Plug-and-play image restoration with deep denoiser
+prior", TPAMI 2021 (DRUNet: residual blocks without normalization at every scale of a U-Net).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from degrain.networks.convolutions import ConvTranspose2d, conv_transpose2d
+from degrain.networks.unet import HAAR, OPPONENT, Residual
+
+
+class ResUNet(nn.Module):
+    """Residual U-Net over Haar coefficients, with features at 1/2, 1/4 and 1/8 of the image's resolution.
+
+    Takes (N, channels, H, W) float in [0, 1] with H and W multiples of 8; returns the same shape, unbounded.
+    Before training it returns its input.
+
+    Args:
+        channels: 1 for gray, 3 for color or 4 for packed Bayer mosaics. Color is transformed to opponent colors.
+        widths: Channels of the features at 1/2, 1/4 and 1/8 of the resolution.
+        blocks: Residual blocks of the encoder at 1/2 and 1/4, at 1/8, and of the decoder at 1/4 and 1/2.
+    """
+
+    def __init__(self, channels: int, widths: Sequence[int], blocks: Sequence[int]) -> None:
+        super().__init__()
+        color = OPPONENT if channels == 3 else torch.eye(channels)
+        kernel = torch.einsum("hp,oc->hocp", HAAR, color).reshape(4 * channels, channels, 2, 2)
+        self.register_buffer("transform", kernel, persistent=False)
+        half, quarter, eighth = widths
+        self.head = nn.Conv2d(4 * channels, half, kernel_size=3, padding=1)
+        self.encode_half = _stage(half, blocks[0])
+        self.to_quarter = nn.Conv2d(half, quarter, kernel_size=2, stride=2)
+        self.encode_quarter = _stage(quarter, blocks[1])
+        self.to_eighth = nn.Conv2d(quarter, eighth, kernel_size=2, stride=2)
+        self.middle = _stage(eighth, blocks[2])
+        self.from_eighth = ConvTranspose2d(eighth, quarter, kernel_size=2, stride=2)
+        self.decode_quarter = _stage(quarter, blocks[3])
+        self.from_quarter = ConvTranspose2d(quarter, half, kernel_size=2, stride=2)
+        self.decode_half = _stage(half, blocks[4])
+        self.tail = nn.Conv2d(half, 4 * channels, kernel_size=3, padding=1)
+        nn.init.zeros_(self.tail.weight)
+        nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Denoise images."""
+        transform = self.get_buffer("transform")
+        half = self.encode_half(self.head(F.conv2d(images - 0.5, transform, stride=2)))
+        quarter = self.encode_quarter(self.to_quarter(half))
+        eighth = self.middle(self.to_eighth(quarter))
+        quarter = self.decode_quarter(self.from_eighth(eighth).add_(quarter))
+        noise = self.tail(self.decode_half(self.from_quarter(quarter).add_(half)))
+        return images + conv_transpose2d(noise, transform, None, stride=2)
+
+
+def _stage(width: int, blocks: int) -> nn.Sequential:
+    return nn.Sequential(*(Residual(width) for _ in range(blocks)))
+
+
+def build(channels: int, size: int, widths: Sequence[int], blocks: Sequence[int]) -> ResUNet:  # noqa: ARG001
+    """Build a residual U-Net, see `ResUNet`; it takes images of any size, whatever that of the patches is."""
+    return ResUNet(channels, widths, blocks)
