@@ -15,7 +15,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates git openssh-client \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --create-home --home-dir /var/lib/degrain degrain \
-    && install -d -o degrain -g degrain /srv/degrain \
+    && install -d -o degrain -g degrain /srv/degrain /var/lib/degrain/prefect \
     && python3 -m venv /opt/uv \
     && /opt/uv/bin/pip install --no-cache-dir --disable-pip-version-check uv==0.13.9 \
     && /opt/uv/bin/uv venv --python "$(command -v python3)" /opt/degrain

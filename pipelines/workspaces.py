@@ -28,6 +28,9 @@ from pipelines.git import ORIGIN, at_origin, git, has_origin, worktrees
 from pipelines.processes import Children, Log, dvc
 
 FOLDER = Path(".degrain") / "workspaces"
+# What DVC remembers of hashes and links in a workspace; git ignores it. By itself DVC has a folder in /var/tmp for each
+# place that it has ever run in, and removes none.
+SITE_CACHE = Path(".dvc") / "tmp" / "site-cache"
 # Where git keeps what is on its way to workers; branches and tags are other folders, so nobody sees it by chance.
 SENT = "refs/degrain/runs"
 # What Hydra says of a parameter that it does not know.
@@ -148,6 +151,8 @@ def _elsewhere(project: Path, base: Path) -> set[str]:
 def _share(project: Path, folder: Path) -> None:
     """Have the worktree use the project's cache and remotes, and its settings that git does not track.
 
+    What DVC remembers of the worktree lies in it, and goes with it.
+
     Relative paths in the settings are relative to the project; in the worktree, which lies deeper, they are absolute.
     """
     from dvc.config import Config
@@ -164,6 +169,7 @@ def _share(project: Path, folder: Path) -> None:
             for section, name, key, path in _relative(given.load_one(level)):
                 settings[section].setdefault(name, {})[key] = path
         settings["cache"]["dir"] = cache
+        settings["core"]["site_cache_dir"] = str(folder / SITE_CACHE)
 
 
 def _relative(settings: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:

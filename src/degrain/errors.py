@@ -14,6 +14,7 @@ DegrainError                  a message for the user: one line, exit code 2
       +-- Deleted             the experiment that runs belong to was deleted
       +-- UnreadableTag       a tag of a registered version is missing, or holds what it cannot mean
       +-- Unreachable         the server of the registry does not answer
+      +-- Unauthenticated     the server of the registry wants an account
 Diverged                      a trial met NaN or infinity; the grid goes on without it
 Stopped                       work was asked to stop and has saved what it had; exit code 130 or 143
 """
@@ -106,6 +107,10 @@ class Deleted(RegistryError):  # noqa: N818  (reads as what is the case)
 
 class Unreachable(RegistryError):  # noqa: N818  (reads as what is the case)
     """The server of the registry does not answer, or has an error of its own."""
+
+
+class Unauthenticated(RegistryError):  # noqa: N818  (reads as what is the case)
+    """The server of the registry asks for a user and a password, or does not accept those that are set."""
 
 
 class UnreadableTag(RegistryError):  # noqa: N818  (reads as what is the case)

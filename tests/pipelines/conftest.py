@@ -1,17 +1,23 @@
-"""A reproduced project of one's own, and waiting for what other processes do."""
+"""A reproduced project of one's own, a Prefect server, and waiting for what other processes do."""
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
+from degrain.programs.leashed import let_go, started
+from pipelines import servers
 from tests.conftest import Project, clone
+
+# A run that waits for the place of another one asks again soon; Prefect's server says half a minute.
+SOON = {"PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "2"}
 
 
 @pytest.fixture
@@ -54,6 +60,29 @@ def quick(tmp_path: Path, tiny: dict[str, Any]) -> Project:
     (project.folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"made": stage}}))
     commit(project)
     return project
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the API of a Prefect server, which the tests of a file share."""
+    home, port = tmp_path_factory.mktemp("server"), servers.free_port()
+    address = f"http://127.0.0.1:{port}/api"
+    command = servers._prefect("server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui")
+    with (home / "log").open("wb") as output:
+        server = started(command, home, {"PREFECT_HOME": str(home), **SOON}, output)
+    try:
+
+        def answers() -> bool:
+            try:
+                return httpx.get(f"{address}/health").is_success
+            except httpx.HTTPError:
+                return False
+
+        assert until(answers, 120), (home / "log").read_text()[-2000:]
+        yield address
+    finally:
+        let_go(server)
+        server.wait(30)
 
 
 def commit(project: Project, message: str = "a change") -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -14,37 +13,13 @@ from prefect.events.schemas.automations import EventTrigger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed
 
-from degrain.programs.leashed import let_go, started
-from pipelines import automations, servers
+from pipelines import automations
 from pipelines.ends import End
 from tests.conftest import ROOT
 from tests.pipelines.conftest import until
 
 # Prefect's, with which a flow's code says how its run ends.
 STATES = ("Completed", "Failed", "Cancelled")
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a server's API."""
-    home, port = tmp_path_factory.mktemp("server"), servers.free_port()
-    address = f"http://127.0.0.1:{port}/api"
-    command = servers._prefect("server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui")
-    with (home / "log").open("wb") as output:
-        server = started(command, home, {"PREFECT_HOME": str(home)}, output)
-    try:
-
-        def answers() -> bool:
-            try:
-                return httpx.get(f"{address}/health").is_success
-            except httpx.HTTPError:
-                return False
-
-        assert until(answers, 120), (home / "log").read_text()[-2000:]
-        yield address
-    finally:
-        let_go(server)
-        server.wait(30)
 
 
 def ends() -> set[str]:

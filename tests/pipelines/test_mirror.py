@@ -8,12 +8,21 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import torch
 
+from degrain.artifacts import history
 from degrain.artifacts.checkpoint import CheckpointRecord
-from degrain.artifacts.trial import CHECKPOINT, TRIAL
+from degrain.artifacts.trial import CHECKPOINT, HISTORY, TRIAL
+from degrain.errors import Stopped
+from degrain.params.study import Params
+from degrain.patches.store import PatchStore
+from degrain.training.trial import expand
+from degrain.trials import work
 from degrain.trials.ledger import UNFINISHED, Ledger
 from pipelines.mirror import FOLDER, Mirror
 from pipelines.processes import dvc
@@ -86,6 +95,37 @@ def test_a_checkpoint_comes_to_another_machine_as_it_was(remote: Remote, tmp_pat
     assert Mirror(remote, Ledger(tmp_path / "third"), "b" * 64).restore() == 0, "another stage's is none of ours"
     mirror.forget()
     assert remote.names(FOLDER) == []
+
+
+def test_what_another_machine_has_trained_is_not_trained_again(
+    remote: Remote, store: PatchStore, make_params: Callable[..., Params], tmp_path: Path
+) -> None:
+    settings = {"models": ["unet"], "optimizers": ["adam"], "epochs": 4, "patches_per_epoch": 12, "batch_size": 4}
+    (trial,) = expand(make_params(train=settings).train, "unet")
+    first, second = Ledger(tmp_path / "first"), Ledger(tmp_path / "second")
+    mirror = Mirror(remote, first, STAGE)
+
+    def train(ledger: Ledger, until: int) -> int:
+        """Train up to some step of this process; returns how many it has done."""
+        done = 0
+
+        def stopping() -> bool:
+            nonlocal done
+            done += 1
+            return done == until
+
+        with suppress(Stopped):
+            work.train(work.Job(trial, KEY, store, torch.device("cpu"), ledger), lambda _: None, stopping)
+        return done
+
+    assert train(first, 7) == 7, "one step into the third epoch"
+    mirror.copy()
+    assert Mirror(remote, second, STAGE).restore() == 1
+    mirrored = CheckpointRecord.read(second.unfinished(KEY) / CHECKPOINT).history
+    assert train(second, 100) == 4 * 3 - 7
+    epochs = history.so_far(second.folder / KEY / HISTORY)
+    assert [epoch.epoch for epoch in epochs] == [1, 2, 3, 4]
+    assert epochs[:2] == mirrored, "with the times at which they ended"
 
 
 @pytest.mark.parametrize(("here", "there", "wins"), [(5, 10, 10), (10, 5, 10), (7, 7, 7)])

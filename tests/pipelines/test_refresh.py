@@ -11,10 +11,15 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from degrain.studies import gallery
+from pipelines import automations
 from tests.conftest import ROOT, Project, clone, merged, picture
 from tests.ingest.fetching.site import Answer, Site
+from tests.pipelines.conftest import until
+from tests.services.processes import Hook
 
 
 def archive(seeds: dict[str, int]) -> bytes:
@@ -48,15 +53,27 @@ def site() -> Iterator[Site]:
     made.close()
 
 
-def refresh(project: Project, site: Site, *options: str) -> tuple[int, str]:
+@pytest.fixture
+def hook(url: str) -> Iterator[Hook]:
+    """A webhook that the Prefect server tells, as after `DEGRAIN_NOTIFY=custom-webhook/team make deploy`."""
+    made = Hook()
+    told = {"subject": "{{subject}}", "body": "{{body}}"}
+    with temporary_settings({PREFECT_API_URL: url}):
+        CustomWebhookNotificationBlock(name="team", url=made.url, json_data=told).save("team", overwrite=True)  # type: ignore[unused-coroutine]
+        automations.make("custom-webhook/team")
+    yield made
+    made.close()
+
+
+def refresh(project: Project, site: Site, *options: str, **variables: str) -> tuple[int, str]:
     command = (sys.executable, "-m", "pipelines.refresh", *options)
-    done = project.run(*command, DEGRAIN_MIRROR=site.url(""))
+    done = project.run(*command, DEGRAIN_MIRROR=site.url(""), **variables)
     return done.returncode, done.stdout + done.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_change_upstream_is_reported_and_goes_to_a_branch(tmp_path: Path, site: Site) -> None:
+def test_a_change_upstream_is_reported_and_goes_to_a_branch(tmp_path: Path, site: Site, url: str, hook: Hook) -> None:
     study: dict[str, Any] = merged(gallery.compose("fer2013", ROOT / "conf"), {"study": {"name": "faces"}})
     project = clone(tmp_path, study)
     place = "/kaggle/msambare/fer2013.zip"
@@ -77,9 +94,13 @@ def test_a_change_upstream_is_reported_and_goes_to_a_branch(tmp_path: Path, site
     assert code == 0, told
     assert "12 images, the same as before" in told
     site.serve(place, Answer(archive(LATER), headers={"ETag": '"2"'}))
-    code, told = refresh(project, site)
+    code, told = refresh(project, site, PREFECT_API_URL=url)
     assert code == 0, told
-    assert "12 images before, 12 now: 1 added, 1 removed, 1 changed" in told
+    drift = "12 images before, 12 now: 1 added, 1 removed, 1 changed"
+    assert drift in told
+    assert until(lambda: hook.told), "nobody is told"
+    assert hook.heard("fer2013 has changed upstream", drift, "merge it to train on it"), hook.told
+    assert not (project.folder / ".degrain" / "trials").exists(), "nothing is trained on it before"
     assert "on the branch refresh-fer2013 has it, merge it to train on it" in told
     assert project.read("dvc.lock") == locked
     assert not project.run("git", "status", "--porcelain").stdout

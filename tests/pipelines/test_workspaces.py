@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dvc.repo import Repo
 
 from degrain.errors import OutputError, ParamsError
 from pipelines import publishing, workspaces
@@ -125,6 +126,14 @@ def test_no_file_is_left_of_a_run(small: Project) -> None:
     (base / "killed.lock").touch()
     workspaces.sweep(small.folder)
     assert [path.name for path in base.iterdir() if not path.name.startswith(".")] == []
+
+
+def test_what_dvc_remembers_of_a_workspace_goes_with_it(small: Project) -> None:
+    with workspaces.opened(small.folder, "a", silent) as workspace, Repo(str(workspace.folder)) as repo:
+        place = Path(repo.site_cache_dir)
+        assert place.is_dir()
+        assert workspace.folder in place.parents
+    assert not place.exists()
 
 
 def test_a_revision_is_what_git_names_so_and_else_an_experiment(small: Project) -> None:

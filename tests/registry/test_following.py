@@ -38,10 +38,16 @@ PLACE = Place(device="cpu")
 
 
 class Server:
-    """MLflow's own server on loopback, on a SQLite file."""
+    """MLflow's own server on loopback, on a SQLite file.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    Args:
+        folder: Where it keeps everything.
+        options: Further ones of its command line.
+        variables: Further ones of its environment.
+    """
+
+    def __init__(self, folder: Path, *options: str, **variables: str) -> None:
+        self.folder, self._options, self._variables = folder, options, variables
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.uri = f"http://127.0.0.1:{self.port}"
@@ -52,9 +58,12 @@ class Server:
             *(str(BIN / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"),
             *("--backend-store-uri", f"sqlite:///{self.folder}/server.db"),
             *("--artifacts-destination", str(self.folder / "artifacts")),
+            *self._options,
         ]
         log = (self.folder / "server.log").open("ab")
-        self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        self.process = subprocess.Popen(
+            command, env=os.environ | self._variables, stdout=log, stderr=log, start_new_session=True
+        )
         for _ in range(1200):
             try:
                 if httpx.get(f"{self.uri}/health", timeout=5).status_code == 200:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,6 +20,10 @@ import boto3
 import httpx
 import pytest
 
+from degrain.artifacts.checkpoint import CheckpointRecord
+from degrain.artifacts.history import Epoch
+from degrain.artifacts.trial import CHECKPOINT
+from degrain.trials.ledger import UNFINISHED
 from pipelines.servers import LEASES, free_port
 from tests.conftest import Project, clone, merged
 from tests.pipelines.conftest import running
@@ -137,6 +143,11 @@ class Team:
         found = self.ask("flow_runs/filter", flow_runs={"parent_flow_run_id": {"any_": [run]}}, sort="START_TIME_ASC")
         return list(found)
 
+    def artifacts(self, run: str, kind: str) -> list[Any]:
+        """What a run has left on Prefect's pages of one kind, such as "progress"."""
+        found = self.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [run]}, "type": {"any_": [kind]}})
+        return list(found)
+
     def tasks(self, run: str) -> dict[str, str]:
         found = self.ask("task_runs/filter", task_runs={"flow_run_id": {"any_": [run]}})
         return {task["name"]: task["state_name"] for task in found}
@@ -183,6 +194,16 @@ class Team:
         """Files of unfinished trials on the DVC remote."""
         found = self.client().list_objects_v2(Bucket="dvc", Prefix="degrain/unfinished/").get("Contents", [])
         return [entry["Key"] for entry in found]
+
+    def mirrored(self) -> list[Epoch]:
+        """The epochs in the checkpoint of the only unfinished trial on the DVC remote; none if there is no such."""
+        found = [name for name in self.unfinished() if name.endswith(f"{UNFINISHED}.tar")]
+        if not found:
+            return []
+        packed = io.BytesIO(self.client().get_object(Bucket="dvc", Key=found[0])["Body"].read())
+        with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=packed) as archive:
+            archive.extractall(folder, filter="data")
+            return CheckpointRecord.read(Path(folder) / CHECKPOINT).history
 
     def client(self) -> Any:
         return boto3.client("s3", **_client(self.variables))

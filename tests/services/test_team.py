@@ -9,7 +9,8 @@ from typing import Any
 import mlflow
 import pytest
 
-from degrain.artifacts.trial import TrialRecord
+from degrain.artifacts import history
+from degrain.artifacts.trial import HISTORY, TrialRecord
 from tests.services.conftest import LONG, Team
 from tests.services.processes import until
 
@@ -48,6 +49,8 @@ def test_a_schedule_fires_and_a_stage_runs_on_the_pool_of_another_worker(team: T
     assert ended["state_name"] == "Completed", team.log(run["id"])
     (child,) = team.children(run["id"])
     assert (child["state_name"], child["work_pool_name"]) == ("Completed", "gpu")
+    (bar,) = team.artifacts(child["id"], "progress")
+    assert (float(bar["data"]), bar["description"]) == (100, "train@unet: 1 of 1 trials")
     trainer = team.clone("trainer").folder
     assert list((trainer / ".degrain" / "trials").glob("*/trial.json")), "it was trained by the worker"
     assert not list((team.conductor.folder / ".degrain" / "trials").glob("*/trial.json")), "and by nobody else"
@@ -104,28 +107,30 @@ def registered(team: Team) -> Any:
     return type("Registered", (), {"version": version.version, "tags": {**run.data.tags, **version.tags}})
 
 
+@pytest.mark.timeout(1200)  # what it waits for is together more than the others have
 def test_a_stage_goes_on_with_another_worker_where_its_own_was_killed(team: Team) -> None:
-    run = team.begin(pools="gpu", publish="branch:killed", overrides=["train.seeds=[7]", LONG])
+    # Its first checkpoint has whole epochs: a second one is mirrored a minute after the first.
+    seldom = 15
+    asked = ["train.seeds=[7]", LONG, f"train.checkpoint_seconds={seldom}"]
+    run = team.begin(pools="gpu", publish="branch:killed", overrides=asked)
     until(lambda: "start one with: make worker POOL=gpu" in team.log(run), 160, "nobody says that no worker is there")
     waited = next(line for line in team.lines(run) if "is sent to the pool gpu" in line["message"])
     said = next(line for line in team.lines(run) if "start one with" in line["message"])
     between = datetime.fromisoformat(said["timestamp"]) - datetime.fromisoformat(waited["timestamp"])
     assert between.total_seconds() <= 75
     team.worker("first", "gpu")
-    until(lambda: any(name.endswith(".unfinished.tar") for name in team.unfinished()), 180, "no checkpoint is mirrored")
-    time.sleep(5)
+    until(team.mirrored, 180, "no checkpoint with a whole epoch is mirrored")
     team.kill("first")
-    mirrored = team.unfinished()
+    mirrored = team.mirrored()
     # Meanwhile the same in one go, in a clone that shares nothing with the others.
     alone = team.clone("alone")
-    alone.change(train={"seeds": [7], "epochs": 20})
+    alone.change(train={"seeds": [7], "epochs": 20, "checkpoint_seconds": seldom})
     # While the automation waits for heartbeats.
     done = alone.run("dvc", "repro", "train@unet", timeout=400, **team.variables)
     assert done.returncode == 0, done.stdout + done.stderr
     team.worker("second", "gpu")
     ended = team.ended(run)
     assert ended["state_name"] == "Completed", team.log(run)
-    assert mirrored
     assert "its worker is dead; it is sent again" in team.log(run)
     assert "1 trials that another worker has begun go on from where they were" in team.log(run)
     assert [child["state_name"] for child in team.children(run)] == ["Crashed", "Completed"]
@@ -133,6 +138,10 @@ def test_a_stage_goes_on_with_another_worker_where_its_own_was_killed(team: Team
     (record,) = (alone.folder / "data" / "trials" / "unet").glob("*/trial.json")
     unkilled = TrialRecord.of_folder(record.parent)
     assert (resumed.key, resumed.weights_sha256) == (unkilled.key, unkilled.weights_sha256)
+    second = team.clone("second").folder / ".degrain" / "trials" / resumed.key
+    epochs = history.so_far(second / HISTORY)
+    assert len(epochs) == 20
+    assert epochs[: len(mirrored)] == mirrored, "they ended with the first worker, and are not trained again"
     team.dismiss("second")
 
 

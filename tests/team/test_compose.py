@@ -153,6 +153,12 @@ def test_what_lasts_is_in_named_volumes(file: str, name: str) -> None:
     assert all(volume["type"] == "volume" and volume["source"] in config(file, "gpu")["volumes"] for volume in volumes)
     if name.startswith("worker"):
         assert [volume["target"] for volume in volumes] == re.findall(r"DEGRAIN_PROJECT=(\S+)", DOCKERFILE)
+    if name == "prefect":  # the leases of runs
+        assert [volume["target"] for volume in volumes] == [services(file)[name]["environment"]["PREFECT_HOME"]]
+    # A new volume has the owner that its folder has in the image.
+    made = re.findall(r"install -d -o degrain -g degrain (.*) \\", DOCKERFILE)
+    if services(file, "gpu")[name]["image"].startswith("degrain"):
+        assert {volume["target"] for volume in volumes} <= set(made[0].split())
 
 
 def test_workers_of_this_and_of_another_machine_differ_in_where_the_servers_are() -> None:

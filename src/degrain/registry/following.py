@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from degrain.artifacts import history
 from degrain.artifacts.trial import HISTORY, TRIAL, BegunTrial
-from degrain.errors import DataError, DegrainError, Deleted, RegistryError
+from degrain.errors import DataError, DegrainError, Deleted, RegistryError, Unauthenticated
 from degrain.machine import variables
 from degrain.registry import tracking
 from degrain.registry.runs import Mirror, Seen
@@ -84,6 +84,7 @@ def follow(watched: Watched, wanted: Callable[[], bool], once: bool = False) -> 
 
     Raises:
         Deleted: The experiment was deleted, and takes nothing.
+        Unauthenticated: The server does not accept the account that is set, or none is set.
         RegistryError: Not all is sent: MLflow refuses something, or does not answer, as the text says.
     """
     variables.expect_answers_within(ANSWER)
@@ -100,7 +101,7 @@ def follow(watched: Watched, wanted: Callable[[], bool], once: bool = False) -> 
                     _wait(LOOK if left else 0, wanted)
             if once:
                 break
-        except Deleted:
+        except (Deleted, Unauthenticated):
             raise
         except (RegistryError, OSError) as error:
             _wait(pause, wanted)

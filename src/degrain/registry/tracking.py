@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from degrain import files
-from degrain.errors import Deleted, OutputError, RegistryError
+from degrain.errors import Deleted, OutputError, RegistryError, Unauthenticated
 from degrain.machine import variables
 from degrain.registry import relocation, store
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 # Before a command of MLflow that a person is told.
 ON_THE_SERVER = "MLFLOW_TRACKING_URI=$(degrain tracking-uri)"
+# What a person without an account that the server accepts is told to do; MLflow's client reads these.
+LOG_IN = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to a user and a password that it accepts"
+# What MLflow calls the answer 401.
+NOT_LET_IN = ("UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED")
 # Seconds that a server has for its first answer.
 ANSWER_TIME = 5.0
 
@@ -33,6 +37,7 @@ def connect() -> Iterator[MlflowClient]:
 
     Raises:
         RegistryError: It does not answer, or refuses what is asked for inside the block.
+        Unauthenticated: It asks for a user and a password, or does not accept those that are set.
         OutputError: The folder of a SQLite file cannot be written.
     """
     variables.switch_off_telemetry()
@@ -53,6 +58,7 @@ def _one_line(uri: str) -> Iterator[None]:
 
     Raises:
         RegistryError: It has raised something.
+        Unauthenticated: That is that it asks for a user and a password, or does not accept those that are set.
     """
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -63,6 +69,8 @@ def _one_line(uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError) as error:
+        if isinstance(error, MlflowException) and error.error_code in NOT_LET_IN:
+            raise Unauthenticated(f"MLflow at {uri} asks for an account: {LOG_IN}") from error
         reason = str(error).splitlines()[0][:300]
         raise RegistryError(f"MLflow at {uri}: {reason}") from error
 
