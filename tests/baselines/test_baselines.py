@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from degrain.baselines import tuning
 from degrain.baselines.base import Baseline
 from degrain.baselines.catalog import BASELINES
+from degrain.errors import ParamsError
 from degrain.metrics.psnr import BEST, psnr
 from tests.conftest import picture
 
@@ -54,3 +57,11 @@ def test_it_takes_gray_images(baseline: Baseline) -> None:
     output = tuning.apply(baseline, clean, SIGMA, first)
     assert output.shape == clean.shape
     assert output.dtype == np.uint8
+
+
+def test_what_is_no_number_is_never_made_a_pixel(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    median = BASELINES["median"]
+    broken = replace(median, denoise=lambda noisy, sigma, chosen: np.where(noisy > 0.5, np.nan, noisy))
+    chosen = {name: values[0] for name, values in median.candidates.items()}
+    with pytest.raises(ParamsError, match="median makes pixels that are no finite numbers"):
+        tuning.apply(broken, pair[0], SIGMA, chosen)

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from pydantic import ValidationError
 
 from degrain.artifacts.metrics import Metrics
 from degrain.errors import DataError, ParamsError
-from degrain.evaluation import held_out, methods, scoring
+from degrain.evaluation import held_out, methods, protocol, scoring
 from degrain.metrics.catalog import METRICS
 from degrain.patches.store import PatchStore
 from degrain.pixels import to_levels
@@ -94,3 +95,11 @@ def test_metrics_never_hold_what_is_no_number(tmp_path: Path, place: str, value:
     (tmp_path / "metrics.json").write_text(json.dumps({"schema_version": Metrics.VERSION, **fields}))
     with pytest.raises(DataError, match=r"metrics\.json is damaged .*; run: dvc repro -f -s evaluate$"):
         Metrics.read(tmp_path / "metrics.json")
+
+
+def test_threads_are_a_condition_of_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = set()
+    for threads in (1, 2):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        found.add(protocol.conditions(torch.device("cpu")).machine)
+    assert {machine.rpartition(", ")[2] for machine in found} == {"1 threads", "2 threads"}

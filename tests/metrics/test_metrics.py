@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import ndimage
+from skimage.metrics import structural_similarity
 
 from degrain.metrics.base import Metric
 from degrain.metrics.catalog import METRICS
@@ -61,6 +63,28 @@ def test_ssim_is_wangs(channels: int) -> None:
     ]
     assert ssim(noisy, clean) == pytest.approx(expected, abs=1e-6)
     assert ssim(clean, clean) == pytest.approx([1, 1, 1])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("shape", [(3, 64, 64, 3), (2, 11, 11, 1), (2, 12, 37, 4), (1, 201, 122, 3)])
+def test_ssim_has_the_bits_of_scikit_image(shape: tuple[int, ...], dtype: Any) -> None:
+    draw, white = np.random.default_rng(0), int(np.iinfo(dtype).max)
+    clean = draw.integers(0, white, shape, dtype, endpoint=True)
+    near = np.clip(clean + draw.normal(0, white / 9, shape), 0, white).astype(dtype)
+    black, light = np.zeros_like(clean), np.full_like(clean, white)
+    for images, others in ((near, clean), (clean, clean), (black, clean), (black, light), (black, black)):
+        expected = [
+            structural_similarity(
+                *pair,
+                data_range=white,
+                channel_axis=-1,
+                gaussian_weights=True,
+                sigma=1.5,
+                use_sample_covariance=False,
+            )
+            for pair in zip(images, others, strict=True)
+        ]
+        assert ssim(images, others).tolist() == expected
 
 
 def test_sixteen_bits_give_the_same_scores_as_eight() -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from degrain.errors import OutputError
-from degrain.programs import commands, leashed
+from degrain.machine import variables
+from degrain.programs import commands
 from pipelines.processes import Children, StageFailed, dvc
 from tests.conftest import ROOT, Project
 from tests.pipelines.conftest import running, until
@@ -132,7 +133,7 @@ def test_nothing_is_started_once_the_block_is_left() -> None:
 def test_what_git_sets_for_its_hooks_sends_no_command_elsewhere(
     small: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert set(small.run("git", "rev-parse", "--local-env-vars").stdout.split()) <= leashed.ELSEWHERE
+    assert set(small.run("git", "rev-parse", "--local-env-vars").stdout.split()) <= variables.ELSEWHERE
     for name in ("GIT_DIR", "GIT_INDEX_FILE"):
         monkeypatch.setenv(name, str(tmp_path / "elsewhere"))
     monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'user.name'='somebody else'")

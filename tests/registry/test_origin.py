@@ -10,11 +10,13 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+import yaml
 
 from degrain import files
 from degrain.artifacts.source import Source
 from degrain.errors import RegistryError
 from degrain.params.data import DataParams
+from degrain.params.study import Params, parsed
 from degrain.registry import aliases, origin, publishing, tags, tracking
 from tests.artifacts import records
 
@@ -81,9 +83,38 @@ def test_a_version_must_say_what_it_carries(value: str) -> None:
             origin.read(client, version)
 
 
-def test_licences_packages_and_changes_beyond_the_commit_are_gathered(
-    project: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_a_study_asked_for_is_carried_whatever_its_file_says_by_now(
+    project: Path, make_params: Callable[..., Params], tiny: dict[str, Any]
 ) -> None:
+    raw, file = records.downloaded(project / "raw", DataParams(dataset="photos")), project / "params.yaml"
+    assert isinstance(raw, Source)
+    asked = f"# why\n{yaml.safe_dump(tiny)}"
+    other = asked.replace("epochs: 2", "epochs: 3")
+    for content, carried in ((asked, asked), (other, None), ("{", None), (None, None)):
+        file.unlink(missing_ok=True)
+        if content is not None:
+            file.write_text(content)
+        found = origin.of_study(make_params(), file, Path("dvc.lock"), raw)["params.yaml"]
+        assert parsed(found, "params.yaml") == make_params()
+        assert carried is None or found == carried.encode()
+
+
+# Settings of a user that change what git prints.
+OWN = {
+    "plain": "",
+    "color": "[color]\nui = always\n",
+    "no prefix": "[diff]\nnoprefix = true\n",
+    "mnemonic prefix": "[diff]\nmnemonicPrefix = true\n",
+    "another program": "[diff]\nexternal = echo\n",
+}
+
+
+@pytest.mark.parametrize("settings", OWN.values(), ids=OWN)
+def test_licences_packages_and_changes_beyond_the_commit_are_gathered(
+    project: Path, monkeypatch: pytest.MonkeyPatch, settings: str, make_params: Callable[..., Params]
+) -> None:
+    (project / "gitconfig").write_text(settings)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(project / "gitconfig"))
     repository = project / "repository"
     repository.mkdir()
     monkeypatch.chdir(repository)
@@ -98,12 +129,15 @@ def test_licences_packages_and_changes_beyond_the_commit_are_gathered(
     git("init")
     git("add", "params.yaml", "raw")
     git("commit", "-m", "first")
-    found = origin.of_study(Path("params.yaml"), Path("dvc.lock"), raw)
+    # As git does it for its hooks.
+    monkeypatch.setenv("GIT_DIR", str(project / "elsewhere"))
+    found = origin.of_study(make_params(), Path("params.yaml"), Path("dvc.lock"), raw)
     assert set(found) == {"params.yaml", "sources.json", "requirements.txt", "commit.txt"}
     assert b"\ntorch==" in found["requirements.txt"]
     assert json.loads(found["sources.json"])["dataset"] == "photos"
     (repository / "params.yaml").write_text("a: 2\n")
-    changed = origin.of_study(Path("params.yaml"), Path("dvc.lock"), raw)
+    changed = origin.of_study(make_params(), Path("params.yaml"), Path("dvc.lock"), raw)
+    monkeypatch.delenv("GIT_DIR")
     assert changed[origin.COMMIT].strip() == found[origin.COMMIT].strip() + b"-dirty"
     git("checkout", "params.yaml")
     (repository / "change.diff").write_bytes(changed[origin.DIFF])

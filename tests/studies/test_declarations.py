@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -19,6 +19,8 @@ import torch
 import yaml
 from torch import Tensor, nn
 
+from degrain import catalogs
+from degrain.baselines.base import RESERVED
 from degrain.baselines.catalog import BASELINES
 from degrain.errors import ParamsError
 from degrain.losses.base import Loss
@@ -119,6 +121,7 @@ def test_what_is_complete_passes_the_check(extended: Path) -> None:
             'name="median"',
             "baselines/median.py: the name 'median' is taken by baselines/box.py",
         ),
+        (BASELINE, 'name="box"', 'name="noisy"', "baselines/box.py: name: "),
         (BASELINE, "denoise=denoise", "denoise=None", "baselines/box.py: denoise: "),
         (BASELINE, '{"size_px": (3, 5)}', "{}", "baselines/box.py: candidates: "),
         (BASELINE, '{"size_px": (3, 5)}', '{"size_px": ()}', "baselines/box.py: candidates.size_px: "),
@@ -459,6 +462,9 @@ def test_every_baseline_is_tried_with_every_candidate(monkeypatch: pytest.Monkey
     monkeypatch.setitem(BASELINES, "median", replace(median, denoise=lambda noisy, sigma, chosen: noisy[1:]))
     with pytest.raises(ParamsError, match="median returns the shape"):
         array_probes.check_baselines(["median"], 3)
+    monkeypatch.setitem(BASELINES, "median", replace(median, denoise=lambda noisy, sigma, chosen: noisy * np.nan))
+    with pytest.raises(ParamsError, match=rf"median with {option}=3 makes pixels that are no finite numbers"):
+        array_probes.check_baselines(["median"], 3)
 
 
 def measure_psnr_by(monkeypatch: pytest.MonkeyPatch, way: Callable[..., Any]) -> None:
@@ -498,6 +504,29 @@ def test_a_metric_that_fails_on_gray_or_writes_to_images_is_refused(monkeypatch:
     measure_psnr_by(monkeypatch, UNFIT[kind])
     with pytest.raises(ParamsError, match=r"^metrics/psnr\.py: psnr does not work: ValueError: "):
         array_probes.check_metrics()
+
+
+@dataclass
+class Unhashable:
+    """A metric with a state of its own, which Python cannot hash."""
+
+    value: float = 1.0
+
+    def __call__(self, images: np.ndarray, clean: np.ndarray) -> np.ndarray:
+        return np.full(len(images), self.value)
+
+
+def test_a_metric_may_be_any_callable(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value, known in ((1.0, nullcontext()), (np.nan, pytest.raises(ParamsError, match="psnr is nan"))):
+        monkeypatch.setitem(METRICS, "psnr", replace(METRICS["psnr"], measure=Unhashable(value)))
+        with known:
+            array_probes.check_metrics()
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED))
+def test_no_baseline_is_called_what_tables_call_something_else(name: str) -> None:
+    with pytest.raises(ParamsError, match=r"^baselines/own\.py: name: "):
+        catalogs.by_name([(name, "baselines/own.py", replace(BASELINES["median"], name=name))])
 
 
 def test_metrics_of_the_catalog_are_as_declared() -> None:

@@ -7,10 +7,18 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+# What tables and pictures call other things: the noisy input, and what is beside a method's output.
+RESERVED = frozenset({"identity", "clean", "noisy", "denoised"})
 # From (noisy float32 (H, W, C) in [0, 1], sigma of the noise in the same units, parameters) to the denoised image.
 Filter = Callable[[np.ndarray, float, Mapping[str, Any]], np.ndarray]
+
+
+def _not_reserved(name: str) -> str:
+    if name in RESERVED:
+        raise ValueError("the name stands for something else in tables and pictures; choose another")
+    return name
 
 
 @dataclass(frozen=True)
@@ -21,7 +29,7 @@ class Baseline:
     docs/extending.md.
 
     Attributes:
-        name: In params.yaml and in files.
+        name: In params.yaml and in files; none of `RESERVED`.
         title: In tables.
         source: Paper.
         candidates: Values tried for each parameter. Strengths are multiples of the noise's standard deviation.
@@ -29,7 +37,7 @@ class Baseline:
             noise in the same units and a value for each parameter to the denoised image.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$"), AfterValidator(_not_reserved)]
     title: Annotated[str, Field(min_length=1)]
     source: str
     candidates: Annotated[Mapping[str, Annotated[tuple[Any, ...], Field(min_length=1)]], Field(min_length=1)]

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from degrain import catalogs
 from degrain.baselines.base import Baseline
+from degrain.errors import ParamsError
 from degrain.machine import compute
 from degrain.metrics.psnr import psnr
 from degrain.pixels import depth, from_unit, to_unit
@@ -29,11 +31,17 @@ def apply(baseline: Baseline, noisy: np.ndarray, sigma: float, chosen: Mapping[s
 
     Returns:
         uint8, or uint16 for uint16 input (N, H, W, C), by the metric protocol.
+
+    Raises:
+        ParamsError: A pixel is no finite number.
     """
     denoise = baseline.denoise
 
     def one(image: np.ndarray) -> np.ndarray:
         denoised = denoise(to_unit(image), max(sigma, FAINTEST) / 255, chosen)
+        if not np.isfinite(denoised).all():
+            file = catalogs.file_of(denoise.__module__)
+            raise ParamsError(f"{file}: {baseline.name} makes pixels that are no finite numbers")
         # NOTE: some of them drop the channel axis of gray images.
         return from_unit(denoised.reshape(image.shape), depth(noisy))
 

@@ -46,9 +46,18 @@ def digest(model: str | None, data: str, params: EvaluateParams, conditions: Con
 
 
 def conditions(device: torch.device) -> Conditions:
-    """Return under which conditions is measured here: with these all methods' digests can be computed elsewhere."""
+    """Return under which conditions is measured here: with these all methods' digests can be computed elsewhere.
+
+    Args:
+        device: Where networks run, prepared by `degrain.machine.compute`.
+    """
+    import torch
+
+    machine = description.kind(device)
+    if device.type == "cpu":
+        machine += f", {torch.get_num_threads()} threads"
     everything = _code((BASELINES, "degrain.networks.catalog"), frozenset())
-    return Conditions(machine=description.kind(device), versions=digests.versions(everything))
+    return Conditions(machine=machine, versions=digests.versions(everything))
 
 
 def _code(modules: tuple[str, ...], without: frozenset[str]) -> Closure:

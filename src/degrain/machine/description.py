@@ -91,6 +91,8 @@ def versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in names}
 
 
+# A difference as git makes it, whatever the user has set for reading one.
+_PLAIN = ("--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
 # What a run of the pipeline itself rewrites is no change of the project.
 _OWN = (".", ":!dvc.lock", ":!results", ":!data")
 
@@ -104,7 +106,7 @@ def git_commit() -> str:
 
     try:
         commit = _git("rev-parse", "--short=12", "HEAD").decode().strip()
-        changed = _git("status", "--porcelain", "--", *_OWN)
+        changed = _git("status", "--porcelain", "--untracked-files=normal", "--", *_OWN)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{commit}-dirty" if changed else commit
@@ -115,7 +117,7 @@ def git_diff() -> bytes:
     import subprocess
 
     try:
-        return _git("diff", "--binary", "HEAD", "--", *_OWN)
+        return _git("diff", *_PLAIN, "HEAD", "--", *_OWN)
     except (OSError, subprocess.CalledProcessError):
         return b""
 
@@ -123,4 +125,5 @@ def git_diff() -> bytes:
 def _git(*arguments: str) -> bytes:
     import subprocess
 
-    return subprocess.run(["git", *arguments], check=True, capture_output=True).stdout  # noqa: S603, S607
+    command = ["git", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, env=variables.of_this_folder()).stdout  # noqa: S603

@@ -25,12 +25,38 @@ OFF_SWITCHES: Mapping[str, str] = {
 
 # What this program itself sets: matrix products that give the same bits every time.
 WORKSPACE = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-# What makes libraries compute by other instructions than the processor's best, and so with other last bits.
+# What makes libraries compute by other instructions than the processor's best, or divide the work among threads in
+# another way, and so with other last bits.
 ARITHMETIC = (
+    *("OMP_DYNAMIC", "OMP_THREAD_LIMIT", "MKL_DYNAMIC", "MKL_NUM_STRIPES"),
     *("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE"),
     *("MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR", "MKL_DEBUG_CPU_TYPE", "OPENBLAS_CORETYPE"),
     *("NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "OPENCV_CPU_DISABLE", "OPENCV_IPP"),
     *("NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", WORKSPACE[0]),
+)
+
+# Variables that git sets for its hooks and aliases, as `git rev-parse --local-env-vars` lists them, and GIT_NAMESPACE:
+# they would send a command to another repository than its folder's, or to other settings.
+ELSEWHERE = frozenset(
+    {
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_COMMON_DIR",
+        "GIT_CONFIG",
+        "GIT_CONFIG_COUNT",
+        "GIT_CONFIG_PARAMETERS",
+        "GIT_DIR",
+        "GIT_GRAFT_FILE",
+        "GIT_IMPLICIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_INTERNAL_SUPER_PREFIX",
+        "GIT_NAMESPACE",
+        "GIT_NO_REPLACE_OBJECTS",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_PREFIX",
+        "GIT_REPLACE_REF_BASE",
+        "GIT_SHALLOW_FILE",
+        "GIT_WORK_TREE",
+    }
 )
 
 SQLITE = "sqlite:///"
@@ -88,6 +114,11 @@ def arithmetic() -> list[str]:
     """Return those of `ARITHMETIC` that are set, as NAME=VALUE."""
     changed = {name: os.environ[name] for name in ARITHMETIC if os.environ.get(name)}
     return [f"{name}={value}" for name, value in changed.items() if (name, value) != WORKSPACE]
+
+
+def of_this_folder() -> dict[str, str]:
+    """Return the environment without `ELSEWHERE`, so that git works in the repository of its folder."""
+    return {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
 
 
 def switch_off_telemetry() -> None:

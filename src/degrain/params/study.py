@@ -56,18 +56,32 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
             parameter by its path.
     """
     try:
-        raw = yaml_text.load(files.contents(path, LARGEST).decode())
+        return parsed(files.contents(path, LARGEST), str(path))
     except FileNotFoundError:
         raise ParamsError(f"{path} is not here; run degrain in the project's folder, or name it: --params") from None
     except OSError as error:
         raise ParamsError(f"cannot read {path}: {error.strerror}") from error
+
+
+def parsed(content: bytes, name: str) -> Params:
+    """Check a study.
+
+    Args:
+        content: Of a params.yaml.
+        name: Of the file, for messages.
+
+    Raises:
+        ParamsError: As of `load_params`.
+    """
+    try:
+        raw = yaml_text.load(content.decode())
     except UnicodeDecodeError as error:
-        raise ParamsError(f"{path} is no text in UTF-8: {error}") from error
+        raise ParamsError(f"{name} is no text in UTF-8: {error}") from error
     except yaml_text.Mistake as error:
-        raise ParamsError(f"{path}: {error}") from None
+        raise ParamsError(f"{name}: {error}") from None
     if not isinstance(raw, dict):
-        raise ParamsError(f"{path} must hold a mapping of sections, such as `train:`")
-    return parse(raw, str(path))
+        raise ParamsError(f"{name} must hold a mapping of sections, such as `train:`")
+    return parse(raw, name)
 
 
 def parse(raw: dict[str, Any], name: str) -> Params:

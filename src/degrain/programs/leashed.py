@@ -15,31 +15,9 @@ from pathlib import Path
 from typing import IO
 
 from degrain.errors import OutputError
+from degrain.machine.variables import ELSEWHERE
 from degrain.programs import leash
 
-# Variables that git sets for its hooks and aliases, as `git rev-parse --local-env-vars` lists them, and GIT_NAMESPACE:
-# they would send a command to another repository than its folder's, or to other settings.
-ELSEWHERE = frozenset(
-    {
-        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-        "GIT_COMMON_DIR",
-        "GIT_CONFIG",
-        "GIT_CONFIG_COUNT",
-        "GIT_CONFIG_PARAMETERS",
-        "GIT_DIR",
-        "GIT_GRAFT_FILE",
-        "GIT_IMPLICIT_WORK_TREE",
-        "GIT_INDEX_FILE",
-        "GIT_INTERNAL_SUPER_PREFIX",
-        "GIT_NAMESPACE",
-        "GIT_NO_REPLACE_OBJECTS",
-        "GIT_OBJECT_DIRECTORY",
-        "GIT_PREFIX",
-        "GIT_REPLACE_REF_BASE",
-        "GIT_SHALLOW_FILE",
-        "GIT_WORK_TREE",
-    }
-)
 # What stops a child is given so much time beyond the leash's patience, in seconds.
 _GRACE = 5.0
 # How often it is looked whether a child that prints nothing has ended, in milliseconds.

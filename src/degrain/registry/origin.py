@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,8 +23,9 @@ import yaml
 
 from degrain import files
 from degrain.artifacts.source import Source
-from degrain.errors import RegistryError
+from degrain.errors import ParamsError, RegistryError
 from degrain.machine import description
+from degrain.params.study import Params, parsed
 from degrain.registry import tags
 
 if TYPE_CHECKING:
@@ -34,17 +36,19 @@ PARAMS, LOCK, SOURCES = "params.yaml", "dvc.lock", "sources.json"
 REQUIREMENTS, COMMIT, DIFF = "requirements.txt", "commit.txt", "uncommitted.diff"
 
 
-def of_study(params: Path, lock: Path, source: Source) -> dict[str, bytes]:
+def of_study(params: Params, file: Path, lock: Path, source: Source) -> dict[str, bytes]:
     """Gather what made a model: contents by file name; a file that is not there is left out.
 
     Args:
-        params: The study's params.yaml.
+        params: The study.
+        file: Its params.yaml.
         lock: The project's dvc.lock.
         source: Of the data set.
     """
     gathered = {SOURCES: _sources(source), REQUIREMENTS: _installed(), DIFF: description.git_diff()}
     gathered[COMMIT] = f"{description.git_commit()}\n".encode()
-    gathered |= {name: files.contents(path) for name, path in ((PARAMS, params), (LOCK, lock)) if path.is_file()}
+    gathered[PARAMS] = _asked(params, file)
+    gathered[LOCK] = files.contents(lock) if lock.is_file() else b""
     return {name: content for name, content in sorted(gathered.items()) if content}
 
 
@@ -97,6 +101,15 @@ def _outputs(lock: bytes) -> Mapping[str, str]:
             if isinstance(output, dict):
                 found[str(output.get("path"))] = str(output.get("md5"))
     return found
+
+
+def _asked(params: Params, file: Path) -> bytes:
+    """The file's bytes if they still say what was asked for, comments and all; otherwise every parameter."""
+    with suppress(OSError, ParamsError):
+        content = files.contents(file)
+        if parsed(content, str(file)) == params:
+            return content
+    return yaml.safe_dump(params.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True).encode()
 
 
 def _sources(source: Source) -> bytes:

@@ -112,6 +112,10 @@ def publish(client: MlflowClient, experiment: str, grid: Grid) -> tuple[str, dic
         client.log_artifacts(parent, str(grid.figures), "figures")
         for path in grid.artifacts:
             client.log_artifact(parent, str(path))
+    with runs.storing(client, parent, through_temporary=True):
+        for name in (origin.PARAMS, origin.LOCK):
+            if name in grid.made_of:
+                client.log_text(parent, grid.made_of[name].decode(), name)
     if not finished:
         client.set_terminated(parent, "FINISHED", runs.milliseconds(max(trial.ended for trial in grid.trials.values())))
     return parent, children

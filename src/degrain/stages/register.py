@@ -61,13 +61,13 @@ def run(params: Params) -> None:
         scores={name: means[name] for name in trials if name in means},
         ranking=left.ranking,
         tags={tags.DATA: store.sha256},
-        artifacts=(*(path for path in (PARAMS, Path("dvc.lock")) if path.exists()), METRICS, REPORT),
+        artifacts=(METRICS, REPORT),
         figures=FIGURES,
         pictures=pictures.folder / "patches",
         dataset=params.data.dataset,
         prepared=PREPARED,
         counts=store.counts,
-        made_of=origin.of_study(PARAMS, Path("dvc.lock"), source),
+        made_of=origin.of_study(params, PARAMS, Path("dvc.lock"), source),
         checked=(published, pictures, store.files),
     )
     best = trials[left.ranking.champion]

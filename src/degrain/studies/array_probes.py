@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Iterable, Iterator
 
@@ -52,6 +51,10 @@ def _draws(patches: Iterable[int]) -> Draws:
     return generators((0, "probe", patch) for patch in patches)
 
 
+# NOTE: a metric's function need not be hashable.
+_checked: list[Metric] = []
+
+
 def check_metrics() -> None:
     """Refuse metrics that cannot be measured, or that do not give one finite number for each image of any kind.
 
@@ -59,12 +62,13 @@ def check_metrics() -> None:
         ParamsError: One does not work; the message begins with its file.
     """
     for metric in METRICS.values():
-        _check_metric(metric)
+        # Once in a process, since no study changes what it is.
+        if not any(metric is one for one in _checked):
+            _check_metric(metric)
+            _checked.append(metric)
 
 
-@functools.cache
 def _check_metric(metric: Metric) -> None:
-    """Refuse one metric; once for each, since no study changes what it is."""
     file = catalogs.file_of(metric.measure.__module__)
     side = max(SIDE, metric.smallest)
     for what, images, clean in itertools.chain.from_iterable(_pairs(side, channels) for channels in CHANNELS):
@@ -113,6 +117,8 @@ def check_baselines(names: Iterable[str], channels: int) -> None:
                     # NOTE: some drop the channel axis of gray images, which is put back.
                     shape = denoised.shape if denoised.size != noisy.size else noisy.shape
                     require_shape(file, name, shape, noisy.shape)
+                if not np.isfinite(denoised).all():
+                    raise ParamsError(f"{file}: {name} with {key}={value} makes pixels that are no finite numbers")
 
 
 def _random(channels: int, side: int = SIDE, seed: int = 0) -> np.ndarray:
