@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,11 @@ def tiny(quickstart: dict[str, Any]) -> dict[str, Any]:
 def make_params(tiny: dict[str, Any]) -> Callable[..., Params]:
     """Typed parameters of the tiny study, with changes: make_params(train={"epochs": 1})."""
     return lambda **change: Params.model_validate(merged(tiny, change))
+
+
+def with_slow(names: Iterable[str], slow: Collection[str]) -> list[Any]:
+    """Names as parameters of tests, some of which are slow."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in names]
 
 
 def committed(name: str) -> str:

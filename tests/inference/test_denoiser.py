@@ -15,7 +15,7 @@ from degrain.inference.denoiser import Denoiser
 from degrain.machine import precision
 from degrain.networks import catalog
 from tests.artifacts import records
-from tests.conftest import picture
+from tests.conftest import picture, with_slow
 from tests.provenance import mutation
 
 
@@ -35,7 +35,7 @@ def describe(folder: Path, model: str, channels: int, size: int) -> None:
 
 # Networks that take seconds; rednet10, bernier2021 and resunet-small have the same layers.
 LARGE = ("dncnn", "dncnn-20", "resunet-large")
-MODELS = [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in catalog.MODELS]
+MODELS = with_slow(catalog.MODELS, LARGE)
 
 
 @pytest.mark.parametrize("model", [*MODELS, "sinha2018-x4", "machinecurve2019-x2"])

@@ -15,6 +15,7 @@ from degrain.inference import tiling
 from degrain.inference.denoiser import Denoiser
 from degrain.networks import catalog
 from degrain.pixels import to_unit
+from tests.conftest import with_slow
 
 SHAPES = [(1, 1), (7, 300), (64, 64), (65, 63), (200, 131), (513, 40)]
 ANY_SIZE = [name for name, spec in catalog.MODELS.items() if not spec.fixed_size]
@@ -73,7 +74,7 @@ def mirrored(image: np.ndarray, multiple: int) -> np.ndarray:
 ENLARGED = ("sinha2018-x4", "unet-x2", "machinecurve2019-x2", "unet-x3", "sinha2018-x3", "machinecurve2019-x3")
 # Networks of many layers or weights, which take up to a minute; rednet10 and resunet-small are built like most of them.
 DEEP = ("rednet20", "rednet30", "yilmaz2020", "dncnn", "dncnn-20", "ffdnet", "resunet-medium", "resunet-large")
-NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in DEEP else name for name in (*ANY_SIZE, *ENLARGED)]
+NAMES = with_slow((*ANY_SIZE, *ENLARGED), DEEP)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -18,7 +18,7 @@ from degrain.errors import ModelError
 from degrain.inference.denoiser import to_tensor
 from degrain.networks import catalog, keras_layers, overview, unet
 from degrain.studies import receptive_field
-from tests.conftest import ROOT
+from tests.conftest import ROOT, with_slow
 from tests.networks.references import REFERENCES
 
 # Networks whose every layer starts as Keras's layers do by default.
@@ -30,11 +30,7 @@ KERAS_NETWORKS = [
 
 # Networks that take seconds where smaller ones that are built like them take less than one.
 LARGE = ("dncnn-20", "resunet-large")
-ANY_SIZE = [
-    pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name
-    for name, spec in catalog.MODELS.items()
-    if not spec.fixed_size
-]
+ANY_SIZE = with_slow((name for name, spec in catalog.MODELS.items() if not spec.fixed_size), LARGE)
 
 KERAS = np.load(network_outputs.OUTPUTS)
 

@@ -15,6 +15,7 @@ from degrain.errors import ModelError
 from degrain.inference.denoiser import Denoiser
 from degrain.networks import catalog
 from degrain.packaging import onnx_export
+from tests.conftest import with_slow
 from tests.packaging import packages
 
 SIZE = 32
@@ -25,14 +26,12 @@ def session(content: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
 
 
+MODELS = (*catalog.MODELS, *VARIANTS)
 # One of each way in which networks are built; make test-slow has all.
 QUICK = ("sinha2018", "bernier2021", "yilmaz2020-shallow", "ffdnet", "unet")
 
 
-@pytest.mark.parametrize(
-    "model",
-    [pytest.param(model, marks=[] if model in QUICK else [pytest.mark.slow]) for model in (*catalog.MODELS, *VARIANTS)],
-)
+@pytest.mark.parametrize("model", with_slow(MODELS, set(MODELS) - set(QUICK)))
 def test_a_network_computes_the_same_as_in_pytorch(model: str) -> None:
     made, spec = packages.denoiser(model, size=SIZE), catalog.spec(model)
     exported = session(onnx_export.export(made))

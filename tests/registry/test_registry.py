@@ -74,6 +74,7 @@ def test_publishing_twice_doubles_nothing() -> None:
         points = client.get_metric_history(child.info.run_id, "val_psnr")
         assert [(point.step, point.value) for point in points] == [(1, 1.0), (2, 2.0), (3, 3.0)]
         assert child.data.metrics["test_psnr"] == 30.0
+        assert not client.list_artifacts(child.info.run_id, "figures")
         assert [a.path for a in client.list_artifacts(parent, "figures")] == ["figures/unet-heat_map.svg"]
 
 

@@ -42,7 +42,7 @@ class Conditions(Part):
     """Where scores were measured.
 
     Attributes:
-        machine: Kind of processor or GPU, see `degrain.machine.description.kind`.
+        machine: Kind of processor, with the number of threads, or of GPU; see `degrain.machine.description.kind`.
         versions: Of each library that any method's code imports.
     """
 

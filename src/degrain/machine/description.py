@@ -126,4 +126,4 @@ def _git(*arguments: str) -> bytes:
     import subprocess
 
     command = ["git", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, env=variables.of_this_folder()).stdout  # noqa: S603
+    return subprocess.run(command, check=True, capture_output=True, env=variables.of_its_folder()).stdout  # noqa: S603

@@ -116,9 +116,9 @@ def arithmetic() -> list[str]:
     return [f"{name}={value}" for name, value in changed.items() if (name, value) != WORKSPACE]
 
 
-def of_this_folder() -> dict[str, str]:
-    """Return the environment without `ELSEWHERE`, so that git works in the repository of its folder."""
-    return {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+def of_its_folder(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return an environment without `ELSEWHERE`, so that git works in the repository of the folder it runs in."""
+    return {name: value for name, value in environment.items() if name not in ELSEWHERE}
 
 
 def switch_off_telemetry() -> None:

@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from degrain.networks.convolutions import ConvTranspose2d, conv_transpose2d
-from degrain.networks.unet import HAAR, OPPONENT, Residual
+from degrain.networks.unet import Residual, stem_kernel
 
 
 class ResUNet(nn.Module):
@@ -38,9 +38,7 @@ class ResUNet(nn.Module):
 
     def __init__(self, channels: int, widths: Sequence[int], blocks: Sequence[int]) -> None:
         super().__init__()
-        color = OPPONENT if channels == 3 else torch.eye(channels)
-        kernel = torch.einsum("hp,oc->hocp", HAAR, color).reshape(4 * channels, channels, 2, 2)
-        self.register_buffer("transform", kernel, persistent=False)
+        self.register_buffer("transform", stem_kernel(channels), persistent=False)
         half, quarter, eighth = widths
         self.head = nn.Conv2d(4 * channels, half, kernel_size=3, padding=1)
         self.encode_half = _stage(half, blocks[0])

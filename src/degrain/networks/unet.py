@@ -24,6 +24,19 @@ OPPONENT = OPPONENT / OPPONENT.norm(dim=1, keepdim=True)
 HAAR = torch.tensor([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2
 
 
+def stem_kernel(channels: int) -> torch.Tensor:
+    """Return the kernel of a 2x2 convolution of stride 2 that does both transforms; its transpose undoes them.
+
+    Args:
+        channels: Of the images. Those of color images, 3, become opponent colors; others stay as they are.
+
+    Returns:
+        float32 (4 * channels, channels, 2, 2), orthonormal.
+    """
+    color = OPPONENT if channels == 3 else torch.eye(channels)
+    return torch.einsum("hp,oc->hocp", HAAR, color).reshape(4 * channels, channels, 2, 2)
+
+
 class UNet(nn.Module):
     """Residual U-Net over Haar coefficients.
 
@@ -33,10 +46,7 @@ class UNet(nn.Module):
 
     def __init__(self, channels: int, width: int = 32) -> None:
         super().__init__()
-        color = OPPONENT if channels == 3 else torch.eye(channels)
-        # One 2x2 convolution of stride 2 does both transforms; its transpose undoes them.
-        kernel = torch.einsum("hp,oc->hocp", HAAR, color).reshape(4 * channels, channels, 2, 2)
-        self.register_buffer("transform", kernel, persistent=False)
+        self.register_buffer("transform", stem_kernel(channels), persistent=False)
         self.head = nn.Conv2d(4 * channels, width, kernel_size=3, padding=1)
         self.encode = Residual(width)
         self.down = nn.Conv2d(width, 2 * width, kernel_size=2, stride=2)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from degrain.errors import OutputError
-from degrain.machine.variables import ELSEWHERE
+from degrain.machine.variables import of_its_folder
 from degrain.programs import leash
 
 # What stops a child is given so much time beyond the leash's patience, in seconds.
@@ -51,11 +51,10 @@ def started(
     if not folder.is_dir():
         raise OutputError(f"{folder} is no folder, and nothing can run there; make it first")
     path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    variables = os.environ | path | dict(environment)
     return subprocess.Popen(  # noqa: S603
         [sys.executable, leash.__file__, *command],
         cwd=folder,
-        env={name: value for name, value in variables.items() if name not in ELSEWHERE},
+        env=of_its_folder(os.environ | path | dict(environment)),
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=errors,

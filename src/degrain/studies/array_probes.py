@@ -14,7 +14,7 @@ from degrain.metrics.base import Metric
 from degrain.metrics.catalog import METRICS
 from degrain.noise.base import Noise
 from degrain.randomness import Draws, generators
-from degrain.studies.blame import blaming, require_shape
+from degrain.studies.blame import blaming, require_finite, require_shape
 
 # Side of the images, in pixels, and how many there are.
 SIDE, COUNT = 16, 2
@@ -39,8 +39,7 @@ def check_noise(noise: Noise, channels: Iterable[int]) -> None:
             noisy, again = (noise.draw(clean.copy(), _draws(range(COUNT))) for _ in range(2))
             require_shape(file, noise.kind, noisy.shape, clean.shape)
             last = noise.draw(clean[-1:].copy(), _draws([COUNT - 1]))
-        if not np.isfinite(noisy).all():
-            raise ParamsError(f"{file}: {noise.kind} makes pixels that are no finite numbers")
+        require_finite(file, noise.kind, noisy)
         if not (np.array_equal(noisy, again) and np.array_equal(noisy[-1:], last)):
             raise ParamsError(
                 f"{file}: {noise.kind} does not take the numbers of each patch from its generator alone, or not in turn"
@@ -117,8 +116,7 @@ def check_baselines(names: Iterable[str], channels: int) -> None:
                     # NOTE: some drop the channel axis of gray images, which is put back.
                     shape = denoised.shape if denoised.size != noisy.size else noisy.shape
                     require_shape(file, name, shape, noisy.shape)
-                if not np.isfinite(denoised).all():
-                    raise ParamsError(f"{file}: {name} with {key}={value} makes pixels that are no finite numbers")
+                require_finite(file, f"{name} with {key}={value}", denoised)
 
 
 def _random(channels: int, side: int = SIDE, seed: int = 0) -> np.ndarray:
