@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.common import table
-from pipelines.servers import free_port
+from pipelines.addresses import free_port
 
 ROOT = Path(__file__).parent.parent
 # One trial for each of two stages, so that neither can use two processes by itself.

@@ -6,5 +6,5 @@ from degrain.machine import variables
 
 # NOTE: the one piece of work done on import: Prefect reads its settings when it is imported itself.
 variables.switch_off_telemetry()
-# A server that Prefect starts by itself would outlive a run that is killed; pipelines.servers starts one on a leash.
+# A server that Prefect starts by itself would outlive a run that is killed; pipelines.by_hand starts one on a leash.
 os.environ["PREFECT_SERVER_EPHEMERAL_ENABLED"] = "false"

@@ -26,10 +26,10 @@ from prefect.states import Cancelling, Crashed
 
 from degrain.errors import ParamsError
 from pipelines import exchange, graph, workspaces
+from pipelines.addresses import BEAT
 from pipelines.automations import HEARTBEAT
 from pipelines.ends import End
 from pipelines.processes import Children, Log, StageFailed
-from pipelines.servers import BEAT
 from pipelines.workspaces import Workspace
 
 FLOW = "run-stage"

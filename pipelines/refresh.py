@@ -27,7 +27,7 @@ from degrain.ingest.fetching.retries import PATIENT
 from degrain.machine import variables
 from degrain.params.study import load_params
 from degrain.stages import CHECKSUMS, PARAMS, VALIDATED
-from pipelines import automations, publishing, runs, servers, workspaces
+from pipelines import automations, by_hand, publishing, runs, workspaces
 from pipelines.ends import End
 from pipelines.processes import Children, StageFailed, dvc
 from pipelines.workspaces import Workspace
@@ -148,7 +148,7 @@ def main(
 
     Example: `python -m pipelines.refresh mnist`
     """
-    servers.run_flow(refresh, folder, study, force)
+    by_hand.run_flow(refresh, folder, study, force)
 
 
 if __name__ == "__main__":

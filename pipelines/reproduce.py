@@ -37,7 +37,7 @@ from degrain.artifacts.registration import Registration
 from degrain.errors import ParamsError, nearest
 from degrain.machine import compute
 from degrain.stages import REGISTRATION
-from pipelines import artifacts, automations, graph, publishing, runs, servers, workspaces
+from pipelines import artifacts, automations, by_hand, graph, publishing, runs, workspaces
 from pipelines.artifacts import Outcome
 from pipelines.ends import End
 from pipelines.pools import run_on_pool
@@ -338,7 +338,7 @@ def main(
         refuse(project, publish, pools, revision, lambda _: None)
 
     arguments = (study, overrides or [], targets or [], publish, jobs, pools, revision)
-    servers.run_flow(reproduce, folder, *arguments, before=before)
+    by_hand.run_flow(reproduce, folder, *arguments, before=before)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from degrain.programs.leashed import let_go, started
-from pipelines import servers
+from pipelines import addresses
 from tests.conftest import Project, clone
 
 # A run that waits for the place of another one asks again soon; Prefect's server says half a minute.
@@ -65,9 +65,9 @@ def quick(tmp_path: Path, tiny: dict[str, Any]) -> Project:
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the API of a Prefect server, which the tests of a file share."""
-    home, port = tmp_path_factory.mktemp("server"), servers.free_port()
+    home, port = tmp_path_factory.mktemp("server"), addresses.free_port()
     address = f"http://127.0.0.1:{port}/api"
-    command = servers._prefect("server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui")
+    command = addresses.prefect("server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui")
     with (home / "log").open("wb") as output:
         server = started(command, home, {"PREFECT_HOME": str(home), **SOON}, output)
     try:

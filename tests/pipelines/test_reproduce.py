@@ -14,8 +14,8 @@ import yaml
 from prefect.exceptions import ObjectNotFound
 
 from degrain.errors import ParamsError
+from pipelines import by_hand
 from pipelines import reproduce as flows
-from pipelines import servers
 from pipelines.graph import Meta, Stage
 from tests.conftest import Project
 from tests.pipelines.conftest import commit, running, until
@@ -42,7 +42,7 @@ def started(project: Project, *arguments: str) -> subprocess.Popen[str]:
 def remembered(project: Project, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, str], dict[str, Any]]:
     """Names of the tasks' states, and artifacts by their keys, as Prefect's server has them."""
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    with servers.own(project.folder) as url:
+    with by_hand.own(project.folder) as url:
         tasks = httpx.post(f"{url}/task_runs/filter", json={}).json()
         artifacts = httpx.post(f"{url}/artifacts/filter", json={}).json()
     return {task["name"]: task["state_name"] for task in tasks}, {found["key"]: found for found in artifacts}

@@ -19,7 +19,7 @@ from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL
 
 from degrain.errors import OutputError
-from pipelines import servers
+from pipelines import addresses, by_hand, remembered, servers
 from tests.conftest import ROOT, Project
 from tests.pipelines.conftest import running, until
 
@@ -42,7 +42,7 @@ def test_each_deployment_of_a_study_runs_the_revision_that_is_set() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_worker_does_what_is_deployed_and_down_leaves_nothing(copy: Project) -> None:
-    ports = {"PREFECT_PORT": str(servers.free_port()), "MLFLOW_PORT": str(servers.free_port())}
+    ports = {"PREFECT_PORT": str(addresses.free_port()), "MLFLOW_PORT": str(addresses.free_port())}
     url = f"http://127.0.0.1:{ports['PREFECT_PORT']}/api"
     worker = None
     try:
@@ -136,16 +136,16 @@ HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Handler).
 
 def test_an_own_server_that_prints_much_still_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    monkeypatch.setattr(servers, "_prefect", lambda *arguments: [sys.executable, "-c", TALKS, *arguments])
-    with servers.own(tmp_path) as url:
+    monkeypatch.setattr(addresses, "prefect", lambda *arguments: [sys.executable, "-c", TALKS, *arguments])
+    with by_hand.own(tmp_path) as url:
         for _ in range(3):
             assert httpx.get(f"{url}/health", timeout=10).is_success
 
 
 def test_an_own_server_that_dies_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    monkeypatch.setattr(servers, "_prefect", lambda *_: [sys.executable, "-c", "raise SystemExit('no database')"])
-    with pytest.raises(OutputError, match=r"ended before it answered at http.*: no database"), servers.own(tmp_path):
+    monkeypatch.setattr(addresses, "prefect", lambda *_: [sys.executable, "-c", "raise SystemExit('no database')"])
+    with pytest.raises(OutputError, match=r"ended before it answered at http.*: no database"), by_hand.own(tmp_path):
         pass
 
 
@@ -153,7 +153,7 @@ STOPPED = """
 import threading, time
 from contextlib import nullcontext
 from pathlib import Path
-from pipelines import servers
+from pipelines import by_hand
 
 def asks_for_ever():
     # As a thread of Prefect that tries to reach a server which is gone.
@@ -164,8 +164,8 @@ def flow(*_, return_state):
     asks_for_ever()
 
 flow.name = "reproduce"
-servers.own = lambda _: nullcontext()
-servers.run_flow(flow, Path())
+by_hand.own = lambda _: nullcontext()
+by_hand.run_flow(flow, Path())
 """
 
 
@@ -182,14 +182,14 @@ def test_what_is_on_its_way_reaches_the_own_server_before_it_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    monkeypatch.setattr(servers, "_prefect", lambda *arguments: [sys.executable, "-c", TALKS, *arguments])
+    monkeypatch.setattr(addresses, "prefect", lambda *arguments: [sys.executable, "-c", TALKS, *arguments])
     reached: list[bool] = []
 
     def flush(_: APILogHandler) -> None:
         reached.append(httpx.get(f"{PREFECT_API_URL.value()}/health", timeout=10).is_success)
 
     monkeypatch.setattr(APILogHandler, "flush", flush)
-    with pytest.raises(KeyboardInterrupt), servers.own(tmp_path):
+    with pytest.raises(KeyboardInterrupt), by_hand.own(tmp_path):
         raise KeyboardInterrupt
     assert reached == [True]
 
@@ -197,13 +197,13 @@ def test_what_is_on_its_way_reaches_the_own_server_before_it_ends(
 def test_a_process_is_ended_only_where_it_is_the_one_that_was_started(tmp_path: Path) -> None:
     child = subprocess.Popen(["sleep", "600"], start_new_session=True)
     try:
-        servers._remember(tmp_path, "prefect", child.pid, 1)
-        path = tmp_path / servers.FOLDER / "prefect.json"
+        remembered.write(tmp_path, "prefect", child.pid, 1)
+        path = tmp_path / remembered.FOLDER / "prefect.json"
         path.write_text(path.read_text().replace('"began": ', '"began": 1'))
-        assert not servers._end(tmp_path, "prefect")
+        assert not remembered.end(tmp_path, "prefect")
         assert child.poll() is None
-        servers._remember(tmp_path, "prefect", child.pid, 1)
-        assert servers._end(tmp_path, "prefect")
+        remembered.write(tmp_path, "prefect", child.pid, 1)
+        assert remembered.end(tmp_path, "prefect")
         assert child.wait(5) == -signal.SIGTERM
     finally:
         child.kill()
@@ -246,14 +246,14 @@ def test_the_runs_of_a_worker_are_ended_with_it_and_before_the_servers(
         ended.append((name, tidied.exists()))
         return one(project, name)
 
-    one = servers._end
-    monkeypatch.setattr(servers, "_end", end)
+    one = remembered.end
+    monkeypatch.setattr(remembered, "end", end)
     try:
         assert worker.stdout is not None
         assert worker.stdout.readline() == "up\n"
         worker.stdout.close()
         for name, process in (("worker-zz", worker), ("prefect", server), ("mlflow", server)):
-            servers._remember(tmp_path, name, process.pid, 1)
+            remembered.write(tmp_path, name, process.pid, 1)
         servers.down()
     finally:
         for process in (worker, server):

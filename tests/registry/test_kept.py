@@ -26,7 +26,7 @@ from degrain.artifacts.trial import TRIAL, WEIGHTS
 from degrain.errors import RegistryError, Unreachable
 from degrain.machine import variables
 from degrain.registry import aliases, kept, loading, lookup, promotion, publishing, tags, tracking, turns
-from pipelines.servers import free_port
+from pipelines.addresses import free_port
 from tests.artifacts import records
 from tests.conftest import ROOT
 from tests.ingest.fetching.site import Answer, Site

@@ -24,7 +24,8 @@ from degrain.artifacts.checkpoint import CheckpointRecord
 from degrain.artifacts.history import Epoch
 from degrain.artifacts.trial import CHECKPOINT
 from degrain.trials.ledger import UNFINISHED
-from pipelines.servers import LEASES, free_port
+from pipelines.addresses import free_port
+from pipelines.servers import LEASES
 from tests.conftest import Project, clone, merged
 from tests.pipelines.conftest import running
 from tests.services.processes import HOST, Door, Hook, Postgres, Process, until

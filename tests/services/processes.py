@@ -15,7 +15,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from pipelines.servers import free_port
+from pipelines.addresses import free_port
 from tests.pipelines import conftest
 
 HOST = "127.0.0.1"

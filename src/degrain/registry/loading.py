@@ -129,7 +129,7 @@ def check(folder: Path, version: tags.Tagged) -> TrialRecord:
         RegistryError: Its weights, its trial.json or another file of its package are missing, damaged, or others than
             its tags say.
     """
-    what = f"version {version.version} of {version.name}"
+    what = tags.what(version)
     wanted, key, package = tags.weights(version), tags.key(version), tags.package(version)
     path = folder / WEIGHTS
     if not path.is_file() or files.sha256(path) != wanted:
@@ -159,7 +159,7 @@ def proven(client: MlflowClient, version: ModelVersion) -> TrialRecord:
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
-    what = f"version {version.version} of {version.name}"
+    what = tags.what(version)
     _require_run(client, version, what)
     try:
         with TemporaryDirectory(prefix="degrain-") as temporary:

@@ -61,7 +61,7 @@ def read(client: MlflowClient, version: ModelVersion) -> dict[str, bytes]:
     """
     from mlflow.exceptions import MlflowException
 
-    what = f"version {version.version} of {version.name}"
+    what = tags.what(version)
     wanted = tags.origin(version)
     with TemporaryDirectory(prefix="degrain-") as temporary:
         try:

@@ -119,10 +119,10 @@ def _source(reference: str, target: Path) -> _Source:
         version = loading.version(client, reference)
         carried = origin.read(client, version)
         if origin.PARAMS not in carried:
-            raise RegistryError(f"version {version.version} of {version.name} carries no {origin.PARAMS}")
+            raise RegistryError(f"{tags.what(version)} carries no {origin.PARAMS}")
         package = registered.fetch(client, version, target)
         return _Source(
-            what=f"version {version.version} of {version.name}",
+            what=tags.what(version),
             name=files.portable_name(f"{version.name}-{version.version}", "version"),
             model=tags.text(version, tags.MODEL),
             trial=tags.text(version, tags.TRIAL),

@@ -113,7 +113,7 @@ def fetch(client: MlflowClient, version: ModelVersion, target: Path) -> Path:
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
-    what = f"version {version.version} of {version.name}"
+    what = tags.what(version)
     weights, key, package = tags.weights(version), tags.key(version), tags.package(version)
     try:
         if version.run_id and client.get_run(version.run_id).info.lifecycle_stage != "active":

@@ -154,7 +154,7 @@ def text(version: Tagged, name: str) -> str:
     """
     found = version.tags.get(name)
     if not found:
-        raise UnreadableTag(f"version {version.version} of {version.name} has no tag {name}")
+        raise UnreadableTag(f"{what(version)} has no tag {name}")
     return str(found)
 
 
@@ -165,6 +165,11 @@ def _sha256(version: Tagged, name: str) -> str:
     return found
 
 
-def _unreadable(version: Tagged, name: str, what: str) -> UnreadableTag:
+def _unreadable(version: Tagged, name: str, wrong: str) -> UnreadableTag:
     found = str(version.tags[name])[:80]
-    return UnreadableTag(f"version {version.version} of {version.name} has the tag {name}={found!r}, which is {what}")
+    return UnreadableTag(f"{what(version)} has the tag {name}={found!r}, which is {wrong}")
+
+
+def what(version: Tagged) -> str:
+    """Return what a sentence calls a version, such as "version 3 of degrain-quickstart"."""
+    return f"version {version.version} of {version.name}"

@@ -14,7 +14,7 @@ import yaml
 from degrain import console, files
 from degrain.errors import DataError
 from degrain.programs.commands import cache_folder, default_remote, dvc, git
-from degrain.registry import origin
+from degrain.registry import origin, tags
 from degrain.registry.checks import Check, Finding
 from degrain.registry.registered import Code
 
@@ -128,7 +128,7 @@ def commits(
         return
     found = []
     for version in versions:
-        commit, what = code[str(version.version)].commit, f"version {version.version} of {version.name}"
+        commit, what = code[str(version.version)].commit, tags.what(version)
         if not commit:
             found.append(Finding(f"{what} was trained outside of git", "it cannot be rebuilt: train it from a commit"))
         elif git(project, "cat-file", "-e", f"{commit}^{{commit}}").code != 0:
