@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
 from types import ModuleType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -23,6 +23,13 @@ def file_of(module: str) -> str:
     'metrics/psnr.py'
     """
     return f"{module.partition('.')[2].replace('.', '/')}.py"
+
+
+def file_of_function(called: Callable[..., Any]) -> str:
+    """Return the source file of a function of degrain, or of what a partial one calls."""
+    while isinstance(called, functools.partial):
+        called = called.func
+    return file_of(called.__module__)
 
 
 def by_name(entries: Iterable[tuple[str, str, Declared]]) -> dict[str, Declared]:
@@ -155,7 +162,7 @@ def _check_methods(file: str, declared: type, base: type) -> None:
             )
 
 
-@lru_cache
+@functools.lru_cache
 def _fields(kind: Any) -> dict[str, tuple[Any, TypeAdapter[Any]]]:
     hints = get_type_hints(kind, include_extras=True)
     return {name: (hint, TypeAdapter(hint, config={"arbitrary_types_allowed": True})) for name, hint in hints.items()}

@@ -8,12 +8,14 @@ from typing import Any, get_args
 
 import pytest
 
+from degrain.baselines.catalog import BASELINES
 from degrain.errors import ParamsError
 from degrain.ingest.datasets import catalog
 from degrain.metrics.catalog import METRICS
 from degrain.params.prepare import Column
 from degrain.params.study import Params
 from degrain.studies import check
+from degrain.training.trial import expand
 from tests.conftest import Whole
 
 
@@ -67,6 +69,17 @@ def test_an_impossible_study_is_refused(make_params: Callable[..., Params], chan
     with pytest.raises(ParamsError) as caught:
         check.check(make_params(**change))
     assert words in str(caught.value)
+
+
+def test_a_baseline_is_not_called_as_a_trial_is(
+    make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = make_params(train={"seeds": [0, 1]})
+    for model in params.train.models:
+        for trial in expand(params.train, model):
+            monkeypatch.setitem(BASELINES, trial.name, replace(BASELINES["median"], name=trial.name))
+            with pytest.raises(ParamsError, match=rf"^evaluate\.baselines: {trial.name} is the name of a trial, too"):
+                check.check(make_params(train={"seeds": [0, 1]}, evaluate={"baselines": ["median", trial.name]}))
 
 
 COLUMNS = get_args(Column)

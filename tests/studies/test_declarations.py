@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -521,6 +522,13 @@ def test_a_metric_may_be_any_callable(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(METRICS, "psnr", replace(METRICS["psnr"], measure=Unhashable(value)))
         with known:
             array_probes.check_metrics()
+
+
+def test_a_partial_metric_that_fails_is_named_by_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    measure = partial(partial(METRICS["psnr"].measure), unknown=1)
+    monkeypatch.setitem(METRICS, "psnr", replace(METRICS["psnr"], measure=measure))
+    with pytest.raises(ParamsError, match=r"^metrics/psnr\.py: psnr does not work"):
+        array_probes.check_metrics()
 
 
 @pytest.mark.parametrize("name", sorted(RESERVED))

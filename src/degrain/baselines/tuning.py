@@ -40,7 +40,7 @@ def apply(baseline: Baseline, noisy: np.ndarray, sigma: float, chosen: Mapping[s
     def one(image: np.ndarray) -> np.ndarray:
         denoised = denoise(to_unit(image), max(sigma, FAINTEST) / 255, chosen)
         if not np.isfinite(denoised).all():
-            file = catalogs.file_of(denoise.__module__)
+            file = catalogs.file_of_function(denoise)
             raise ParamsError(f"{file}: {baseline.name} makes pixels that are no finite numbers")
         # NOTE: some of them drop the channel axis of gray images.
         return from_unit(denoised.reshape(image.shape), depth(noisy))

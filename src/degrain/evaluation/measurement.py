@@ -15,7 +15,7 @@ from degrain.artifacts.ranking import Cell
 from degrain.artifacts.scores import Conditions, Measured
 from degrain.artifacts.trial import TrialRecord
 from degrain.baselines.catalog import BASELINES
-from degrain.errors import ModelError, ParamsError
+from degrain.errors import ModelError
 from degrain.evaluation import methods, protocol, ranking, scoring, summary
 from degrain.evaluation.methods import Method
 from degrain.inference.denoiser import Denoiser
@@ -86,7 +86,6 @@ def measure(
         progress: Called after each of the `count` methods.
 
     Raises:
-        ParamsError: A trial and a baseline have the same name.
         DataError: No trial is done.
         ModelError: A trial's weights are damaged, or it has been replaced meanwhile.
     """
@@ -96,8 +95,6 @@ def measure(
     settings, measured, pictured, scores = {}, {}, {}, []
     for make in _makers(params, store, trials, folder, device):
         method = make()
-        if method.name in settings:
-            raise ParamsError(f"evaluate.baselines: {method.name} is the name of a trial, too; rename the baseline")
         settings[method.name], measured[method.name] = method.settings, whose(method)
         scores.append(scoring.score(method, store, photographs))
         pictured[method.name] = method.patches(patches)

@@ -54,7 +54,7 @@ def _frame(method: Method, items: pd.DataFrame, images: np.ndarray, clean: np.nd
     table = pd.concat(long, ignore_index=True)[COLUMNS]
     if not np.isfinite(table["value"]).all():
         worst = table[~np.isfinite(table["value"])].iloc[0]
-        file = catalogs.file_of(METRICS[worst["metric"]].measure.__module__)
+        file = catalogs.file_of_function(METRICS[worst["metric"]].measure)
         what = f"{worst['metric']} of {method.name} is {worst['value']} for the {worst['item']} {worst['image']}"
         raise ParamsError(f"{file}: {what}, and must be a finite number")
     return table

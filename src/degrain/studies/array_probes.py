@@ -68,7 +68,7 @@ def check_metrics() -> None:
 
 
 def _check_metric(metric: Metric) -> None:
-    file = catalogs.file_of(metric.measure.__module__)
+    file = catalogs.file_of_function(metric.measure)
     side = max(SIDE, metric.smallest)
     for what, images, clean in itertools.chain.from_iterable(_pairs(side, channels) for channels in CHANNELS):
         with blaming(file, metric.name), np.errstate(all="ignore"):
@@ -107,7 +107,7 @@ def check_baselines(names: Iterable[str], channels: int) -> None:
     noisy = _random(channels)[0].astype(np.float32)
     for name in names:
         baseline = BASELINES[name]
-        file = catalogs.file_of(baseline.denoise.__module__)
+        file = catalogs.file_of_function(baseline.denoise)
         first = {key: values[0] for key, values in baseline.candidates.items()}
         for key, values in baseline.candidates.items():
             for value in values:

@@ -21,6 +21,7 @@ from degrain.params.data import DataParams
 from degrain.params.study import Params
 from degrain.patches import needs
 from degrain.studies import array_probes
+from degrain.training.trial import expand
 
 # Where the store will be.
 PREPARED = Path("data/prepared")
@@ -44,6 +45,7 @@ def check(params: Params) -> None:
     judgement.check_allowed(params.validation, expectations.names(spec, params.data.labels))
     _check_sides(params, spec)
     baselines.check(params.evaluate.baselines)
+    _check_names(params)
     _check_noise(params)
     array_probes.check_metrics()
     for metric in METRICS.values():
@@ -90,6 +92,14 @@ def _check_split(params: Params, spec: DatasetSpec) -> None:
 def _check_column(key: str, column: str, dataset: str, known: Sequence[str]) -> None:
     if column not in known:
         raise ParamsError(f"{key}: the images of {dataset} have no {column}{nearest(column, known)}")
+
+
+def _check_names(params: Params) -> None:
+    """Refuse a baseline that is called as a trial is; tables have both by their names."""
+    trials = {trial.name for model in params.train.models for trial in expand(params.train, model)}
+    for name in params.evaluate.baselines:
+        if name in trials:
+            raise ParamsError(f"evaluate.baselines: {name} is the name of a trial, too; rename the baseline")
 
 
 def _check_sides(params: Params, spec: DatasetSpec) -> None:
