@@ -9,7 +9,7 @@ A folder stands for its files where a stage runs all of them.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +23,21 @@ SOURCES = "src/"
 def of_stage(name: str) -> list[str]:
     """Return the files and folders of code that a stage runs, relative to the project, sorted."""
     used = set(closure.closure(f"degrain.stages.{name}").files)
-    return sorted(f"{SOURCES}{path.relative_to(closure.PACKAGE.parent).as_posix()}" for path in _shortest(used))
+    inside: dict[Path, set[Path]] = {}
+    for path in closure.relevant_files():
+        for folder in path.parents:
+            inside.setdefault(folder, set()).add(path)
+    shortest = _shortest(closure.PACKAGE, used, inside)
+    return sorted(f"{SOURCES}{path.relative_to(closure.PACKAGE.parent).as_posix()}" for path in shortest)
 
 
-def _shortest(used: set[Path], folder: Path | None = None) -> Iterator[Path]:
-    """Folders of which everything is used, and the files of the others."""
-    folder = folder or closure.PACKAGE
-    for path in sorted(folder.iterdir()):
-        if path in used or (path.is_dir() and (inside := set(_files(path))) and inside <= used):
+def _shortest(folder: Path, used: set[Path], inside: Mapping[Path, set[Path]]) -> Iterator[Path]:
+    """Folders of which everything that could be used is used, and the files of the others."""
+    for path in folder.iterdir():
+        if path in used or (path in inside and inside[path] <= used):
             yield path
-        elif path.is_dir():
-            yield from _shortest(used, path)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    known = closure.relevant_files()
-    for path in folder.rglob("*"):
-        if path in known:
-            yield path
+        elif path in inside:
+            yield from _shortest(path, used, inside)
 
 
 def differences(graph: dict[str, Any]) -> list[str]:

@@ -157,12 +157,10 @@ def _others() -> tuple[Path, ...]:
 @lru_cache(maxsize=1024)
 def _imports_of(source: bytes, package: str, known: frozenset[str], beside: frozenset[Path]) -> _Imports:
     tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
-            node.body = []
-    names = {name for node in ast.walk(tree) for name in _names(node, package)}
-    places = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} & {"__file__"} | names & RESOURCES
-    strings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    nodes = list(_nodes(tree))
+    names = {name for node in nodes for name in _names(node, package)}
+    places = {node.id for node in nodes if isinstance(node, ast.Name)} & {"__file__"} | names & RESOURCES
+    strings = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     by_string = {text.partition(":")[0] for text in strings if ":" in text}
     ours = {name for name in names | by_string if name in known}
     others = {name.partition(".")[0] for name in names} - {NAME, ""} - sys.stdlib_module_names
@@ -171,6 +169,18 @@ def _imports_of(source: bytes, package: str, known: frozenset[str], beside: froz
     binaries = {path for path in beside if path.suffix in EXTENSIONS and path.name.partition(".")[0] in compiled}
     data = beside | _named(strings, frozenset(_others())) if places else _named(strings, beside)
     return _Imports(frozenset(ours), frozenset(others), data | binaries, has_code)
+
+
+def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes, without those below `if TYPE_CHECKING`."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            waiting += node.orelse
+        else:
+            waiting += ast.iter_child_nodes(node)
 
 
 def _named(strings: set[str], beside: frozenset[Path]) -> frozenset[Path]:
