@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,9 @@ CONDITIONS = Conditions(machine="AVX2", versions={})
 
 
 @pytest.fixture
-def package(tmp_path: Path) -> Iterator[Path]:
-    """A copy of the package's sources that may be changed."""
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the package's sources that may be changed; installed libraries stay as they are."""
+    monkeypatch.setattr(digests.importlib.metadata, "version", cache(digests.importlib.metadata.version))
     with copied_package(tmp_path) as copied:
         yield copied
 
