@@ -21,6 +21,7 @@ DATASETS: dict[str, DatasetSpec] = {
     "sidd-scene001-crops": sidd.SIDD_SCENE001_CROPS,
     "sidd-native-crops": sidd.SIDD_NATIVE_CROPS,
     "bsd": bsd.BSD,
+    "cbsd": bsd.CBSD,
     "folder": own.FOLDER,
     "pairs": own.PAIRS,
 }
