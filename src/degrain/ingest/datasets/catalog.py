@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from degrain.errors import ParamsError, nearest
-from degrain.ingest.datasets import bsd, cifar, idx, kaggle_sets, own, photos, sidd
+from degrain.ingest.datasets import bsd, cifar, free_photographs, idx, kaggle_sets, own, photos, sidd
 from degrain.ingest.datasets.spec import DatasetSpec
 
 DATASETS: dict[str, DatasetSpec] = {
     "photos": photos.PHOTOS,
+    "free-photographs": free_photographs.FREE_PHOTOGRAPHS,
     "mnist": idx.MNIST,
     "fashion-mnist": idx.FASHION_MNIST,
     "cifar10": cifar.CIFAR10,
