@@ -24,6 +24,8 @@ def run(params: Params) -> None:
             fetched = dataset.download(folder, params.data)
         else:
             fetched = fetch(name, dataset.files, folder, variables.downloads(), CHECKSUMS, variables.mirror())
+            if dataset.unpack is not None:
+                fetched = dataset.unpack(folder, fetched)
         record = Source(
             schema_version=Source.VERSION,
             asked=AskedFiles.of(params.data),

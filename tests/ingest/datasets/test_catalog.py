@@ -86,3 +86,12 @@ def test_the_wrong_targets_of_scene_001_are_found_by_themselves(
     made["validate"]["on_failure"] = "stop"
     with pytest.raises(ValidationFailed, match=r"no clean image that belongs to another scene instance.*gt_set/G4_"):
         run_stages(made, "validate")
+
+
+@needs_mirror
+@pytest.mark.slow
+def test_the_color_images_of_berkeley_are_as_many_as_published(run_stages: Callable[..., Params]) -> None:
+    run_stages(composed("cbsd"), "download", "validate", "prepare")
+    table = pd.read_parquet("data/validated/manifest.parquet")
+    assert table["part"].value_counts().to_dict() == {"train": 400, "test": 68}
+    assert not table["quarantined"].any()

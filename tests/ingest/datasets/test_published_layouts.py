@@ -215,6 +215,11 @@ ARCHIVES: dict[str, tuple[str, list[str], list[str]]] = {
         ["cifar10-images/train/cat/1.png", "train/cat/1.jpg"],
     ),
     "bsd": ("BSD68.zip", ["BSD68/1.png", "BSD68/2.PNG"], ["BSD68/1.jpg", "BSD68/more/1.png", "1.png"]),
+    "cbsd": (
+        "CBSD68.zip",
+        ["CBSD68/test001_1.jpg", "CBSD68/test002_2.JPG"],
+        ["CBSD68/test001_1.png", "CBSD68/more/1.jpg", "1.jpg"],
+    ),
     "sidd-small": (
         "SIDD_Small_sRGB_Only.zip",
         [PHOTO.format("GT"), PHOTO.format("NOISY").replace(".PNG", ".png")],
@@ -236,10 +241,16 @@ ARCHIVES: dict[str, tuple[str, list[str], list[str]]] = {
         [CROP.format("gt", "MEAN"), CROP.format("gt", "GT").replace("IP", "X1")],
     ),
 }
+# Of those with an archive for each part, the one to train on.
+TRAINING = {
+    "bsd": {"BSD400.zip": fixtures.zipped({"bsd400-gray180/1.PNG": b""})},
+    "cbsd": {"CBSD400.zip": fixtures.zipped({"CBSD400/train/1.jpg": b"", "CBSD400/test/2.JPG": b""})},
+}
 
 
 def test_every_data_set_that_picks_images_out_of_archives_is_tried() -> None:
-    zipped = {name for name, spec in catalog.DATASETS.items() if any(f.name.endswith(".zip") for f in spec.files)}
+    packed = {name: spec for name, spec in catalog.DATASETS.items() if spec.unpack is None}
+    zipped = {name for name, spec in packed.items() if any(f.name.endswith(".zip") for f in spec.files)}
     assert zipped - {"sidd-medium"} == set(ARCHIVES)
 
 
@@ -250,8 +261,8 @@ def test_images_of_another_layout_are_said(
     file, taken, others = ARCHIVES[name]
     harmless = ["readme.txt", "train.csv", RAW.format("METADATA")]
     fixtures.write(tmp_path / file, fixtures.zipped(dict.fromkeys([*taken, *others, *harmless], b"")))
-    if name == "bsd":
-        fixtures.write(tmp_path / "BSD400.zip", fixtures.zipped({"bsd400-gray180/1.PNG": b""}))
+    for training, content in TRAINING.get(name, {}).items():
+        fixtures.write(tmp_path / training, content)
     with caplog.at_level("WARNING", "degrain"):
         listed = catalog.spec(name).images(tmp_path, make_params().data)
     found = {path.split("::")[1] for column in ("path", "noisy") for path in listed[column].dropna()}
@@ -289,7 +300,8 @@ def _whole_sets() -> dict[str, dict[str, bytes]]:
     """For each data set the files of a small one of its layout, with images in all published parts."""
     made = {name: {file: fixtures.zipped(dict.fromkeys(taken, b""))} for name, (file, taken, _) in ARCHIVES.items()}
     made["sidd-medium"] = {"SIDD_Medium_Srgb.zip": made["sidd-small"]["SIDD_Small_sRGB_Only.zip"]}
-    made["bsd"]["BSD400.zip"] = fixtures.zipped({"bsd400-gray180/1.png": b""})
+    for name, training in TRAINING.items():
+        made[name] |= training
     crops = [
         CROP.format(which.lower(), which).replace("_001", f"_{frame}")
         for which in ("GT", "NOISY")
@@ -304,7 +316,7 @@ def _whole_sets() -> dict[str, dict[str, bytes]]:
     made["mnist"] = made["fashion-mnist"] = _idx_files()
     made["folder"] = {"a/1.png": b"", "b.png": b""}
     made["pairs"] = {f"{side}/{name}.png": b"" for side in ("noisy", "clean") for name in ("a/1", "b")}
-    made["photos"] = {}
+    made["photos"] = made["free-photographs"] = {}
     return made
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from degrain.errors import ParamsError, nearest
-from degrain.ingest.datasets import bsd, cifar, idx, kaggle_sets, own, photos, sidd
+from degrain.ingest.datasets import bsd, cifar, free_photographs, idx, kaggle_sets, own, photos, sidd
 from degrain.ingest.datasets.spec import DatasetSpec
 
 DATASETS: dict[str, DatasetSpec] = {
     "photos": photos.PHOTOS,
+    "free-photographs": free_photographs.FREE_PHOTOGRAPHS,
     "mnist": idx.MNIST,
     "fashion-mnist": idx.FASHION_MNIST,
     "cifar10": cifar.CIFAR10,
@@ -21,6 +22,7 @@ DATASETS: dict[str, DatasetSpec] = {
     "sidd-scene001-crops": sidd.SIDD_SCENE001_CROPS,
     "sidd-native-crops": sidd.SIDD_NATIVE_CROPS,
     "bsd": bsd.BSD,
+    "cbsd": bsd.CBSD,
     "folder": own.FOLDER,
     "pairs": own.PAIRS,
 }

@@ -70,6 +70,8 @@ class DatasetSpec:
         light: What values stand for; None where that is seen when the images are read.
         download: Fetches it into an empty folder and returns what it consists of, for data sets that are no list of
             files.
+        unpack: Replaces the downloaded archives by their images and returns what the folder then consists of, for
+            images that each have a licence of their own; None where archives stay packed.
         pinned: SHA-256 of each file that `download` fetches, by its name, where they are known.
     """
 
@@ -89,6 +91,7 @@ class DatasetSpec:
     size: str = ""
     light: Light | None = "srgb"
     download: Callable[[Path, DataParams], list[RawFile]] | None = None
+    unpack: Callable[[Path, list[RawFile]], list[RawFile]] | None = None
     pinned: Mapping[str, str] = field(default_factory=dict)
 
     @property
