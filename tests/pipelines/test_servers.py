@@ -40,7 +40,7 @@ def test_each_deployment_of_a_study_runs_the_revision_that_is_set() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_worker_does_what_is_deployed_and_down_leaves_nothing(copy: Project) -> None:
     ports = {"PREFECT_PORT": str(addresses.free_port()), "MLFLOW_PORT": str(addresses.free_port())}
     url = f"http://127.0.0.1:{ports['PREFECT_PORT']}/api"
@@ -71,7 +71,7 @@ def test_a_worker_does_what_is_deployed_and_down_leaves_nothing(copy: Project) -
         def state() -> str:
             return str(httpx.get(f"{url}/flow_runs/{made['id']}", timeout=30).json()["state_name"])
 
-        assert until(lambda: state() in ("Completed", "Failed", "Mistake", "Crashed", "Cancelled"), 240), state()
+        assert until(lambda: state() in ("Completed", "Failed", "Mistake", "Crashed", "Cancelled"), 480), state()
         assert state() == "Completed", ask(url, "logs")[-5:]
         assert copy.run("git", "rev-parse", "--verify", "by-hand").returncode == 0
         tasks = {task["name"]: task["state_name"] for task in ask(url, "task_runs")}
