@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,16 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import mlflow.pyfunc
 import numpy as np
 import pytest
 import yaml
+from mlflow.exceptions import MlflowException
 from PIL import Image
 
 from degrain import files
 from degrain.artifacts.trial import TRIAL, WEIGHTS
 from degrain.errors import ModelError
 from degrain.inference.denoiser import Denoiser
-from degrain.packaging import layout, package
+from degrain.packaging import layout, onnx_export, package
 from tests.artifacts import records
 from tests.conftest import BIN, ROOT, picture
 from tests.packaging import packages
@@ -221,6 +224,23 @@ def decoded(answer: str) -> np.ndarray:
     if answer.startswith("{"):
         answer = httpx.Response(200, text=answer).json()["predictions"][0]
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(answer))))
+
+
+def test_a_network_that_is_damaged_or_of_another_model_is_not_served(packaged: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(packaged, tmp_path / "copy")
+    network = copy / layout.NETWORK
+    whole = network.read_bytes()
+    other = onnx_export.export(packages.denoiser("unet"))
+    flipped = [
+        whole[:place] + bytes([whole[place] ^ 0x40]) + whole[place + 1 :]
+        for place in np.random.default_rng(0).integers(len(whole), size=20)
+    ]
+    for content in (*flipped, whole[: len(whole) // 2], b"", other):
+        network.write_bytes(content)
+        with pytest.raises(MlflowException, match=r"^network\.onnx is damaged, or that of another model$"):
+            mlflow.pyfunc.load_model(str(copy))
+    network.write_bytes(whole)
+    assert mlflow.pyfunc.load_model(str(copy)).predict([picture(1, 20, 30)])[0].shape == (20, 30, 3)
 
 
 def test_tags_are_digests_of_its_files(packaged: Path) -> None:

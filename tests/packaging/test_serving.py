@@ -15,6 +15,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 from PIL import Image
 
+from degrain import files
 from degrain.inference.denoiser import Denoiser
 from degrain.packaging import layout, onnx_export, serving
 from tests.conftest import picture
@@ -23,7 +24,7 @@ from tests.packaging import packages
 
 @pytest.fixture(scope="module")
 def network(packaged: Path) -> serving.Network:
-    return serving.Network.load(str(packaged / layout.NETWORK))
+    return loaded(packaged / layout.NETWORK)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,11 @@ def denoiser(packaged: Path) -> Denoiser:
 def exported(folder: Path, model: str, **options: Any) -> serving.Network:
     path = folder / "network.onnx"
     path.write_bytes(onnx_export.export(packages.denoiser(model, **options)))
-    return serving.Network.load(str(path))
+    return loaded(path)
+
+
+def loaded(path: Path) -> serving.Network:
+    return serving.Network.load(str(path), files.sha256(path))
 
 
 def file(pixels: np.ndarray | Image.Image, kind: str = "PNG", **options: Any) -> bytes:
@@ -290,6 +295,6 @@ def test_a_model_for_linear_light_takes_arrays_only(tmp_path: Path) -> None:
 def test_a_file_that_is_no_network_of_ours_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "network.onnx"
     path.write_bytes(b"x")
-    with pytest.raises(MlflowException, match=r"network\.onnx is damaged, or was not exported by degrain") as caught:
-        serving.Network.load(str(path))
+    with pytest.raises(MlflowException, match=r"network\.onnx was not exported by degrain") as caught:
+        loaded(path)
     assert str(tmp_path) not in str(caught.value)

@@ -29,8 +29,8 @@ REQUIRED = ("mlflow-skinny", "numpy", "onnxruntime", "pandas", "pillow")
 # Pictures that are shown, and their largest side before and after, in pixels.
 SHOWN, SHOWN_SIDE = 2, 160
 
-# Under this name the code finds the network.
-_NETWORK = "network"
+# Under these names the code finds the network, and the digest of its file.
+_NETWORK, _DIGEST = "network", "network_sha256"
 
 
 def write(folder: Path, trial: Path, facts: Facts, photographs: Path) -> None:
@@ -93,6 +93,7 @@ def _save(folder: Path, network: Path, code: Path, trial: TrialRecord) -> None:
             path=str(folder),
             python_model=str(code),
             artifacts={_NETWORK: str(network)},
+            model_config={_DIGEST: files.sha256(network)},
             pip_requirements=[f"{name}=={version(name)}" for name in REQUIRED],
             mlflow_model=Model(model_uuid=str(trial.weights_sha256)[:32], utc_time_created=str(ended)),
         )

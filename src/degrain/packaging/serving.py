@@ -18,10 +18,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import io
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -93,25 +95,32 @@ class Network:
     light: str
 
     @classmethod
-    def load(cls, path: str) -> Network:
+    def load(cls, path: str, sha256: str) -> Network:
         """Open an ONNX file, on the CPU.
+
+        Args:
+            path: Of the file.
+            sha256: Of its bytes, in hexadecimal.
 
         Raises:
             MlflowException: It is damaged, or none of degrain's.
         """
+        content = Path(path).read_bytes()
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise MlflowException("network.onnx is damaged, or that of another model", INTERNAL_ERROR)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         # NOTE: images differ in size, and what is remembered for each size would be kept.
         options.enable_mem_pattern = False
         options.enable_cpu_mem_arena = False
         try:
-            session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
             known = session.get_modelmeta().custom_metadata_map
             numbers = ("channels", "patch_size", "fixed_size", "multiple", "smallest", "radius")
             values = {name: int(known[f"degrain.{name}"]) for name in numbers}
             light = known["degrain.light"]
         except Exception:  # onnxruntime raises what it likes
-            raise MlflowException("network.onnx is damaged, or was not exported by degrain", INTERNAL_ERROR) from None
+            raise MlflowException("network.onnx was not exported by degrain", INTERNAL_ERROR) from None
         return cls(session, fixed_size=bool(values.pop("fixed_size")), light=light, **values)
 
     def outputs(self, images: np.ndarray) -> np.ndarray:
@@ -178,8 +187,8 @@ class Answering:
     """
 
     def load_context(self, context: Any) -> None:
-        """Open the network, which the model's folder names `network`."""
-        self.network = Network.load(context.artifacts["network"])
+        """Open the network, which the model's folder names `network`, and of which MLmodel has the digest."""
+        self.network = Network.load(context.artifacts["network"], context.model_config["network_sha256"])
 
     def predict(self, context: Any, model_input: list[Any]) -> list[Any]:  # noqa: ARG002
         """Denoise a list of images, see the head of this file.
