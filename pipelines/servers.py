@@ -178,3 +178,7 @@ def main() -> None:
     except DegrainError as error:
         typer.echo(f"servers: {error}", err=True)
         raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()
