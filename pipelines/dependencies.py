@@ -15,6 +15,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from degrain.errors import ParamsError
 from degrain.provenance import closure
 
 SOURCES = "src/"
@@ -77,7 +78,11 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{__doc__}")
         return 2
     path = Path("dvc.yaml")
-    found = update(path) if arguments else differences(YAML().load(path))
+    try:
+        found = update(path) if arguments else differences(YAML().load(path))
+    except ParamsError as error:
+        sys.stderr.write(f"dependencies: {error}\n")
+        return 2
     for line in found:
         sys.stdout.write(f"{line}\n")
     return 1 if found and not arguments else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from typing import Any
 
@@ -45,6 +46,9 @@ def extended(tmp_path_factory: pytest.TempPathFactory, tiny: dict[str, Any]) -> 
         path = project.folder / name
         assert not path.exists()
         path.write_text(text)
+    # What mypy knows of the files that are the same, where it has run.
+    if (known := ROOT / ".mypy_cache").is_dir():
+        shutil.copytree(known, project.folder / known.name)
     for change in CHANGE.findall(PAGE):
         subprocess.run(["git", "apply", "-"], cwd=project.folder, input=change, text=True, check=True)
     return project

@@ -13,6 +13,7 @@ import pytest
 from degrain.artifacts.scores import Conditions
 from degrain.artifacts.trial import Place
 from degrain.declaration import kind_of
+from degrain.errors import ParamsError
 from degrain.evaluation import protocol
 from degrain.networks import identity
 from degrain.optimizers.catalog import OPTIMIZERS
@@ -335,6 +336,91 @@ def test_a_file_that_a_module_may_read_is_in_the_key(package: Path, line: str, f
     table.write_text("2")
     forget()
     assert digests.code(closure.closure("degrain.networks.unet")) != before
+
+
+LAYERS = "degrain.networks.layers"
+
+
+def added(package: Path, line: str) -> None:
+    """Add a line to the code of a network."""
+    with (package / "networks" / "unet.py").open("a") as code:
+        code.write(f"\n{line}\n")
+    forget()
+
+
+@pytest.mark.parametrize("line", [f"importlib.import_module({LAYERS!r})", f"__import__({LAYERS!r})"])
+def test_what_is_imported_by_its_name_is_in_the_key(package: Path, key_of: Callable[[str], str], line: str) -> None:
+    layers = package / "networks" / "layers.py"
+    layers.write_text("SCALE = 1")
+    added(package, line)
+    before = key_of("unet")
+    layers.write_text("SCALE = 2")
+    assert key_of("unet") != before
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "importlib.import_module(f'degrain.networks.{NAME}')",
+        "import_module('.layers', __package__)",
+        "import_module(name=NAME)",
+        "__import__('degrain.networks.' + NAME)",
+    ],
+)
+def test_an_import_by_a_computed_name_is_refused(package: Path, key_of: Callable[[str], str], line: str) -> None:
+    added(package, line)
+    with pytest.raises(ParamsError, match=r"^networks/unet\.py: it imports by a name that is computed, "):
+        key_of("unet")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from degrain.networks.zoo.layers import SCALE",
+        "from degrain.networks.zoo import layers",
+        "import degrain.networks.zoo.layers",
+        "from .zoo.layers import SCALE",
+    ],
+)
+def test_code_of_degrain_that_is_in_no_file_of_it_is_refused(
+    package: Path, tmp_path: Path, key_of: Callable[[str], str], line: str
+) -> None:
+    zoo = tmp_path / "zoo"
+    zoo.mkdir()
+    (zoo / "layers.py").write_text("SCALE = 1")
+    (package / "networks" / "zoo").symlink_to(zoo)
+    added(package, line)
+    with pytest.raises(
+        ParamsError, match=r"^networks/unet\.py: it imports degrain\.networks\.zoo.*, which is no file of"
+    ):
+        key_of("unet")
+
+
+def test_a_library_whose_code_may_change_unseen_is_refused(
+    package: Path, tmp_path: Path, key_of: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lib" / "mylayers").mkdir(parents=True)
+    monkeypatch.syspath_prepend(tmp_path / "lib")
+    (tmp_path / "lib" / "mylayers" / "__init__.py").write_text("SCALE = 1")
+    added(package, "from mylayers import SCALE")
+    with pytest.raises(ParamsError, match=r"^networks/unet\.py: mylayers is no installed package: "):
+        key_of("unet")
+    known = digests._distributions
+    monkeypatch.setattr(
+        digests, "_distributions", lambda library: known(library) or (library,) * (library == "mylayers")
+    )
+    folder = tmp_path / "lib" / "mylayers-1.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: mylayers\nVersion: 1\n")
+    (folder / "direct_url.json").write_text('{"url": "file:///x", "dir_info": {"editable": true}}')
+    digests._is_editable.cache_clear()
+    with pytest.raises(ParamsError, match=r"^networks/unet\.py: mylayers is installed as editable: "):
+        key_of("unet")
+    (folder / "direct_url.json").write_text('{"url": "file:///x", "dir_info": {}}')
+    digests._is_editable.cache_clear()
+    before = key_of("unet")
+    added(package, "import not_there_at_all")
+    assert key_of("unet") != before, "what is optional and missing is no mistake"
 
 
 def test_templates_are_followed_by_their_names(package: Path) -> None:

@@ -213,6 +213,7 @@ def check(
     if change:
         loaded = gallery.changed(change, loaded.study.name)
         studies_check.check(loaded)
+    studies_check.check_code(loaded)
     compute.require_device(loaded.train.device)
     _try(loaded, studies_check.channels(loaded))
     log.info(

@@ -56,8 +56,16 @@ def conditions(device: torch.device) -> Conditions:
     machine = description.kind(device)
     if device.type == "cpu":
         machine += f", {torch.get_num_threads()} threads"
-    everything = _code((BASELINES, "degrain.networks.catalog"), frozenset())
-    return Conditions(machine=machine, versions=digests.versions(everything))
+    return Conditions(machine=machine, versions=versions())
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of all libraries that measure, or that a method may import.
+
+    Raises:
+        ParamsError: The code of one may change while its version does not.
+    """
+    return digests.versions(_code((BASELINES, "degrain.networks.catalog"), frozenset()))
 
 
 def _code(modules: tuple[str, ...], without: frozenset[str]) -> Closure:

@@ -2,18 +2,20 @@
 
 It is read from the sources, so nothing is imported and no list is kept by hand. An import counts wherever it stands,
 also inside a function, except below `if TYPE_CHECKING`. So does a string such as `degrain.optimizers.muon:Muon`, by
-which something is imported by name.
+which something is imported by name. What cannot be followed is refused.
 """
 
 from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import resolve_name
 from pathlib import Path
+
+from degrain.errors import ParamsError
 
 PACKAGE = Path(__file__).parent.parent
 NAME = PACKAGE.name
@@ -44,6 +46,13 @@ EXTENSIONS = (".so", ".pyd")
 RESOURCES = frozenset({"importlib.resources", "pkgutil"})
 # Modules that import whatever lies in a package, by a name that is computed.
 BY_NAME: Mapping[str, str] = {f"{NAME}.networks.catalog": f"{NAME}.networks"}
+
+# Functions that import what a string names, and the modules that may call one of them with a name that they compute.
+BY_STRING = frozenset({"import_module", "__import__"})
+ACCOUNTED: Mapping[str, str] = {
+    f"{NAME}.networks.base": "keys name the module of their network",
+    f"{NAME}.optimizers.base": "declarations name the class in a string, which counts as an import",
+}
 
 # Modules that name everything of a kind, and compute nothing. What a result has of them is in its key, so that they are
 # left out of it.
@@ -78,6 +87,8 @@ class _Imports:
     libraries: frozenset[str]
     data: frozenset[Path]
     has_code: bool  # more than a docstring or another constant
+    unknown: frozenset[str]  # of degrain, and no file of it
+    by_name: bool  # whether it imports what a string names
 
 
 @lru_cache(maxsize=256)
@@ -91,6 +102,7 @@ def closure(*roots: str, without: frozenset[str] = frozenset()) -> Closure:
 
     Raises:
         KeyError: There is no such module.
+        ParamsError: A module imports what cannot be followed, or what is no file of degrain.
     """
     known = modules()
     found: dict[str, Path] = {}
@@ -103,6 +115,7 @@ def closure(*roots: str, without: frozenset[str] = frozenset()) -> Closure:
             continue
         found[name] = known[name]
         imports = _imports(known[name])
+        _require_known(name, known[name], imports)
         libraries |= imports.libraries - IRRELEVANT_LIBRARIES.keys()
         data |= imports.data
         # NOTE: importing a module runs the packages around it first.
@@ -112,6 +125,13 @@ def closure(*roots: str, without: frozenset[str] = frozenset()) -> Closure:
     behind = {other for library in libraries for other in BEHIND.get(library, ())}
     code = {name: path for name, path in sorted(found.items()) if _imports(path).has_code}
     return Closure(code, frozenset(data), frozenset(libraries | behind))
+
+
+def importer(found: Closure, library: str) -> str:
+    """Return the file of a closure that imports a library, or one that leaves arithmetic to it; in the package."""
+    wanted = {library, *(other for other, behind in BEHIND.items() if library in behind)}
+    paths = [path for path in found.modules.values() if wanted & _imports(path).libraries]
+    return paths[0].relative_to(PACKAGE).as_posix()
 
 
 @lru_cache(maxsize=1)
@@ -163,12 +183,29 @@ def _imports_of(source: bytes, package: str, known: frozenset[str], beside: froz
     strings = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     by_string = {text.partition(":")[0] for text in strings if ":" in text}
     ours = {name for name in names | by_string if name in known}
+    unknown = {name for name in _whole(nodes, package) if name.startswith(f"{NAME}.") and name not in known}
     others = {name.partition(".")[0] for name in names} - {NAME, ""} - sys.stdlib_module_names
     has_code = not all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in tree.body)
     compiled = {name.rpartition(".")[2] for name in names if name.startswith(f"{NAME}.")}
     binaries = {path for path in beside if path.suffix in EXTENSIONS and path.name.partition(".")[0] in compiled}
     data = beside | _named(strings, frozenset(_others())) if places else _named(strings, beside)
-    return _Imports(frozenset(ours), frozenset(others), data | binaries, has_code)
+    by_name = any(isinstance(node, ast.Call) and _is_by_string(node) and not _literal(node) for node in nodes)
+    return _Imports(frozenset(ours), frozenset(others), data | binaries, has_code, frozenset(unknown), by_name)
+
+
+def _require_known(name: str, path: Path, imports: _Imports) -> None:
+    """Refuse a module of which it cannot be told what it imports.
+
+    Raises:
+        ParamsError: It is one.
+    """
+    file = path.relative_to(PACKAGE).as_posix()
+    compiled = {extension.name.partition(".")[0] for extension in _below(path.parent) if extension.suffix in EXTENSIONS}
+    for missing in sorted(imports.unknown):
+        if missing.rpartition(".")[2] not in compiled:
+            raise ParamsError(f"{file}: it imports {missing}, which is no file of {NAME}; links are not followed")
+    if imports.by_name and name not in ACCOUNTED:
+        raise ParamsError(f"{file}: it imports by a name that is computed, which no key can follow; write an import")
 
 
 def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
@@ -198,8 +235,32 @@ def _named(strings: set[str], beside: frozenset[Path]) -> frozenset[Path]:
     return frozenset(found)
 
 
+def _whole(nodes: Sequence[ast.AST], package: str) -> Iterator[str]:
+    """Names that must be modules."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield resolve_name("." * node.level + (node.module or ""), package)
+
+
+def _is_by_string(call: ast.Call) -> bool:
+    function = call.func
+    name = function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+    return name in BY_STRING
+
+
+def _literal(call: ast.Call) -> str:
+    """The whole name of a module that a call imports; empty if it is computed, or relative."""
+    first = call.args[0] if call.args else None
+    text = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
+    return "" if text.startswith(".") else text
+
+
 def _names(node: ast.AST, package: str) -> Iterator[str]:
-    """Names that an import statement may make modules of; in `from a import b`, b may be one or not."""
+    """Names that an import may make modules of; in `from a import b`, b may be one or not."""
+    if isinstance(node, ast.Call) and _is_by_string(node):
+        yield _literal(node)
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):

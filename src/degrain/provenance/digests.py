@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import importlib.util
+import json
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
@@ -11,8 +13,12 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from degrain import files
+from degrain.errors import ParamsError
 from degrain.provenance import closure
 from degrain.provenance.closure import Closure
+
+# What is wrong with code that changes while nothing of it is known.
+_NO_KEY = "its code is in no key; install it without -e, or put it into src/degrain"
 
 
 def code(found: Closure) -> dict[str, str]:
@@ -24,10 +30,20 @@ def code(found: Closure) -> dict[str, str]:
 
 
 def versions(found: Closure) -> dict[str, str]:
-    """Return the installed version of each library that a closure imports, by the name of its distribution."""
+    """Return the installed version of each library that a closure imports, by the name of its distribution.
+
+    Raises:
+        ParamsError: A library is no installed package, or is installed as editable, so that its code may change while
+            its version does not.
+    """
     named: dict[str, str] = {}
     for library in sorted(found.libraries):
-        for distribution in _distributions(library):
+        distributions = _distributions(library)
+        if not distributions and importlib.util.find_spec(library):
+            raise ParamsError(f"{closure.importer(found, library)}: {library} is no installed package: {_NO_KEY}")
+        for distribution in distributions:
+            if _is_editable(distribution):
+                raise ParamsError(f"{closure.importer(found, library)}: {library} is installed as editable: {_NO_KEY}")
             named[distribution] = importlib.metadata.version(distribution)
     return named
 
@@ -36,6 +52,13 @@ def versions(found: Closure) -> dict[str, str]:
 def _distributions(library: str) -> tuple[str, ...]:
     """Of what is imported as cv2: opencv-python-headless. Nothing of what is not installed."""
     return tuple(sorted(set(_by_import_name().get(library, ()))))
+
+
+@cache
+def _is_editable(distribution: str) -> bool:
+    """Whether a distribution is a link to a folder that may change, see PEP 610."""
+    told = importlib.metadata.distribution(distribution).read_text("direct_url.json")
+    return bool(told and json.loads(told).get("dir_info", {}).get("editable"))
 
 
 @lru_cache(maxsize=1)

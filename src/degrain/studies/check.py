@@ -10,6 +10,7 @@ from rich.filesize import decimal
 from degrain import catalogs, signatures
 from degrain.baselines import catalog as baselines
 from degrain.errors import ModelError, ParamsError, nearest
+from degrain.evaluation import protocol
 from degrain.ingest.datasets import catalog as datasets
 from degrain.ingest.datasets import expectations, judgement
 from degrain.ingest.datasets.spec import DatasetSpec
@@ -20,6 +21,7 @@ from degrain.optimizers.base import Optimizer
 from degrain.params.data import DataParams
 from degrain.params.study import Params
 from degrain.patches import needs
+from degrain.provenance import digests
 from degrain.studies import array_probes
 from degrain.training.trial import expand
 
@@ -59,6 +61,18 @@ def check(params: Params) -> None:
     for optimizer in params.train.optimizers:
         _check_optimizer(optimizer)
     _check_needs(params)
+
+
+def check_code(params: Params) -> None:
+    """Refuse code that no key can follow: it imports by names that it computes, or what is no installed package.
+
+    Raises:
+        ParamsError: Some does; the message begins with its file.
+    """
+    for model in params.train.models:
+        for trial in expand(params.train, model):
+            digests.versions(trial.code(params.prepare.noise))
+    protocol.versions()
 
 
 def _check_selection(data: DataParams, spec: DatasetSpec) -> None:
