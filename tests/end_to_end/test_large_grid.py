@@ -46,7 +46,11 @@ def gallery(name: str) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_grid_of_42_with_a_diverging_and_a_crashing_cell(tmp_path: Path) -> None:
-    short = {"train": {"epochs": 1, "patches_per_epoch": 24}, "evaluate": {"baselines": ["gaussian"], "bootstrap": 100}}
+    short = {
+        "prepare": {"stride": 192, "whole_images": 1},
+        "train": {"epochs": 1, "patches_per_epoch": 24},
+        "evaluate": {"baselines": ["gaussian"], "bootstrap": 100},
+    }
     project = clone(tmp_path / "project", merged(gallery("optimizers-losses"), short))
     killer = Killer(project.folder / ".degrain" / "trials")
     killer.start()

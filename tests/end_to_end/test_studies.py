@@ -59,7 +59,7 @@ OWN: dict[str, Callable[[Path], None]] = {
     "folder": real_images.photographs,
     "pairs": real_images.pairs,
 }
-IMAGES, COPIES, CROPS, BATCH = 60, 10, 1, 4
+IMAGES, COPIES, CROPS, BATCH = 60, 10, 1, 2
 
 # What is on two sides, as a paper has published it; no other study may leak.
 LEAKS = {

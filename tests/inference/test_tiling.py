@@ -73,7 +73,17 @@ def mirrored(image: np.ndarray, multiple: int) -> np.ndarray:
 # Networks that see an image enlarged, so that their own grid is finer than the image's.
 ENLARGED = ("sinha2018-x4", "unet-x2", "machinecurve2019-x2", "unet-x3", "sinha2018-x3", "machinecurve2019-x3")
 # Networks of many layers or weights, which take up to a minute; rednet10 and resunet-small are built like most of them.
-DEEP = ("rednet20", "rednet30", "yilmaz2020", "dncnn", "dncnn-20", "ffdnet", "resunet-medium", "resunet-large")
+DEEP = (
+    "rednet20",
+    "rednet30",
+    "yilmaz2020",
+    "yilmaz2020-no-skips",
+    "dncnn",
+    "dncnn-20",
+    "ffdnet",
+    "resunet-medium",
+    "resunet-large",
+)
 NAMES = with_slow((*ANY_SIZE, *ENLARGED), DEEP)
 
 
