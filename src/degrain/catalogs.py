@@ -1,17 +1,24 @@
-"""What every catalog makes sure of when it is made: a name is taken once, and each declaration is complete."""
+"""What every catalog makes sure of when it is made: a name is taken once, and each declaration is complete.
+
+When the code of a declaration fails later, it is refused in the same words: one line that begins with its file.
+"""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from degrain.declaration import kind_of
-from degrain.errors import ParamsError
+from degrain.errors import DegrainError, ParamsError, Stopped
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Declared = TypeVar("Declared")
 
@@ -30,6 +37,44 @@ def file_of_function(called: Callable[..., Any]) -> str:
     while isinstance(called, functools.partial):
         called = called.func
     return file_of(called.__module__)
+
+
+@contextmanager
+def blaming(file: str, name: str) -> Iterator[None]:
+    """Turn any error of the code of a declaration into one line about it.
+
+    Raises:
+        ParamsError: The body raised something else than an error of degrain, or that it ran out of memory.
+    """
+    try:
+        yield
+    except (DegrainError, MemoryError, Stopped):
+        raise
+    except Exception as error:
+        text = str(error).strip().partition("\n")[0]
+        raise ParamsError(f"{file}: {name} does not work: {type(error).__name__}: {text}") from error
+
+
+def require_finite(file: str, name: str, pixels: np.ndarray) -> None:
+    """Refuse an image with NaN or infinity in it.
+
+    Raises:
+        ParamsError: A pixel is no finite number.
+    """
+    import numpy as np
+
+    if not np.isfinite(pixels).all():
+        raise ParamsError(f"{file}: {name} makes pixels that are no finite numbers")
+
+
+def require_shape(file: str, name: str, shape: Sequence[int], expected: Sequence[int]) -> None:
+    """Refuse a result of another shape.
+
+    Raises:
+        ParamsError: The shapes differ.
+    """
+    if tuple(shape) != tuple(expected):
+        raise ParamsError(f"{file}: {name} returns the shape {tuple(shape)}, and {tuple(expected)} is needed")
 
 
 def by_name(entries: Iterable[tuple[str, str, Declared]]) -> dict[str, Declared]:

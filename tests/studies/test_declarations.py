@@ -32,7 +32,8 @@ from degrain.noise.base import Noise
 from degrain.optimizers.base import Optimizer, Rule
 from degrain.params.study import Params
 from degrain.studies import array_probes, network_probes
-from tests.conftest import ROOT, merged
+from degrain.training.trial import Trial, expand
+from tests.conftest import ROOT, merged, with_slow
 
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r'```python title="src/degrain/([^"]+)"\n(.*?)```', PAGE, re.DOTALL))
@@ -45,6 +46,9 @@ STUDY = {
 NETWORK, NOISE, LOSS = "networks/shallow.py", "noise/uniform.py", "losses/relative.py"
 OPTIMIZER, METRIC, BASELINE = "optimizers/radam.py", "metrics/mae.py", "baselines/box.py"
 NETWORKS = "networks/catalog.py"
+# Networks that are quickly built.
+AT_ONCE = {"sinha2018", "bernier2021", "machinecurve2019", "datacamp2018", "opengenus2019", "venkataraman2022", "unet"}
+HUGE = {"name": "sgd", "lr": 1e30}
 
 
 @pytest.fixture(scope="module")
@@ -373,6 +377,141 @@ def test_a_network_without_gradients_that_looks_no_farther_is_let_through(
     monkeypatch.setattr(unet, "own", lambda channels, size: Looking(channels, far, zeros=False), raising=False)
     monkeypatch.setitem(catalog.MODELS, "own", ModelSpec("Own", "degrain", "unet:own", radius=3))
     network_probes.check_networks(["own"], 3, 32)
+
+
+class Drawing(Kernel):
+    """Multiplies by numbers that it draws when it is built, and keeps nowhere."""
+
+    def __init__(self, channels: int, keep: bool = False) -> None:
+        super().__init__(channels, 3)
+        drawn = torch.rand(1, channels, 1, 1)
+        self.drawn: Any
+        if keep:
+            self.register_buffer("drawn", drawn)
+        else:
+            self.drawn = drawn
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images) * self.drawn
+
+
+class Averaging(Kernel):
+    """Subtracts the mean of all images that it was trained on, from a buffer."""
+
+    def __init__(self, channels: int, persistent: bool) -> None:
+        super().__init__(channels, 3)
+        self.mean: Tensor
+        self.register_buffer("mean", torch.zeros(()), persistent=persistent)
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.training:
+            self.mean += images.mean().detach()
+        return super().forward(images) - self.mean
+
+
+class Counting(Kernel):
+    """Counts its steps."""
+
+    steps = 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.steps += self.training
+        return super().forward(images) / (1 + self.steps)
+
+
+class Sharing(nn.Sequential):
+    """One layer, twice."""
+
+    def __init__(self, channels: int) -> None:
+        layer = nn.Conv2d(channels, channels, 1)
+        super().__init__(layer, layer)
+
+
+class Stateful(Kernel):
+    """Has a state that is no tensor."""
+
+    def get_extra_state(self) -> dict[str, int]:
+        return {"steps": 1}
+
+    def set_extra_state(self, state: object) -> None:
+        """Take it."""
+
+
+class Deep(Kernel):
+    """Returns what an auxiliary loss would need, too, but only in training."""
+
+    def forward(self, images: Tensor) -> Any:
+        made = super().forward(images)
+        return (made, made) if self.training else made
+
+
+class Narrow(Kernel):
+    """Returns one channel in training."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        made = super().forward(images)
+        return made[:, :1] if self.training else made
+
+
+def _trial(make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch, make: Callable[..., Any]) -> Trial:
+    monkeypatch.setattr(unet, "own", make, raising=False)
+    monkeypatch.setitem(catalog.MODELS, "own", ModelSpec("Own", "degrain", "unet:own", radius=1))
+    return expand(make_params(train={"models": ["own"]}).train, "own")[0]
+
+
+ELSE = "own computes something else after its weights were saved and loaded: keep what it learns or draws in parameters"
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda channels, size: Drawing(channels), ELSE),
+        (lambda channels, size: Averaging(channels, persistent=False), ELSE),
+        (lambda channels, size: Counting(channels, 3), ELSE),
+        (lambda channels, size: Sharing(channels), "saving own does not work: RuntimeError: Some tensors share memory"),
+        (lambda channels, size: Stateful(channels, 3), "saving own does not work: AttributeError: 'dict'"),
+        (lambda channels, size: nn.LazyConv2d(channels, 1), "training own does not work: "),
+        (lambda channels, size: nn.Identity(), "training own does not work: ValueError: optimizer got an empty"),
+        (lambda channels, size: Deep(channels, 3), "own returns a tuple in training, not a tensor"),
+        (lambda channels, size: Narrow(channels, 3), "own in training returns the shape (2, 1, 8, 8)"),
+    ],
+)
+def test_a_network_that_cannot_be_trained_saved_and_loaded_is_refused(
+    make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch, make: Callable[..., Any], words: str
+) -> None:
+    trial = _trial(make_params, monkeypatch, make)
+    with pytest.raises(ParamsError, match=rf"^networks/unet\.py: {re.escape(words)}"):
+        network_probes.check_trials([trial], 3, 8)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda channels, size: Drawing(channels, keep=True),
+        lambda channels, size: Averaging(channels, persistent=True),
+        lambda channels, size: nn.Sequential(Kernel(channels, 3), nn.BatchNorm2d(channels), nn.Dropout()),
+    ],
+)
+@pytest.mark.parametrize("settings", [{}, {"ema": 0.9}, {"precision": "bfloat16"}, {"optimizers": [HUGE]}])
+def test_a_network_that_keeps_what_it_draws_and_learns_is_let_through(
+    make_params: Callable[..., Params],
+    monkeypatch: pytest.MonkeyPatch,
+    make: Callable[..., Any],
+    settings: dict[str, Any],
+) -> None:
+    trial = _trial(make_params, monkeypatch, make)
+    params = make_params(train={"models": ["own"]} | settings).train
+    before = torch.get_rng_state()
+    network_probes.check_trials([replace(trial, params=params, optimizer=params.optimizers[0])], 3, 8)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("name", with_slow(catalog.MODELS, catalog.MODELS.keys() - AT_ONCE))
+def test_networks_of_the_catalog_are_the_same_after_saving_and_loading(
+    make_params: Callable[..., Params], name: str
+) -> None:
+    (trial, *_) = expand(make_params(train={"models": [name]}).train, name)
+    network_probes.check_trials([trial], 1, 16)
 
 
 class Each(Loss):

@@ -9,12 +9,12 @@ import numpy as np
 
 from degrain import catalogs
 from degrain.baselines.catalog import BASELINES
+from degrain.catalogs import blaming, require_finite, require_shape
 from degrain.errors import ParamsError
 from degrain.metrics.base import Metric
 from degrain.metrics.catalog import METRICS
 from degrain.noise.base import Noise
 from degrain.randomness import Draws, generators
-from degrain.studies.blame import blaming, require_finite, require_shape
 
 # Side of the images, in pixels, and how many there are.
 SIDE, COUNT = 16, 2
