@@ -28,6 +28,7 @@ from degrain.losses.base import Loss
 from degrain.metrics.catalog import METRICS
 from degrain.networks import catalog, unet
 from degrain.networks.base import ModelSpec
+from degrain.noise import adding
 from degrain.noise.base import Noise
 from degrain.optimizers.base import Optimizer, Rule
 from degrain.params.study import Params
@@ -556,9 +557,27 @@ class Cut(Noise):
         return clean[:, 1:]
 
 
+class Turned(Cut):
+    def draw(self, clean: np.ndarray, draws: Any) -> np.ndarray:
+        return clean.swapaxes(1, 2)
+
+
+class Fails(Cut):
+    def draw(self, clean: np.ndarray, draws: Any) -> np.ndarray:
+        raise KeyError("seed")
+
+
 def test_noise_that_changes_the_shape_is_refused() -> None:
-    with pytest.raises(ParamsError, match=r"cut returns the shape \(2, 15, 16, 3\)"):
+    with pytest.raises(ParamsError, match=r"cut returns the shape \(2, 15, 20, 3\)"):
         array_probes.check_noise(Cut(), [3])
+    with pytest.raises(ParamsError, match=r"cut returns the shape \(2, 20, 16, 3\)"):
+        array_probes.check_noise(Turned(), [3])
+
+
+@pytest.mark.parametrize(("noise", "words"), [(Cut(), "cut returns the shape"), (Fails(), "cut does not work: KeyErr")])
+def test_noise_that_fails_later_is_named_by_its_file(noise: Noise, words: str) -> None:
+    with pytest.raises(ParamsError, match=rf"^studies/test_declarations\.py: {words}"):
+        adding.add(noise, np.zeros((8, 8, 1), np.uint8), np.random.default_rng(0))
 
 
 DRAWN: dict[str, Callable[[np.ndarray, Any], Any]] = {
@@ -599,11 +618,37 @@ def test_every_baseline_is_tried_with_every_candidate(monkeypatch: pytest.Monkey
     monkeypatch.setitem(BASELINES, "median", replace(median, candidates={option: (3, "wide")}))
     with pytest.raises(ParamsError, match=rf"^baselines/median\.py: median with {option}=wide does not work"):
         array_probes.check_baselines(["median"], 3)
-    monkeypatch.setitem(BASELINES, "median", replace(median, denoise=lambda noisy, sigma, chosen: noisy[1:]))
-    with pytest.raises(ParamsError, match="median returns the shape"):
+
+
+UNFIT_FILTERS: dict[str, tuple[Callable[..., Any], str]] = {
+    "cut": (lambda noisy, sigma, chosen: noisy[1:], r"returns the shape \(15, 20, 3\), and \(16, 20, 3\) is needed"),
+    "channels first": (lambda noisy, sigma, chosen: np.moveaxis(noisy, 2, 0), r"returns the shape \(3, 16, 20\)"),
+    "turned": (lambda noisy, sigma, chosen: noisy.swapaxes(0, 1), r"returns the shape \(20, 16, 3\)"),
+    "flat": (lambda noisy, sigma, chosen: noisy.ravel(), r"returns the shape \(960,\)"),
+    "nan": (lambda noisy, sigma, chosen: noisy * np.nan, "makes pixels that are no finite numbers"),
+    "nothing": (lambda noisy, sigma, chosen: None, r"returns the shape \(\)"),
+    "without a seed": (
+        lambda noisy, sigma, chosen: noisy + np.random.normal(),
+        "makes something else of an image when",
+    ),
+    "taking": (lambda noisy, sigma, chosen: noisy * chosen.pop("size_px"), "does not work: AttributeError"),
+}
+
+
+@pytest.mark.parametrize("kind", UNFIT_FILTERS)
+def test_a_baseline_that_does_not_work_is_refused(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    denoise, words = UNFIT_FILTERS[kind]
+    denoise.__module__ = BASELINES["median"].denoise.__module__
+    monkeypatch.setitem(BASELINES, "median", replace(BASELINES["median"], denoise=denoise))
+    with pytest.raises(ParamsError, match=rf"^baselines/median\.py: median with size_px=3 {words}"):
         array_probes.check_baselines(["median"], 3)
-    monkeypatch.setitem(BASELINES, "median", replace(median, denoise=lambda noisy, sigma, chosen: noisy * np.nan))
-    with pytest.raises(ParamsError, match=rf"median with {option}=3 makes pixels that are no finite numbers"):
+
+
+def test_a_baseline_may_drop_the_axis_of_one_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    dropping = replace(BASELINES["median"], denoise=lambda noisy, sigma, chosen: noisy[..., 0])
+    monkeypatch.setitem(BASELINES, "median", dropping)
+    array_probes.check_baselines(["median"], 1)
+    with pytest.raises(ParamsError, match=r"returns the shape \(16, 20\), and \(16, 20, 3\) is needed"):
         array_probes.check_baselines(["median"], 3)
 
 
@@ -630,6 +675,24 @@ NOT_FINITE = {
 def test_a_metric_that_is_not_finite_for_some_images_is_refused(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     measure_psnr_by(monkeypatch, NOT_FINITE[kind])
     with pytest.raises(ParamsError, match=r"^metrics/psnr\.py: psnr is (nan|inf) for .*, and must be a finite number$"):
+        array_probes.check_metrics()
+
+
+TOGETHER = {
+    "brightest": lambda images, clean: (images / clean.max()).mean(axis=(1, 2, 3)),
+    "darkest": lambda images, clean: (images - float(clean.min())).mean(axis=(1, 2, 3)),
+    "mean": lambda images, clean: images.mean(axis=(1, 2, 3)) - clean.mean(),
+    "count": lambda images, clean: np.full(len(images), 1 / len(images)),
+    "order": lambda images, clean: np.arange(len(images)),
+}
+
+
+@pytest.mark.parametrize("kind", TOGETHER)
+def test_a_metric_of_one_image_that_depends_on_the_others_is_refused(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    measure_psnr_by(monkeypatch, TOGETHER[kind])
+    with pytest.raises(ParamsError, match=r"^metrics/psnr\.py: psnr gives images of 8 bits other numbers together"):
         array_probes.check_metrics()
 
 

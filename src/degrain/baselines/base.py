@@ -34,7 +34,8 @@ class Baseline:
         source: Paper.
         candidates: Values tried for each parameter. Strengths are multiples of the noise's standard deviation.
         denoise: From a noisy image, float32 (H, W, C) in [0, 1] with 1, 3 or 4 channels, the standard deviation of its
-            noise in the same units and a value for each parameter to the denoised image.
+            noise in the same units and a value for each parameter (read-only) to the denoised image: (H, W, C), or
+            (H, W) of one channel. It is called by several threads at once, and always returns the same pixels.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$"), AfterValidator(_not_reserved)]
