@@ -733,6 +733,19 @@ def test_a_partial_metric_that_fails_is_named_by_its_file(monkeypatch: pytest.Mo
         array_probes.check_metrics()
 
 
+def _with_candidates(*values: object) -> None:
+    baseline = replace(BASELINES["median"], candidates={"mode": values})
+    catalogs.by_name([("own", "baselines/own.py", baseline)])
+
+
+def test_candidates_are_numbers_texts_true_or_false() -> None:
+    _with_candidates(3, 0.5, np.float64(0.5), True, "reflect")
+    for value in (("reflect", "nearest"), np.inf, np.nan, None, np.int64(3), 1j, {"mode": "reflect"}, np.ones(2)):
+        words = r"^baselines/own\.py: candidates\.mode\.1: .*should be a finite number, a text, true or false, got "
+        with pytest.raises(ParamsError, match=words):
+            _with_candidates("reflect", value)
+
+
 @pytest.mark.parametrize("name", sorted(RESERVED))
 def test_no_baseline_is_called_what_tables_call_something_else(name: str) -> None:
     with pytest.raises(ParamsError, match=r"^baselines/own\.py: name: "):
