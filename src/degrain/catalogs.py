@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
@@ -134,12 +135,13 @@ def networks(declared: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Return networks by name.
 
     Raises:
-        ParamsError: A name is taken, or a declaration is incomplete.
+        ParamsError: A name is taken, a declaration is incomplete, or its options are nothing that JSON can hold.
     """
     found = by_name((name, spec.file, spec) for name, spec in declared)
     for name, spec in found.items():
         if spec.radius is None and not spec.fixed_size:
             raise ParamsError(f"{spec.file}: {name} needs a receptive radius (radius=...) or fixed_size=True")
+        _check_recordable(spec.file, f"options of {name}", spec.options)
     return found
 
 
@@ -147,7 +149,7 @@ def optimizers(declared: Iterable[Any]) -> tuple[Any, ...]:
     """Return optimizers, each of which has a complete rule.
 
     Raises:
-        ParamsError: One has none.
+        ParamsError: One has none, or options that JSON cannot hold.
     """
     found = tuple(declared)
     for optimizer in found:
@@ -156,6 +158,8 @@ def optimizers(declared: Iterable[Any]) -> tuple[Any, ...]:
             raise ParamsError(f"{file}: {optimizer.__name__} needs rules, the class that makes its updates by preset")
         for rule in optimizer.rules.values():
             check_fields(file, rule)
+            for field in ("options", "constants"):
+                _check_recordable(file, field, getattr(rule, field))
     return found
 
 
@@ -189,6 +193,28 @@ def check_call(file: str, called: str, signature: inspect.Signature, *arguments:
     except TypeError as error:
         given = ", ".join([f"{len(arguments)} arguments", *options])
         raise ParamsError(f"{file}: {called} cannot be called with {given}: {error}") from None
+
+
+def _check_recordable(file: str, what: str, options: object) -> None:
+    """Refuse options that records and keys of trials cannot hold.
+
+    Raises:
+        ParamsError: JSON cannot hold one; the message begins with the file.
+    """
+    if not _is_json(options):
+        raise ParamsError(
+            f"{file}: {what}: should be numbers, texts, true, false, None, or lists and dictionaries of them, "
+            f"got {options!r}"
+        )
+
+
+def _is_json(value: object) -> bool:
+    """Tell whether JSON can hold a value; a tuple counts as a list."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_json(inner) for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_json, value))
+    return value is None or isinstance(value, int | str) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _take(name: str, file: str, files: dict[str, str]) -> None:

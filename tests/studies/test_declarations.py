@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -731,6 +732,25 @@ def test_a_partial_metric_that_fails_is_named_by_its_file(monkeypatch: pytest.Mo
     monkeypatch.setitem(METRICS, "psnr", replace(METRICS["psnr"], measure=measure))
     with pytest.raises(ParamsError, match=r"^metrics/psnr\.py: psnr does not work"):
         array_probes.check_metrics()
+
+
+NO_JSON = [{8, 16}, math.sqrt, math.nan, np.int64(8), {8: 16}, [1, (2, 3j)], b"8"]
+
+
+@pytest.mark.parametrize("value", NO_JSON, ids=repr)
+def test_options_that_no_record_can_hold_are_refused(value: object) -> None:
+    spec = ModelSpec("Own", "degrain", "own", {"depth": 3, "widths": value}, radius=1)
+    with pytest.raises(ParamsError, match=r"^networks/own\.py: options of own: should be .*, got {'depth': 3, "):
+        catalogs.networks([("own", spec)])
+    for rule in (Rule("torch.optim:SGD", {"lr": value}), Rule("torch.optim:SGD", {}, {"foreach": value})):
+        rules = {"pytorch": rule}
+        with pytest.raises(ParamsError, match=r"^studies/test_declarations\.py: (options|constants): should be "):
+            catalogs.optimizers([type("Own", (Optimizer,), {"rules": rules, "__module__": __name__})])
+
+
+def test_options_that_records_can_hold_are_let_through() -> None:
+    options = {"widths": (8, 16), "act": "relu", "slope": 0.1, "bias": True, "norm": None, "blocks": [{"depth": [1]}]}
+    catalogs.networks([("own", ModelSpec("Own", "degrain", "own", options, radius=1))])
 
 
 def _with_candidates(*values: object) -> None:
