@@ -1,17 +1,25 @@
-"""What every catalog makes sure of when it is made: a name is taken once, and each declaration is complete."""
+"""What every catalog makes sure of when it is made: a name is taken once, and each declaration is complete.
+
+When the code of a declaration fails later, it is refused in the same words: one line that begins with its file.
+"""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from degrain.declaration import kind_of
-from degrain.errors import ParamsError
+from degrain.errors import DegrainError, ParamsError, Stopped
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Declared = TypeVar("Declared")
 
@@ -30,6 +38,44 @@ def file_of_function(called: Callable[..., Any]) -> str:
     while isinstance(called, functools.partial):
         called = called.func
     return file_of(called.__module__)
+
+
+@contextmanager
+def blaming(file: str, name: str) -> Iterator[None]:
+    """Turn any error of the code of a declaration into one line about it.
+
+    Raises:
+        ParamsError: The body raised something else than an error of degrain, or that it ran out of memory.
+    """
+    try:
+        yield
+    except (DegrainError, MemoryError, Stopped):
+        raise
+    except Exception as error:
+        text = str(error).strip().partition("\n")[0]
+        raise ParamsError(f"{file}: {name} does not work: {type(error).__name__}: {text}") from error
+
+
+def require_finite(file: str, name: str, pixels: np.ndarray) -> None:
+    """Refuse an image with NaN or infinity in it.
+
+    Raises:
+        ParamsError: A pixel is no finite number.
+    """
+    import numpy as np
+
+    if not np.isfinite(pixels).all():
+        raise ParamsError(f"{file}: {name} makes pixels that are no finite numbers")
+
+
+def require_shape(file: str, name: str, shape: Sequence[int], expected: Sequence[int]) -> None:
+    """Refuse a result of another shape.
+
+    Raises:
+        ParamsError: The shapes differ.
+    """
+    if tuple(shape) != tuple(expected):
+        raise ParamsError(f"{file}: {name} returns the shape {tuple(shape)}, and {tuple(expected)} is needed")
 
 
 def by_name(entries: Iterable[tuple[str, str, Declared]]) -> dict[str, Declared]:
@@ -89,12 +135,13 @@ def networks(declared: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Return networks by name.
 
     Raises:
-        ParamsError: A name is taken, or a declaration is incomplete.
+        ParamsError: A name is taken, a declaration is incomplete, or its options are nothing that JSON can hold.
     """
     found = by_name((name, spec.file, spec) for name, spec in declared)
     for name, spec in found.items():
         if spec.radius is None and not spec.fixed_size:
             raise ParamsError(f"{spec.file}: {name} needs a receptive radius (radius=...) or fixed_size=True")
+        _check_recordable(spec.file, f"options of {name}", spec.options)
     return found
 
 
@@ -102,7 +149,7 @@ def optimizers(declared: Iterable[Any]) -> tuple[Any, ...]:
     """Return optimizers, each of which has a complete rule.
 
     Raises:
-        ParamsError: One has none.
+        ParamsError: One has none, or options that JSON cannot hold.
     """
     found = tuple(declared)
     for optimizer in found:
@@ -111,6 +158,8 @@ def optimizers(declared: Iterable[Any]) -> tuple[Any, ...]:
             raise ParamsError(f"{file}: {optimizer.__name__} needs rules, the class that makes its updates by preset")
         for rule in optimizer.rules.values():
             check_fields(file, rule)
+            for field in ("options", "constants"):
+                _check_recordable(file, field, getattr(rule, field))
     return found
 
 
@@ -144,6 +193,28 @@ def check_call(file: str, called: str, signature: inspect.Signature, *arguments:
     except TypeError as error:
         given = ", ".join([f"{len(arguments)} arguments", *options])
         raise ParamsError(f"{file}: {called} cannot be called with {given}: {error}") from None
+
+
+def _check_recordable(file: str, what: str, options: object) -> None:
+    """Refuse options that records and keys of trials cannot hold.
+
+    Raises:
+        ParamsError: JSON cannot hold one; the message begins with the file.
+    """
+    if not _is_json(options):
+        raise ParamsError(
+            f"{file}: {what}: should be numbers, texts, true, false, None, or lists and dictionaries of them, "
+            f"got {options!r}"
+        )
+
+
+def _is_json(value: object) -> bool:
+    """Tell whether JSON can hold a value; a tuple counts as a list."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_json(inner) for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_json, value))
+    return value is None or isinstance(value, int | str) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _take(name: str, file: str, files: dict[str, str]) -> None:

@@ -389,3 +389,11 @@ def test_a_history_of_other_columns_is_refused(tmp_path: Path) -> None:
     trial = records.trial(sha256=records.TRIAL["sha256"] | {HISTORY: files.sha256(tmp_path / HISTORY)})
     with pytest.raises(DataError, match=r"history.csv has the columns epoch, loss, not epoch, .*train@unet"):
         history.read(tmp_path, trial)
+
+
+@pytest.mark.parametrize("value", [3, 3.0, 0.6, True, False, "reflect", "3", "true"])
+def test_a_ranking_keeps_the_settings_of_baselines_as_they_are(tmp_path: Path, value: object) -> None:
+    made = records.ranking(records.cell(), baselines={"own": {"settings": {"mode": value}, "scores": {}}})
+    made.write(tmp_path / "ranking.json")
+    (kept,) = Ranking.read(tmp_path / "ranking.json").baselines["own"].settings.values()
+    assert (type(kept), kept) == (type(value), value)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from degrain.baselines import tuning
-from degrain.baselines.base import Baseline
+from degrain.baselines.base import Baseline, Filter
 from degrain.baselines.catalog import BASELINES
 from degrain.errors import ParamsError
 from degrain.metrics.psnr import BEST, psnr
@@ -63,5 +63,21 @@ def test_what_is_no_number_is_never_made_a_pixel(pair: tuple[np.ndarray, np.ndar
     median = BASELINES["median"]
     broken = replace(median, denoise=lambda noisy, sigma, chosen: np.where(noisy > 0.5, np.nan, noisy))
     chosen = {name: values[0] for name, values in median.candidates.items()}
-    with pytest.raises(ParamsError, match="median makes pixels that are no finite numbers"):
+    with pytest.raises(ParamsError, match="median with size_px=3 makes pixels that are no finite numbers"):
         tuning.apply(broken, pair[0], SIGMA, chosen)
+
+
+@pytest.mark.parametrize(
+    ("denoise", "words"),
+    [
+        (lambda noisy, sigma, chosen: np.moveaxis(noisy, 2, 0), r"returns the shape \(3, 64, 64\)"),
+        (lambda noisy, sigma, chosen: noisy / chosen["size"], "does not work: KeyError: 'size'"),
+        (lambda noisy, sigma, chosen: noisy * chosen.pop("size_px"), "does not work: AttributeError"),
+    ],
+)
+def test_a_baseline_that_fails_is_named_by_its_file(
+    pair: tuple[np.ndarray, np.ndarray], denoise: Filter, words: str
+) -> None:
+    denoise.__module__ = BASELINES["median"].denoise.__module__
+    with pytest.raises(ParamsError, match=rf"^baselines/median\.py: median with size_px=3 {words}"):
+        tuning.apply(replace(BASELINES["median"], denoise=denoise), pair[0], SIGMA, {"size_px": 3})

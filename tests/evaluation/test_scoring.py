@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,22 @@ def test_the_noise_level_is_the_standard_deviation_of_the_noise(store: PatchStor
     expected = np.std(to_levels(noisy).astype(float) - to_levels(clean).astype(float))
     assert held_out.noise_level(store.split("val")) == pytest.approx(expected, rel=1e-9)
     assert expected > 10
+
+
+@pytest.mark.parametrize(
+    ("measure", "words"),
+    [
+        (lambda images, clean: images.mean(axis=(1, 2)), r"psnr returns the shape \(\d+, 3\)"),
+        (lambda images, clean: images.no_such_mean(), "psnr does not work: AttributeError"),
+    ],
+)
+def test_a_metric_that_fails_is_named_by_its_file(
+    store: PatchStore, monkeypatch: pytest.MonkeyPatch, measure: Callable[..., Any], words: str
+) -> None:
+    measure.__module__ = METRICS["psnr"].measure.__module__
+    monkeypatch.setitem(METRICS, "psnr", replace(METRICS["psnr"], measure=measure))
+    with pytest.raises(ParamsError, match=rf"^metrics/psnr\.py: {words}"):
+        scoring.score(methods.identity(), store, [])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

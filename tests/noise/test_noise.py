@@ -13,6 +13,7 @@ import torch
 from pydantic import TypeAdapter
 
 from degrain.declaration import kind_of
+from degrain.errors import ParamsError
 from degrain.noise import adding, sensors
 from degrain.noise.base import Noise
 from degrain.noise.catalog import KINDS, AnyNoise
@@ -277,7 +278,7 @@ def test_each_patch_of_a_batch_draws_its_own_strength(kind: str) -> None:
 def test_a_batch_needs_a_generator_for_each_patch() -> None:
     params = parse({"kind": "gaussian", "sigma": 25})
     clean = np.full((3, 16, 16, 1), 128, np.uint8)
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ParamsError, match="shorter"):
         adding.add_each(params, clean, generators((0, "n", i) for i in range(2)))
 
 
@@ -323,7 +324,7 @@ def test_no_noise_is_the_clean_image(dtype: type) -> None:
 
 
 def test_real_noise_cannot_be_drawn() -> None:
-    with pytest.raises(TypeError, match="cannot be drawn"):
+    with pytest.raises(ParamsError, match="cannot be drawn"):
         adding.add(parse({"kind": "real"}), picture(0), generator(0, "test"))
 
 

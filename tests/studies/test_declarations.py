@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -28,11 +29,13 @@ from degrain.losses.base import Loss
 from degrain.metrics.catalog import METRICS
 from degrain.networks import catalog, unet
 from degrain.networks.base import ModelSpec
+from degrain.noise import adding
 from degrain.noise.base import Noise
 from degrain.optimizers.base import Optimizer, Rule
 from degrain.params.study import Params
 from degrain.studies import array_probes, network_probes
-from tests.conftest import ROOT, merged
+from degrain.training.trial import Trial, expand
+from tests.conftest import ROOT, merged, with_slow
 
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r'```python title="src/degrain/([^"]+)"\n(.*?)```', PAGE, re.DOTALL))
@@ -45,6 +48,9 @@ STUDY = {
 NETWORK, NOISE, LOSS = "networks/shallow.py", "noise/uniform.py", "losses/relative.py"
 OPTIMIZER, METRIC, BASELINE = "optimizers/radam.py", "metrics/mae.py", "baselines/box.py"
 NETWORKS = "networks/catalog.py"
+# Networks that are quickly built.
+AT_ONCE = {"sinha2018", "bernier2021", "machinecurve2019", "datacamp2018", "opengenus2019", "venkataraman2022", "unet"}
+HUGE = {"name": "sgd", "lr": 1e30}
 
 
 @pytest.fixture(scope="module")
@@ -375,6 +381,141 @@ def test_a_network_without_gradients_that_looks_no_farther_is_let_through(
     network_probes.check_networks(["own"], 3, 32)
 
 
+class Drawing(Kernel):
+    """Multiplies by numbers that it draws when it is built, and keeps nowhere."""
+
+    def __init__(self, channels: int, keep: bool = False) -> None:
+        super().__init__(channels, 3)
+        drawn = torch.rand(1, channels, 1, 1)
+        self.drawn: Any
+        if keep:
+            self.register_buffer("drawn", drawn)
+        else:
+            self.drawn = drawn
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images) * self.drawn
+
+
+class Averaging(Kernel):
+    """Subtracts the mean of all images that it was trained on, from a buffer."""
+
+    def __init__(self, channels: int, persistent: bool) -> None:
+        super().__init__(channels, 3)
+        self.mean: Tensor
+        self.register_buffer("mean", torch.zeros(()), persistent=persistent)
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.training:
+            self.mean += images.mean().detach()
+        return super().forward(images) - self.mean
+
+
+class Counting(Kernel):
+    """Counts its steps."""
+
+    steps = 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.steps += self.training
+        return super().forward(images) / (1 + self.steps)
+
+
+class Sharing(nn.Sequential):
+    """One layer, twice."""
+
+    def __init__(self, channels: int) -> None:
+        layer = nn.Conv2d(channels, channels, 1)
+        super().__init__(layer, layer)
+
+
+class Stateful(Kernel):
+    """Has a state that is no tensor."""
+
+    def get_extra_state(self) -> dict[str, int]:
+        return {"steps": 1}
+
+    def set_extra_state(self, state: object) -> None:
+        """Take it."""
+
+
+class Deep(Kernel):
+    """Returns what an auxiliary loss would need, too, but only in training."""
+
+    def forward(self, images: Tensor) -> Any:
+        made = super().forward(images)
+        return (made, made) if self.training else made
+
+
+class Narrow(Kernel):
+    """Returns one channel in training."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        made = super().forward(images)
+        return made[:, :1] if self.training else made
+
+
+def _trial(make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch, make: Callable[..., Any]) -> Trial:
+    monkeypatch.setattr(unet, "own", make, raising=False)
+    monkeypatch.setitem(catalog.MODELS, "own", ModelSpec("Own", "degrain", "unet:own", radius=1))
+    return expand(make_params(train={"models": ["own"]}).train, "own")[0]
+
+
+ELSE = "own computes something else after its weights were saved and loaded: keep what it learns or draws in parameters"
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda channels, size: Drawing(channels), ELSE),
+        (lambda channels, size: Averaging(channels, persistent=False), ELSE),
+        (lambda channels, size: Counting(channels, 3), ELSE),
+        (lambda channels, size: Sharing(channels), "saving own does not work: RuntimeError: Some tensors share memory"),
+        (lambda channels, size: Stateful(channels, 3), "saving own does not work: AttributeError: 'dict'"),
+        (lambda channels, size: nn.LazyConv2d(channels, 1), "training own does not work: "),
+        (lambda channels, size: nn.Identity(), "training own does not work: ValueError: optimizer got an empty"),
+        (lambda channels, size: Deep(channels, 3), "own returns a tuple in training, not a tensor"),
+        (lambda channels, size: Narrow(channels, 3), "own in training returns the shape (2, 1, 8, 8)"),
+    ],
+)
+def test_a_network_that_cannot_be_trained_saved_and_loaded_is_refused(
+    make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch, make: Callable[..., Any], words: str
+) -> None:
+    trial = _trial(make_params, monkeypatch, make)
+    with pytest.raises(ParamsError, match=rf"^networks/unet\.py: {re.escape(words)}"):
+        network_probes.check_trials([trial], 3, 8)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda channels, size: Drawing(channels, keep=True),
+        lambda channels, size: Averaging(channels, persistent=True),
+        lambda channels, size: nn.Sequential(Kernel(channels, 3), nn.BatchNorm2d(channels), nn.Dropout()),
+    ],
+)
+@pytest.mark.parametrize("settings", [{}, {"ema": 0.9}, {"precision": "bfloat16"}, {"optimizers": [HUGE]}])
+def test_a_network_that_keeps_what_it_draws_and_learns_is_let_through(
+    make_params: Callable[..., Params],
+    monkeypatch: pytest.MonkeyPatch,
+    make: Callable[..., Any],
+    settings: dict[str, Any],
+) -> None:
+    trial = _trial(make_params, monkeypatch, make)
+    params = make_params(train={"models": ["own"]} | settings).train
+    before = torch.get_rng_state()
+    network_probes.check_trials([replace(trial, params=params, optimizer=params.optimizers[0])], 3, 8)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("name", with_slow(catalog.MODELS, catalog.MODELS.keys() - AT_ONCE))
+def test_networks_of_the_catalog_are_the_same_after_saving_and_loading(
+    make_params: Callable[..., Params], name: str
+) -> None:
+    (trial, *_) = expand(make_params(train={"models": [name]}).train, name)
+    network_probes.check_trials([trial], 1, 16)
+
+
 class Each(Loss):
     name: Literal["each"] = "each"
 
@@ -417,9 +558,27 @@ class Cut(Noise):
         return clean[:, 1:]
 
 
+class Turned(Cut):
+    def draw(self, clean: np.ndarray, draws: Any) -> np.ndarray:
+        return clean.swapaxes(1, 2)
+
+
+class Fails(Cut):
+    def draw(self, clean: np.ndarray, draws: Any) -> np.ndarray:
+        raise KeyError("seed")
+
+
 def test_noise_that_changes_the_shape_is_refused() -> None:
-    with pytest.raises(ParamsError, match=r"cut returns the shape \(2, 15, 16, 3\)"):
+    with pytest.raises(ParamsError, match=r"cut returns the shape \(2, 15, 20, 3\)"):
         array_probes.check_noise(Cut(), [3])
+    with pytest.raises(ParamsError, match=r"cut returns the shape \(2, 20, 16, 3\)"):
+        array_probes.check_noise(Turned(), [3])
+
+
+@pytest.mark.parametrize(("noise", "words"), [(Cut(), "cut returns the shape"), (Fails(), "cut does not work: KeyErr")])
+def test_noise_that_fails_later_is_named_by_its_file(noise: Noise, words: str) -> None:
+    with pytest.raises(ParamsError, match=rf"^studies/test_declarations\.py: {words}"):
+        adding.add(noise, np.zeros((8, 8, 1), np.uint8), np.random.default_rng(0))
 
 
 DRAWN: dict[str, Callable[[np.ndarray, Any], Any]] = {
@@ -460,11 +619,37 @@ def test_every_baseline_is_tried_with_every_candidate(monkeypatch: pytest.Monkey
     monkeypatch.setitem(BASELINES, "median", replace(median, candidates={option: (3, "wide")}))
     with pytest.raises(ParamsError, match=rf"^baselines/median\.py: median with {option}=wide does not work"):
         array_probes.check_baselines(["median"], 3)
-    monkeypatch.setitem(BASELINES, "median", replace(median, denoise=lambda noisy, sigma, chosen: noisy[1:]))
-    with pytest.raises(ParamsError, match="median returns the shape"):
+
+
+UNFIT_FILTERS: dict[str, tuple[Callable[..., Any], str]] = {
+    "cut": (lambda noisy, sigma, chosen: noisy[1:], r"returns the shape \(15, 20, 3\), and \(16, 20, 3\) is needed"),
+    "channels first": (lambda noisy, sigma, chosen: np.moveaxis(noisy, 2, 0), r"returns the shape \(3, 16, 20\)"),
+    "turned": (lambda noisy, sigma, chosen: noisy.swapaxes(0, 1), r"returns the shape \(20, 16, 3\)"),
+    "flat": (lambda noisy, sigma, chosen: noisy.ravel(), r"returns the shape \(960,\)"),
+    "nan": (lambda noisy, sigma, chosen: noisy * np.nan, "makes pixels that are no finite numbers"),
+    "nothing": (lambda noisy, sigma, chosen: None, r"returns the shape \(\)"),
+    "without a seed": (
+        lambda noisy, sigma, chosen: noisy + np.random.normal(),
+        "makes something else of an image when",
+    ),
+    "taking": (lambda noisy, sigma, chosen: noisy * chosen.pop("size_px"), "does not work: AttributeError"),
+}
+
+
+@pytest.mark.parametrize("kind", UNFIT_FILTERS)
+def test_a_baseline_that_does_not_work_is_refused(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    denoise, words = UNFIT_FILTERS[kind]
+    denoise.__module__ = BASELINES["median"].denoise.__module__
+    monkeypatch.setitem(BASELINES, "median", replace(BASELINES["median"], denoise=denoise))
+    with pytest.raises(ParamsError, match=rf"^baselines/median\.py: median with size_px=3 {words}"):
         array_probes.check_baselines(["median"], 3)
-    monkeypatch.setitem(BASELINES, "median", replace(median, denoise=lambda noisy, sigma, chosen: noisy * np.nan))
-    with pytest.raises(ParamsError, match=rf"median with {option}=3 makes pixels that are no finite numbers"):
+
+
+def test_a_baseline_may_drop_the_axis_of_one_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    dropping = replace(BASELINES["median"], denoise=lambda noisy, sigma, chosen: noisy[..., 0])
+    monkeypatch.setitem(BASELINES, "median", dropping)
+    array_probes.check_baselines(["median"], 1)
+    with pytest.raises(ParamsError, match=r"returns the shape \(16, 20\), and \(16, 20, 3\) is needed"):
         array_probes.check_baselines(["median"], 3)
 
 
@@ -491,6 +676,24 @@ NOT_FINITE = {
 def test_a_metric_that_is_not_finite_for_some_images_is_refused(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     measure_psnr_by(monkeypatch, NOT_FINITE[kind])
     with pytest.raises(ParamsError, match=r"^metrics/psnr\.py: psnr is (nan|inf) for .*, and must be a finite number$"):
+        array_probes.check_metrics()
+
+
+TOGETHER = {
+    "brightest": lambda images, clean: (images / clean.max()).mean(axis=(1, 2, 3)),
+    "darkest": lambda images, clean: (images - float(clean.min())).mean(axis=(1, 2, 3)),
+    "mean": lambda images, clean: images.mean(axis=(1, 2, 3)) - clean.mean(),
+    "count": lambda images, clean: np.full(len(images), 1 / len(images)),
+    "order": lambda images, clean: np.arange(len(images)),
+}
+
+
+@pytest.mark.parametrize("kind", TOGETHER)
+def test_a_metric_of_one_image_that_depends_on_the_others_is_refused(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    measure_psnr_by(monkeypatch, TOGETHER[kind])
+    with pytest.raises(ParamsError, match=r"^metrics/psnr\.py: psnr gives images of 8 bits other numbers together"):
         array_probes.check_metrics()
 
 
@@ -529,6 +732,38 @@ def test_a_partial_metric_that_fails_is_named_by_its_file(monkeypatch: pytest.Mo
     monkeypatch.setitem(METRICS, "psnr", replace(METRICS["psnr"], measure=measure))
     with pytest.raises(ParamsError, match=r"^metrics/psnr\.py: psnr does not work"):
         array_probes.check_metrics()
+
+
+NO_JSON = [{8, 16}, math.sqrt, math.nan, np.int64(8), {8: 16}, [1, (2, 3j)], b"8"]
+
+
+@pytest.mark.parametrize("value", NO_JSON, ids=repr)
+def test_options_that_no_record_can_hold_are_refused(value: object) -> None:
+    spec = ModelSpec("Own", "degrain", "own", {"depth": 3, "widths": value}, radius=1)
+    with pytest.raises(ParamsError, match=r"^networks/own\.py: options of own: should be .*, got {'depth': 3, "):
+        catalogs.networks([("own", spec)])
+    for rule in (Rule("torch.optim:SGD", {"lr": value}), Rule("torch.optim:SGD", {}, {"foreach": value})):
+        rules = {"pytorch": rule}
+        with pytest.raises(ParamsError, match=r"^studies/test_declarations\.py: (options|constants): should be "):
+            catalogs.optimizers([type("Own", (Optimizer,), {"rules": rules, "__module__": __name__})])
+
+
+def test_options_that_records_can_hold_are_let_through() -> None:
+    options = {"widths": (8, 16), "act": "relu", "slope": 0.1, "bias": True, "norm": None, "blocks": [{"depth": [1]}]}
+    catalogs.networks([("own", ModelSpec("Own", "degrain", "own", options, radius=1))])
+
+
+def _with_candidates(*values: object) -> None:
+    baseline = replace(BASELINES["median"], candidates={"mode": values})
+    catalogs.by_name([("own", "baselines/own.py", baseline)])
+
+
+def test_candidates_are_numbers_texts_true_or_false() -> None:
+    _with_candidates(3, 0.5, np.float64(0.5), True, "reflect")
+    for value in (("reflect", "nearest"), np.inf, np.nan, None, np.int64(3), 1j, {"mode": "reflect"}, np.ones(2)):
+        words = r"^baselines/own\.py: candidates\.mode\.1: .*should be a finite number, a text, true or false, got "
+        with pytest.raises(ParamsError, match=words):
+            _with_candidates("reflect", value)
 
 
 @pytest.mark.parametrize("name", sorted(RESERVED))

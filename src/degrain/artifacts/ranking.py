@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from degrain.artifacts.base import Part, Record
 from degrain.artifacts.code import Code
+from degrain.baselines.base import Value
 from degrain.declaration import deciding
 from degrain.params.results import EvaluateParams
 
@@ -55,7 +56,7 @@ class Cell(Part):
 class Baseline(Part):
     """A classical denoiser: the parameters that were chosen for it, and its means."""
 
-    settings: dict[str, float]
+    settings: dict[str, Value]
     scores: dict[str, float]
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 # What tables and pictures call other things: the noisy input, and what is beside a method's output.
 RESERVED = frozenset({"identity", "clean", "noisy", "denoised"})
+# What a parameter may be, so that records hold it as it is.
+Value = bool | int | float | str
 # From (noisy float32 (H, W, C) in [0, 1], sigma of the noise in the same units, parameters) to the denoised image.
 Filter = Callable[[np.ndarray, float, Mapping[str, Any]], np.ndarray]
 
@@ -19,6 +22,12 @@ def _not_reserved(name: str) -> str:
     if name in RESERVED:
         raise ValueError("the name stands for something else in tables and pictures; choose another")
     return name
+
+
+def _recordable(value: object) -> object:
+    if not isinstance(value, Value) or (isinstance(value, float) and not math.isfinite(value)):
+        raise ValueError("should be a finite number, a text, true or false")
+    return value
 
 
 @dataclass(frozen=True)
@@ -32,13 +41,18 @@ class Baseline:
         name: In params.yaml and in files; none of `RESERVED`.
         title: In tables.
         source: Paper.
-        candidates: Values tried for each parameter. Strengths are multiples of the noise's standard deviation.
+        candidates: Values tried for each parameter: numbers, texts, true or false. Strengths are multiples of the
+            noise's standard deviation.
         denoise: From a noisy image, float32 (H, W, C) in [0, 1] with 1, 3 or 4 channels, the standard deviation of its
-            noise in the same units and a value for each parameter to the denoised image.
+            noise in the same units and a value for each parameter (read-only) to the denoised image: (H, W, C), or
+            (H, W) of one channel. It is called by several threads at once, and always returns the same pixels.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$"), AfterValidator(_not_reserved)]
     title: Annotated[str, Field(min_length=1)]
     source: str
-    candidates: Annotated[Mapping[str, Annotated[tuple[Any, ...], Field(min_length=1)]], Field(min_length=1)]
+    candidates: Annotated[
+        Mapping[str, Annotated[tuple[Annotated[Value, BeforeValidator(_recordable)], ...], Field(min_length=1)]],
+        Field(min_length=1),
+    ]
     denoise: Filter

@@ -229,11 +229,14 @@ def check(
 def _try(params: Params, channels: Sequence[int]) -> None:
     """Refuse what only a run on a few numbers shows to be wrong; where images may have several channels, train does."""
     from degrain.studies import array_probes, network_probes
+    from degrain.training import trial
 
     if len(channels) == 1:
         array_probes.check_baselines(params.evaluate.baselines, channels[0])
         network_probes.check_networks(params.train.models, channels[0], params.prepare.patch_size)
         network_probes.check_cells(params.train.cells, channels[0], params.prepare.patch_size)
+        trials = (trial.expand(params.train, model)[0] for model in params.train.models)
+        network_probes.check_trials(trials, channels[0], params.prepare.patch_size)
 
 
 @app.command("datasets")

@@ -32,7 +32,7 @@ def score(method: Method, store: PatchStore, photographs: Sequence[Photograph]) 
         photograph.
 
     Raises:
-        ParamsError: A metric gives no finite number for an image; the text names metric, method and image.
+        ParamsError: A metric fails, or gives no finite number for an image; the text names metric, method and image.
     """
     frames = []
     units = store.images().set_index("path")["unit"]
@@ -50,7 +50,7 @@ def score(method: Method, store: PatchStore, photographs: Sequence[Photograph]) 
 
 def _frame(method: Method, items: pd.DataFrame, images: np.ndarray, clean: np.ndarray) -> pd.DataFrame:
     wide = items.assign(method=method.name, kind=method.kind)
-    long = [wide.assign(metric=metric.name, value=metric.measure(images, clean)) for metric in METRICS.values()]
+    long = [wide.assign(metric=metric.name, value=metric.values(images, clean)) for metric in METRICS.values()]
     table = pd.concat(long, ignore_index=True)[COLUMNS]
     if not np.isfinite(table["value"]).all():
         worst = table[~np.isfinite(table["value"])].iloc[0]

@@ -9,6 +9,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from degrain import catalogs
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -36,6 +38,25 @@ class Metric:
     smallest: Annotated[int, Field(ge=1)]
     source: str
     measure: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+    def values(self, images: np.ndarray, clean: np.ndarray) -> np.ndarray:
+        """Measure images.
+
+        Args:
+            images: uint8 or uint16 (N, H, W, C).
+            clean: The same type and shape.
+
+        Returns:
+            float64 (N,).
+
+        Raises:
+            ParamsError: `measure` fails, or returns another shape; the message begins with its file.
+        """
+        file = catalogs.file_of_function(self.measure)
+        with catalogs.blaming(file, self.name):
+            values = np.asarray(self.measure(images, clean), np.float64)
+            catalogs.require_shape(file, self.name, values.shape, (len(images),))
+        return values
 
     @property
     def heading(self) -> str:

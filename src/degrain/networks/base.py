@@ -21,7 +21,7 @@ class ModelSpec:
         title: For tables.
         source: Paper, or "degrain".
         maker: What builds it from (channels, size): a module of this package, and its function if it is not `build`.
-        options: Further arguments of that function.
+        options: Further arguments of that function, a dictionary that JSON can hold.
         multiple: Height and width must be multiples of this.
         smallest: Height and width must be at least this.
         radius: Receptive radius in pixels: no output depends on pixels farther away, along rows or columns. It is

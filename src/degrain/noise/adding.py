@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from degrain import catalogs
 from degrain.noise.base import Noise
 from degrain.pixels import from_levels, to_levels
 from degrain.randomness import Draws, generators
@@ -46,13 +47,19 @@ def add_each(noise: Noise, clean: np.ndarray, draws: Draws) -> np.ndarray:
 
     Returns:
         The noisy patches, same shape; each has the same bits as from `add`.
+
+    Raises:
+        ParamsError: The noise cannot be drawn; the message begins with its file.
     """
+    file = catalogs.file_of(type(noise).__module__)
     noisy = np.empty(clean.shape, noisy_dtype(noise, clean.dtype))
     count = max(1, CHUNK_VALUES * len(clean) // max(1, clean.size))
     draws = iter(draws)
     for start in range(0, len(clean), count):
         part = clean[start : start + count]
-        made = noise.draw(to_levels(part), islice(draws, len(part)))
+        with catalogs.blaming(file, noise.kind):
+            made = noise.draw(to_levels(part), islice(draws, len(part)))
+            catalogs.require_shape(file, noise.kind, made.shape, part.shape)
         noisy[start : start + count] = from_levels(made, clean.dtype) if noise.clipped else made
     return noisy
 

@@ -68,7 +68,7 @@ def score(
                 f"{metric.smallest} pixels"
             )
         both, twice = np.stack([noisy, denoised(denoiser, noisy)]), np.stack([clean, clean])
-        rows.append([metric.measure(both, twice) for metric in METRICS.values()])
+        rows.append([metric.values(both, twice) for metric in METRICS.values()])
         progress()
     noisy_means, denoised_means = (
         {name: float(value) for name, value in zip(METRICS, means, strict=True)} for means in np.mean(rows, axis=0).T

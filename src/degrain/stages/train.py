@@ -42,6 +42,7 @@ def run(params: Params, model: str, only: str = "", in_process: bool = False) ->
     device = compute.prepare_torch(params.train.device, params.train.threads, params.train.deterministic)
     network_probes.check_networks([model], store.channels, store.patch_size)
     network_probes.check_cells(params.train.cells, store.channels, store.patch_size)
+    network_probes.check_trials(trials[:1], store.channels, store.patch_size)
     if not (alone or only):
         with distributed.joined() as group:
             asked = mirroring.asked(trials, lambda trial: key_of(trial, store, device, group))

@@ -9,21 +9,29 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
+from safetensors.torch import load
 from torch import nn
 
 from degrain import catalogs
+from degrain.catalogs import blaming, require_shape
 from degrain.errors import ParamsError
 from degrain.losses.base import Loss
+from degrain.machine import precision
 from degrain.networks import catalog
 from degrain.networks.base import ModelSpec
 from degrain.optimizers.base import Optimizer
 from degrain.studies import receptive_field
-from degrain.studies.blame import blaming, require_shape
+from degrain.training import loop
+from degrain.training.state import State
+from degrain.training.trial import Trial
+from degrain.trials import ledger
 
 # Least side of the images for networks that take several sizes.
 SIDE = 16
+CPU = torch.device("cpu")
 
 
 def check_networks(names: Iterable[str], channels: int, patch_size: int) -> None:
@@ -42,6 +50,22 @@ def check_networks(names: Iterable[str], channels: int, patch_size: int) -> None
             spec = catalog.spec(name)
             with blaming(spec.file, name):
                 _check_network(name, spec, channels, patch_size)
+
+
+def check_trials(trials: Iterable[Trial], channels: int, patch_size: int) -> None:
+    """Refuse networks that cannot be trained, saved and loaded, or that compute something else afterwards.
+
+    Args:
+        trials: One of each network.
+        channels: Of the images.
+        patch_size: Side of the training patches, in pixels.
+
+    Raises:
+        ParamsError: One does not work; the message begins with its file.
+    """
+    with torch.random.fork_rng(devices=[]):
+        for trial in trials:
+            _check_trial(catalog.spec(trial.model).file, trial, channels, patch_size)
 
 
 def check_cells(cells: Iterable[tuple[Optimizer, Loss]], channels: int, patch_size: int) -> None:
@@ -93,6 +117,39 @@ def _check_network(name: str, spec: ModelSpec, channels: int, patch_size: int) -
                 f"{spec.file}: {name} declares radius={spec.radius}, and its outputs depend on the image's size, on "
                 "the place in it or on its opposite border; a larger radius, or fixed_size=True, would be true"
             )
+
+
+def _check_trial(file: str, trial: Trial, channels: int, patch_size: int) -> None:
+    name, batch = trial.model, torch.rand(2, 2, channels, patch_size, patch_size)
+    with blaming(file, f"training {name}"):
+        trained, fresh = (loop.begin(replace(trial, seed=seed), channels, patch_size, CPU) for seed in (1, 2))
+        _train(file, trial, trained, batch)
+    with blaming(file, f"saving {name}"):
+        content = ledger.packed(trained.finish().state_dict())
+    with blaming(file, f"loading {name}"), torch.inference_mode():
+        fresh.network.load_state_dict(load(content))
+        before, after = (network.eval()(batch[0, :1]) for network in (trained.finish(), fresh.network))
+    # NOTE: a step that is too long leaves NaN, which is for the trial to find out.
+    if not torch.allclose(before, after, rtol=0, atol=0, equal_nan=True):
+        raise ParamsError(
+            f"{file}: {name} computes something else after its weights were saved and loaded: keep what it learns or "
+            "draws in parameters or persistent buffers"
+        )
+
+
+def _train(file: str, trial: Trial, state: State, batch: torch.Tensor) -> None:
+    """Make one step, as `degrain.training.loop` does."""
+    noisy, clean = batch
+    state.network.train()
+    with precision.autocast(precision.resolve(trial.params.precision, CPU), CPU):
+        output = state.network(noisy)
+    if not isinstance(output, torch.Tensor):
+        raise ParamsError(f"{file}: {trial.model} returns a {type(output).__name__} in training, not a tensor")
+    require_shape(file, f"{trial.model} in training", output.shape, clean.shape)
+    trial.loss.value(output.float(), clean).backward()  # type: ignore[no-untyped-call]
+    state.optimizer.step()
+    if state.averaged:
+        state.averaged.update_parameters(state.network)
 
 
 def _odd_size(spec: ModelSpec) -> tuple[int, int]:

@@ -122,6 +122,21 @@ def train(
     return state
 
 
+def begin(trial: Trial, channels: int, patch_size: int, device: torch.device) -> State:
+    """Return a trial before its first step, with its first weights.
+
+    Args:
+        trial: What to train.
+        channels: Of the images.
+        patch_size: Side of the training patches, in pixels.
+        device: Where to compute.
+    """
+    torch.manual_seed(int(generator(trial.seed, "first weights").integers(2**63)))
+    network = catalog.spec(trial.model).build(channels, patch_size)
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return State.begin(trial, network)
+
+
 def validate(denoiser: Denoiser, held_out: Split, loss: Loss) -> tuple[float, float]:
     """Return the loss of the network's outputs for the validation patches, and their mean PSNR (dB).
 
@@ -146,10 +161,7 @@ def validate(denoiser: Denoiser, held_out: Split, loss: Loss) -> tuple[float, fl
 def _begin(trial: Trial, store: PatchStore, device: torch.device) -> State:
     """Prepare PyTorch for this trial and give it its first weights."""
     compute.prepare_torch(device.type, trial.params.threads, trial.params.deterministic)
-    torch.manual_seed(int(generator(trial.seed, "first weights").integers(2**63)))
-    network = catalog.spec(trial.model).build(store.channels, store.patch_size)
-    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return State.begin(trial, network)
+    return begin(trial, store.channels, store.patch_size, device)
 
 
 def _seed(seed: int, device: torch.device) -> None:

@@ -193,7 +193,7 @@ class Ledger:
         with files.new_folder(self.folder / trial.key) as partial:
             history.write(partial / HISTORY, epochs)
             if weights is not None:
-                _write_weights(partial / WEIGHTS, weights)
+                (partial / WEIGHTS).write_bytes(packed(weights))
             hashes = {path.name: files.sha256(path) for path in sorted(partial.iterdir())}
             entry = trial.model_copy(update={"ended": time.time(), "sha256": hashes})
             entry.write(partial / TRIAL)
@@ -221,10 +221,12 @@ class Ledger:
                 (self.folder / f"{key}.lock").unlink(missing_ok=True)
 
 
-def _write_weights(path: Path, weights: dict[str, torch.Tensor]) -> None:
+def packed(weights: dict[str, torch.Tensor]) -> bytes:
+    """Return what the file of a trial's weights holds."""
     from safetensors.torch import save
 
-    path.write_bytes(save({name: value.detach().cpu().contiguous() for name, value in weights.items()}))
+    content: bytes = save({name: value.detach().cpu().contiguous() for name, value in weights.items()})
+    return content
 
 
 def _read(folder: Path, key: str) -> TrialRecord:
