@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import json
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -446,7 +447,10 @@ def versions() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", ["mylayers", "colorsys", "networkx"])
-def test_a_library_that_is_not_the_installed_one_is_refused(package: Path, libraries: Path, name: str) -> None:
+def test_a_library_that_is_not_the_installed_one_is_refused(
+    package: Path, libraries: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.delitem(sys.modules, name, raising=False)  # another test may have imported it
     (libraries / name).mkdir()
     (libraries / name / "__init__.py").write_text("SCALE = 1")
     forget_libraries()
