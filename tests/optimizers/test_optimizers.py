@@ -231,6 +231,19 @@ def walk(network: nn.Module, optimizer: torch.optim.Optimizer, steps: range) -> 
         optimizer.step()
 
 
+def test_state_that_is_no_tensor_is_loaded_as_it_is() -> None:
+    params, network, resumed = make(name="sgd", momentum=0.9), mixed(), mixed(seed=1)
+    optimizer, loaded = params.build(network), params.build(resumed)
+    walk(network, optimizer, range(2))
+    for state in optimizer.state.values():
+        state["step"] = 2
+    optimizer.state["all"] = 2  # type: ignore[index, assignment]
+    loaded.load_state_dict(optimizer.state_dict())
+    counts = [state["step"] for weight, state in loaded.state.items() if isinstance(weight, torch.Tensor)]
+    assert counts == [2] * len(list(resumed.parameters()))
+    assert loaded.state["all"] == 2  # type: ignore[index, comparison-overlap]
+
+
 def weights_of(network: nn.Module) -> torch.Tensor:
     return torch.cat([weight.detach().flatten() for weight in network.parameters()])
 

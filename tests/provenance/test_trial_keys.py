@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import json
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -10,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from degrain import files
 from degrain.artifacts.scores import Conditions
 from degrain.artifacts.trial import Place
 from degrain.declaration import kind_of
@@ -365,12 +369,23 @@ def test_what_is_imported_by_its_name_is_in_the_key(package: Path, key_of: Calla
         "import_module('.layers', __package__)",
         "import_module(name=NAME)",
         "__import__('degrain.networks.' + NAME)",
+        "from importlib import import_module as load",
+        "load = importlib.import_module",
+        "load = __import__",
+        "importlib.util.spec_from_file_location('layers', 'layers.py')",
+        "from importlib.machinery import SourceFileLoader as Loader",
+        "SourceFileLoader('layers', 'layers.py').load_module()",
+        "runpy.run_path('layers.py')",
+        "exec(open('layers.py').read())",
+        "SCALE = eval('2')",
+        "sys.path.insert(0, 'layers')",
+        "sys.path += ['layers']",
     ],
 )
-def test_an_import_by_a_computed_name_is_refused(package: Path, key_of: Callable[[str], str], line: str) -> None:
+def test_code_that_no_import_names_is_refused(package: Path, line: str) -> None:
     added(package, line)
-    with pytest.raises(ParamsError, match=r"^networks/unet\.py: it imports by a name that is computed, "):
-        key_of("unet")
+    with pytest.raises(ParamsError, match=r"^networks/unet\.py: it imports or runs code that no key can follow; "):
+        closure.closure("degrain.networks.unet")
 
 
 @pytest.mark.parametrize(
@@ -396,31 +411,81 @@ def test_code_of_degrain_that_is_in_no_file_of_it_is_refused(
         key_of("unet")
 
 
-def test_a_library_whose_code_may_change_unseen_is_refused(
-    package: Path, tmp_path: Path, key_of: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "lib" / "mylayers").mkdir(parents=True)
-    monkeypatch.syspath_prepend(tmp_path / "lib")
-    (tmp_path / "lib" / "mylayers" / "__init__.py").write_text("SCALE = 1")
-    added(package, "from mylayers import SCALE")
-    with pytest.raises(ParamsError, match=r"^networks/unet\.py: mylayers is no installed package: "):
-        key_of("unet")
-    known = digests._distributions
-    monkeypatch.setattr(
-        digests, "_distributions", lambda library: known(library) or (library,) * (library == "mylayers")
-    )
-    folder = tmp_path / "lib" / "mylayers-1.dist-info"
+@pytest.fixture
+def libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder from which Python imports first."""
+    folder = tmp_path / "libraries"
     folder.mkdir()
-    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: mylayers\nVersion: 1\n")
-    (folder / "direct_url.json").write_text('{"url": "file:///x", "dir_info": {"editable": true}}')
-    digests._is_editable.cache_clear()
+    monkeypatch.syspath_prepend(folder)
+    yield folder
+    forget_libraries()
+
+
+def forget_libraries() -> None:
+    for cached in (digests._distributions, digests._by_import_name, digests._comes_from, digests._origin):
+        cached.cache_clear()
+    importlib.invalidate_caches()
+
+
+def installed(folder: Path, told: dict[str, Any] | None = None, scale: int = 1) -> None:
+    """Put a library into a folder as pip does."""
+    code, facts = folder / "mylayers" / "__init__.py", folder / "mylayers-1.dist-info"
+    for path in (code.parent, facts):
+        path.mkdir(exist_ok=True)
+    code.write_text(f"SCALE = {scale}")
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: mylayers\nVersion: 1\n")
+    (facts / "top_level.txt").write_text("mylayers\n")
+    (facts / "RECORD").write_text(f"mylayers/__init__.py,sha256={files.sha256(code)},9\n")
+    if told:
+        (facts / "direct_url.json").write_text(json.dumps(told))
+    forget_libraries()
+
+
+def versions() -> dict[str, str]:
+    forget()
+    return digests.versions(closure.closure("degrain.networks.unet"))
+
+
+@pytest.mark.parametrize("name", ["mylayers", "colorsys", "networkx"])
+def test_a_library_that_is_not_the_installed_one_is_refused(
+    package: Path, libraries: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.delitem(sys.modules, name, raising=False)  # another test may have imported it
+    (libraries / name).mkdir()
+    (libraries / name / "__init__.py").write_text("SCALE = 1")
+    forget_libraries()
+    added(package, f"from {name} import SCALE")
+    with pytest.raises(
+        ParamsError, match=rf"^networks/unet\.py: {name} is (no installed package|not that of Python): "
+    ):
+        versions()
+
+
+def test_a_library_that_is_installed_as_editable_is_refused(package: Path, libraries: Path) -> None:
+    installed(libraries, {"url": "file:///x", "dir_info": {"editable": True}})
+    added(package, "from mylayers import SCALE")
     with pytest.raises(ParamsError, match=r"^networks/unet\.py: mylayers is installed as editable: "):
-        key_of("unet")
-    (folder / "direct_url.json").write_text('{"url": "file:///x", "dir_info": {}}')
-    digests._is_editable.cache_clear()
-    before = key_of("unet")
+        versions()
+
+
+@pytest.mark.parametrize("told", [{"dir_info": {}}, {"vcs_info": {"vcs": "git", "commit_id": "1"}}, None])
+def test_a_library_from_elsewhere_than_an_index_is_known_by_its_files(
+    package: Path, libraries: Path, told: dict[str, Any] | None
+) -> None:
+    added(package, "from mylayers import SCALE")
+    installed(libraries, told)
+    before = versions()
+    assert before["mylayers"].partition("+")[0] == "1"
+    installed(libraries, told)
+    assert versions() == before
+    installed(libraries, told, scale=2)
+    assert (versions() != before) == bool(told), "of an index a version never changes"
+
+
+def test_a_library_that_is_optional_and_missing_is_no_mistake(package: Path) -> None:
+    before = versions()
     added(package, "import not_there_at_all")
-    assert key_of("unet") != before, "what is optional and missing is no mistake"
+    assert versions() == before
 
 
 def test_templates_are_followed_by_their_names(package: Path) -> None:

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -190,6 +190,14 @@ class OfBatches(nn.Module):
         return made
 
 
+class Scaled(Kernel):
+    """Scales by the extremes of whatever is denoised together."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        least, most = images.min(), images.max()
+        return super().forward((images - least) / (most - least)) * (most - least) + least
+
+
 class Logarithm(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         return torch.exp(torch.log(images - 0.001)) + 0.001
@@ -209,6 +217,7 @@ class Broken(nn.Module):
         ({"fixed_size": True}, lambda channels, size: nn.Flatten(), "returns the shape (2, 3072)"),
         ({"radius": 1, "bounded": True}, lambda channels, size: Kernel(channels, 3), "declared to be bounded"),
         ({"fixed_size": True}, lambda channels, size: OfBatches(channels), "when others are denoised with it"),
+        ({"fixed_size": True}, lambda channels, size: Scaled(channels, 3), "when others are denoised with it"),
         ({"radius": 0}, lambda channels, size: Logarithm(), "makes pixels of an image that are no finite numbers"),
         ({"radius": 1}, lambda channels, size: Broken(), "own does not work: RuntimeError: two"),
         ({"radius": 1}, lambda channels, size: None, "own does not work: AttributeError"),
@@ -533,6 +542,20 @@ class Total(Each):
         return (output - clean).square().sum()
 
 
+class Ranged(Each):
+    def value(self, output: Tensor, clean: Tensor) -> Tensor:
+        return (output - clean).abs().mean() / (clean.max() - clean.min())
+
+
+class Annealed(Each):
+    calls: ClassVar = [0]
+
+    def value(self, output: Tensor, clean: Tensor) -> Tensor:
+        self.calls[0] += 1
+        share = min(1.0, self.calls[0] / 2000)
+        return ((1 - share) * (output - clean).abs() + share * (output - clean).square()).mean()
+
+
 class Misled(Optimizer):
     rules: ClassVar = {"pytorch": Rule("torch.optim:SGD", {"lr": -1.0})}
     name: Literal["misled"] = "misled"
@@ -545,10 +568,116 @@ def test_losses_and_optimizers_that_do_not_work_are_refused_before_training(make
         ((optimizer, Each()), r"each returns the shape \(2,\), and \(\) is needed"),
         ((optimizer, Detached()), "each does not work: RuntimeError"),
         ((optimizer, Total()), "each is no mean over images"),
+        ((optimizer, Ranged()), "each is no mean over images"),
+        ((optimizer, Annealed()), r"^studies/test_declarations\.py: each is another number when asked again"),
         ((Misled(), loss), "misled does not work: ValueError: Invalid learning rate"),
     ):
         with pytest.raises(ParamsError, match=words):
             network_probes.check_cells([cell], 3, 32)
+
+
+class Momentum(torch.optim.Optimizer):
+    """Momentum beside the count of steps, as older optimizers keep it."""
+
+    def __init__(self, weights: Iterable[nn.Parameter], lr: float) -> None:
+        super().__init__(weights, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            for weight in group["params"]:
+                state = self.state[weight]
+                state.setdefault("step", 0)
+                state["step"] += 1
+                mean = state.setdefault("mean", torch.zeros_like(weight))
+                mean.lerp_(weight.grad, 1 / state["step"])
+                weight.add_(mean, alpha=-group["lr"])
+
+
+class Shared(Momentum):
+    """Keeps what is of no weight in its state."""
+
+    def step(self, closure: Any = None) -> Any:
+        self.state.setdefault("steps", 0)  # type: ignore[call-overload]
+        self.state["steps"] += 1  # type: ignore[index]
+        return super().step()
+
+
+class Drawn(Momentum):
+    """Adds noise from the generator that every step of training seeds."""
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        super().step()
+        for weight in self.param_groups[0]["params"]:
+            weight.add_(0.01 * torch.randn_like(weight))
+
+
+class Lookahead(Momentum):
+    """Keeps the slow weights and their count beside its state."""
+
+    def __init__(self, weights: Iterable[nn.Parameter], lr: float) -> None:
+        super().__init__(weights, lr)
+        self.slow = [weight.detach().clone() for weight in self.param_groups[0]["params"]]
+        self.count = 0
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        super().step()
+        self.count += 1
+        if self.count % 5 == 0:
+            for slow, weight in zip(self.slow, self.param_groups[0]["params"], strict=True):
+                weight.copy_(slow.lerp_(weight, 0.5))
+
+
+class Unpacked(Momentum):
+    """Has a set in its state."""
+
+    def step(self, closure: Any = None) -> Any:
+        super().step()
+        for state in self.state.values():
+            state["seen"] = {state["step"]}
+
+
+class Joined(Momentum):
+    """Has the same tensor in its state for all weights."""
+
+    def step(self, closure: Any = None) -> Any:
+        super().step()
+        for state in self.state.values():
+            state["all"] = self.state[self.param_groups[0]["params"][-1]]["mean"]
+
+
+def _check_optimizer(loss: Loss, kind: type[torch.optim.Optimizer]) -> None:
+    rules = {"pytorch": Rule(f"{__name__}:{kind.__name__}", {"lr": 0.1})}
+    own = type("Own", (Optimizer,), {"rules": rules, "__module__": __name__})
+    network_probes.check_cells([(own(name="own"), loss)], 3, 32)
+
+
+@pytest.mark.parametrize("kind", [Momentum, Shared, Drawn])
+def test_an_optimizer_may_keep_and_draw_what_a_checkpoint_holds(
+    make_params: Callable[..., Params], kind: type[torch.optim.Optimizer]
+) -> None:
+    ((_, loss), *_) = make_params().train.cells
+    before = torch.get_rng_state()
+    _check_optimizer(loss, kind)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (Lookahead, "own goes on differently after it was saved and restored: keep its state in state_dict$"),
+        (Unpacked, "the state_dict of own may hold tensors and what JSON can hold alone$"),
+        (Joined, "saving own does not work: RuntimeError: Some tensors share memory"),
+    ],
+)
+def test_an_optimizer_that_cannot_be_resumed_is_refused_before_training(
+    make_params: Callable[..., Params], kind: type[torch.optim.Optimizer], words: str
+) -> None:
+    ((_, loss), *_) = make_params().train.cells
+    with pytest.raises(ParamsError, match=rf"^studies/test_declarations\.py: {words}"):
+        _check_optimizer(loss, kind)
 
 
 class Cut(Noise):

@@ -153,6 +153,9 @@ def _lay_out_like_weights(optimizer: torch.optim.Optimizer) -> None:
     import torch
 
     for weight, state in optimizer.state.items():
-        for name, value in state.items():
-            if value.shape == weight.shape and value.stride() != weight.stride():
+        # NOTE: what is of no weight, and counts of steps, may stand there, too.
+        for name, value in state.items() if isinstance(weight, torch.Tensor) else ():
+            if not isinstance(value, torch.Tensor) or value.shape != weight.shape:
+                continue
+            if value.stride() != weight.stride():
                 state[name] = torch.empty_like(weight).copy_(value)

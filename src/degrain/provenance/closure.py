@@ -47,8 +47,12 @@ RESOURCES = frozenset({"importlib.resources", "pkgutil"})
 # Modules that import whatever lies in a package, by a name that is computed.
 BY_NAME: Mapping[str, str] = {f"{NAME}.networks.catalog": f"{NAME}.networks"}
 
-# Functions that import what a string names, and the modules that may call one of them with a name that they compute.
+# Functions that import what a string names.
 BY_STRING = frozenset({"import_module", "__import__"})
+# Others that run code from elsewhere; methods of networks are called eval, too.
+RUNNING = frozenset({"spec_from_file_location", "SourceFileLoader", "run_path", "run_module"})
+BUILT_IN = frozenset({"exec", "eval", "__import__"})
+# The modules that may import by a name that they compute.
 ACCOUNTED: Mapping[str, str] = {
     f"{NAME}.networks.base": "keys name the module of their network",
     f"{NAME}.optimizers.base": "declarations name the class in a string, which counts as an import",
@@ -69,11 +73,13 @@ class Closure:
             templates, and compiled modules that one imports. Of a module that asks where it lies, by `__file__` or
             importlib.resources, all of them: it may put their names together.
         libraries: Names under which other packages are imported, without the standard library.
+        standard: Those of the standard library.
     """
 
     modules: Mapping[str, Path]
     data: frozenset[Path]
     libraries: frozenset[str]
+    standard: frozenset[str]
 
     @property
     def files(self) -> list[Path]:
@@ -87,8 +93,9 @@ class _Imports:
     libraries: frozenset[str]
     data: frozenset[Path]
     has_code: bool  # more than a docstring or another constant
+    standard: frozenset[str]
     unknown: frozenset[str]  # of degrain, and no file of it
-    by_name: bool  # whether it imports what a string names
+    runs_others: bool  # whether it imports or runs what it names by a computed string
 
 
 @lru_cache(maxsize=256)
@@ -107,6 +114,7 @@ def closure(*roots: str, without: frozenset[str] = frozenset()) -> Closure:
     known = modules()
     found: dict[str, Path] = {}
     libraries: set[str] = set()
+    standard: set[str] = set()
     data: set[Path] = set()
     waiting = list(roots)
     while waiting:
@@ -117,6 +125,7 @@ def closure(*roots: str, without: frozenset[str] = frozenset()) -> Closure:
         imports = _imports(known[name])
         _require_known(name, known[name], imports)
         libraries |= imports.libraries - IRRELEVANT_LIBRARIES.keys()
+        standard |= imports.standard
         data |= imports.data
         # NOTE: importing a module runs the packages around it first.
         waiting += [*imports.modules, *_parents(name)]
@@ -124,13 +133,14 @@ def closure(*roots: str, without: frozenset[str] = frozenset()) -> Closure:
             waiting += [module for module in known if module.startswith(f"{package}.")]
     behind = {other for library in libraries for other in BEHIND.get(library, ())}
     code = {name: path for name, path in sorted(found.items()) if _imports(path).has_code}
-    return Closure(code, frozenset(data), frozenset(libraries | behind))
+    return Closure(code, frozenset(data), frozenset(libraries | behind), frozenset(standard))
 
 
 def importer(found: Closure, library: str) -> str:
     """Return the file of a closure that imports a library, or one that leaves arithmetic to it; in the package."""
     wanted = {library, *(other for other, behind in BEHIND.items() if library in behind)}
-    paths = [path for path in found.modules.values() if wanted & _imports(path).libraries]
+    imported = {path: _imports(path) for path in found.modules.values()}
+    paths = [path for path, imports in imported.items() if wanted & (imports.libraries | imports.standard)]
     return paths[0].relative_to(PACKAGE).as_posix()
 
 
@@ -184,13 +194,21 @@ def _imports_of(source: bytes, package: str, known: frozenset[str], beside: froz
     by_string = {text.partition(":")[0] for text in strings if ":" in text}
     ours = {name for name in names | by_string if name in known}
     unknown = {name for name in _whole(nodes, package) if name.startswith(f"{NAME}.") and name not in known}
-    others = {name.partition(".")[0] for name in names} - {NAME, ""} - sys.stdlib_module_names
+    others = {name.partition(".")[0] for name in names} - {NAME, ""}
+    standard = others & sys.stdlib_module_names
     has_code = not all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in tree.body)
     compiled = {name.rpartition(".")[2] for name in names if name.startswith(f"{NAME}.")}
     binaries = {path for path in beside if path.suffix in EXTENSIONS and path.name.partition(".")[0] in compiled}
     data = beside | _named(strings, frozenset(_others())) if places else _named(strings, beside)
-    by_name = any(isinstance(node, ast.Call) and _is_by_string(node) and not _literal(node) for node in nodes)
-    return _Imports(frozenset(ours), frozenset(others), data | binaries, has_code, frozenset(unknown), by_name)
+    return _Imports(
+        frozenset(ours),
+        frozenset(others - standard),
+        data | binaries,
+        has_code,
+        frozenset(standard),
+        frozenset(unknown),
+        _runs_others(nodes),
+    )
 
 
 def _require_known(name: str, path: Path, imports: _Imports) -> None:
@@ -204,8 +222,8 @@ def _require_known(name: str, path: Path, imports: _Imports) -> None:
     for missing in sorted(imports.unknown):
         if missing.rpartition(".")[2] not in compiled:
             raise ParamsError(f"{file}: it imports {missing}, which is no file of {NAME}; links are not followed")
-    if imports.by_name and name not in ACCOUNTED:
-        raise ParamsError(f"{file}: it imports by a name that is computed, which no key can follow; write an import")
+    if imports.runs_others and name not in ACCOUNTED:
+        raise ParamsError(f"{file}: it imports or runs code that no key can follow; write an import of its whole name")
 
 
 def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
@@ -244,22 +262,36 @@ def _whole(nodes: Sequence[ast.AST], package: str) -> Iterator[str]:
             yield resolve_name("." * node.level + (node.module or ""), package)
 
 
-def _is_by_string(call: ast.Call) -> bool:
-    function = call.func
-    name = function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
-    return name in BY_STRING
+def _runs_others(nodes: Sequence[ast.AST]) -> bool:
+    """Whether code imports or runs what no import names: by computed names, from files, or from other folders."""
+    followed = {id(node.func) for node in nodes if isinstance(node, ast.Call) and _literal(node)}
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom):
+            if any(one.name in BY_STRING | RUNNING and one.asname for one in node.names):
+                return True
+        elif isinstance(node, ast.Name | ast.Attribute) and id(node) not in followed:
+            name = _last(node)
+            if name in BY_STRING | RUNNING or (isinstance(node, ast.Name) and name in BUILT_IN):
+                return True
+            if isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path":
+                return True
+    return False
+
+
+def _last(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
 
 
 def _literal(call: ast.Call) -> str:
-    """The whole name of a module that a call imports; empty if it is computed, or relative."""
-    first = call.args[0] if call.args else None
+    """The whole name of a module that a call imports; empty if it imports none, or one that is computed or relative."""
+    first = call.args[0] if call.args and _last(call.func) in BY_STRING else None
     text = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
     return "" if text.startswith(".") else text
 
 
 def _names(node: ast.AST, package: str) -> Iterator[str]:
     """Names that an import may make modules of; in `from a import b`, b may be one or not."""
-    if isinstance(node, ast.Call) and _is_by_string(node):
+    if isinstance(node, ast.Call):
         yield _literal(node)
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)

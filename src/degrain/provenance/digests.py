@@ -6,9 +6,11 @@ import ast
 import importlib.metadata
 import importlib.util
 import json
+import sysconfig
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 from pydantic import JsonValue
 
@@ -18,7 +20,9 @@ from degrain.provenance import closure
 from degrain.provenance.closure import Closure
 
 # What is wrong with code that changes while nothing of it is known.
-_NO_KEY = "its code is in no key; install it without -e, or put it into src/degrain"
+_NO_KEY = "its code is in no key; install it without -e, or put it into src/degrain, under a name of its own"
+# Where Python's own modules lie.
+_STANDARD = Path(sysconfig.get_path("stdlib")).resolve()
 
 
 def code(found: Closure) -> dict[str, str]:
@@ -34,18 +38,49 @@ def versions(found: Closure) -> dict[str, str]:
 
     Raises:
         ParamsError: A library is no installed package, or is installed as editable, so that its code may change while
-            its version does not.
+            its version does not; or other code has its name and comes first.
     """
     named: dict[str, str] = {}
+    for library in sorted(found.standard):
+        if not _comes_from(library, _STANDARD):
+            _refuse(found, library, "is not that of Python")
     for library in sorted(found.libraries):
         distributions = _distributions(library)
-        if not distributions and importlib.util.find_spec(library):
-            raise ParamsError(f"{closure.importer(found, library)}: {library} is no installed package: {_NO_KEY}")
+        if importlib.util.find_spec(library) and not _comes_from(library, *map(_folder, distributions)):
+            _refuse(found, library, "is no installed package")
         for distribution in distributions:
-            if _is_editable(distribution):
-                raise ParamsError(f"{closure.importer(found, library)}: {library} is installed as editable: {_NO_KEY}")
-            named[distribution] = importlib.metadata.version(distribution)
+            if _origin(distribution).get("dir_info", {}).get("editable"):
+                _refuse(found, library, "is installed as editable")
+            named[distribution] = _version(distribution)
     return named
+
+
+def _refuse(found: Closure, library: str, why: str) -> None:
+    raise ParamsError(f"{closure.importer(found, library)}: {library} {why}: {_NO_KEY}")
+
+
+@cache
+def _comes_from(library: str, *folders: Path) -> bool:
+    """Whether what is imported under a name lies in one of some folders; nothing is imported."""
+    spec = importlib.util.find_spec(library)
+    if spec is None or spec.origin in ("built-in", "frozen"):
+        return True
+    places = [Path(place).resolve() for place in spec.submodule_search_locations or [str(spec.origin)]]
+    return all(any(place.is_relative_to(folder) for folder in folders) for place in places)
+
+
+def _folder(distribution: str) -> Path:
+    """Where the packages of a distribution lie."""
+    return Path(str(importlib.metadata.distribution(distribution).locate_file(""))).resolve()
+
+
+def _version(distribution: str) -> str:
+    """The version; of what comes from a folder or a repository, which may have changed under it, with a digest."""
+    version = importlib.metadata.version(distribution)
+    if not _origin(distribution):
+        return version
+    record = importlib.metadata.distribution(distribution).read_text("RECORD") or ""
+    return f"{version}+{files.digest(record)[:12]}"
 
 
 @cache
@@ -55,10 +90,12 @@ def _distributions(library: str) -> tuple[str, ...]:
 
 
 @cache
-def _is_editable(distribution: str) -> bool:
-    """Whether a distribution is a link to a folder that may change, see PEP 610."""
-    told = importlib.metadata.distribution(distribution).read_text("direct_url.json")
-    return bool(told and json.loads(told).get("dir_info", {}).get("editable"))
+def _origin(distribution: str) -> dict[str, Any]:
+    """What a distribution was installed from, if that was no index: see PEP 610."""
+    told: dict[str, Any] = json.loads(
+        importlib.metadata.distribution(distribution).read_text("direct_url.json") or "{}"
+    )
+    return told
 
 
 @lru_cache(maxsize=1)

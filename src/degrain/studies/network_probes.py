@@ -6,16 +6,19 @@ It needs PyTorch, so `degrain.studies.check` leaves it to the stages that import
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load
 from torch import nn
 
-from degrain import catalogs
+from degrain import catalogs, files
+from degrain.artifacts.checkpoint import Facts
 from degrain.catalogs import blaming, require_shape
 from degrain.errors import ParamsError
 from degrain.losses.base import Loss
@@ -31,6 +34,8 @@ from degrain.trials import ledger
 
 # Least side of the images for networks that take several sizes.
 SIDE = 16
+# Of an optimizer before it is saved, and after it was restored.
+STEPS = 6
 CPU = torch.device("cpu")
 
 
@@ -69,7 +74,9 @@ def check_trials(trials: Iterable[Trial], channels: int, patch_size: int) -> Non
 
 
 def check_cells(cells: Iterable[tuple[Optimizer, Loss]], channels: int, patch_size: int) -> None:
-    """Refuse losses that give no number to differentiate, and optimizers that cannot make a step.
+    """Refuse losses that give no number to differentiate, and optimizers that cannot be resumed.
+
+    A loss depends on its arguments alone, and an optimizer goes on with the same bits from what a checkpoint holds.
 
     Args:
         cells: Of the grid.
@@ -86,20 +93,19 @@ def check_cells(cells: Iterable[tuple[Optimizer, Loss]], channels: int, patch_si
             with blaming(file, loss.title):
                 _check_loss(file, loss, (2, channels, patch_size, patch_size))
         for optimizer in optimizers.values():
-            with blaming(catalogs.file_of(type(optimizer).__module__), optimizer.title):
-                _step(optimizer)
+            _check_optimizer(catalogs.file_of(type(optimizer).__module__), optimizer)
 
 
 def _check_network(name: str, spec: ModelSpec, channels: int, patch_size: int) -> None:
     network = spec.build(channels, patch_size).eval()
-    images = torch.rand(2, channels, *((patch_size, patch_size) if spec.fixed_size else _odd_size(spec)))
+    images = _random(2, channels, *((patch_size, patch_size) if spec.fixed_size else _odd_size(spec)))
     with torch.inference_mode(), _of_size(name, spec, images):
-        output, alone = network(images), network(images[:1])
+        output, alone = network(images), torch.cat([network(one[None]) for one in images])
         flat = network(torch.tensor([0.0, 0.5, 1.0]).view(3, 1, 1, 1) * torch.ones_like(images[:1]))
     require_shape(spec.file, name, output.shape, images.shape)
     if not all(bool(torch.isfinite(one).all()) for one in (output, flat)):
         raise ParamsError(f"{spec.file}: {name} makes pixels of an image that are no finite numbers")
-    if not torch.allclose(output[:1], alone, rtol=1e-3, atol=1e-4):
+    if not torch.allclose(output, alone, rtol=1e-3, atol=1e-4):
         raise ParamsError(f"{spec.file}: {name} makes something else of an image when others are denoised with it")
     if spec.bounded and not (output.min() >= 0 and output.max() <= 1):
         raise ParamsError(f"{spec.file}: {name} is declared to be bounded, and its output leaves [0, 1]")
@@ -130,7 +136,7 @@ def _check_trial(file: str, trial: Trial, channels: int, patch_size: int) -> Non
         fresh.network.load_state_dict(load(content))
         before, after = (network.eval()(batch[0, :1]) for network in (trained.finish(), fresh.network))
     # NOTE: a step that is too long leaves NaN, which is for the trial to find out.
-    if not torch.allclose(before, after, rtol=0, atol=0, equal_nan=True):
+    if not _same(before, after):
         raise ParamsError(
             f"{file}: {name} computes something else after its weights were saved and loaded: keep what it learns or "
             "draws in parameters or persistent buffers"
@@ -179,18 +185,71 @@ def _of_size(name: str, spec: ModelSpec, images: torch.Tensor) -> Iterator[None]
 
 
 def _check_loss(file: str, loss: Loss, shape: tuple[int, ...]) -> None:
-    output = torch.rand(shape, requires_grad=True)
-    clean = torch.rand(shape)
-    value = loss.value(output, clean)
+    output, clean = _random(*shape).requires_grad_(), _random(*shape)
+    value, again = loss.value(output, clean), loss.value(output, clean)
     require_shape(file, loss.title, value.shape, ())
+    if not _same(value, again):
+        raise ParamsError(
+            f"{file}: {loss.title} is another number when asked again: let it depend on its arguments alone, since a "
+            "trial that is stopped and resumed must not change"
+        )
     alone = [loss.value(one[None], other[None]).item() for one, other in zip(output, clean, strict=True)]
     if not math.isclose(value.item(), sum(alone) / len(alone), rel_tol=1e-3, abs_tol=1e-5):
         raise ParamsError(f"{file}: {loss.title} is no mean over images: {value.item():.4g} of two, {alone} of each")
     value.backward()  # type: ignore[no-untyped-call]
 
 
-def _step(optimizer: Optimizer) -> None:
-    network = nn.Conv2d(2, 2, 3)
-    made = optimizer.build(network)
-    network(torch.rand(1, 2, 4, 4)).sum().backward()
-    made.step()
+def _random(count: int, *shape: int) -> torch.Tensor:
+    images = torch.rand(count, *shape)
+    images[0] = 0.1 + images[0] / 2  # neither its extremes nor its mean are those of the others
+    return images
+
+
+def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
+
+
+def _check_optimizer(file: str, optimizer: Optimizer) -> None:
+    name, images = optimizer.title, torch.rand(2 * STEPS, 1, 2, 4, 4)
+    with blaming(file, name):
+        going, resumed = (_tiny(optimizer) for _ in range(2))
+        _walk(going, images[:STEPS])
+    with blaming(file, f"saving {name}"):
+        tensors, record = _saved(file, name, going)
+    with blaming(file, f"resuming {name}"):
+        resumed.restore(load(tensors), Facts.model_validate(files.parse_json(record)))
+        for state in (going, resumed):
+            _walk(state, images[STEPS:])
+    weights = (state.network.parameters() for state in (going, resumed))
+    if not all(_same(one, other) for one, other in zip(*weights, strict=True)):
+        raise ParamsError(
+            f"{file}: {name} goes on differently after it was saved and restored: keep its state in state_dict"
+        )
+
+
+def _tiny(optimizer: Optimizer) -> State:
+    """Return the state of a network of one layer, in the memory format of training."""
+    network = nn.Conv2d(2, 2, 3).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return State(network, optimizer.build(network), averaged=None, parts=1)
+
+
+def _saved(file: str, name: str, state: State) -> tuple[bytes, bytes]:
+    """Return tensors and JSON, as a checkpoint holds them.
+
+    Raises:
+        ParamsError: JSON cannot hold what is no tensor.
+    """
+    try:
+        tensors, facts = state.parted()
+    except ValidationError as error:
+        raise ParamsError(f"{file}: the state_dict of {name} may hold tensors and what JSON can hold alone") from error
+    return ledger.packed(tensors), json.dumps(facts.model_dump(mode="json")).encode()
+
+
+def _walk(state: State, images: torch.Tensor) -> None:
+    """Make a step with each image, whose random numbers are the same wherever it is made."""
+    for number, image in enumerate(images):
+        torch.default_generator.manual_seed(number)
+        state.optimizer.zero_grad(set_to_none=True)
+        state.network(image).square().mean().backward()
+        state.optimizer.step()

@@ -92,6 +92,7 @@ class Checkpoints:
             aside = self._set_aside()
             log.warning("the checkpoint of trial %s is not trusted (%s); it is now in %s", self._key, error, aside)
             return False
+        # NOTE: what fails here has changed a part of the state, from which training must not start anew.
         state.restore(tensors, record)
         return True
 
