@@ -35,7 +35,6 @@ POOLS = ("cpu", "gpu")
 # nightly, and these end as crashed within four minutes.
 LEASES = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem"}
 
-
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 
 
@@ -106,10 +105,12 @@ def down() -> None:
     """End the servers and workers that were started here."""
     project = project_folder(None)
     # NOTE: workers first, whose runs tell the servers how they end.
-    first = (remembered.WORKER, "prefect")
-    order = sorted(remembered.names(project), key=lambda name: (not name.startswith(first[0]), name != first[1], name))
-    ended = [name for name in order if remembered.end(project, name)]
+    ended = [name for name in sorted(remembered.names(project), key=_turn) if remembered.end(project, name)]
     typer.echo(f"ended: {', '.join(ended)}" if ended else "nothing was running")
+
+
+def _turn(name: str) -> tuple[bool, bool, str]:
+    return not name.startswith(remembered.WORKER), name != "prefect", name
 
 
 def _api(project: Path) -> str:

@@ -7,7 +7,6 @@ import importlib
 import json
 import sys
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +32,8 @@ CONDITIONS = Conditions(machine="AVX2", versions={})
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the package's sources that may be changed; installed libraries stay as they are."""
-    monkeypatch.setattr(digests.importlib.metadata, "version", cache(digests.importlib.metadata.version))
+def package(tmp_path: Path) -> Iterator[Path]:
+    """A copy of the package's sources that may be changed."""
     with copied_package(tmp_path) as copied:
         yield copied
 
@@ -271,13 +269,13 @@ def test_versions_of_what_computes_are_part_of_the_key(
     monkeypatch: pytest.MonkeyPatch, key_of: Callable[[str], str]
 ) -> None:
     before = key_of("unet")
-    version = digests.importlib.metadata.version
+    version = digests._version
     for library in ("torch", "numpy", "opencv-python-headless", "albumentations", "scipy"):
 
         def other(name: str, library: str = library) -> Any:
             return "0" if name == library else version(name)
 
-        monkeypatch.setattr(digests.importlib.metadata, "version", other)
+        monkeypatch.setattr(digests, "_version", other)
         assert key_of("unet") != before, library
 
 
@@ -286,8 +284,8 @@ def test_versions_of_what_computes_nothing_are_not(
     monkeypatch: pytest.MonkeyPatch, key_of: Callable[[str], str], library: str
 ) -> None:
     before = key_of("unet")
-    version = digests.importlib.metadata.version
-    monkeypatch.setattr(digests.importlib.metadata, "version", lambda name: "0" if name == library else version(name))
+    version = digests._version
+    monkeypatch.setattr(digests, "_version", lambda name: "0" if name == library else version(name))
     assert key_of("unet") == before
 
 
@@ -422,7 +420,14 @@ def libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 
 def forget_libraries() -> None:
-    for cached in (digests._distributions, digests._by_import_name, digests._comes_from, digests._origin):
+    for cached in (
+        digests._distributions,
+        digests._by_import_name,
+        digests._comes_from,
+        digests._folder,
+        digests._origin,
+        digests._version,
+    ):
         cached.cache_clear()
     importlib.invalidate_caches()
 

@@ -154,8 +154,9 @@ def _lay_out_like_weights(optimizer: torch.optim.Optimizer) -> None:
 
     for weight, state in optimizer.state.items():
         # NOTE: what is of no weight, and counts of steps, may stand there, too.
-        for name, value in state.items() if isinstance(weight, torch.Tensor) else ():
-            if not isinstance(value, torch.Tensor) or value.shape != weight.shape:
-                continue
-            if value.stride() != weight.stride():
+        if not isinstance(weight, torch.Tensor):
+            continue
+        for name, value in state.items():
+            is_alike = isinstance(value, torch.Tensor) and value.shape == weight.shape
+            if is_alike and value.stride() != weight.stride():
                 state[name] = torch.empty_like(weight).copy_(value)

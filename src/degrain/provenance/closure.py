@@ -49,9 +49,9 @@ BY_NAME: Mapping[str, str] = {f"{NAME}.networks.catalog": f"{NAME}.networks"}
 
 # Functions that import what a string names.
 BY_STRING = frozenset({"import_module", "__import__"})
-# Others that run code from elsewhere; methods of networks are called eval, too.
-RUNNING = frozenset({"spec_from_file_location", "SourceFileLoader", "run_path", "run_module"})
-BUILT_IN = frozenset({"exec", "eval", "__import__"})
+# They, and others that run code from elsewhere; then those by their bare names, since networks have a method eval.
+RUNNING = BY_STRING | {"spec_from_file_location", "SourceFileLoader", "run_path", "run_module"}
+BARE = RUNNING | {"exec", "eval"}
 # The modules that may import by a name that they compute.
 ACCOUNTED: Mapping[str, str] = {
     f"{NAME}.networks.base": "keys name the module of their network",
@@ -193,12 +193,14 @@ def _imports_of(source: bytes, package: str, known: frozenset[str], beside: froz
     strings = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     by_string = {text.partition(":")[0] for text in strings if ":" in text}
     ours = {name for name in names | by_string if name in known}
-    unknown = {name for name in _whole(nodes, package) if name.startswith(f"{NAME}.") and name not in known}
     others = {name.partition(".")[0] for name in names} - {NAME, ""}
     standard = others & sys.stdlib_module_names
     has_code = not all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in tree.body)
     compiled = {name.rpartition(".")[2] for name in names if name.startswith(f"{NAME}.")}
-    binaries = {path for path in beside if path.suffix in EXTENSIONS and path.name.partition(".")[0] in compiled}
+    extensions = {path: path.name.partition(".")[0] for path in beside if path.suffix in EXTENSIONS}
+    binaries = {path for path, name in extensions.items() if name in compiled}
+    whole = {name for name in _whole(nodes, package) if name.startswith(f"{NAME}.")} - known
+    unknown = {name for name in whole if name.rpartition(".")[2] not in extensions.values()}
     data = beside | _named(strings, frozenset(_others())) if places else _named(strings, beside)
     return _Imports(
         frozenset(ours),
@@ -218,10 +220,8 @@ def _require_known(name: str, path: Path, imports: _Imports) -> None:
         ParamsError: It is one.
     """
     file = path.relative_to(PACKAGE).as_posix()
-    compiled = {extension.name.partition(".")[0] for extension in _below(path.parent) if extension.suffix in EXTENSIONS}
     for missing in sorted(imports.unknown):
-        if missing.rpartition(".")[2] not in compiled:
-            raise ParamsError(f"{file}: it imports {missing}, which is no file of {NAME}; links are not followed")
+        raise ParamsError(f"{file}: it imports {missing}, which is no file of {NAME}; links are not followed")
     if imports.runs_others and name not in ACCOUNTED:
         raise ParamsError(f"{file}: it imports or runs code that no key can follow; write an import of its whole name")
 
@@ -267,13 +267,15 @@ def _runs_others(nodes: Sequence[ast.AST]) -> bool:
     followed = {id(node.func) for node in nodes if isinstance(node, ast.Call) and _literal(node)}
     for node in nodes:
         if isinstance(node, ast.ImportFrom):
-            if any(one.name in BY_STRING | RUNNING and one.asname for one in node.names):
+            if any(one.name in RUNNING and one.asname for one in node.names):
                 return True
-        elif isinstance(node, ast.Name | ast.Attribute) and id(node) not in followed:
-            name = _last(node)
-            if name in BY_STRING | RUNNING or (isinstance(node, ast.Name) and name in BUILT_IN):
+        elif isinstance(node, ast.Name):
+            if node.id in BARE and id(node) not in followed:
                 return True
-            if isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path":
+        elif isinstance(node, ast.Attribute):
+            if node.attr in RUNNING and id(node) not in followed:
+                return True
+            if node.attr == "path" and isinstance(node.value, ast.Name) and node.value.id == "sys":
                 return True
     return False
 

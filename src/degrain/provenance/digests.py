@@ -46,7 +46,7 @@ def versions(found: Closure) -> dict[str, str]:
             _refuse(found, library, "is not that of Python")
     for library in sorted(found.libraries):
         distributions = _distributions(library)
-        if importlib.util.find_spec(library) and not _comes_from(library, *map(_folder, distributions)):
+        if not _comes_from(library, *map(_folder, distributions)):
             _refuse(found, library, "is no installed package")
         for distribution in distributions:
             if _origin(distribution).get("dir_info", {}).get("editable"):
@@ -61,7 +61,7 @@ def _refuse(found: Closure, library: str, why: str) -> None:
 
 @cache
 def _comes_from(library: str, *folders: Path) -> bool:
-    """Whether what is imported under a name lies in one of some folders; nothing is imported."""
+    """Whether what is imported under a name lies in one of some folders, or is nowhere; nothing is imported."""
     spec = importlib.util.find_spec(library)
     if spec is None or spec.origin in ("built-in", "frozen"):
         return True
@@ -69,11 +69,13 @@ def _comes_from(library: str, *folders: Path) -> bool:
     return all(any(place.is_relative_to(folder) for folder in folders) for place in places)
 
 
+@cache
 def _folder(distribution: str) -> Path:
     """Where the packages of a distribution lie."""
     return Path(str(importlib.metadata.distribution(distribution).locate_file(""))).resolve()
 
 
+@cache
 def _version(distribution: str) -> str:
     """The version; of what comes from a folder or a repository, which may have changed under it, with a digest."""
     version = importlib.metadata.version(distribution)
