@@ -10,6 +10,7 @@ DegrainError                  a message for the user: one line, exit code 2
  +-- TrainingError            trials failed, and the study asks to stop then
  +-- OutputError              a result cannot be written
  +-- RegistryError            the MLflow registry does not answer or does not hold what is asked for
+      +-- NoChampion          a registered model has no champion yet
       +-- ForeignVersion      a registered version belongs to another version of degrain
       +-- Deleted             the experiment that runs belong to was deleted
       +-- UnreadableTag       a tag of a registered version is missing, or holds what it cannot mean
@@ -91,6 +92,10 @@ class OutputError(DegrainError):
 
 class RegistryError(DegrainError):
     """The MLflow registry does not answer, or does not hold what is asked for."""
+
+
+class NoChampion(RegistryError):  # noqa: N818  (reads as what is the case)
+    """A registered model has no champion, or there is no such model yet."""
 
 
 class ForeignVersion(RegistryError):  # noqa: N818  (reads as what is the case)

@@ -65,6 +65,14 @@ def correlations(added: np.ndarray) -> np.ndarray:
     return np.asarray((left * right).sum(axis=(1, 2)) / np.maximum(power, 1e-9))
 
 
+def between_colors(added: np.ndarray) -> np.ndarray:
+    """Correlations of R with G, G with B and B with R, of each patch, (N, 3)."""
+    centered = added - added.mean(axis=(1, 2), keepdims=True)
+    other = np.roll(centered, -1, axis=3)
+    power = np.sqrt((centered**2).sum(axis=(1, 2)) * (other**2).sum(axis=(1, 2)))
+    return np.asarray((centered * other).sum(axis=(1, 2)) / np.maximum(power, 1e-9))
+
+
 def a_camera(count: int = 1, shot: float = 0.01, read: float = 0.001) -> unprocessing.Camera:
     matrix, inverse = unprocessing.matrices(*np.random.default_rng(0).random((4, count, 1, 1), np.float32))
     gains = np.tile(np.array([2.0, 1.25, 1.8], np.float32)[:, None, None], (count, 1, 1, 1))
@@ -271,7 +279,7 @@ def test_the_noise_of_real_phones_lies_within_the_range(name: str) -> None:
     made = on_host(of(**EVERY_CAMERA), clean).clip(0, 255).round()
     dark = clean.mean(axis=(1, 2, 3)) <= np.median(clean.mean(axis=(1, 2, 3)))
     for chosen in (dark, ~dark):
-        for measured in (deviations, correlations):
+        for measured in (deviations, correlations, between_colors):
             real, ours = (measured((images - clean)[chosen]) for images in (noisy, made))
             least, most = np.quantile(ours, [0.03, 0.97], axis=0)
             assert np.all(least < np.median(real, axis=0))

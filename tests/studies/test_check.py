@@ -30,6 +30,7 @@ def test_the_tiny_study_can_run(make_params: Callable[..., Params]) -> None:
         ({"train": {"models": ["u-net"]}}, "did you mean 'unet'?"),
         ({"evaluate": {"baselines": ["nml"]}}, "did you mean 'nlm'?"),
         ({"prepare": {"noise": Whole(kind="real")}}, "real needs a data set of pairs, which photos is not"),
+        ({"prepare": {"copies": 2}, "train": {"exposure": [0.1, 1]}}, "only sRGB images with fresh noise can become"),
         ({"prepare": {"noise": Whole(kind="iso"), "color": "gray"}}, "iso cannot be added to images of 1 channels"),
         (
             {"prepare": {"noise": Whole(kind="shot_read", camera="IP-100"), "color": "gray"}},

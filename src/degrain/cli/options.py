@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import logging
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from degrain.errors import ModelError, ParamsError
+from degrain.errors import ModelError, NoChampion, ParamsError
 from degrain.machine import compute
+from degrain.stages import PARAMS
 
 if TYPE_CHECKING:
     from degrain.inference.denoiser import Denoiser
     from degrain.pixels import Light
 
+log = logging.getLogger(__name__)
+
 ParamsOption = Annotated[Path, typer.Option("--params", help="The study.", metavar="FILE")]
 ModelOption = Annotated[
     str,
     typer.Option(
-        help="A trial of the last study, a folder with weights, or models:/NAME@ALIAS. "
-        "By default the champion of the study in params.yaml.",
+        help="A trial of the last study, a folder with weights, models:/NAME@ALIAS, or best or small, which come with "
+        "degrain. By default the champion of the study in params.yaml, and best until it has one.",
         metavar="MODEL",
     ),
 ]
@@ -28,20 +32,41 @@ DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
 def denoiser(model: str, device: str, params: Path, precision: str = "float32", light: Light | None = None) -> Denoiser:
-    """Load what `--model` names: by default the champion of the study.
+    """Load what `--model` names, see `chosen`."""
+    return chosen(model, device, params, precision, light)[1]
+
+
+def chosen(
+    model: str, device: str, params: Path, precision: str = "float32", light: Light | None = None
+) -> tuple[str, Denoiser]:
+    """Load what `--model` names, and say which it is: by default the study's champion, or what ships if it has none.
+
+    Returns:
+        What it is called, and the denoiser.
 
     Raises:
         ModelError: As of `load`, or it is one of Bayer mosaics or of other light.
         ParamsError: As of `load`.
         RegistryError: As of `load`.
     """
-    chosen = model or champion(params)
-    loaded = load(chosen, device, precision)
+    called, loaded = (model, load(model, device, precision)) if model else _default(device, params, precision)
+    log.info("model: %s", called)
     if loaded.channels == 4:
-        raise ModelError(f"{chosen} denoises Bayer mosaics, not gray or color images")
+        raise ModelError(f"{called} denoises Bayer mosaics, not gray or color images")
     if light is not None and loaded.light != light:
-        raise ModelError(f"{chosen} was trained on images in {loaded.light} light, and these are in {light}")
-    return loaded
+        raise ModelError(f"{called} was trained on images in {loaded.light} light, and these are in {light}")
+    return called, loaded
+
+
+def _default(device: str, params: Path, precision: str) -> tuple[str, Denoiser]:
+    """Load the champion of the study; without a study or a champion, the model that ships."""
+    from degrain.shipped import catalog
+
+    if params != PARAMS or params.exists():
+        called = champion(params)
+        with suppress(NoChampion):
+            return called, load(called, device, precision)
+    return catalog.DEFAULT, load(catalog.DEFAULT, device, precision)
 
 
 def champion(params: Path) -> str:
@@ -73,7 +98,11 @@ def load(model: str, device: str, precision: str) -> Denoiser:
 
 def _folder(model: str) -> AbstractContextManager[Path]:
     from degrain.registry import aliases, kept, loading
+    from degrain.shipped import catalog
     from degrain.stages import TRIALS
+
+    if shipped := catalog.folder(model):
+        return nullcontext(shipped)
 
     name, _, alias = model.removeprefix("models:/").rpartition("@")
     if model.startswith("models:/") and alias == aliases.CHAMPION:

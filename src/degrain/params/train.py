@@ -15,6 +15,7 @@ from degrain.losses.catalog import AnyLoss
 from degrain.optimizers.base import Optimizer
 from degrain.optimizers.catalog import AnyOptimizer
 
+Light = Annotated[float, Field(ge=0.001, le=1)]
 Epochs = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -67,6 +68,12 @@ class TrainParams(Section):
     augment: Literal["none", "dihedral"] = Field(
         "dihedral", description="Fresh geometric augmentation: none, or one of the 8 flips and quarter turns."
     )
+    exposure: tuple[Light, Light] | None = Field(
+        None,
+        description="Make each training patch darker before it gets its noise, as if it had been exposed for a shorter "
+        "time: least and most share of its light that it keeps, drawn evenly in the logarithm. Needs sRGB images and "
+        "fresh noise.",
+    )
     mix: Literal["none", "mixup", "cutmix", "cutout"] = Field(
         "none", description="Fresh mixing of pairs: with another pair, with a square of it, or a square of zeros."
     )
@@ -108,6 +115,14 @@ class TrainParams(Section):
         return [
             (optimizer, loss) for optimizer, loss in product if not self.pairs or _pair(optimizer, loss) in self.pairs
         ]
+
+    @model_validator(mode="after")
+    def _exposes_least_first(self) -> TrainParams:
+        if self.exposure and self.exposure[0] > self.exposure[1]:
+            raise ValueError(
+                f"exposure: the least share of light, {self.exposure[0]}, exceeds the most, {self.exposure[1]}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _names_each_cell_once(self) -> TrainParams:

@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 
 from degrain import files
 from degrain.artifacts.kept_champion import KeptChampion
-from degrain.errors import DataError, OutputError, RegistryError, Unreachable
+from degrain.errors import DataError, NoChampion, OutputError, RegistryError, Unreachable
 from degrain.machine import variables
 from degrain.registry import aliases, loading, lookup, tags, tracking
 from degrain.registry.lookup import Holder
@@ -49,10 +49,14 @@ def champion(name: str) -> Iterator[Path]:
         The folder of its package; it may be temporary.
 
     Raises:
+        NoChampion: It has none.
         RegistryError: The registry does not answer and nothing is kept, or it does not hold what is asked for.
         OutputError: The folder of a SQLite file cannot be written.
     """
     uri = variables.tracking_uri()
+    file = variables.sqlite_file(uri)
+    if file and not file.exists():  # NOTE: MLflow would make it first, which takes seconds
+        raise NoChampion(f"the registry has no {aliases.CHAMPION} of {name!r} yet: run make repro")
     if found := _without_mlflow(name, uri):
         yield found
         return

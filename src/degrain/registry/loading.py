@@ -11,7 +11,16 @@ from urllib.parse import unquote
 
 from degrain import files
 from degrain.artifacts.trial import TRIAL, WEIGHTS, TrialRecord
-from degrain.errors import DataError, ForeignVersion, ModelError, RegistryError, Unseen, VersionMismatch, nearest
+from degrain.errors import (
+    DataError,
+    ForeignVersion,
+    ModelError,
+    NoChampion,
+    RegistryError,
+    Unseen,
+    VersionMismatch,
+    nearest,
+)
 from degrain.registry import aliases, tags, tracking
 
 if TYPE_CHECKING:
@@ -68,6 +77,7 @@ def version(client: MlflowClient, reference: str) -> ModelVersion:
         reference: models:/NAME@ALIAS or models:/NAME/VERSION.
 
     Raises:
+        NoChampion: The champion is meant, and there is none.
         RegistryError: The registry does not hold it.
     """
     if not reference.startswith("models:/"):
@@ -83,7 +93,7 @@ def version(client: MlflowClient, reference: str) -> ModelVersion:
     if alias == aliases.CHAMPION:
         champion = aliases.current(client, name)
         if champion is None:
-            raise RegistryError(
+            raise NoChampion(
                 f"the registry has no {alias} of {name!r} yet: run make repro, or name a version: models:/NAME/VERSION"
             )
         return champion

@@ -163,6 +163,8 @@ def _check_noise(params: Params) -> None:
             f"prepare.noise: {noise.kind} takes the images for sRGB, and those of {dataset} are in linear light; "
             "set prepare.noise.linear: false"
         )
+    if params.train.exposure and (noise.paired or params.prepare.copies or spec.light == "linear"):
+        raise ParamsError("train.exposure: only sRGB images with fresh noise can become darker")
     possible = channels(params)
     if not any(map(noise.accepts, possible)):
         raise ParamsError(

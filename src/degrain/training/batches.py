@@ -13,6 +13,7 @@ from degrain.noise import adding, augmentation
 from degrain.patches.store import PatchStore
 from degrain.pixels import to_unit
 from degrain.randomness import Draws, generators, permutation_window
+from degrain.training.exposure import Exposure
 from degrain.training.mixing import Mixing
 from degrain.training.trial import Trial
 
@@ -42,7 +43,8 @@ class Batches:
         self._real = None if side.noisy is None else np.asarray(side.noisy)
         self._index, self._patch = side.index, side.index["patch"].to_numpy()
         self._samples = len(side)
-        self._store, self._seed, self._augment = store, trial.seed, trial.params.augment
+        self._store, self._seed = store, trial.seed
+        self._augment, self._exposure = trial.params.augment, trial.params.exposure
         self._mix = trial.params.mix, trial.params.mix_probability
         self._rank, self._world = rank, world
         self._turns = augmentation.turns(store.patch_size, store.channels) if self._augment != "none" else None
@@ -67,15 +69,19 @@ class Batches:
         Yields:
             Noisy and clean, both float32 (N, C, H, W) in units of white = 1, channels-last. N is 0 where a last, small
             batch has fewer patches than there are ranks.
+
+        Raises:
+            ParamsError: Patches are to become darker that cannot; see `degrain.training.exposure`.
         """
         order, elements = self._plan(epoch)
+        exposure = self._exposed(epoch)
         mixing = Mixing.draw(*self._mix, self._seed, epoch, self.patches_per_epoch, self._store.patch_size)
         shares = [np.arange(share.start, share.stop) for share in map(self._share, range(start, self.steps_per_epoch))]
         needed = [np.concatenate([share, mixing.needed(share)]) if mixing else share for share in shares]
         draws = self._draws(epoch, order, np.concatenate(needed) if needed else np.empty(0, np.int64))
         for share, positions in zip(shares, needed, strict=True):
             turning = self._turning(elements, positions)
-            pair = self._pairs(order[positions], turning, islice(draws, len(positions)))
+            pair = self._pairs(order, positions, turning, exposure, islice(draws, len(positions)))
             noisy, clean = (to_unit(side) if mixing is None else mixing.mix(share, to_unit(side)) for side in pair)
             yield to_tensor(noisy), to_tensor(clean)
 
@@ -84,6 +90,9 @@ class Batches:
         count = self.patches_per_epoch
         order = permutation_window(self._seed, "order", self._samples, epoch * count, count)
         return order, augmentation.elements(self._augment, self._seed, epoch, count)
+
+    def _exposed(self, epoch: int) -> Exposure | None:
+        return Exposure.draw(self._exposure, self._store, self._seed, epoch, self.patches_per_epoch)
 
     def _share(self, step: int) -> range:
         """This rank's positions in the epoch; the first ranks get one more where a batch cannot be divided evenly."""
@@ -106,14 +115,20 @@ class Batches:
         return adding.fixed(self._store.seed, samples["image"].tolist(), places, copies)
 
     def _pairs(
-        self, samples: np.ndarray, turning: list[np.ndarray] | None, draws: Draws
+        self,
+        order: np.ndarray,
+        positions: np.ndarray,
+        turning: list[np.ndarray] | None,
+        exposure: Exposure | None,
+        draws: Draws,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Noisy and clean patches (N, H, W, C), as the store holds them."""
-        rows = self._patch[samples]
+        rows = self._patch[order[positions]]
         if self._real is not None:
             return augmentation.turned(self._real, rows, turning), augmentation.turned(self._clean, rows, turning)
         if not self._store.copies:
             clean = augmentation.turned(self._clean, rows, turning)
+            clean = exposure.darken(clean, positions) if exposure else clean
             return adding.add_each(self._store.noise, clean, draws), clean
         clean = self._clean[rows]
         noisy = adding.add_each(self._store.noise, clean, draws)

@@ -95,21 +95,26 @@ class DeviceBatches(Batches):
         order, elements = self._plan(epoch)
         rows = torch.from_numpy(self._patch[order].astype(np.int64)).to(self._device)
         turning = None if elements is None else torch.from_numpy(elements).to(self._device)
+        exposure = self._exposed(epoch)
         for step in range(start, self.steps_per_epoch):
             first = step * self.batch_size
             share = self._share(step)
             kept = slice(share.start - first, share.stop - first)
             batch = slice(first, first + self.batch_size)
-            pair = self._made(rows[batch], None if turning is None else turning[batch], epoch, step)
+            positions = range(first, first + len(rows[batch]))
+            tables = None if exposure is None else torch.from_numpy(exposure.tables(positions).astype(np.float32))
+            pair = self._made(rows[batch], None if turning is None else turning[batch], tables, epoch, step)
             noisy, clean = (patches[kept].permute(0, 3, 1, 2) for patches in pair)
             yield noisy, clean
 
-    def _made(self, rows: Tensor, turning: Tensor | None, epoch: int, step: int) -> Pair:
+    def _made(self, rows: Tensor, turning: Tensor | None, tables: Tensor | None, epoch: int, step: int) -> Pair:
         """One whole batch, noisy and clean, (N, H, W, C) in units of white = 1."""
         white = 65535 if self._bits16 else 255
         clean = self._gathered(self._clean_held, rows, turning)
         if self._real_held is not None:
             return self._gathered(self._real_held, rows, turning) / white, clean / white
+        if tables is not None:
+            clean = tables.to(self._device).gather(1, clean.flatten(1).long()).view_as(clean)
         self._draw.manual_seed(int(generator(self._seed, "device noise", epoch, step).integers(2**63)))
         noisy = self._store.noise.draw_on_device(clean / 257 if self._bits16 else clean, self._draw)
         if self._store.noise.clipped:
