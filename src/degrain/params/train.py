@@ -37,6 +37,11 @@ class TrainParams(Section):
     seeds: list[Seed] = Field(
         [0], min_length=1, description="One trial per seed: first weights, order, noise.", json_schema_extra=GRID
     )
+    start: str = Field(
+        "",
+        description="Begin with the weights of this model, `best` or `small`, which come with degrain, instead of "
+        "random ones; for its network and color images only.",
+    )
     epochs: int = Field(10, ge=1, le=1_000_000, description="Epochs of each trial.")
     patches_per_epoch: int = Field(
         0, ge=0, le=10**9, description="Patches of one epoch; 0 is all. Epochs go on where the last one stopped."

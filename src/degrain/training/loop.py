@@ -22,7 +22,7 @@ from degrain.networks import catalog
 from degrain.patches.store import PatchStore, Split
 from degrain.pixels import depth, from_unit, to_unit
 from degrain.randomness import generator
-from degrain.training import gradients, schedules
+from degrain.training import first_weights, gradients, schedules
 from degrain.training.checkpoints import Checkpoints
 from degrain.training.device_batches import open_batches
 from degrain.training.distributed import ALONE, Group
@@ -130,9 +130,15 @@ def begin(trial: Trial, channels: int, patch_size: int, device: torch.device) ->
         channels: Of the images.
         patch_size: Side of the training patches, in pixels.
         device: Where to compute.
+
+    Raises:
+        ParamsError: It is to begin with a model that does not ship.
+        ModelError: The weights of that model are damaged, or those of other code of the network.
     """
     torch.manual_seed(int(generator(trial.seed, "first weights").integers(2**63)))
     network = catalog.spec(trial.model).build(channels, patch_size)
+    if trial.params.start:
+        first_weights.load(trial.params.start, network)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return State.begin(trial, network)
 
@@ -160,6 +166,8 @@ def validate(denoiser: Denoiser, held_out: Split, loss: Loss) -> tuple[float, fl
 
 def _begin(trial: Trial, store: PatchStore, device: torch.device) -> State:
     """Prepare PyTorch for this trial and give it its first weights."""
+    if trial.params.start:
+        first_weights.check(trial.params.start, trial.model, store.channels, store.record.light)
     compute.prepare_torch(device.type, trial.params.threads, trial.params.deterministic)
     return begin(trial, store.channels, store.patch_size, device)
 

@@ -18,6 +18,7 @@ from degrain.params.train import TrainParams
 from degrain.patches.store import PatchStore
 from degrain.provenance import digests
 from degrain.provenance.closure import CATALOGS, Closure, closure
+from degrain.training import first_weights
 
 # What trains a trial and writes down what came of it.
 WORK = "degrain.trials.work"
@@ -40,12 +41,20 @@ class Trial:
         return f"{self.model}-{self.optimizer.title}-{self.loss.title}{seed}"
 
     def settings(self, store: PatchStore) -> TrialSettings:
-        """Return what decides the result on this data, and the names that tables use."""
+        """Return what decides the result on this data, and the names that tables use.
+
+        Raises:
+            ParamsError: It is to begin with a model that does not ship.
+        """
         decisive = deciding(TrainParams)
         if self.params.schedule != "step":
             decisive -= {"step_epochs", "step_factor"}
+        decisive -= {name for name in ("start", "exposure") if not getattr(self.params, name)}
         if self.params.mix == "none":
             decisive.remove("mix_probability")
+        training = self.params.model_dump(mode="json", include=decisive)
+        if self.params.start:
+            training["start_sha256"] = first_weights.record(self.params.start).weights_sha256
         return TrialSettings(
             name=self.name,
             model=self.model,
@@ -54,7 +63,7 @@ class Trial:
             loss=self.loss.title,
             loss_settings=self.loss.settings(),
             seed=self.seed,
-            training=self.params.model_dump(mode="json", include=decisive),
+            training=training,
             channels=store.channels,
             bits=store.bits,
             light=store.record.light,
