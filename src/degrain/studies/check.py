@@ -23,6 +23,7 @@ from degrain.params.study import Params
 from degrain.patches import needs
 from degrain.provenance import digests
 from degrain.studies import array_probes
+from degrain.training import first_weights
 from degrain.training.trial import expand
 
 # Where the store will be.
@@ -186,6 +187,10 @@ def _check_model(model: str, params: Params) -> None:
     except ModelError as error:
         raise ParamsError(f"train.models: {error}") from None
     signatures.check_network(spec)
+    possible = channels(params)
+    if params.train.start:
+        known = possible[0] if len(possible) == 1 else None
+        first_weights.check(params.train.start, model, known, datasets.spec(params.data.dataset).light)
     if problem := spec.problem(size):
         raise ParamsError(f"prepare.patch_size: {model} {problem}")
     for _, loss in params.train.cells:

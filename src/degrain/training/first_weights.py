@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from torch import nn
+from typing import TYPE_CHECKING
 
 from degrain.artifacts.trial import TRIAL, TrialRecord
 from degrain.errors import ParamsError, nearest
-from degrain.inference.denoiser import Denoiser
 from degrain.pixels import Light
 from degrain.shipped import catalog
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def record(name: str) -> TrialRecord:
@@ -23,14 +25,14 @@ def record(name: str) -> TrialRecord:
     return TrialRecord.read(folder / TRIAL)
 
 
-def check(name: str, model: str, channels: int, light: Light) -> None:
+def check(name: str, model: str, channels: int | None, light: Light | None) -> None:
     """Refuse a start with the weights of another network, or of one for other images.
 
     Args:
         name: Of the model that ships.
         model: The network that is trained, by its name in the catalog.
-        channels: Of its images.
-        light: What their values stand for.
+        channels: Of its images; None where they have not been read yet.
+        light: What their values stand for; None as well.
 
     Raises:
         ParamsError: It cannot start like that.
@@ -41,7 +43,7 @@ def check(name: str, model: str, channels: int, light: Light) -> None:
         ("images of so many channels:", channels, start.channels),
         ("images in the light", light, start.light),
     ):
-        if wanted != found:
+        if wanted not in (None, found):
             raise ParamsError(f"train.start: {name} is for {what} {found}, and this study for {wanted}")
 
 
@@ -52,6 +54,8 @@ def load(name: str, network: nn.Module) -> None:
         ParamsError: No model of that name does.
         ModelError: Its weights are damaged, or those of other code of the network.
     """
+    from degrain.inference.denoiser import Denoiser
+
     record(name)
     folder = catalog.folder(name)
     assert folder is not None  # noqa: S101  (`record` has refused that)
