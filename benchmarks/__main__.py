@@ -24,6 +24,7 @@ BENCHMARKS = (
     "decoding",
     "inference",
     "orchestration",
+    "photographs",
 )
 
 
