@@ -24,12 +24,12 @@ class CameraNoise(Noise):
     """Noise of photographs as phones and cameras make them, each patch by a random one, to train blind denoisers.
 
     The sRGB patch is taken back to the light on a sensor: a random exposure, white balance and color matrix are
-    undone, and for a fifth of the patches a tone curve. Shot and read noise, both Gaussian, are added to its Bayer mosaic.
-    The noise alone is demosaiced, for most patches about as Malvar, He, Cutler do it, for some almost bilinearly. It is
-    developed to sRGB and added to the patch, so that the blur of demosaicing is no part of it. Then follows, each with
-    a probability, what happens to photographs later: the noise is white or softened, as in a shrunk or an enlarged
-    photograph, or sharpened, and the noisy patch is compressed by JPEG: by its DCT, quantization and halved chroma,
-    without a file, on host and device alike.
+    undone, and for a fifth of the patches a tone curve. Shot and read noise, both Gaussian, are added to its Bayer
+    mosaic. The noise alone is demosaiced, for most patches about as Malvar, He, Cutler do it, for some almost
+    bilinearly. It is developed to sRGB and added to the patch, so that the blur of demosaicing is no part of it. Then
+    follows, each with a probability, what happens to photographs later: the noise is white or softened, as in a shrunk
+    or an enlarged photograph, or sharpened, and the noisy patch is compressed by JPEG: by its DCT, quantization and
+    halved chroma, without a file, on host and device alike.
     """
 
     source: ClassVar[str] = (
