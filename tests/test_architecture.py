@@ -52,6 +52,7 @@ FLOORS: list[set[str]] = [
     {"patches"},
     {"ingest"},
     {"figures"},
+    {"shipped"},
     {"artifacts"},
     {"params"},
     {"networks", "noise", "losses", "optimizers", "metrics", "baselines"},

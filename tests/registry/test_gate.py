@@ -134,7 +134,7 @@ def test_every_decision_is_recorded_and_told(
     ]
     assert decision.conclusion(made) == (
         f"{name} is not promoted: 20.40 dB on test patches does not beat the noisy input (20.00 dB) by 0.5 dB "
-        "(2 sources: too few for an interval, 2 won); tiny has no champion"
+        "(+0.40; 2 sources: too few for an interval, 2 won); tiny has no champion"
     )
 
     with tracking.connect() as client:

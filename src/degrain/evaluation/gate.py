@@ -147,7 +147,7 @@ def refusals(verdicts: Sequence[Verdict]) -> list[str]:
         f"{summary.text(v.measure, v.candidate)} on {summary.MEASURES[v.measure]} does not beat {v.rival} "
         f"({summary.text(v.measure, v.rival_score)})"
         + (f" by {v.needed:g} {summary.metric_of(v.measure).unit}" if v.needed else "")
-        + f" ({evidence(v)})"
+        + f" ({v.gain:+.{summary.metric_of(v.measure).digits}f}; {evidence(v)})"
         for v in verdicts
         if not v.passed
     ]

@@ -25,6 +25,7 @@ from degrain.networks import catalog
 from degrain.noise.base import Noise
 from degrain.report import gallery, leaderboard
 from degrain.report.material import Material
+from degrain.studies import outlook
 from degrain.studies.gallery import dotted
 from degrain.trials import origins
 
@@ -63,6 +64,7 @@ def render(material: Material, drawn: Mapping[str, bytes]) -> str:
         networks=ranked.cells,
         columns=_columns(ranked),
         decisive=scoring.DECISIVE,
+        advice=_advice(material),
         headline=score,
         headline_words=summary.MEASURES[score],
         measures=summary.MEASURES,
@@ -85,6 +87,13 @@ def render(material: Material, drawn: Mapping[str, bytes]) -> str:
         trained=origins.computed(trials) | origins.versions(trials),
         error_gain=ERROR_GAIN,
     )
+
+
+def _advice(material: Material) -> str | None:
+    """What to do if the best trial does not pass the gate."""
+    if all(verdict.passed for verdict in material.gate):
+        return None
+    return outlook.advice(material.histories[material.ranking.champion], material.params)
 
 
 def _references(ranked: Ranking, titles: dict[str, str]) -> list[dict[str, Any]]:

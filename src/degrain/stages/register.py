@@ -34,6 +34,7 @@ from degrain.stages import (
     TRIALS,
     VALIDATED,
 )
+from degrain.studies import outlook
 from degrain.trials import of_study
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,8 @@ def run(params: Params) -> None:
     for line in decision.comparisons(made):
         log.info("%s", line)
     log.log(logging.WARNING if made.refused or made.unusable else logging.INFO, "%s", decision.conclusion(made))
+    if not made.is_champion and made.before is None:
+        log.warning("%s: %s", best.name, outlook.advice(grid.histories[best.name], params))
 
 
 def _published() -> list[Path]:
