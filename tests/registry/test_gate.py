@@ -153,7 +153,7 @@ def test_every_decision_is_recorded_and_told(
     assert told(made) == ("same weights", "2", "2", False, 1)
     assert decision.conclusion(made).endswith(
         "the same weights; the gate would refuse it today: 30.00 dB on test patches does not beat the noisy input "
-        "(40.00 dB) by 0.5 dB (2 sources: too few for an interval, 0 won)"
+        "(40.00 dB) by 0.5 dB (-10.00; 2 sources: too few for an interval, 0 won)"
     )
 
     made = register(2, 29.0)
@@ -165,7 +165,7 @@ def test_every_decision_is_recorded_and_told(
     )
     assert decision.conclusion(made) == (
         f"{name} is not promoted: 29.00 dB on test patches does not beat the champion, version 2 (30.00 dB) "
-        "(2 sources: too few for an interval, 0 won); version 2 of tiny stays the champion"
+        "(-1.00; 2 sources: too few for an interval, 0 won); version 2 of tiny stays the champion"
     )
 
     made = register(3, 31.0)
