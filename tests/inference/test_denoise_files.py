@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from degrain.artifacts.trial import TrialRecord
 from degrain.errors import DataError, OutputError, ParamsError, Stopped
@@ -86,7 +87,7 @@ def test_an_image_too_small_for_the_crop_does_not_stop_the_others(tmp_path: Path
 
 STEPS = {
     "read": (denoise_files.reading, "read"),
-    "denoise": (Denoiser, "image"),
+    "denoise": (Denoiser, "tiles"),
     "write": (denoise_files.writing, "write"),
 }
 RAISED = {
@@ -408,9 +409,33 @@ def test_an_image_too_large_for_a_format_is_refused_before_it_is_denoised(
     def denoised(*_: object) -> np.ndarray:
         raise AssertionError
 
-    monkeypatch.setattr(Denoiser, "image", denoised)
+    monkeypatch.setattr(Denoiser, "tiles", denoised)
     writing.write(tmp_path / "x.png", Picture(np.zeros((1, 16_384, 3), np.uint8)))
     (problem,) = denoise_files.run(Recipe(denoiser, 256, 32), [(tmp_path / "x.png", tmp_path / "x.webp")])
     assert problem == (
         f"cannot write {tmp_path}/x.webp: 16384 x 1 pixels, and the format has at most 16383 pixels in width or height"
     )
+
+
+class Halving(torch.nn.Module):
+    """Takes half of what is above mid-gray, or below it, for noise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.share = torch.nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return 0.5 + self.share * (images - 0.5)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("strength", [0.0, 0.25, 1.0])
+def test_strength_is_the_share_of_noise_that_is_removed(denoiser: Denoiser, strength: float, dtype: type) -> None:
+    """In tiles, too; and how much noise there was is noted whatever the strength."""
+    white = np.iinfo(dtype).max
+    noisy = np.random.default_rng(0).integers(0, white, (70, 90, 3), dtype=dtype)
+    halving = replace(denoiser, network=Halving())
+    made = Recipe(halving, 32, 32, strength=strength).denoised(Picture(noisy))
+    noise = (noisy - white / 2) / 2
+    assert np.abs(made.pixels - (noisy - strength * noise)).max() <= 0.51
+    assert made.notes == (f"noise of {255 / white * np.sqrt((noise**2).mean()):.1f} levels",)

@@ -39,6 +39,10 @@ def denoise(
         ),
     ],
     model: ModelOption = "",
+    strength: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="How much of the noise that is found is removed: less than 1 leaves grain."),
+    ] = 1,
     sharpen: Annotated[
         bool,
         typer.Option("--sharpen", help="Sharpen the result by the kernel of Bernier 2021."),
@@ -89,6 +93,8 @@ def denoise(
 ) -> None:
     """Denoise images of any size, gray or color, 8 or 16 bits; docs/inputs.md says what is read and what is kept.
 
+    For each image it says how much noise it found: the standard deviation of what was removed, in levels of 255.
+
     Examples:
 
     - `degrain denoise noisy.png clean.png`
@@ -96,6 +102,8 @@ def denoise(
     - `degrain denoise photos/ denoised/ --recursive`
 
     - `degrain denoise photos/ denoised/ --model small`: a model that comes with degrain, four times as fast as `best`
+
+    - `degrain denoise photo.jpg out.jpg --strength 0.7`: leave some grain
 
     - `degrain denoise photos/ denoised/ --model unet-adam-mse`
 
@@ -119,7 +127,7 @@ def denoise(
         from degrain.evaluation import sharpening
 
         called, loaded = options.chosen(model, device, params, precision)
-        return called, Recipe(loaded, tile, overlap, frame, white, sharpening.sharpen if sharpen else None)
+        return called, Recipe(loaded, tile, overlap, frame, white, sharpening.sharpen if sharpen else None, strength)
 
     if not denoise_one.is_meant(source, target, compare):
         refused = _folder(recipe, Path(source), Path(target), recursive, force)

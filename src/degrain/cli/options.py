@@ -50,11 +50,11 @@ def chosen(
         RegistryError: As of `load`.
     """
     called, loaded = (model, load(model, device, precision)) if model else _default(device, params, precision)
-    log.info("model: %s", called)
     if loaded.channels == 4:
         raise ModelError(f"{called} denoises Bayer mosaics, not gray or color images")
     if light is not None and loaded.light != light:
         raise ModelError(f"{called} was trained on images in {loaded.light} light, and these are in {light}")
+    log.info("model: %s", called)
     return called, loaded
 
 

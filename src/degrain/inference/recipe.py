@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from degrain.inference.denoiser import Denoiser
 from degrain.ingest.formats import camera_raw, metadata, reading
 from degrain.ingest.formats.picture import Picture
 from degrain.patches import loading
-from degrain.pixels import MAX_PIXELS, Light, depth, from_unit
+from degrain.pixels import MAX_PIXELS, Light, depth, from_unit, to_unit
 
 # From a result to another one: uint8 or uint16 (N, H, W, C), type and shape stay.
 Change = Callable[[np.ndarray], np.ndarray]
@@ -104,6 +105,7 @@ class Recipe:
         frame: What of each image is denoised.
         white: The value of white in files of more than 8 bits; None where it is that of the format, or is guessed.
         change: What is done to each result, such as sharpening.
+        strength: How much of the noise that the network finds is removed, 0 to 1.
     """
 
     denoiser: Denoiser
@@ -112,6 +114,7 @@ class Recipe:
     frame: Frame = WHOLE
     white: int | None = None
     change: Change | None = None
+    strength: float = 1.0
 
     def read(self, source: Path) -> Picture:
         """Read an image file.
@@ -139,25 +142,28 @@ class Recipe:
         _check_light(picture.light, self.denoiser.light, name)
         return self.frame.cut(picture, name)
 
-    def denoised(self, picture: Picture, advance: Callable[[int], None] | None = None) -> Picture:
-        """Denoise a picture and change the result.
+    def denoised(self, picture: Picture, advance: Callable[[int], None] = lambda _: None) -> Picture:
+        """Denoise a picture, change the result, and note how much noise the network found.
 
         Args:
             picture: As of `read`.
             advance: Called with the rows of pixels that are finished since the last call.
         """
-        pixels = picture.pixels
-        made = self._by_rows(pixels, advance) if advance else self.denoiser.image(pixels, self.tile, self.overlap)
-        return replace(picture, pixels=self.change(made[None])[0] if self.change else made)
+        made, noise = self._denoised(picture.pixels, advance)
+        notes = (f"noise of {255 * noise:.1f} levels", *picture.notes)
+        return replace(picture, pixels=self.change(made[None])[0] if self.change else made, notes=notes)
 
-    def _by_rows(self, noisy: np.ndarray, advance: Callable[[int], None]) -> np.ndarray:
-        """Return what `Denoiser.image` does."""
-        output = np.empty(noisy.shape, depth(noisy))
-        for rows, columns, pixels in self.denoiser.tiles(noisy, self.tile, self.overlap):
-            output[rows, columns] = from_unit(pixels, output.dtype)
+    def _denoised(self, noisy: np.ndarray, advance: Callable[[int], None]) -> tuple[np.ndarray, float]:
+        """Return what `Denoiser.image` does, at this strength, and the deviation of the noise, white = 1."""
+        output, power = np.empty(noisy.shape, depth(noisy)), 0.0
+        for rows, columns, clean in self.denoiser.tiles(noisy, self.tile, self.overlap):
+            noise = to_unit(noisy[rows, columns]) - clean
+            power += float(np.square(noise).sum(dtype=np.float64))
+            left = (1 - self.strength) * noise if self.strength < 1 else 0
+            output[rows, columns] = from_unit(clean + left, output.dtype)
             if columns.stop == noisy.shape[1]:
                 advance(rows.stop - rows.start)
-        return output
+        return output, math.sqrt(power / noisy.size)
 
 
 def _check_light(found: Light, trained: Light, name: str) -> None:
