@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 # Gains of red and blue from daylight to tungsten light, and how much of the sensor's range sRGB's white takes.
 RED, BLUE, EXPOSURE = (1.2, 2.4), (1.4, 2.6), (0.6, 1.0)
-# Share of cameras with a tone curve, and of those that clip at black. A tone curve lifts the mean of noise in the dark,
-# and the sRGB curve lowers it; SIDD's phones, which have none, would become too dark if half of the cameras had one.
+# Share of cameras with a tone curve, and of those that clip at black.
 TONED, CLIPPED = 0.2, 0.5
 # Most of the gradient correction of the demosaicing; half of the patches have 7/8 of it and more. With 1, noise has
 # the correlations of SIDD's phones: of neighbors 0.35 in green and 0.5 in red and blue, of two colors 0.1 to 0.4.
