@@ -57,9 +57,9 @@ class CameraNoise(Noise):
     quality: tuple[Quality, Quality] = Field((70, 98), description="JPEG quality.")
     mean_shift: bool = Field(
         False,
-        description="Keep the shift of the mean that noise gets from the bend of the sRGB curve and from black, as in "
-        "photographs. How far, and which way, depends on the camera's tone curve and on how dark it really was, which a "
-        "network can only guess: it guesses brightness wrong then. `false`: only clipping and JPEG shift it.",
+        description="Keep the shift of the mean that noise gets from the bend of the sRGB curve and at black, as in "
+        "photographs. How far and which way depends on the tone curve and on how dark it really was, which a network "
+        "can only guess, and then it guesses brightness wrong. `false`: only clipping and JPEG shift it.",
     )
     clip: bool = Field(True, description=CLIP)
 
