@@ -40,8 +40,12 @@ def _rednet(depth: int) -> ModelSpec:
     return ModelSpec(f"RED-Net {depth}", REDNET, "rednet", {"depth": depth}, radius=depth)
 
 
-def _resunet(title: str, widths: tuple[int, ...], blocks: tuple[int, ...], radius: int) -> ModelSpec:
-    options = {"widths": widths, "blocks": blocks}
+def _resunet(
+    title: str, widths: tuple[int, ...], blocks: tuple[int, ...], radius: int, keeps_mean: bool = False
+) -> ModelSpec:
+    options: dict[str, Any] = {"widths": widths, "blocks": blocks}
+    if keeps_mean:
+        title, options = f"{title}, keeps the mean", options | {"keeps_mean": True}
     return ModelSpec(f"Residual U-Net, {title}", "degrain", "resunet", options, multiple=8, radius=radius)
 
 
@@ -106,6 +110,8 @@ _DECLARED: list[tuple[str, ModelSpec]] = [
     ("unet", ModelSpec("U-Net", "degrain", "unet", multiple=4, radius=23)),
     ("resunet-small", _resunet("small", (24, 32, 32), (1, 1, 1, 1, 1), 51)),
     ("resunet-medium", _resunet("medium", (32, 64, 96), (1, 1, 1, 2, 2), 63)),
+    ("resunet-small-mean", _resunet("small", (24, 32, 32), (1, 1, 1, 1, 1), 85, keeps_mean=True)),
+    ("resunet-medium-mean", _resunet("medium", (32, 64, 96), (1, 1, 1, 2, 2), 101, keeps_mean=True)),
     ("resunet-large", _resunet("large", (48, 96, 336), (1, 1, 2, 1, 1), 67)),
 ]
 
