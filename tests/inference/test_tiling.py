@@ -82,6 +82,7 @@ DEEP = (
     "dncnn-20",
     "ffdnet",
     "resunet-medium",
+    "resunet-medium-mean",
     "resunet-large",
 )
 NAMES = with_slow((*ANY_SIZE, *ENLARGED), DEEP)

@@ -107,6 +107,21 @@ def test_residual_unets_have_the_sizes_that_they_are_named_for(name: str, least:
     assert least < overview.parameters(build(name, 3)) <= most
 
 
+@pytest.mark.parametrize("name", ["resunet-small-mean", "resunet-medium-mean"])
+def test_what_keeps_the_mean_keeps_it(name: str) -> None:
+    """Near the mean over a wide neighborhood, whatever the rest of the network makes of the image."""
+    network, other = (disturbed(build(one, 3).eval()) for one in (name, name.removesuffix("-mean")))
+    images = torch.rand(1, 3, 192, 160)
+    with torch.inference_mode():
+        kept, shifted = (resunet.means(one(images) - images).abs().mean() for one in (network, other))
+    assert kept < 0.2 * shifted
+
+
+def test_the_mean_of_a_flat_image_is_its_value() -> None:
+    image = torch.full((1, 2, 24, 136), 0.3, dtype=torch.float64)
+    torch.testing.assert_close(resunet.means(image), image, rtol=0, atol=1e-12)
+
+
 def test_the_small_residual_unet_needs_fewer_multiplications_than_the_unet() -> None:
     small, unet = (overview.macs(build(name, 3), 3, 64) for name in ("resunet-small", "unet"))
     assert small < 0.6 * unet

@@ -75,14 +75,14 @@ class ResUNet(nn.Module):
         quarter = self.decode_quarter(self.from_eighth(eighth).add_(quarter))
         noise = self.tail(self.decode_half(self.from_quarter(quarter).add_(half)))
         noise = conv_transpose2d(noise, transform, None, stride=2)
-        return images + (noise - means(noise.float()) if self.keeps_mean else noise)
+        return images + (noise - means(noise.to(images.dtype)) if self.keeps_mean else noise)
 
 
 def means(images: Tensor) -> Tensor:
     """Return the mean of each pixel's neighborhood, by a Gaussian that is cut off and has all its weight in the image.
 
     Args:
-        images: float32 (N, channels, H, W), with H and W multiples of `CELL`.
+        images: (N, channels, H, W), float32 or float64, with H and W multiples of `CELL`.
     """
     with torch.autocast(images.device.type, enabled=False):
         down, across = (_weights(side, images) for side in images.shape[2:])
