@@ -57,13 +57,15 @@ def wait_for(url: str, has_ended: Callable[[], bool], what: str) -> None:
         OutputError: It does not, or has ended.
     """
     deadline = time.monotonic() + _START
-    while time.monotonic() < deadline:
-        with suppress(httpx.HTTPError):
-            if httpx.get(url, timeout=5, trust_env=False).is_success:
-                return
-        if has_ended():
-            raise OutputError(f"{what} ended before it answered at {url}")
-        time.sleep(0.2)
+    # NOTE: one client, since each reads all certificates.
+    with httpx.Client(timeout=5, trust_env=False) as client:
+        while time.monotonic() < deadline:
+            with suppress(httpx.HTTPError):
+                if client.get(url).is_success:
+                    return
+            if has_ended():
+                raise OutputError(f"{what} ended before it answered at {url}")
+            time.sleep(0.2)
     raise OutputError(f"{what} did not answer at {url} within {_START:g} s")
 
 

@@ -24,7 +24,6 @@ from prefect.artifacts import (
 from degrain import files
 from degrain.artifacts.registration import Registration
 from degrain.errors import DataError
-from degrain.registry import decision
 from degrain.stages import DATA_DOCS, EVALUATED, METRICS, REGISTRATION, REPORT
 from pipelines.processes import Log
 
@@ -125,6 +124,9 @@ def _champion(folder: Path) -> list[str]:
         registration = Registration.read(folder / REGISTRATION)
     except DataError as error:
         return [*lines, str(error), ""]
+    # NOTE: it imports PyTorch, which takes as long as all else that a flow imports.
+    from degrain.registry import decision
+
     return [*lines, f"Registry: {decision.conclusion(registration)}", ""]
 
 

@@ -124,9 +124,9 @@ def test_an_experiment_on_small_gray_images_with_fixed_copies_runs_and_reports_i
     from tests.ingest.datasets.test_catalog import composed
 
     project = clone(tmp_path / "project", composed("quickstart"))
-    command = ["dvc", "exp", "run", "-S", "study=fer2013-leaky", "-S", "data.limit=40", "-S", "prepare.copies=10"]
+    command = ["dvc", "exp", "run", "report", "-S", "study=fer2013-leaky", "-S", "data.limit=40"]
     change = ["train.epochs=1", "train.patches_per_epoch=64", "evaluate.baselines=[gaussian]", "evaluate.bootstrap=100"]
-    wide = ["prepare.split.val=0.1", "prepare.split.test=0.1"]
+    wide = ["prepare.copies=10", "prepare.split.val=0.1", "prepare.split.test=0.1"]
     for value in (*change, *wide):
         command += ["-S", value]
     done = project.run(*command, DEGRAIN_MIRROR=str(MIRROR))

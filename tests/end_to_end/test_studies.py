@@ -5,15 +5,19 @@ Models, optimizers, losses, noise and split are the study's own; images, patches
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
-from collections.abc import Callable
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from jinja2 import Environment
 from markupsafe import escape
 
 from degrain.ingest.datasets import catalog as datasets
@@ -107,6 +111,48 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("home")
 
 
+@pytest.fixture(scope="module")
+def of_data() -> dict[str, Path]:
+    """Folders with what the stages of data have left, by the sections of the study that those depend on."""
+    return {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def probed_once() -> Iterator[None]:
+    """Networks are probed for images of one kind once, whichever studies and stages ask for it."""
+    from degrain.studies import network_probes
+
+    check = network_probes.check_networks
+
+    @functools.cache
+    def once(name: str, channels: int, patch_size: int) -> None:
+        check([name], channels, patch_size)
+
+    def check_networks(names: Iterable[str], channels: int, patch_size: int) -> None:
+        for name in names:
+            once(name, channels, patch_size)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(network_probes, "check_networks", check_networks)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_once() -> Iterator[None]:
+    """Great Expectations makes an environment for every page; its hundred templates are the same in each."""
+    compile_anew, known = Environment.compile, dict[Any, Any]()
+
+    def compile_once(self: Environment, source: Any, name: Any = None, filename: Any = None, *how: Any) -> Any:
+        key = (source, name, filename, *how, *sorted(self.extensions), *sorted(self.filters))
+        if key not in known:
+            known[key] = compile_anew(self, source, name, filename, *how)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Environment, "compile", compile_once)
+        yield
+
+
 @pytest.fixture
 def params(name: str, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
     """A small study in an empty folder, with a mirror that holds its images."""
@@ -145,11 +191,30 @@ def identity_psnr(store: PatchStore) -> float:
     return float(np.mean([100 if e == 0 else 10 * np.log10(white**2 / e) for e in error]))
 
 
-@pytest.mark.parametrize("name", GALLERY)
-def test_a_study_runs_from_download_to_report(name: str, params: Params) -> None:
-    check.check(params)
+def run_data_stages(params: Params, known: dict[str, Path]) -> None:
+    """Run the stages from download to prepare, or copy what they left for the same sections of another study."""
+    key = json.dumps(
+        [getattr(params, section).model_dump(mode="json") for section in ("data", "validation", "prepare")]
+    )
+    if key in known:
+        for name in ("data", "results"):
+            shutil.copytree(known[key] / name, name, copy_function=os.link)
+        return
     for stage in (download, validate, prepare):
         stage.run(params)
+    known[key] = Path("data-stages").absolute()
+    for name in ("data", "results"):
+        shutil.copytree(name, known[key] / name, copy_function=os.link)
+
+
+# Studies of one paper on one worker, since some of them have the same data.
+NAMES = [pytest.param(name, marks=pytest.mark.xdist_group(name.partition("-")[0])) for name in GALLERY]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_study_runs_from_download_to_report(name: str, params: Params, of_data: dict[str, Path]) -> None:
+    check.check(params)
+    run_data_stages(params, of_data)
     source = json.loads((RAW / params.data.dataset / "source.json").read_text())
     assert all(len(file["sha256"]) == 64 for file in source["files"])
     files = datasets.spec(params.data.dataset).files

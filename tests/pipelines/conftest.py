@@ -71,14 +71,15 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (home / "log").open("wb") as output:
         server = started(command, home, {"PREFECT_HOME": str(home), **SOON}, output)
     try:
+        with httpx.Client() as client:
 
-        def answers() -> bool:
-            try:
-                return httpx.get(f"{address}/health").is_success
-            except httpx.HTTPError:
-                return False
+            def answers() -> bool:
+                try:
+                    return client.get(f"{address}/health").is_success
+                except httpx.HTTPError:
+                    return False
 
-        assert until(answers, 120), (home / "log").read_text()[-2000:]
+            assert until(answers, 120), (home / "log").read_text()[-2000:]
         yield address
     finally:
         let_go(server)

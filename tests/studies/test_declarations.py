@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import compileall
 import math
 import os
+import py_compile
 import re
 import shutil
 import subprocess
@@ -65,6 +67,8 @@ def extended(tmp_path_factory: pytest.TempPathFactory, tiny: dict[str, Any]) -> 
     study = merged(tiny, STUDY)
     study["prepare"]["noise"] = STUDY["prepare"]["noise"]
     (folder / "params.yaml").write_text(yaml.safe_dump(study))
+    # By the hashes of the files, some of which tests exchange within a second; those are compiled again.
+    compileall.compile_dir(folder / "src", quiet=1, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
     return folder
 
 
