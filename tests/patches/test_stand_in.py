@@ -57,7 +57,7 @@ def test_the_errors_of_both_are_independent_and_the_stand_in_has_a_third_of_the_
 
 @pytest.mark.parametrize("sigma", [3.0, 25.0])
 def test_the_noise_level_is_estimated_beside_edges(sigma: float) -> None:
-    edges = 40 * (np.indices((128, 128)).sum(axis=0) // 16 % 2)[..., None]
+    edges = 40 * (np.indices((128, 128)).sum(axis=0) // 64 % 2)[..., None]
     both = [stand_in.halved(patch) for patch in rounded(white(sigma=sigma) - 20 + edges)]
     noisy, between = (np.stack(side) for side in zip(*both, strict=True))
     assert stand_in.noise_level(noisy, between) == pytest.approx(sigma, rel=0.15)
@@ -77,7 +77,8 @@ def test_shared_noise_has_its_closed_form(axis: int, distance: int, share: float
     found = stand_in.correlation(rounded(128 + noise + share * np.roll(noise, distance, axis)))
     assert found is not None
     assert found.distance == distance
-    assert found.value == pytest.approx(share / (1 + share**2), abs=0.08)
+    # A little nearer to 0, since surfaces are subtracted and the flattest blocks chosen.
+    assert found.value == pytest.approx(share / (1 + share**2), abs=0.1)
 
 
 def test_shading_is_no_correlation() -> None:

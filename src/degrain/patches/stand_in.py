@@ -36,6 +36,8 @@ _MEDIAN: Final = 1.4826
 BLOCK, FLATTEST = 16, 0.05
 # Of the distances between pixels over which the stand-in relies on independence.
 DISTANCES = (1, 3)
+# Blocks with less variance, in squares of 8-bit levels, have no noise: 16 bits hold more.
+FAINTEST = 1e-6
 # Blocks with more values at black or white than this share tell too little of the noise.
 CLIPPED = 0.5
 
@@ -93,7 +95,7 @@ def correlation(patches: np.ndarray) -> Correlation | None:
     blocks = _blocks(patches)
     residuals = blocks - _surfaces(blocks)
     power = np.square(residuals).mean(axis=(1, 2))
-    residuals, power = residuals[power > 0], power[power > 0]
+    residuals, power = residuals[power > FAINTEST], power[power > FAINTEST]
     if not len(residuals):
         return None
     flattest = np.argsort(power, kind="stable")[: max(1, round(FLATTEST * len(power)))]
