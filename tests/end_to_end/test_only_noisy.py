@@ -1,4 +1,4 @@
-"""The study of noisy images only, on real images with simulated noise, so that the truth is known here, and only here."""
+"""The study of only noisy images, on real images with simulated noise: the test knows the truth, the study does not."""
 
 from __future__ import annotations
 

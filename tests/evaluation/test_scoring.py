@@ -63,6 +63,10 @@ def test_the_noise_level_is_the_standard_deviation_of_the_noise(store: PatchStor
     assert expected > 10
 
 
+def test_the_noise_level_of_only_noisy_images_is_estimated(noisy_store: PatchStore) -> None:
+    assert held_out.noise_level(noisy_store.split("val"), noisy_store.noise) == pytest.approx(25, rel=0.1)
+
+
 @pytest.mark.parametrize(
     ("measure", "words"),
     [

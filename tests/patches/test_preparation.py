@@ -332,7 +332,7 @@ def test_noise_that_pixels_share_is_refused_unless_the_study_allows_it(
     def blurred(seed: int) -> np.ndarray:
         return np.asarray(cv2.GaussianBlur(grainy(seed), (3, 3), 0))
 
-    words = r"^prepare\.noise: the noise of pixels 1 apart has a correlation of \+0\.[5-8].*prepare\.resize$"
+    words = r"^prepare\.noise: the noise of pixels 1 apart has a correlation of \+0\.[5-9].*2x2 pixels$"
     params = make_params(prepare={**ONLY_NOISY, "noise": Whole(kind="unknown")})
     with pytest.raises(DataError, match=words):
         prepare_noisy(tmp_path / "refused", params, blurred)

@@ -321,6 +321,6 @@ def _check_correlation(patches: np.ndarray, noise: UnknownNoise) -> None:
         raise DataError(
             f"prepare.noise: the noise of pixels {found.distance} apart has a correlation of {found.value:+.2f}, more "
             f"than max_correlation, {noise.max_correlation:g}: a network would learn to keep it; take images as the "
-            "sensor gives them (raw files with data.raw: bayer; no JPEG, sharpening or resizing), or halve them by "
-            "prepare.resize"
+            "sensor gives them (raw files with data.raw: bayer; no JPEG, sharpening or resizing), or files that are "
+            "halved by averaging 2x2 pixels"
         )
