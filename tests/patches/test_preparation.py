@@ -344,7 +344,7 @@ def test_noise_that_pixels_share_is_refused_unless_the_study_allows_it(
     ("size", "words"),
     [
         ((96, 128), r"^prepare\.noise: unknown needs noisy images, and the flattest parts of these have no noise"),
-        ((62, 64), r"^the val split has no patch: its images are smaller than 32 pixels \(held-out ones 64, since"),
+        ((62, 64), r"^the val split has no patch of 32 pixels: its images are smaller \(held-out ones when"),
     ],
 )
 def test_images_without_noise_or_too_small_to_halve_are_refused(

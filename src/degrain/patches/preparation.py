@@ -89,9 +89,10 @@ def fill(
         _check_correlation(np.load(folder / "train" / "clean.npy", mmap_mode="r"), params.noise)
     if without:
         log.warning(
-            "%d images have no patch, being smaller than %s or flatter than prepare.min_std: %s%s",
+            "%d images have no patch, being smaller than %d pixels%s or flatter than prepare.min_std: %s%s",
             len(without),
-            _least(params),
+            params.patch_size,
+            _when_halved(params),
             ", ".join(without[:3]),
             ", ..." if len(without) > 3 else "",
         )
@@ -295,16 +296,14 @@ def _refuse_empty(counts: dict[str, int], params: PrepareParams) -> None:
     for split, count in counts.items():
         if not count:
             raise DataError(
-                f"the {split} split has no patch: its images are smaller than {_least(params)}, "
-                "or prepare.min_std is too high"
+                f"the {split} split has no patch of {params.patch_size} pixels: its images are smaller"
+                f"{_when_halved(params)}, or prepare.min_std is too high"
             )
 
 
-def _least(params: PrepareParams) -> str:
-    """Say how large an image must be for a patch."""
-    if not params.noise.stand_in:
-        return f"{params.patch_size} pixels"
-    return f"{params.patch_size} pixels (held-out ones {2 * params.patch_size}, since they are halved)"
+def _when_halved(params: PrepareParams) -> str:
+    """Say which images must be larger than they look."""
+    return " (held-out ones when they are halved)" if params.noise.stand_in else ""
 
 
 def _check_correlation(patches: np.ndarray, noise: UnknownNoise) -> None:
