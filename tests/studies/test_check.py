@@ -173,8 +173,8 @@ def test_patches_are_as_large_as_the_metrics_need(
             "train.losses: unknown noise is in the targets, too, whose mean mae does not find; use mse",
         ),
         (
-            {"prepare": {"patch_size": 72}},
-            "prepare.patch_size: unknown noise halves patches, and unet needs a size that is a multiple of 8, not 36",
+            {"prepare": {"patch_size": 68}},
+            "prepare.patch_size: unknown noise halves patches, and unet needs a size that is a multiple of 4, not 34",
         ),
         ({"train": {"exposure": [0.1, 1]}}, "train.exposure: only sRGB images with fresh noise can become darker"),
         (

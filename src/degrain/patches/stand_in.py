@@ -32,8 +32,9 @@ VARIANCE: Final = float(np.square(KERNEL).sum())
 # From the median of an absolute deviation to a standard deviation, for Gaussian noise.
 _MEDIAN: Final = 1.4826
 
-# Correlation is measured in square blocks of so many pixels a side, in this share of them: the flattest.
-BLOCK, FLATTEST = 16, 0.05
+# Correlation is measured in square blocks of so many pixels a side, in this share of them and at least so many: the
+# flattest.
+BLOCK, FLATTEST, LEAST = 16, 0.05, 16
 # Of the distances between pixels over which the stand-in relies on independence.
 DISTANCES = (1, 3)
 # Blocks with less variance, in squares of 8-bit levels, have no noise: 16 bits hold more.
@@ -98,7 +99,7 @@ def correlation(patches: np.ndarray) -> Correlation | None:
     residuals, power = residuals[power > FAINTEST], power[power > FAINTEST]
     if not len(residuals):
         return None
-    flattest = np.argsort(power, kind="stable")[: max(1, round(FLATTEST * len(power)))]
+    flattest = np.argsort(power, kind="stable")[: max(LEAST, round(FLATTEST * len(power)))]
     # NOTE: each block weighs the same, however strong its noise is.
     chosen = residuals[flattest] / np.sqrt(power[flattest])[:, None, None]
     found = {
