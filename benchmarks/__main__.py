@@ -1,4 +1,5 @@
-"""Run benchmarks and print Markdown tables: those that are named, or all but `training`, which `make bench-peers` runs.
+"""Run benchmarks and print Markdown tables: those that are named, or all but `training` and `only_noisy`, which
+take long.
 
 Options of one follow its name: `python -m benchmarks training rounds=1 nets=unet,sinha2018`.
 """
@@ -23,9 +24,12 @@ BENCHMARKS = (
     "files",
     "decoding",
     "inference",
+    "only_noisy",
     "orchestration",
     "photographs",
 )
+# Those that run only when they are named.
+LONG = ("training", "only_noisy")
 
 
 def asked(words: Sequence[str]) -> list[tuple[str, dict[str, str | int]]]:
@@ -39,7 +43,7 @@ def asked(words: Sequence[str]) -> list[tuple[str, dict[str, str | int]]]:
             found.append((name, {}))
         else:
             sys.exit(f"no benchmark {word!r}; there are: {', '.join(BENCHMARKS)}")
-    return found or [(name, {}) for name in BENCHMARKS if name != "training"]
+    return found or [(name, {}) for name in BENCHMARKS if name not in LONG]
 
 
 def main() -> None:

@@ -128,6 +128,12 @@ def picture(seed: int, height: int = 96, width: int = 128, channels: int = 3) ->
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
+def grainy(seed: int, height: int = 96, width: int = 128, sigma: float = 25.0, channels: int = 3) -> np.ndarray:
+    """The same with independent Gaussian noise: uint8 (height, width, channels)."""
+    noise = sigma * np.random.default_rng((1, seed)).standard_normal((height, width, channels))
+    return np.clip(np.rint(picture(seed, height, width, channels) + noise), 0, 255).astype(np.uint8)
+
+
 def save(path: Path, pixels: np.ndarray) -> Path:
     """Write an image with Pillow, not with the code under test."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -162,6 +168,17 @@ def store(tmp_path: Path, make_params: Callable[..., Params]) -> PatchStore:
         prepare={"patch_size": 32, "stride": 32, "split": {"val": ["b"], "test": ["c"]}, "min_std": 0.0}
     )
     return prepare(tmp_path / "prepared", tmp_path / "raw", table, params)
+
+
+@pytest.fixture
+def noisy_store(tmp_path: Path, make_params: Callable[..., Params]) -> PatchStore:
+    """A prepared store of three generated images that are noisy, and of which no clean ones are known."""
+    for i, name in enumerate("abc"):
+        save(tmp_path / "only-noisy" / f"{name}.png", grainy(i))
+    split = {"val": ["b"], "test": ["c"]}
+    prepared = {"patch_size": 32, "stride": 32, "split": split, "min_std": 0.0, "noise": Whole(kind="unknown")}
+    table = manifest_of(tmp_path / "only-noisy")
+    return prepare(tmp_path / "only-noisy-store", tmp_path / "only-noisy", table, make_params(prepare=prepared))
 
 
 @pytest.fixture(autouse=True)

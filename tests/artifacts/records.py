@@ -206,6 +206,7 @@ def ranking(*cells: Cell, **change: Any) -> Ranking:
         "sharpened": {},
         "cameras": {},
         "unranked": [],
+        "stand_in": "",
         "data_sha256": "d" * 64,
         "manifest_sha256": "m" * 64,
         "table_sha256": "t" * 64,

@@ -150,6 +150,7 @@ EXAMPLES: list[Record] = [
         sharpened={},
         cameras={},
         unranked=[],
+        stand_in="",
         data_sha256="d" * 64,
         manifest_sha256="m" * 64,
         table_sha256="t" * 64,

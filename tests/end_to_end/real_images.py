@@ -64,6 +64,13 @@ def photographs(folder: Path) -> None:
         save(folder / f"{i}.png", clean)
 
 
+def only_noisy(folder: Path) -> None:
+    """A folder of one's own noisy images, whose pixels share no noise."""
+    for i, (clean, _) in enumerate(native_crops()):
+        noise = 20 * np.random.default_rng(i).standard_normal(clean.shape)
+        save(folder / f"{i}.png", np.clip(np.rint(clean + noise), 0, 255).astype(np.uint8))
+
+
 def camera_raw(folder: Path) -> None:
     """A folder of one's own camera raw files."""
     shutil.copytree(MIRROR / "raw", folder, ignore=shutil.ignore_patterns("*.raw"))

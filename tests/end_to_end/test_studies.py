@@ -61,6 +61,7 @@ MADE: dict[str, Callable[[Path], None]] = {
 OWN: dict[str, Callable[[Path], None]] = {
     "camera-raw": real_images.camera_raw,
     "folder": real_images.photographs,
+    "only-noisy": real_images.only_noisy,
     "pairs": real_images.pairs,
 }
 IMAGES, COPIES, CROPS, BATCH = 60, 10, 1, 2

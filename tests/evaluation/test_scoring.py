@@ -24,7 +24,7 @@ from degrain.pixels import to_levels
 
 def test_patches_are_scored_in_parts(store: PatchStore, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = scoring.score(methods.identity(), store, store.photographs())
-    sigma = held_out.noise_level(store.split("val"))
+    sigma = held_out.noise_level(store.split("val"), store.noise)
     seen = []
 
     def patches(noisy: np.ndarray) -> np.ndarray:
@@ -39,7 +39,7 @@ def test_patches_are_scored_in_parts(store: PatchStore, monkeypatch: pytest.Monk
         parts.sort_values(order, kind="stable", ignore_index=True),
         whole.sort_values(order, kind="stable", ignore_index=True),
     )
-    assert held_out.noise_level(store.split("val")) == pytest.approx(sigma, rel=1e-12)
+    assert held_out.noise_level(store.split("val"), store.noise) == pytest.approx(sigma, rel=1e-12)
     sides = [store.split(side) for side in ("val", "test")]
     assert max(seen) == 5
     assert sum(seen) == sum(len(side) for side in sides)
@@ -59,8 +59,12 @@ def test_every_patch_has_its_own_score(store: PatchStore) -> None:
 def test_the_noise_level_is_the_standard_deviation_of_the_noise(store: PatchStore) -> None:
     noisy, clean = held_out.pairs(store.split("val"))
     expected = np.std(to_levels(noisy).astype(float) - to_levels(clean).astype(float))
-    assert held_out.noise_level(store.split("val")) == pytest.approx(expected, rel=1e-9)
+    assert held_out.noise_level(store.split("val"), store.noise) == pytest.approx(expected, rel=1e-9)
     assert expected > 10
+
+
+def test_the_noise_level_of_only_noisy_images_is_estimated(noisy_store: PatchStore) -> None:
+    assert held_out.noise_level(noisy_store.split("val"), noisy_store.noise) == pytest.approx(25, rel=0.1)
 
 
 @pytest.mark.parametrize(

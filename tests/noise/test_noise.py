@@ -187,7 +187,7 @@ def test_a_range_of_strengths_draws_another_for_each_patch() -> None:
 NEEDED: dict[str, dict[str, Any]] = {"shot_read": {"camera": "GP-6400"}}
 ALL: list[dict[str, Any]] = [{"kind": name} | NEEDED.get(name, {}) for _, name in filter(None, map(kind_of, KINDS))]
 # Those that draw something.
-EVERY_KIND = [params for params in ALL if params["kind"] not in ("real", "none")]
+EVERY_KIND = [params for params in ALL if params["kind"] not in ("real", "unknown", "none")]
 every_declared_kind = pytest.mark.parametrize("params", ALL, ids=lambda params: params["kind"])
 
 
@@ -310,9 +310,10 @@ def test_on_a_device_each_patch_draws_its_own_strength() -> None:
     assert stds.mean().item() == pytest.approx(27.5, abs=5 * 45 / math.sqrt(12 * 300))
 
 
+@pytest.mark.parametrize("kind", ["none", "unknown"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_no_noise_is_the_clean_image(dtype: type) -> None:
-    params = parse({"kind": "none"})
+def test_where_nothing_is_added_the_image_stays(dtype: type, kind: str) -> None:
+    params = parse({"kind": kind})
     levels = np.arange(np.iinfo(dtype).max + 1, dtype=dtype).reshape(1, 16, -1, 1)
     noisy = adding.add_each(params, levels, [generator(0, "test")])
     assert noisy.dtype == dtype

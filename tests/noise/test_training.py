@@ -16,7 +16,7 @@ from degrain.noise.catalog import KINDS
 from degrain.params.study import Params
 from degrain.training import loop
 from degrain.training.trial import expand
-from tests.conftest import Whole, manifest_of, picture, prepare, save
+from tests.conftest import Whole, grainy, manifest_of, prepare, save
 from tests.noise.test_noise import ALL
 
 
@@ -24,7 +24,7 @@ from tests.noise.test_noise import ALL
 def test_a_network_is_trained_a_step(tmp_path: Path, make_params: Callable[..., Params], noise: dict[str, Any]) -> None:
     for i, name in enumerate("abc"):
         for side in ("clean", "noisy"):
-            save(tmp_path / "raw" / side / f"{name}.png", picture(i, 32, 32))
+            save(tmp_path / "raw" / side / f"{name}.png", grainy(i, 64, 64))
     table = manifest_of(tmp_path / "raw")
     table["source"] = table["path"].map(lambda path: Path(path).stem)
     clean = table[table["path"].str.startswith("clean")].reset_index(drop=True)

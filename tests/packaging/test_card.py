@@ -7,6 +7,7 @@ import re
 import pytest
 import yaml
 
+from degrain.noise.unknown import UnknownNoise
 from degrain.packaging import card
 from tests.artifacts import records
 from tests.packaging import packages
@@ -57,6 +58,12 @@ def test_it_names_what_was_trained_and_no_folder() -> None:
         assert told in text
     assert "](examples/1.png)" in text
     assert "jane-doe" not in text
+
+
+def test_it_says_where_no_clean_image_was_seen() -> None:
+    noise = UnknownNoise(kind="unknown")
+    assert noise.stand_in in card.text(packages.facts(records.trial(noise=noise)), [])
+    assert "No clean image" not in card.text(packages.facts(records.trial()), [])
 
 
 @pytest.mark.parametrize(

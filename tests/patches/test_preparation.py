@@ -15,10 +15,10 @@ from degrain.errors import DataError
 from degrain.ingest.datasets import listing, manifest
 from degrain.ingest.formats.containers import Containers
 from degrain.params.study import Params
-from degrain.patches import splits
+from degrain.patches import splits, stand_in
 from degrain.patches.grid import grid
 from degrain.patches.store import PatchStore, PatchWriter, content_digest
-from tests.conftest import Whole, manifest_of, picture, prepare, save
+from tests.conftest import Whole, grainy, manifest_of, picture, prepare, save
 
 
 def test_a_grid_covers_the_image_and_never_leaves_it() -> None:
@@ -299,3 +299,57 @@ def test_whole_images_have_names_of_their_own(tmp_path: Path, make_params: Calla
         "a-b-d44362",
     }
     assert len({clean.tobytes() for clean in found.values()}) == len(found)
+
+
+def test_of_images_that_are_noisy_only_the_held_out_are_halved(noisy_store: PatchStore) -> None:
+    train = noisy_store.split("train")
+    assert train.noisy is None
+    assert np.array_equal(train.clean[0], grainy(0)[:32, :32])
+    assert noisy_store.counts == {"train": 12, "val": 2, "test": 2}
+    for side, seed in (("val", 1), ("test", 2)):
+        noisy, between = stand_in.halved(grainy(seed))
+        held_out = noisy_store.split(side)
+        assert held_out.noisy is not None
+        assert np.array_equal(held_out.noisy[1], noisy[:32, 32:64])
+        assert np.array_equal(held_out.clean[1], between[:32, 32:64])
+    (photograph,) = noisy_store.photographs()
+    assert np.array_equal(photograph.noisy, noisy)
+    assert np.array_equal(photograph.clean, between)
+
+
+ONLY_NOISY = {"patch_size": 32, "stride": 32, "min_std": 0.0, "split": {"val": ["b"], "test": ["c"]}}
+
+
+def prepare_noisy(folder: Path, params: Params, make: Callable[[int], np.ndarray]) -> PatchStore:
+    for seed, name in enumerate("abc"):
+        save(folder / "raw" / f"{name}.png", make(seed))
+    return prepare(folder / "store", folder / "raw", manifest_of(folder / "raw"), params)
+
+
+def test_noise_that_pixels_share_is_refused_unless_the_study_allows_it(
+    tmp_path: Path, make_params: Callable[..., Params]
+) -> None:
+    def blurred(seed: int) -> np.ndarray:
+        return np.asarray(cv2.GaussianBlur(grainy(seed), (3, 3), 0))
+
+    words = r"^prepare\.noise: the noise of pixels 1 apart has a correlation of \+0\.[5-9].*2x2 pixels$"
+    params = make_params(prepare={**ONLY_NOISY, "noise": Whole(kind="unknown")})
+    with pytest.raises(DataError, match=words):
+        prepare_noisy(tmp_path / "refused", params, blurred)
+    params = make_params(prepare={**ONLY_NOISY, "noise": Whole(kind="unknown", max_correlation=1)})
+    assert prepare_noisy(tmp_path / "allowed", params, blurred).counts["train"] == 12
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        ((96, 128), r"^prepare\.noise: unknown needs noisy images, and the flattest parts of these have no noise"),
+        ((62, 64), r"^the val split has no patch of 32 pixels: its images are smaller \(held-out ones when"),
+    ],
+)
+def test_images_without_noise_or_too_small_to_halve_are_refused(
+    tmp_path: Path, make_params: Callable[..., Params], size: tuple[int, int], words: str
+) -> None:
+    params = make_params(prepare={**ONLY_NOISY, "noise": Whole(kind="unknown")})
+    with pytest.raises(DataError, match=words):
+        prepare_noisy(tmp_path, params, lambda seed: np.full((*size, 3), 100 + seed, np.uint8))

@@ -16,7 +16,7 @@ from degrain.params.prepare import Column
 from degrain.params.study import Params
 from degrain.studies import check
 from degrain.training.trial import expand
-from tests.conftest import Whole
+from tests.conftest import Whole, merged
 
 
 def test_the_tiny_study_can_run(make_params: Callable[..., Params]) -> None:
@@ -158,3 +158,48 @@ def test_patches_are_as_large_as_the_metrics_need(
     monkeypatch.setitem(METRICS, "ssim", replace(METRICS["ssim"], smallest=65))
     with pytest.raises(ParamsError, match=r"prepare\.patch_size: SSIM needs at least 65 pixels, not 64"):
         check.check(make_params())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"train": {"models": ["sinha2018"]}}, None),
+        (
+            {"train": {"models": ["bernier2021"]}},
+            "train.models: bernier2021 takes one size only, and unknown noise halves some of the patches",
+        ),
+        (
+            {"train": {"losses": ["mse", "mae"]}},
+            "train.losses: unknown noise is in the targets, too, whose mean mae does not find; use mse",
+        ),
+        (
+            {"prepare": {"patch_size": 68}},
+            "prepare.patch_size: unknown noise halves patches, and unet needs a size that is a multiple of 4, not 34",
+        ),
+        ({"train": {"exposure": [0.1, 1]}}, "train.exposure: only sRGB images with fresh noise can become darker"),
+        (
+            {"data": {"dataset": "sidd-small"}, "prepare": {"split": {"by": "scene", "val": 0.1, "test": 0.1}}},
+            "prepare.noise: unknown is for images without clean ones, and sidd-small has them",
+        ),
+    ],
+)
+def test_what_cannot_learn_without_clean_images_is_refused(
+    make_params: Callable[..., Params], change: dict[str, Any], words: str | None
+) -> None:
+    study = merged({"train": {"models": ["unet"]}, "prepare": {"noise": Whole(kind="unknown")}}, change)
+    if words is None:
+        check.check(make_params(**study))
+        return
+    with pytest.raises(ParamsError) as caught:
+        check.check(make_params(**study))
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"), [({"copies": 2}, "copies must be 0"), ({"patch_size": 65}, "needs an even patch_size")]
+)
+def test_what_only_noisy_images_cannot_be_prepared_with_is_refused(
+    make_params: Callable[..., Params], change: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        make_params(prepare={"noise": Whole(kind="unknown"), **change})

@@ -25,7 +25,7 @@ from degrain.optimizers.adam import Adam
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.pixels import to_unit
-from degrain.training import gradients, loop
+from degrain.training import gradients, loop, objectives
 from degrain.training.batches import Batches
 from degrain.training.checkpoints import Checkpoints
 from degrain.training.state import State
@@ -335,7 +335,8 @@ def gradient(store: PatchStore, trial: Trial, parts: int) -> list[torch.Tensor]:
     network = catalog.build(trial.model, store.channels, store.patch_size).double()
     noisy, clean = next(Batches(trial, store).epoch(0))
     cast = loop.precision.autocast("float32", CPU)
-    gradients.backward(network, trial.loss, cast, (noisy.double(), clean.double()), len(clean), parts, loop.ALONE)
+    objective = objectives.of(trial.loss, store.noise, progress=0.5)
+    gradients.backward(network, objective, cast, (noisy.double(), clean.double()), len(clean), parts, loop.ALONE)
     return [weight.grad for weight in network.parameters() if weight.grad is not None]
 
 

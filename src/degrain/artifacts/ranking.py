@@ -81,6 +81,7 @@ class Ranking(Record):
         sharpened: Means of sharpened outputs, by the trial's name.
         cameras: For each camera the mean of each method, by the metric that ranks.
         unranked: Trials that are not done.
+        stand_in: What scores are measured against where no image is clean, see `degrain.noise.base`; else empty.
         data_sha256: Digest of the patch store.
         manifest_sha256: SHA-256 of the manifest, which has the cameras.
         table_sha256: SHA-256 of the table of scores that was ranked.
@@ -90,7 +91,7 @@ class Ranking(Record):
 
     WHAT: ClassVar[str] = "record of a ranking"
     STAGE: ClassVar[str] = "evaluate"
-    VERSION: ClassVar[int] = 5
+    VERSION: ClassVar[int] = 6
 
     params: EvaluateParams
     strips: int
@@ -102,6 +103,7 @@ class Ranking(Record):
     sharpened: dict[str, dict[str, float]]
     cameras: dict[str, dict[str, float]]
     unranked: list[Unranked]
+    stand_in: str
     data_sha256: str
     manifest_sha256: str
     table_sha256: str

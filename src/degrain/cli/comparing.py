@@ -65,6 +65,8 @@ def compare(
             raise ModelError(f"{model} denoises other images than those of {study.study.name}")
         compared.append(methods.network(model, denoiser, study.evaluate.tile, study.evaluate.overlap))
         tables.append(scoring.score(compared[-1], store, store.photographs()))
+    if store.noise.stand_in:
+        output.print(store.noise.stand_in)
     for measure in summary.MEASURES:
         one, other = (summary.by_unit(table, measure) for table in tables)
         if len(one):

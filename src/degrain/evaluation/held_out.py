@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from degrain.noise.base import Noise
+from degrain.patches import stand_in
 from degrain.patches.store import Split
 from degrain.pixels import to_levels
 
@@ -33,8 +35,14 @@ def parts(split: Split) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
         yield part, noisy[part], clean[part]
 
 
-def noise_level(split: Split) -> float:
-    """Return the standard deviation of noisy minus clean over a held-out split, in 8-bit levels."""
+def noise_level(split: Split, noise: Noise) -> float:
+    """Return the standard deviation of the noise of a held-out split, in 8-bit levels.
+
+    It is that of noisy minus clean, or, where nothing is clean, an estimate.
+    """
+    if noise.stand_in:
+        _, noisy, between = next(parts(split))
+        return stand_in.noise_level(noisy, between)
     sums = np.zeros(3)
     for _, noisy, clean in parts(split):
         difference = to_levels(noisy) - to_levels(clean)

@@ -131,7 +131,7 @@ def _makers(
     """Yield what makes each method, so that one network at a time is in memory."""
     yield methods.identity
     for name in params.baselines:
-        yield partial(methods.baseline, BASELINES[name], store.split("val"))
+        yield partial(methods.baseline, BASELINES[name], store.split("val"), store.noise)
     for trial in trials:
         yield lambda trial=trial: _network(trial.name, _denoiser(trial, folder, device), params)  # type: ignore[misc]
 

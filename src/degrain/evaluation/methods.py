@@ -14,6 +14,7 @@ from degrain.baselines.base import Baseline
 from degrain.evaluation.held_out import noise_level, pairs
 from degrain.evaluation.sharpening import sharpen, sharpened_name
 from degrain.inference.denoiser import Denoiser
+from degrain.noise.base import Noise
 from degrain.patches.store import Split
 from degrain.pixels import depth, from_unit, to_unit
 
@@ -52,9 +53,9 @@ def identity() -> Method:
     return Method("identity", "identity", clip, clip, {})
 
 
-def baseline(declared: Baseline, val: Split) -> Method:
+def baseline(declared: Baseline, val: Split, noise: Noise) -> Method:
     """Return a classical denoiser with its parameters chosen on the validation split."""
-    sigma = noise_level(val)
+    sigma = noise_level(val, noise)
     noisy, clean = pairs(val)
     few = np.linspace(0, len(clean) - 1, min(len(clean), TUNING_PATCHES)).astype(int)
     chosen = tuning.choose(declared, noisy[few], clean[few], sigma)

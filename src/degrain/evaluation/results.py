@@ -85,6 +85,7 @@ def write(
         unranked=[
             Unranked(name=trial.name, state=trial.state, reason=trial.reason) for trial in trials if not trial.is_done
         ],
+        stand_in=store.noise.stand_in,
         data_sha256=store.sha256,
         manifest_sha256=store.record.manifest_sha256,
         table_sha256=scored.table_sha256,

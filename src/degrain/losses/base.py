@@ -26,9 +26,11 @@ class Loss(Section, ABC):
     Attributes:
         name: Its name in params.yaml.
         source: Who described it first, or whose code computes the same; empty where there is nothing to cite.
+        of_means: Whether noise of mean 0 in the clean images moves its minimum nowhere, so that they may be noisy.
     """
 
     source: ClassVar[str] = ""
+    of_means: ClassVar[bool] = False
 
     name: str
     label: Label = Field("", description="Name in trials and tables, when one loss is listed twice in a grid.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from degrain.losses.base import Loss, error
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 class Mse(Loss):
     """Mean squared error."""
+
+    of_means: ClassVar[bool] = True
 
     name: Literal["mse"]
 

@@ -31,11 +31,14 @@ class Noise(Section, ABC):
         source: Who described it first, or whose code draws it; empty where there is nothing to cite.
         channels: What numbers of channels an image may have; empty if any.
         paired: Whether the noisy images come with the data set; then nothing is drawn.
+        stand_in: Where the images of the data set are the noisy ones, and there are no others: what scores are measured
+            against, in sentences; else empty.
     """
 
     source: ClassVar[str] = ""
     channels: ClassVar[tuple[int, ...]] = ()
     paired: ClassVar[bool] = False
+    stand_in: ClassVar[str] = ""
 
     kind: str
 

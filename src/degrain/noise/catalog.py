@@ -19,6 +19,7 @@ from degrain.noise.real import RealNoise
 from degrain.noise.salt_and_pepper import SaltAndPepperNoise
 from degrain.noise.shot_read import ShotReadNoise
 from degrain.noise.speckle import SpeckleNoise
+from degrain.noise.unknown import UnknownNoise
 
 Kind = (
     GaussianNoise
@@ -31,6 +32,7 @@ Kind = (
     | IsoNoise
     | JpegNoise
     | RealNoise
+    | UnknownNoise
     | NoNoise
 )
 KINDS: tuple[type[Noise], ...] = catalogs.classes(Noise, Kind)

@@ -169,6 +169,7 @@ def _scores(facts: Facts) -> str:
         for label, values in rows.items()
     ]
     table = "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *cells])
+    stand_in = f"\n\n{facts.trial.noise.stand_in}" if facts.trial.noise.stand_in else ""
     verdicts = "\n".join(
         f"- {'passed' if verdict.passed else 'not passed'}, against {escaped(verdict.rival)}: "
         f"{gate.comparison(verdict)}"
@@ -178,7 +179,7 @@ def _scores(facts: Facts) -> str:
 ## Scores
 
 On images that were not trained on, means over patches or whole photographs; higher is better. Parameters of the
-classical denoisers were tuned on the validation patches.
+classical denoisers were tuned on the validation patches.{stand_in}
 
 {table}
 

@@ -120,6 +120,8 @@ class PrepareParams(Section):
             raise ValueError("noise that is not clipped needs bits: 8")
         if self.split.by == "copy" and self.copies < 2:
             raise ValueError("split.by copy needs copies: 2 or more")
-        if self.noise.paired and self.copies:
-            raise ValueError("real noise is there once; copies must be 0")
+        if (self.noise.paired or self.noise.stand_in) and self.copies:
+            raise ValueError(f"{self.noise.kind} noise is there once; copies must be 0")
+        if self.noise.stand_in and self.patch_size % 2:
+            raise ValueError(f"{self.noise.kind} noise needs an even patch_size, since patches are halved")
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import Any
 
@@ -13,7 +13,7 @@ from degrain.errors import DataError
 from degrain.ingest.formats.containers import Containers
 from degrain.noise import adding
 from degrain.params.prepare import PrepareParams
-from degrain.patches import loading
+from degrain.patches import loading, stand_in
 from degrain.patches.grid import grid
 from degrain.patches.loading import Loaded
 from degrain.pixels import to_levels
@@ -90,11 +90,18 @@ def cut(containers: Containers, tasks: Sequence[Task], params: PrepareParams) ->
     for task, image in zip(tasks, images, strict=True):
         if image.noisy is not None and image.noisy.shape != image.clean.shape:
             raise DataError(f"{image.path} is {image.clean.shape}, its noisy partner {image.noisy.shape}")
-        places = _places(image, params)
-        cuts += [_side(image, places, split, copies, params) for split, copies in task.copies.items()]
+        shown = _halved(image) if params.noise.stand_in and "train" not in task.copies else image
+        places = _places(shown, params)
+        cuts += [_side(shown, places, split, copies, params) for split, copies in task.copies.items()]
         if task.whole:
-            wholes.append(_whole(task.whole, image, params))
+            wholes.append(_whole(task.whole, shown, params))
     return cuts, wholes
+
+
+def _halved(image: Loaded) -> Loaded:
+    """Make a pair of a noisy image that has no clean partner."""
+    noisy, between = stand_in.halved(image.clean)
+    return replace(image, clean=between, noisy=noisy)
 
 
 def _places(image: Loaded, params: PrepareParams) -> np.ndarray:

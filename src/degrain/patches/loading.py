@@ -26,7 +26,11 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Loaded:
-    """An image ready to be cut: clean, and its noisy partner where there is one, both (height, width, channels)."""
+    """An image ready to be cut: clean, and its noisy partner where there is one, both (height, width, channels).
+
+    Where no image is clean, what is called clean is the noisy image on the training side, and what stands in for the
+    truth on the others.
+    """
 
     path: str
     source: str

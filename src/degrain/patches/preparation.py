@@ -21,13 +21,16 @@ from degrain.errors import DataError
 from degrain.ingest.formats.containers import Containers
 from degrain.noise import adding
 from degrain.noise.base import Noise
+from degrain.noise.unknown import UnknownNoise
 from degrain.params.prepare import PrepareParams
-from degrain.patches import cutting, needs, splits, store
+from degrain.patches import cutting, needs, splits, stand_in, store
 from degrain.patches.cutting import Cut, Task, Whole
 from degrain.pixels import Light
 
 log = logging.getLogger(__name__)
 
+# The correlation of noise is measured in so many training patches at most, evenly spaced.
+MEASURED = 1024
 # About so many pixels are worked on at once, so that tiny images do not cost a call each.
 GROUP_PIXELS = 1 << 18
 INDEX = ("top", "left", "patch", "place", "copy")
@@ -82,11 +85,14 @@ def fill(
             progress(images)
     counts = {split: writer.samples for split, writer in writers.items()}
     _refuse_empty(counts, params)
+    if isinstance(params.noise, UnknownNoise):
+        _check_correlation(np.load(folder / "train" / "clean.npy", mmap_mode="r"), params.noise)
     if without:
         log.warning(
-            "%d images have no patch, being smaller than %d pixels or flatter than prepare.min_std: %s%s",
+            "%d images have no patch, being smaller than %d pixels%s or flatter than prepare.min_std: %s%s",
             len(without),
             params.patch_size,
+            _when_halved(params),
             ", ".join(without[:3]),
             ", ..." if len(without) > 3 else "",
         )
@@ -185,6 +191,8 @@ def _wholes(manifest: pd.DataFrame, sides: np.ndarray, params: PrepareParams) ->
     An image is named after its source, and `-view2` is put behind the name of the second image of one source.
     """
     width, height = params.resize.size if params.resize else (manifest["width"], manifest["height"])
+    if params.noise.stand_in:
+        width, height = width // 2, height // 2
     larger = (np.maximum(width, height) > params.patch_size) & (np.minimum(width, height) >= params.patch_size)
     candidates = manifest[(sides == "test") & larger]
     chosen = np.linspace(0, len(candidates) - 1, min(params.whole_images, len(candidates))).astype(int)
@@ -288,6 +296,30 @@ def _refuse_empty(counts: dict[str, int], params: PrepareParams) -> None:
     for split, count in counts.items():
         if not count:
             raise DataError(
-                f"the {split} split has no patch of {params.patch_size} pixels: its images are smaller, "
-                "or prepare.min_std is too high"
+                f"the {split} split has no patch of {params.patch_size} pixels: its images are smaller"
+                f"{_when_halved(params)}, or prepare.min_std is too high"
             )
+
+
+def _when_halved(params: PrepareParams) -> str:
+    """Say which images must be larger than they look."""
+    return " (held-out ones when they are halved)" if params.noise.stand_in else ""
+
+
+def _check_correlation(patches: np.ndarray, noise: UnknownNoise) -> None:
+    """Refuse noise that neighboring pixels share: one says something of the noise of the other."""
+    few = np.linspace(0, len(patches) - 1, min(len(patches), MEASURED)).astype(int)
+    found = stand_in.correlation(patches[few])
+    if found is None:
+        raise DataError(
+            f"prepare.noise: {noise.kind} needs noisy images, and the flattest parts of these have no noise, or all "
+            "is black or white"
+        )
+    log.info("noise: correlation %+.2f of pixels %d apart", found.value, found.distance)
+    if abs(found.value) > noise.max_correlation:
+        raise DataError(
+            f"prepare.noise: the noise of pixels {found.distance} apart has a correlation of {found.value:+.2f}, more "
+            f"than max_correlation, {noise.max_correlation:g}: a network would learn to keep it; take images as the "
+            "sensor gives them (raw files with data.raw: bayer; no JPEG, sharpening or resizing), or files that are "
+            "halved by averaging 2x2 pixels"
+        )

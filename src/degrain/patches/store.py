@@ -7,6 +7,8 @@ train/noisy.npy                the same, only where the noise is real
 train/index.parquet            one row per sample: image, source, top, left, patch (row of the arrays), copy
 val/, test/                    the same, always with noisy.npy: float32 in 8-bit levels when noise is not clipped
 photographs/<image>/*.npy      clean and noisy of whole test images
+
+Where no image is clean, train/clean.npy holds the noisy ones, and what is called clean elsewhere is their stand-in.
 """
 
 from __future__ import annotations

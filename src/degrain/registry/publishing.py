@@ -226,7 +226,8 @@ def _described(grid: Grid, experiment: str, children: Mapping[str, str]) -> str:
         for cell in grid.ranking.cells
     )
     head = f"| best first | validation | {summary.MEASURES[score]} |\n|---|---|---|\n"
-    return tags.cut(f"Best: **{grid.ranking.champion}**.\n\n{head}{rows}")
+    best = f"Best: **{grid.ranking.champion}**. {grid.ranking.stand_in}".rstrip()
+    return tags.cut(f"{best}\n\n{head}{rows}")
 
 
 def log_model(client: MlflowClient, run: str, folder: Path, trial: TrialRecord, made_of: Mapping[str, bytes]) -> str:

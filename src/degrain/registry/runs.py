@@ -294,7 +294,7 @@ def described(trial: BegunTrial | TrialRecord) -> str:
         return f"{text}\n\nIt {trial.state} after {trial.epochs_done} epochs: {tags.cut(trial.reason, 1000)}"
     return (
         f"{text}\n\nThe weights are those of epoch {trial.epoch} of {trial.epochs_done}, with {trial.val_psnr:.2f} dB "
-        "on the validation patches."
+        f"on the validation patches. {trial.noise.stand_in}".rstrip()
     )
 
 

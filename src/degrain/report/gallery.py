@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from degrain import figures
+from degrain.artifacts.ranking import Ranking
 from degrain.evaluation import ranking
 from degrain.evaluation.sharpening import sharpened_name
 from degrain.report.material import Material
@@ -57,9 +58,18 @@ def strip_names(material: Material, trials: list[str]) -> list[str]:
     return ["noisy", "clean", *outputs]
 
 
+def truth(ranked: Ranking) -> str:
+    """Return what people call the pictures that outputs are compared with."""
+    return "stand-in" if ranked.stand_in else "clean"
+
+
 def _strips(material: Material, trials: list[str]) -> bytes:
     places = sorted((material.examples / "patches").iterdir())
     names = strip_names(material, trials)
+    labels = {"clean": truth(material.ranking)}
     return figures.strips(
-        [(name, [np.asarray(Image.open(place / f"{name}.png")) for place in places]) for name in names]
+        [
+            (labels.get(name, name), [np.asarray(Image.open(place / f"{name}.png")) for place in places])
+            for name in names
+        ]
     )

@@ -69,6 +69,7 @@ def render(material: Material, drawn: Mapping[str, bytes]) -> str:
         headline_words=summary.MEASURES[score],
         measures=summary.MEASURES,
         noise=_options(material.store.noise),
+        truth=gallery.truth(ranked),
         images=_images(material),
         near_copies=_near_copies(material),
         references=_references(ranked, titles),
@@ -160,7 +161,8 @@ def _patches(material: Material, trials: list[str]) -> list[tuple[str, list[str]
     places = sorted((material.examples / "patches").iterdir())
     rows = []
     for name in gallery.strip_names(material, trials):
-        rows.append((name, [_embed(files.contents(place / f"{name}.png")) for place in places]))
+        label = gallery.truth(material.ranking) if name == "clean" else name
+        rows.append((label, [_embed(files.contents(place / f"{name}.png")) for place in places]))
         if name in trials:
             rows.append(("its error", [_error(place, name) for place in places]))
     return rows

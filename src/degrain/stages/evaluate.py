@@ -56,3 +56,5 @@ def run(params: Params) -> None:
         shown[best],
         shown["identity"],
     )
+    if ranked.stand_in:
+        log.info("%s", ranked.stand_in)

@@ -164,7 +164,10 @@ def _check_noise(params: Params) -> None:
             f"prepare.noise: {noise.kind} takes the images for sRGB, and those of {dataset} are in linear light; "
             "set prepare.noise.linear: false"
         )
-    if params.train.exposure and (noise.paired or params.prepare.copies or spec.light == "linear"):
+    if noise.stand_in and spec.pairs:
+        raise ParamsError(f"prepare.noise: {noise.kind} is for images without clean ones, and {dataset} has them")
+    fixed = noise.paired or noise.stand_in or params.prepare.copies
+    if params.train.exposure and (fixed or spec.light == "linear"):
         raise ParamsError("train.exposure: only sRGB images with fresh noise can become darker")
     possible = channels(params)
     if not any(map(noise.accepts, possible)):
@@ -193,9 +196,26 @@ def _check_model(model: str, params: Params) -> None:
         first_weights.check(params.train.start, model, known, datasets.spec(params.data.dataset).light)
     if problem := spec.problem(size):
         raise ParamsError(f"prepare.patch_size: {model} {problem}")
+    if params.prepare.noise.stand_in:
+        size //= 2
+        _check_without_truth(model, params)
     for _, loss in params.train.cells:
         if problem := loss.problem(spec.bounded, size):
             raise ParamsError(f"train.losses: {loss.title} with {model}: {problem}")
+
+
+def _check_without_truth(model: str, params: Params) -> None:
+    """Refuse a network that cannot take halved patches, too, and a loss that noise in its targets biases."""
+    spec, kind = models.spec(model), params.prepare.noise.kind
+    if spec.fixed_size:
+        raise ParamsError(f"train.models: {model} takes one size only, and {kind} noise halves some of the patches")
+    if problem := spec.problem(params.prepare.patch_size // 2):
+        raise ParamsError(f"prepare.patch_size: {kind} noise halves patches, and {model} {problem}")
+    for loss in params.train.losses:
+        if not loss.of_means:
+            raise ParamsError(
+                f"train.losses: {kind} noise is in the targets, too, whose mean {loss.title} does not find; use mse"
+            )
 
 
 def _check_optimizer(optimizer: Optimizer) -> None:

@@ -40,7 +40,7 @@ class Exposure:
         """
         if limits is None:
             return None
-        if store.split("train").noisy is not None or store.copies:
+        if store.split("train").noisy is not None or store.copies or store.noise.stand_in:
             raise ParamsError("train.exposure: only patches with fresh noise can become darker; that of these is fixed")
         if store.record.light != "srgb":
             raise ParamsError("train.exposure: only sRGB images can become darker, and these are in linear light")

@@ -14,14 +14,14 @@ from degrain.training.distributed import Group
 from degrain.training.state import State
 
 if TYPE_CHECKING:
-    from degrain.losses.base import Loss
+    from degrain.training.objectives import Objective
 
 log = logging.getLogger(__name__)
 
 
 def backward(
     network: nn.Module,
-    loss: Loss,
+    objective: Objective,
     cast: torch.autocast,
     batch: tuple[Tensor, Tensor],
     patches: int,
@@ -32,7 +32,7 @@ def backward(
 
     Args:
         network: From noisy to denoised, as wrapped by the group.
-        loss: A mean over patches.
+        objective: A mean over patches.
         cast: Context of the forward pass.
         batch: Noisy and clean, this rank's share, float32 (N, C, H, W).
         patches: In the whole batch, over all ranks.
@@ -42,14 +42,18 @@ def backward(
     Returns:
         What this share adds to the mean loss of the batch, float32 scalar.
     """
+
+    def run(images: Tensor) -> Tensor:
+        with cast:
+            output: Tensor = network(images)
+        return output.float()
+
     noisy, clean = batch
     total = torch.zeros((), device=clean.device)
     pairs = list(zip(noisy.tensor_split(parts), clean.tensor_split(parts), strict=True))
     for place, (some_noisy, some_clean) in enumerate(pairs, 1):
         with nullcontext() if place == len(pairs) else group.alone(network):
-            with cast:
-                output = network(some_noisy)
-            part = loss.value(output.float(), some_clean) * (len(some_clean) / patches)
+            part = objective(run, some_noisy, some_clean) * (len(some_clean) / patches)
             # NOTE: the group averages gradients, and the ranks' shares are to be added up.
             (part * group.world).backward()  # type: ignore[no-untyped-call]
         total += part.detach()

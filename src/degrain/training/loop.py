@@ -22,7 +22,7 @@ from degrain.networks import catalog
 from degrain.patches.store import PatchStore, Split
 from degrain.pixels import depth, from_unit, to_unit
 from degrain.randomness import generator
-from degrain.training import first_weights, gradients, schedules
+from degrain.training import first_weights, gradients, objectives, schedules
 from degrain.training.checkpoints import Checkpoints
 from degrain.training.device_batches import open_batches
 from degrain.training.distributed import ALONE, Group
@@ -92,7 +92,15 @@ def train(
             _set_rates(state.optimizer, share_of(state.step))
 
             state.optimizer.zero_grad(set_to_none=True)
-            backward = partial(gradients.backward, network, trial.loss, cast, batch, patches, group=group)
+            backward = partial(
+                gradients.backward,
+                network,
+                objectives.of(trial.loss, store.noise, state.step / state.steps),
+                cast,
+                batch,
+                patches,
+                group=group,
+            )
             part_of_loss = gradients.fitting(state, len(clean), backward)
             if params.clip_norm:
                 nn.utils.clip_grad_norm_(state.network.parameters(), params.clip_norm)

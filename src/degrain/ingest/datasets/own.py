@@ -108,7 +108,7 @@ def _pairs(folder: Path, _: DataParams) -> pd.DataFrame:
 
 
 FOLDER = DatasetSpec(
-    title="Your own clean images: a folder of PNG, JPEG, TIFF or camera raw files",
+    title="Your own images: a folder of PNG, JPEG, TIFF or camera raw files",
     origin="data.path",
     licence="yours",
     citation="",
@@ -117,7 +117,8 @@ FOLDER = DatasetSpec(
     split="By source: the images of one subfolder stay together, every other image is a source of its own.",
     problems=(
         "DVC does not watch the folder: after changing it, `dvc repro -f -s download`.",
-        "Noise that is already in your images counts as detail: a model learns to keep it.",
+        "Noise that is already in your images counts as detail: a model learns to keep it. The noise `unknown` is for "
+        "images of which no clean ones exist.",
     ),
     needs="data.path",
     light=None,
