@@ -5,6 +5,7 @@ When the code of a declaration fails later, it is refused in the same words: one
 
 from __future__ import annotations
 
+import ast
 import functools
 import inspect
 import math
@@ -38,6 +39,29 @@ def file_of_function(called: Callable[..., Any]) -> str:
     while isinstance(called, functools.partial):
         called = called.func
     return file_of(called.__module__)
+
+
+def parsed(source: bytes, file: str) -> ast.Module:
+    """Parse the source of a module of degrain.
+
+    Args:
+        source: What the file holds.
+        file: What to call it.
+
+    Raises:
+        ParamsError: It is no Python; the message begins with file and line.
+    """
+    try:
+        return ast.parse(source)
+    except SyntaxError as error:
+        raise ParamsError(f"{file}: {of_syntax(error)}") from None
+    except ValueError as error:
+        raise ParamsError(f"{file}: {error}") from None
+
+
+def of_syntax(error: SyntaxError) -> str:
+    """Return line and reason of a syntax error; a file that cannot be decoded has no line."""
+    return f"line {error.lineno}: {error.msg}" if error.lineno else error.msg
 
 
 @contextmanager

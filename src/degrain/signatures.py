@@ -82,7 +82,9 @@ def check(file: str, where: str, *arguments: object, **options: object) -> None:
     module, _, name = where.partition(":")
     try:
         signature = of(module, name)
-    except (LookupError, SyntaxError) as error:
+    except SyntaxError as error:
+        raise ParamsError(f"{file}: {catalogs.of_syntax(error)}") from None
+    except LookupError as error:
         raise ParamsError(f"{file}: {error}") from None
     if signature:
         catalogs.check_call(file, name, signature, *arguments, **options)

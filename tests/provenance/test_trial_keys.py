@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from degrain.params.study import Params
 from degrain.patches.store import PatchStore
 from degrain.provenance import closure, digests
 from degrain.training.trial import WORK, Trial, expand
+from pipelines import dependencies
 from tests.provenance.mutation import copied_package, forget, mutated
 
 PLACE = Place(device="cpu")
@@ -199,6 +201,20 @@ def test_a_new_module_beside_the_networks_changes_nothing(package: Path, key_of:
     before = both()
     (package / "networks" / "unrelated.py").write_text("NEW = 1\n")
     assert both() == before
+
+
+def test_a_half_written_file_is_named_where_it_is_read_and_stops_nothing_else(
+    package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = protocol.versions()
+    (package / "networks" / "wip.py").write_text("import torch\n\nLAYERS = (\n")
+    forget()
+    assert protocol.versions() == known
+    words = "networks/wip.py: line 3: '(' was never closed"
+    with pytest.raises(ParamsError, match=f"^{re.escape(words)}$"):
+        closure.closure("degrain.networks.wip")
+    assert dependencies.main([]) == 2
+    assert capsys.readouterr().err == f"dependencies: {words}\n"
 
 
 @pytest.mark.parametrize(
@@ -535,4 +551,4 @@ def test_the_kind_of_machine_is_part_of_the_key(make_params: Callable[..., Param
     ],
 )
 def test_only_docstrings_and_constants_are_no_code(source: str, is_code: bool) -> None:
-    assert closure._imports_of(source.encode(), "degrain", frozenset(), frozenset()).has_code == is_code
+    assert closure._imports_of(source.encode(), "own.py", "degrain", frozenset(), frozenset()).has_code == is_code

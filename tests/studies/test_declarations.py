@@ -714,6 +714,10 @@ def test_noise_that_fails_later_is_named_by_its_file(noise: Noise, words: str) -
         adding.add(noise, np.zeros((8, 8, 1), np.uint8), np.random.default_rng(0))
 
 
+def _nan_of(level: int, clean: np.ndarray, draws: Any) -> np.ndarray:
+    return np.where(clean == level, np.nan, clean)
+
+
 DRAWN: dict[str, Callable[[np.ndarray, Any], Any]] = {
     "in turn": lambda clean, draws: np.stack([one + draw.normal() for one, draw in zip(clean, draws, strict=True)]),
     "first": lambda clean, draws: clean + next(iter(draws)).normal(size=clean.shape),
@@ -721,6 +725,8 @@ DRAWN: dict[str, Callable[[np.ndarray, Any], Any]] = {
     "list": lambda clean, draws: np.stack([one + draw.normal() for one, draw in zip(clean, list(draws), strict=True)]),
     "global": lambda clean, draws: clean + np.random.normal(size=clean.shape),
     "nan": lambda clean, draws: clean * np.nan,
+    **{f"nan of {level}": partial(_nan_of, level) for level in (0, 255)},
+    "nan of flat": lambda clean, draws: (clean - clean.mean()) / np.ptp(clean, axis=(1, 2, 3), keepdims=True),
 }
 
 
@@ -737,12 +743,36 @@ class Own(Noise):
     [
         ("in turn", ""),
         *((way, "own does not take the numbers of each patch from its ") for way in ("first", "list", "global")),
-        ("nan", "own makes pixels that are no finite numbers"),
+        *((way, "own makes pixels that are no finite numbers") for way in DRAWN if way.startswith("nan")),
     ],
 )
 def test_noise_of_a_patch_is_its_own_and_finite(way: str, words: str) -> None:
     with pytest.raises(ParamsError, match=words) if words else nullcontext():
         array_probes.check_noise(Own(way=way), [1, 3])
+
+
+@pytest.mark.parametrize("clip", [True, False])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_noise_that_is_not_finite_reaches_no_store_and_no_batch(clip: bool, dtype: Any) -> None:
+    with pytest.raises(ParamsError, match=r"^studies/test_declarations\.py: own makes pixels that are no finite numb"):
+        adding.add(OnDevice(way="nan of 0", clip=clip), np.zeros((8, 8, 1), dtype), np.random.default_rng(0))
+
+
+class OnDevice(Own):
+    clip: bool = True
+
+    def draw_on_device(self, clean: Tensor, draw: torch.Generator) -> Tensor:
+        return torch.from_numpy(np.asarray(DRAWN[self.way](clean.numpy(), ()), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [("nan of 0", "own makes pixels that are no finite numbers"), ("first", "own does not work: StopIteration")],
+)
+def test_noise_drawn_on_a_device_is_tried_too(way: str, words: str) -> None:
+    network_probes.check_device_noise(Own(way=way), [3])
+    with pytest.raises(ParamsError, match=rf"^studies/test_declarations\.py: {words}"):
+        network_probes.check_device_noise(OnDevice(way=way), [1, 3])
 
 
 def test_every_baseline_is_tried_with_every_candidate(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,14 @@ import pytest
 import torch
 
 from degrain.artifacts.store import STORE
+from degrain.errors import ParamsError
 from degrain.noise import adding
+from degrain.noise.gaussian import GaussianNoise
 from degrain.params.study import Params
 from degrain.patches.store import PatchStore, content_digest
 from degrain.pixels import to_unit
 from degrain.randomness import generator
+from degrain.training import loop
 from degrain.training.batches import Batches, Pair
 from degrain.training.device_batches import CopiedBatches, DeviceBatches, open_batches
 from degrain.training.mixing import Mixing
@@ -309,6 +312,20 @@ def test_noise_made_on_the_device_is_like_the_host_s(
     for value in (0, 1):
         shares = [(values == value).mean() for values in (host, device)]
         assert shares[0] == pytest.approx(shares[1], abs=0.01)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("clip", [True, False])
+def test_noise_of_a_device_that_is_not_finite_is_blamed_before_the_training(
+    value: float, clip: bool, make_store: Stores, make_trial: Trials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make_store(noise=Whole(kind="gaussian", clip=clip))
+    trial = make_trial(patches_per_epoch=4)
+    batches = DeviceBatches(trial, store, CPU)
+    monkeypatch.setattr(loop, "open_batches", lambda *_: batches)
+    monkeypatch.setattr(GaussianNoise, "draw_on_device", lambda _self, clean, _draw: clean * value)
+    with pytest.raises(ParamsError, match=r"^noise/gaussian\.py: gaussian makes pixels that are no finite numbers$"):
+        loop.train(trial, store, CPU)
 
 
 @pytest.mark.parametrize("bits", [8, 16])

@@ -231,6 +231,8 @@ def _try(params: Params, channels: Sequence[int]) -> None:
     from degrain.studies import array_probes, network_probes
     from degrain.training import trial
 
+    for check_noise in (array_probes.check_noise, network_probes.check_device_noise):
+        check_noise(params.prepare.noise, channels)
     if len(channels) == 1:
         array_probes.check_baselines(params.evaluate.baselines, channels[0])
         network_probes.check_networks(params.train.models, channels[0], params.prepare.patch_size)

@@ -49,7 +49,7 @@ def add_each(noise: Noise, clean: np.ndarray, draws: Draws) -> np.ndarray:
         The noisy patches, same shape; each has the same bits as from `add`.
 
     Raises:
-        ParamsError: The noise cannot be drawn; the message begins with its file.
+        ParamsError: The noise cannot be drawn, or a pixel is no finite number; the message begins with its file.
     """
     file = catalogs.file_of(type(noise).__module__)
     noisy = np.empty(clean.shape, noisy_dtype(noise, clean.dtype))
@@ -60,6 +60,7 @@ def add_each(noise: Noise, clean: np.ndarray, draws: Draws) -> np.ndarray:
         with catalogs.blaming(file, noise.kind):
             made = noise.draw(to_levels(part), islice(draws, len(part)))
             catalogs.require_shape(file, noise.kind, made.shape, part.shape)
+            catalogs.require_finite(file, noise.kind, made)
         noisy[start : start + count] = from_levels(made, clean.dtype) if noise.clipped else made
     return noisy
 

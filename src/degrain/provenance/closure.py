@@ -15,6 +15,7 @@ from functools import lru_cache
 from importlib.util import resolve_name
 from pathlib import Path
 
+from degrain import catalogs
 from degrain.errors import ParamsError
 
 PACKAGE = Path(__file__).parent.parent
@@ -109,7 +110,7 @@ def closure(*roots: str, without: frozenset[str] = frozenset()) -> Closure:
 
     Raises:
         KeyError: There is no such module.
-        ParamsError: A module imports what cannot be followed, or what is no file of degrain.
+        ParamsError: A module is no Python, imports what cannot be followed, or what is no file of degrain.
     """
     known = modules()
     found: dict[str, Path] = {}
@@ -151,7 +152,11 @@ def modules() -> Mapping[str, Path]:
 
 
 def relevant_files() -> set[Path]:
-    """Return the source files that hold more than a docstring, and the files that modules name."""
+    """Return the source files that hold more than a docstring, and the files that modules name.
+
+    Raises:
+        ParamsError: One is no Python.
+    """
     found = {path: _imports(path) for path in modules().values()}
     return {path for path, imports in found.items() if imports.has_code}.union(*(one.data for one in found.values()))
 
@@ -169,7 +174,8 @@ def _parents(name: str) -> Iterator[str]:
 
 def _imports(path: Path) -> _Imports:
     package = ".".join(path.parent.relative_to(PACKAGE.parent).parts)
-    return _imports_of(path.read_bytes(), package, frozenset(modules()), _below(path.parent))
+    file = path.relative_to(PACKAGE).as_posix()
+    return _imports_of(path.read_bytes(), file, package, frozenset(modules()), _below(path.parent))
 
 
 @lru_cache(maxsize=128)
@@ -185,8 +191,8 @@ def _others() -> tuple[Path, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _imports_of(source: bytes, package: str, known: frozenset[str], beside: frozenset[Path]) -> _Imports:
-    tree = ast.parse(source)
+def _imports_of(source: bytes, file: str, package: str, known: frozenset[str], beside: frozenset[Path]) -> _Imports:
+    tree = catalogs.parsed(source, file)
     nodes = list(_nodes(tree))
     names = {name for node in nodes for name in _names(node, package)}
     places = {node.id for node in nodes if isinstance(node, ast.Name)} & {"__file__"} | names & RESOURCES

@@ -40,6 +40,7 @@ def run(params: Params, model: str, only: str = "", in_process: bool = False) ->
     from degrain.trials.work import key_of
 
     device = compute.prepare_torch(params.train.device, params.train.threads, params.train.deterministic)
+    network_probes.check_device_noise(store.noise, [store.channels])
     network_probes.check_networks([model], store.channels, store.patch_size)
     network_probes.check_cells(params.train.cells, store.channels, store.patch_size)
     network_probes.check_trials(trials[:1], store.channels, store.patch_size)

@@ -24,7 +24,7 @@ CHANNELS = (3, 1, 4)
 
 
 def check_noise(noise: Noise, channels: Iterable[int]) -> None:
-    """Refuse noise that cannot be drawn, or that changes the shape of images.
+    """Refuse noise that cannot be drawn, changes the shape of images, or makes pixels that are no finite numbers.
 
     Args:
         noise: Kind and strength.
@@ -35,16 +35,31 @@ def check_noise(noise: Noise, channels: Iterable[int]) -> None:
     """
     file = catalogs.file_of(type(noise).__module__)
     for number in () if noise.paired else filter(noise.accepts, channels):
-        clean = (255 * _random(number)).astype(np.float32)
-        with blaming(file, noise.kind):
+        clean, extreme = levels(number), extreme_levels(number)
+        with blaming(file, noise.kind), np.errstate(all="ignore"):
             noisy, again = (noise.draw(clean.copy(), _draws(range(COUNT))) for _ in range(2))
             require_shape(file, noise.kind, noisy.shape, clean.shape)
             last = noise.draw(clean[-1:].copy(), _draws([COUNT - 1]))
-        require_finite(file, noise.kind, noisy)
+            of_extreme = noise.draw(extreme.copy(), _draws(range(len(extreme))))
+            require_shape(file, noise.kind, of_extreme.shape, extreme.shape)
+        for made in (noisy, of_extreme):
+            require_finite(file, noise.kind, made)
         if not (np.array_equal(noisy, again) and np.array_equal(noisy[-1:], last)):
             raise ParamsError(
                 f"{file}: {noise.kind} does not take the numbers of each patch from its generator alone, or not in turn"
             )
+
+
+def levels(channels: int) -> np.ndarray:
+    """Return patches of random numbers, float32 (COUNT, H, W, C) in 8-bit levels."""
+    return (255 * _random(channels)).astype(np.float32)
+
+
+def extreme_levels(channels: int) -> np.ndarray:
+    """Return patches with exact black and white, alone and side by side, and a gray one, as `levels` does."""
+    mixed = np.where(_random(channels)[:1] < 0.5, 0, 255)
+    flat = [np.full_like(mixed, level) for level in (0, 255, 128)]
+    return np.concatenate([mixed, *flat]).astype(np.float32)
 
 
 def _draws(patches: Iterable[int]) -> Draws:

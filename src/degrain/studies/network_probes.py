@@ -25,8 +25,9 @@ from degrain.losses.base import Loss
 from degrain.machine import precision
 from degrain.networks import catalog
 from degrain.networks.base import ModelSpec
+from degrain.noise.base import Noise
 from degrain.optimizers.base import Optimizer
-from degrain.studies import receptive_field
+from degrain.studies import array_probes, receptive_field
 from degrain.training import loop
 from degrain.training.state import State
 from degrain.training.trial import Trial
@@ -94,6 +95,25 @@ def check_cells(cells: Iterable[tuple[Optimizer, Loss]], channels: int, patch_si
                 _check_loss(file, loss, (2, channels, patch_size, patch_size))
         for optimizer in optimizers.values():
             _check_optimizer(catalogs.file_of(type(optimizer).__module__), optimizer)
+
+
+def check_device_noise(noise: Noise, channels: Iterable[int]) -> None:
+    """Refuse noise that a device cannot draw as declared: of another shape, or not of finite numbers.
+
+    Args:
+        noise: Kind and strength; what is drawn on the host only passes.
+        channels: That the images may have; those that it does not accept are left out.
+
+    Raises:
+        ParamsError: It does not work; the message begins with its file.
+    """
+    file = catalogs.file_of(type(noise).__module__)
+    for number in filter(noise.accepts, channels) if noise.on_device else ():
+        for levels in (array_probes.levels(number), array_probes.extreme_levels(number)):
+            with blaming(file, noise.kind):
+                noisy = noise.draw_on_device(torch.from_numpy(levels), torch.Generator(CPU).manual_seed(0))
+                require_shape(file, noise.kind, noisy.shape, levels.shape)
+                catalogs.require_finite(file, noise.kind, noisy.numpy())
 
 
 def _check_network(name: str, spec: ModelSpec, channels: int, patch_size: int) -> None:

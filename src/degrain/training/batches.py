@@ -85,6 +85,15 @@ class Batches:
             noisy, clean = (to_unit(side) if mixing is None else mixing.mix(share, to_unit(side)) for side in pair)
             yield to_tensor(noisy), to_tensor(clean)
 
+    def require_finite(self) -> None:
+        """Refuse noise that has been drawn and is no finite number, before what it was drawn for is blamed.
+
+        On the host it is refused when it is drawn, and there is nothing left to refuse here.
+
+        Raises:
+            ParamsError: A pixel is none; the message begins with the noise's file.
+        """
+
     def _plan(self, epoch: int) -> tuple[np.ndarray, np.ndarray | None]:
         """For each position in the epoch its sample and, if patches are turned, its element of the group."""
         count = self.patches_per_epoch

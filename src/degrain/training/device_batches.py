@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from degrain import catalogs
 from degrain.noise import augmentation
 from degrain.patches.store import PatchStore
 from degrain.randomness import generator
@@ -80,6 +81,8 @@ class DeviceBatches(Batches):
         if not self.serves(store):
             raise TypeError(f"{store.noise.kind} noise of {store.copies} fixed copies is not drawn on a device")
         self._device, self._draw = device, torch.Generator(device)
+        # Of all pixels that were drawn since it was looked at last: no finite number where one of them is none.
+        self._sum = torch.zeros((), device=device)
         self._bits16 = self._clean.dtype == np.uint16
         self._clean_held = _upload(self._clean, device)
         self._real_held = None if self._real is None else _upload(self._real, device)
@@ -106,6 +109,13 @@ class DeviceBatches(Batches):
             pair = self._made(rows[batch], None if turning is None else turning[batch], tables, epoch, step)
             noisy, clean = (patches[kept].permute(0, 3, 1, 2) for patches in pair)
             yield noisy, clean
+        self.require_finite()
+
+    def require_finite(self) -> None:
+        """Refuse noise that has been drawn and is no finite number; see `Batches.require_finite`."""
+        total = np.asarray(self._sum.item())
+        self._sum.zero_()
+        catalogs.require_finite(catalogs.file_of(type(self._store.noise).__module__), self._store.noise.kind, total)
 
     def _made(self, rows: Tensor, turning: Tensor | None, tables: Tensor | None, epoch: int, step: int) -> Pair:
         """One whole batch, noisy and clean, (N, H, W, C) in units of white = 1."""
@@ -117,6 +127,8 @@ class DeviceBatches(Batches):
             clean = tables.to(self._device).gather(1, clean.flatten(1).long()).view_as(clean)
         self._draw.manual_seed(int(generator(self._seed, "device noise", epoch, step).integers(2**63)))
         noisy = self._store.noise.draw_on_device(clean / 257 if self._bits16 else clean, self._draw)
+        # NOTE: looking at it would make the host wait for the device in every step.
+        self._sum += noisy.sum()
         if self._store.noise.clipped:
             noisy = noisy.clamp_(0, 255).mul_(white / 255).round_()
         return noisy / (white if self._store.noise.clipped else 255), clean / white

@@ -23,6 +23,7 @@ from degrain.patches.store import PatchStore, Split
 from degrain.pixels import depth, from_unit, to_unit
 from degrain.randomness import generator
 from degrain.training import first_weights, gradients, objectives, schedules
+from degrain.training.batches import Batches
 from degrain.training.checkpoints import Checkpoints
 from degrain.training.device_batches import open_batches
 from degrain.training.distributed import ALONE, Group
@@ -62,7 +63,7 @@ def train(
         Stopped: It was asked to; the checkpoint is written.
         OutputError: A checkpoint cannot be written.
         DataError: The store has changed since it was opened; no checkpoint is written of that.
-        ParamsError: The group cannot train this network or share these batches.
+        ParamsError: The group cannot train this network or share these batches, or the noise fails.
     """
     params = trial.params
     state = _begin(trial, store, device)
@@ -111,8 +112,7 @@ def train(
             state.step += 1
             due = checkpoints is not None and checkpoints.due()
             loss, stop, save = group.total(float(part_of_loss), stopping(), due and group.rank == 0)
-            if not math.isfinite(loss):
-                raise Diverged(f"the loss became {loss} in epoch {epoch + 1}, step {state.step}")
+            _check_loss(loss, batches, f"epoch {epoch + 1}, step {state.step}")
             state.loss_sum += loss * patches
             if checkpoints and group.rank == 0 and (stop or save):
                 store.require_unchanged()
@@ -209,6 +209,13 @@ def _set_rates(optimizer: torch.optim.Optimizer, share: float) -> float:
 def _stop_if(asked: float) -> None:
     if asked:
         raise Stopped
+
+
+def _check_loss(loss: float, batches: Batches, when: str) -> None:
+    """Refuse a loss that is no finite number, or, where that is why, noise that is none."""
+    if not math.isfinite(loss):
+        batches.require_finite()
+        raise Diverged(f"the loss became {loss} in {when}")
 
 
 def _check_weights(state: State, epoch: int) -> None:
