@@ -121,7 +121,8 @@ def _blocks(patches: np.ndarray) -> np.ndarray:
     parted = whole.reshape(count, rows, BLOCK, columns, BLOCK, channels).transpose(0, 1, 3, 5, 2, 4)
     blocks = parted.reshape(-1, BLOCK, BLOCK)
     clipped = ((blocks <= 0) | (blocks >= 255)).mean(axis=(1, 2))
-    return blocks[clipped <= CLIPPED]
+    kept: np.ndarray = blocks[clipped <= CLIPPED]
+    return kept
 
 
 def _surfaces(blocks: np.ndarray) -> np.ndarray:
