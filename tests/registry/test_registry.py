@@ -205,6 +205,15 @@ def test_a_trial_is_found_by_its_name(tmp_path: Path, make_params: Callable[...,
         pass
 
 
+def test_a_trial_that_a_killed_process_left_half_written_hides_no_whole_one(tmp_path: Path) -> None:
+    for model in ("unet", "unet.host.1-2.partial", "unet.host.1-2-old.partial"):
+        left = tmp_path / "trials" / model / "unet-adam-mse"
+        left.mkdir(parents=True)
+        records.trial().write(left / "trial.json")
+    with loading.folder_of("unet-adam-mse", tmp_path / "trials") as found:
+        assert found == tmp_path / "trials" / "unet" / "unet-adam-mse"
+
+
 @pytest.mark.parametrize("reference", ["unet-adam-mse", "trials/unet/unet-adam-mse"])
 def test_a_folder_with_another_trial_is_refused(reference: str) -> None:
     folder = Path("trials/unet/unet-adam-mse")

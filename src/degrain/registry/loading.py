@@ -51,7 +51,8 @@ def folder_of(reference: str, trials: Path) -> Iterator[Path]:
             TrialRecord.of_folder(trials / folder.resolve().parent.name / folder.resolve().name)
         yield folder
         return
-    known = {path.parent.name: path.parent for path in trials.glob(f"*/*/{TRIAL}")}
+    found = (path.parent for path in trials.glob(f"*/*/{TRIAL}"))
+    known = {folder.name: folder for folder in found if not files.is_partial(folder.relative_to(trials))}
     if reference not in known:
         raise ModelError(
             f"no model {reference!r}: neither a folder nor a trial of the last study{nearest(reference, known)}"
