@@ -85,7 +85,8 @@ def version(client: MlflowClient, reference: str) -> ModelVersion:
         champion = aliases.current(client, name)
         if champion is None:
             raise RegistryError(
-                f"the registry has no {alias} of {name!r} yet: run make repro, or name a version: models:/NAME/VERSION"
+                f"the registry has no {alias} of {name!r} yet: {aliases.HOW_TO_REGISTER}; "
+                "or name a version: models:/NAME/VERSION"
             )
         return champion
     return client.get_model_version_by_alias(name, alias)
