@@ -100,7 +100,7 @@ class Mirror:
             changed = marking.stat().st_mtime
         except OSError:
             return ""
-        if folder.suffix == ".damaged" or max(changed, folder.stat().st_mtime) < self._since:
+        if folder.suffix in (".damaged", files.PARTIAL) or max(changed, folder.stat().st_mtime) < self._since:
             return ""
         return str(changed)
 

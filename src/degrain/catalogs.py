@@ -9,20 +9,25 @@ import ast
 import functools
 import inspect
 import math
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.errors import PydanticUndefinedAnnotation
+from pydantic.fields import FieldInfo
 
-from degrain.declaration import kind_of
-from degrain.errors import DegrainError, ParamsError, Stopped
+from degrain.declaration import HOW, kind_of
+from degrain.errors import DegrainError, ParamsError, Stopped, nearest
 
 if TYPE_CHECKING:
     import numpy as np
 
 Declared = TypeVar("Declared")
+PACKAGE = Path(__file__).parent
 
 
 def file_of(module: str) -> str:
@@ -62,6 +67,33 @@ def parsed(source: bytes, file: str) -> ast.Module:
 def of_syntax(error: SyntaxError) -> str:
     """Return line and reason of a syntax error; a file that cannot be decoded has no line."""
     return f"line {error.lineno}: {error.msg}" if error.lineno else error.msg
+
+
+def failed_import(error: Exception) -> str | None:
+    """Say which declaration could not be imported, and why.
+
+    Args:
+        error: What was raised, with its traceback.
+
+    Returns:
+        One line that begins with file and line; None where the code that failed is not in a folder with a catalog, or
+        was being run, not imported.
+    """
+    if isinstance(error, SyntaxError) and error.filename and _is_declared(path := Path(error.filename)):
+        return f"{path.relative_to(PACKAGE).as_posix()}: {of_syntax(error)}"
+    steps = [(Path(frame.f_code.co_filename), line, frame) for frame, line in traceback.walk_tb(error.__traceback__)]
+    ours = [step for step in steps if step[0].is_relative_to(PACKAGE)]
+    imported = {path for path, _, frame in ours if frame.f_code.co_name == "<module>"}
+    if not ours or ours[-1][0] not in imported or not _is_declared(ours[-1][0]):
+        return None
+    path, line, _ = ours[-1]
+    text = str(error).strip().partition("\n")[0]
+    return f"{path.relative_to(PACKAGE).as_posix()}: line {line}: {type(error).__name__}: {text}"
+
+
+def _is_declared(path: Path) -> bool:
+    """Tell whether a file lies in a folder of the package that has a catalog."""
+    return path.is_relative_to(PACKAGE) and (path.parent / "catalog.py").is_file()
 
 
 @contextmanager
@@ -139,19 +171,24 @@ def classes(base: type, union: Any) -> tuple[Any, ...]:
     """Return the classes of a union, each of which declares one kind of noise, loss or optimizer.
 
     Raises:
-        ParamsError: A class has no name or one that is taken, lacks a method, or has one that takes other arguments;
-            the message begins with the file.
+        ParamsError: A class has no name, several or one that is taken, has an annotation that names nothing, lacks a
+            method or has one that takes other arguments, or see `check_section`; the message begins with the file.
     """
     found: tuple[Any, ...] = get_args(union)
     files: dict[str, str] = {}
     for declared in found:
-        file, tag = file_of(declared.__module__), kind_of(declared)
+        file = file_of(declared.__module__)
+        _complete(file, declared)
+        tag = kind_of(declared)
         if tag is None:
             raise ParamsError(f'{file}: {declared.__name__} needs a name, such as name: Literal["..."] (noise: kind)')
+        if len(names := get_args(declared.model_fields[tag[0]].annotation)) > 1:
+            raise ParamsError(f"{file}: {declared.__name__} needs one {tag[0]}, not {', '.join(map(repr, names))}")
         _take(tag[1], file, files)
         if missing := sorted(getattr(declared, "__abstractmethods__", ())):
             raise ParamsError(f"{file}: {declared.__name__} lacks the method {', '.join(missing)}")
         _check_methods(file, declared, base)
+        check_section(file, declared)
     return found
 
 
@@ -185,6 +222,42 @@ def optimizers(declared: Iterable[Any]) -> tuple[Any, ...]:
             for field in ("options", "constants"):
                 _check_recordable(file, field, getattr(rule, field))
     return found
+
+
+def check_section(file: str, declared: Any) -> None:
+    """Refuse parameters that are declared with what `Field` does not take, or with a default that they do not allow.
+
+    Args:
+        file: That declares them.
+        declared: Their class.
+
+    Raises:
+        ParamsError: One is; the message begins with the file.
+    """
+    given: dict[str, Any] = {}
+    for name, field in declared.model_fields.items():
+        for inner in (field, *_fields_within(field.annotation)):
+            extra = inner.json_schema_extra if isinstance(inner.json_schema_extra, dict) else {}
+            for word in extra.keys() - HOW.keys():
+                known = inspect.signature(Field).parameters.keys() - {"extra"}
+                raise ParamsError(f"{file}: {name}: Field takes no {word!r}{nearest(word, known)}")
+        if not field.is_required():
+            given[field.alias or name] = field.get_default(call_default_factory=True, validated_data={})
+    try:
+        declared.__pydantic_validator__.validate_python(given)
+    except ValidationError as error:
+        for one in error.errors():
+            if one["loc"] and one["type"] != "missing":
+                name = str(one["loc"][0])
+                raise ParamsError(f"{file}: {name}: the default {given[name]!r} is refused: {one['msg']}") from None
+
+
+def _fields_within(annotation: Any) -> Iterator[FieldInfo]:
+    """What the parts of a type are declared with, as in `Annotated[float, Field(gt=0)] | None`."""
+    for part in get_args(annotation):
+        if isinstance(part, FieldInfo):
+            yield part
+        yield from _fields_within(part)
 
 
 def check_fields(file: str, declared: object) -> None:
@@ -245,6 +318,18 @@ def _take(name: str, file: str, files: dict[str, str]) -> None:
     if name in files:
         raise ParamsError(f"{file}: the name {name!r} is taken by {files[name]}; choose another")
     files[name] = file
+
+
+def _complete(file: str, declared: Any) -> None:
+    """Refuse a class with annotations that name nothing; pydantic would say so where the class is used first.
+
+    Raises:
+        ParamsError: An annotation does; the message begins with the file.
+    """
+    try:
+        declared.model_rebuild()
+    except PydanticUndefinedAnnotation as error:
+        raise ParamsError(f"{file}: {declared.__name__}: {error.name} is not defined") from None
 
 
 def _check_methods(file: str, declared: type, base: type) -> None:

@@ -26,7 +26,8 @@ from degrain.errors import DataError, OutputError
 LONGEST_NAME = 150
 # Lists and objects within each other in a JSON file; none of ours has as many.
 DEEPEST = 100
-
+# How the names of half-written files and folders end.
+PARTIAL = ".partial"
 
 _KINDS = (
     (stat.S_ISFIFO, "a pipe"),
@@ -120,6 +121,11 @@ def tree(folder: Path, *suffixes: str) -> list[Path]:
     """Return the files in a folder, at any depth, sorted; those with one of some suffixes if there are any."""
     paths = (path for path in folder.rglob("*") if path.is_file())
     return sorted(path for path in paths if not suffixes or path.suffix in suffixes)
+
+
+def is_partial(path: Path) -> bool:
+    """Tell whether a path is, or lies in, what a process is writing or has left when it was killed."""
+    return any(part.endswith(PARTIAL) for part in path.parts)
 
 
 def portable_name(text: str, otherwise: str) -> str:

@@ -97,6 +97,17 @@ def test_a_checkpoint_comes_to_another_machine_as_it_was(remote: Remote, tmp_pat
     assert remote.names(FOLDER) == []
 
 
+def test_what_is_half_written_is_not_copied(remote: Remote, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    mirror = Mirror(remote, ledger, STAGE)
+    left = ledger.folder / f"{KEY}.host.1-2.partial"
+    left.mkdir(parents=True)
+    for name in (TRIAL, CHECKPOINT):
+        (left / name).write_text("{}")
+    mirror.copy()
+    assert remote.names(FOLDER) == []
+
+
 def test_what_another_machine_has_trained_is_not_trained_again(
     remote: Remote, store: PatchStore, make_params: Callable[..., Params], tmp_path: Path
 ) -> None:

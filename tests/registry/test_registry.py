@@ -149,7 +149,8 @@ def test_what_a_killed_process_left_is_completed_and_not_doubled(monkeypatch: py
     [
         (
             "models:/nothing@champion",
-            "no champion of 'nothing' yet: run make repro, or name a version: models:/NAME/VERSION$",
+            "no champion of 'nothing' yet: run make repro, or, where the study has been run, dvc repro -f -s register; "
+            "or name a version: models:/NAME/VERSION$",
         ),
         ("models:/nothing@other", "MLflow at sqlite"),
         ("models:/nothing", "write models:/NAME@ALIAS"),
@@ -203,6 +204,15 @@ def test_a_trial_is_found_by_its_name(tmp_path: Path, make_params: Callable[...,
         loading.folder_of("unet-adm-mse", tmp_path / "trials"),
     ):
         pass
+
+
+def test_a_trial_that_a_killed_process_left_half_written_hides_no_whole_one(tmp_path: Path) -> None:
+    for model in ("unet", "unet.host.1-2.partial", "unet.host.1-2-old.partial"):
+        left = tmp_path / "trials" / model / "unet-adam-mse"
+        left.mkdir(parents=True)
+        records.trial().write(left / "trial.json")
+    with loading.folder_of("unet-adam-mse", tmp_path / "trials") as found:
+        assert found == tmp_path / "trials" / "unet" / "unet-adam-mse"
 
 
 @pytest.mark.parametrize("reference", ["unet-adam-mse", "trials/unet/unet-adam-mse"])

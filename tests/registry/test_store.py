@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from degrain.errors import RegistryError
-from degrain.registry import store
+from degrain.registry import store, tracking
 
 # A version of the tables of MLflow 2.
 OLD = "0584bdc529eb"
@@ -107,6 +107,31 @@ def test_a_store_that_is_made_or_migrated_opens(began: Path) -> None:
         assert store._revision(began) == store._newest()
         assert kept(began) == ["kept"] * before
     assert [path.name for path in began.parent.iterdir()] == ["mlflow.db"]
+
+
+def test_a_store_that_was_emptied_is_said_to_be_made_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "mlflow.db"
+    file.touch()
+    store.make_whole(file)
+    assert store._revision(file) == store._newest()
+    assert f"{file} was empty, and is made anew with nothing in it; restore a backup" in caplog.text
+    assert "dvc repro -f -s register" in caplog.text
+    assert "migrated" not in caplog.text
+
+
+@pytest.mark.parametrize("content", ["half", "text"])
+def test_a_damaged_store_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+    file = tmp_path / "mlflow.db"
+    store.make_whole(file)
+    whole = file.read_bytes()
+    damaged = whole[: len(whole) // 2] if content == "half" else b"no database at all, " * 1000
+    file.write_bytes(damaged)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{file}")
+    with pytest.raises(RegistryError) as caught, tracking.connect():
+        pass
+    assert str(caught.value).endswith(f"; {store.WAY_OUT}")
+    assert str(caught.value).count(store.WAY_OUT) == 1
+    assert file.read_bytes() == damaged
 
 
 @pytest.mark.slow

@@ -173,7 +173,8 @@ def test_a_champion_is_not_called_lost_while_the_artifact_store_is_away(project:
 
 def test_a_model_that_the_registry_does_not_have_is_one_line(project: Project) -> None:
     done = degrain_here(project.folder, "verify", "--name", "nosuch")
-    assert_one_line(done, "the registry has no model 'nosuch': run make repro, or name another with --name")
+    words = "run make repro, or, where the study has been run, dvc repro -f -s register; or name another with --name"
+    assert_one_line(done, f"the registry has no model 'nosuch': {words}")
 
 
 def test_two_active_runs_of_a_trial_are_found_and_the_one_to_delete_is_named(

@@ -15,17 +15,19 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from degrain import catalogs
 from degrain.baselines.base import RESERVED
 from degrain.baselines.catalog import BASELINES
+from degrain.declaration import sections
 from degrain.errors import ParamsError
 from degrain.losses.base import Loss
 from degrain.metrics.catalog import METRICS
@@ -72,6 +74,32 @@ def extended(tmp_path_factory: pytest.TempPathFactory, tiny: dict[str, Any]) -> 
     return folder
 
 
+# What is said of files that lack the import of their base.
+UNIMPORTABLE = [
+    (METRIC, r"metrics/mae\.py: line \d+: NameError: name 'Metric' is not defined"),
+    (LOSS, r"losses/relative\.py: line \d+: NameError: name 'Loss' is not defined"),
+    (OPTIMIZER, r"optimizers/radam\.py: line \d+: NameError: name 'Optimizer' is not defined"),
+    (NOISE, r"noise/uniform\.py: line \d+: NameError: name 'Noise' is not defined"),
+    (BASELINE, r"baselines/box\.py: line \d+: NameError: name 'Baseline' is not defined"),
+]
+
+
+@pytest.mark.parametrize(("file", "words"), UNIMPORTABLE)
+def test_a_declaration_that_cannot_be_imported_is_one_line(extended: Path, file: str, words: str) -> None:
+    path = extended / "src/degrain" / file
+    complete = path.read_text()
+    path.write_text(re.sub(r"(?m)^from degrain\.\w+\.base import .*\n", "", complete))
+    try:
+        done = run(extended, "check")
+        shown = run(extended, "--debug", "check") if file == METRIC else None
+    finally:
+        path.write_text(complete)
+    assert done.returncode == 2
+    assert re.fullmatch(f"degrain: {words}\n", done.stderr), done.stderr
+    if shown:
+        assert "Traceback" in shown.stderr
+
+
 def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "degrain", *command],
@@ -113,6 +141,7 @@ def test_what_is_complete_passes_the_check(extended: Path) -> None:
         (LOSS, "output: Tensor, clean: Tensor", "output: Tensor", "Relative.value cannot be called"),
         (LOSS, 'Literal["relative"]', 'Literal["mse"]', "the name 'mse' is taken"),
         (LOSS, 'Literal["relative"]', "str", "Relative needs a name"),
+        (LOSS, 'Literal["relative"]', 'Literal["relative", "mae"]', "Relative needs one name, not 'relative', 'mae'"),
         (OPTIMIZER, "torch.optim:RAdam", "torch.optim:RAdamm", "torch.optim has no RAdamm; did you mean 'RAdam'?"),
         (OPTIMIZER, "torch.optim:RAdam", "torch.optimm:RAdam", "there is no module torch.optimm"),
         (OPTIMIZER, '"eps": 1e-8', '"eps": 1e-8, "rho": 1', "unexpected keyword argument 'rho'"),
@@ -895,6 +924,49 @@ def test_a_partial_metric_that_fails_is_named_by_its_file(monkeypatch: pytest.Mo
     monkeypatch.setitem(METRICS, "psnr", replace(METRICS["psnr"], measure=measure))
     with pytest.raises(ParamsError, match=r"^metrics/psnr\.py: psnr does not work"):
         array_probes.check_metrics()
+
+
+class Wide(Noise):
+    kind: Literal["wide"] = "wide"
+
+    def draw(self, clean: np.ndarray, draws: Any) -> np.ndarray:
+        return clean
+
+
+def _declared(annotation: Any, default: Any = ...) -> type[Noise]:
+    """A kind of noise with a width that is declared in some way."""
+    body = {"__annotations__": {"width": annotation}, "__module__": __name__}
+    return type("Own", (Wide,), body if default is ... else {**body, "width": default})
+
+
+@pytest.mark.filterwarnings("ignore:Using extra keyword arguments")
+@pytest.mark.parametrize(
+    ("annotation", "default", "words"),
+    [
+        (float, lambda: Field(0.0, gt=0), "width: the default 0.0 is refused: Input should be greater than 0"),
+        (Annotated[float, Field(le=1)], lambda: 2.0, "width: the default 2.0 is refused: Input should be less than"),
+        (float, lambda: Field(default_factory=lambda: "wide"), "width: the default 'wide' is refused: "),
+        (float, lambda: Field(gt=0, defualt=0.01), "width: Field takes no 'defualt'; did you mean 'default'?"),
+        ("float | Annotated[int, Field(gt=0, lt=9, discription='')] | None", lambda: None, "no 'discription'; did"),
+        ("Widht", lambda: 1.0, "Own: Widht is not defined"),
+    ],
+)
+def test_parameters_are_declared_with_what_they_allow(annotation: Any, default: Any, words: str) -> None:
+    catalogs.classes(Noise, _declared(float, Field(1.0, gt=0)) | Cut)
+    with pytest.raises(ParamsError, match=rf"^studies/test_declarations\.py: .*{re.escape(words)}"):
+        catalogs.classes(Noise, _declared(annotation, default()) | Cut)
+
+
+def test_parameters_of_all_sections_are_declared_with_what_they_allow() -> None:
+    waiting: list[type[BaseModel]] = [Params]
+    seen: set[type[BaseModel]] = set()
+    while waiting:
+        section = waiting.pop()
+        if section not in seen:
+            seen.add(section)
+            catalogs.check_section(section.__module__, section)
+            waiting += [inner for kinds in sections(section).values() for inner in kinds]
+    assert len(seen) > 40
 
 
 NO_JSON = [{8, 16}, math.sqrt, math.nan, np.int64(8), {8: 16}, [1, (2, 3j)], b"8"]

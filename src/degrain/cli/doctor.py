@@ -112,20 +112,22 @@ def _project() -> Iterator[Finding]:
     except DegrainError as error:
         yield MISSING, "params.yaml", str(error)
         return
+    from degrain.registry import aliases
+
     uri = variables.tracking_uri()
     yield OK, "MLflow", uri
     name = params.register_.name
     file = variables.sqlite_file(uri)
     if file and not file.exists():
-        yield NOTE, "champion", f"{name} has none yet: make repro"
+        yield NOTE, "champion", f"{name} has none yet: {aliases.HOW_TO_REGISTER}"
         return
     try:
-        from degrain.registry import aliases, loading, tracking
+        from degrain.registry import loading, tracking
 
         with tracking.connect() as client:
             holder = aliases.current(client, name)
             lost = loading.loss(client, holder) if holder else None
-        text = f"version {holder.version} of {name}" if holder else f"{name} has none yet: make repro"
+        text = f"version {holder.version} of {name}" if holder else f"{name} has none yet: {aliases.HOW_TO_REGISTER}"
         yield (NOTE if lost or not holder else OK), "champion", f"{text} cannot be used: {lost}" if lost else text
     except DegrainError as error:
         yield NOTE, "champion", str(error)

@@ -367,7 +367,7 @@ def tracking_uri() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; a user's mistake is one line and exit code 2."""
+    """Run the command line; a mistake of a user, or in what somebody has declared, is one line and exit code 2."""
     variables.switch_off_telemetry()
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
@@ -385,4 +385,12 @@ def main(arguments: list[str] | None = None) -> None:
         name = error.filename2 or error.filename
         where = f" {printable(os.fsdecode(name))}" if name else ""
         typer.echo(f"degrain: cannot write or read{where}: {error.strerror}", err=True)
+        raise SystemExit(2) from None
+    except Exception as error:
+        from degrain import catalogs
+
+        text = None if debug else catalogs.failed_import(error)
+        if text is None:
+            raise
+        typer.echo(f"degrain: {printable(text)}", err=True)
         raise SystemExit(2) from None

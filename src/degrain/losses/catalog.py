@@ -23,12 +23,14 @@ from degrain.losses.sum import Sum
 
 Single = Mse | Mae | Bce | LogCosh | Mape | Huber | Charbonnier | Psnr | Ssim | MsSsim
 
-LOSSES: tuple[type[Loss], ...] = catalogs.classes(Loss, Single | Sum)
+catalogs.classes(Loss, Single)  # before pydantic refuses terms of a sum without the name of a file
 
 # A term of a sum.
 Term = Annotated[Single, Field(discriminator="name"), AfterValidator(has_no_label)]
 # NOTE: sum.py does not import its terms, so that the keys of its trials follow only those that they have.
 Sum.model_rebuild(_types_namespace={"Term": Term})
+
+LOSSES: tuple[type[Loss], ...] = catalogs.classes(Loss, Single | Sum)
 
 # An entry of the grid, for which a bare name will do.
 AnyLoss = Annotated[

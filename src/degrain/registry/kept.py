@@ -56,7 +56,7 @@ def champion(name: str) -> Iterator[Path]:
     uri = variables.tracking_uri()
     file = variables.sqlite_file(uri)
     if file and not file.exists():  # NOTE: MLflow would make it first, which takes seconds
-        raise NoChampion(f"the registry has no {aliases.CHAMPION} of {name!r} yet: run make repro")
+        raise NoChampion(f"the registry has no {aliases.CHAMPION} of {name!r} yet: {aliases.HOW_TO_REGISTER}")
     if found := _without_mlflow(name, uri):
         yield found
         return

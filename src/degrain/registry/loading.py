@@ -60,7 +60,8 @@ def folder_of(reference: str, trials: Path) -> Iterator[Path]:
             TrialRecord.of_folder(trials / folder.resolve().parent.name / folder.resolve().name)
         yield folder
         return
-    known = {path.parent.name: path.parent for path in trials.glob(f"*/*/{TRIAL}")}
+    found = (path.parent for path in trials.glob(f"*/*/{TRIAL}"))
+    known = {folder.name: folder for folder in found if not files.is_partial(folder.relative_to(trials))}
     if reference not in known:
         raise ModelError(
             f"no model {reference!r}: neither a folder nor a trial of the last study{nearest(reference, known)}"
@@ -94,7 +95,8 @@ def version(client: MlflowClient, reference: str) -> ModelVersion:
         champion = aliases.current(client, name)
         if champion is None:
             raise NoChampion(
-                f"the registry has no {alias} of {name!r} yet: run make repro, or name a version: models:/NAME/VERSION"
+                f"the registry has no {alias} of {name!r} yet: {aliases.HOW_TO_REGISTER}; "
+                "or name a version: models:/NAME/VERSION"
             )
         return champion
     return client.get_model_version_by_alias(name, alias)

@@ -22,6 +22,15 @@ log = logging.getLogger(__name__)
 
 # Tables that hold something once anything has been published.
 _FILLED = ("runs", "registered_models", "logged_models")
+# What SQLite calls a file that is damaged, and one that is none of its own.
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+WAY_OUT = "restore a backup of it, or move it away and register the last study again: dvc repro -f -s register"
+
+_MIGRATED = "MLflow's store %s was migrated; restart what has it open, such as mlflow ui"
+_MADE_ANEW = (
+    "MLflow's store %s was empty, and is made anew with nothing in it; restore a backup of it, or register the last "
+    "study again: dvc repro -f -s register"
+)
 
 
 def make_whole(file: Path) -> None:
@@ -42,9 +51,10 @@ def make_whole(file: Path) -> None:
             with files.new_file(file, replace=False) as partial:
                 _migrate(partial)
         elif _revision(file) != _newest():
+            told = _MADE_ANEW if _is_blank(file) else _MIGRATED
             with replaced(file) as copy:
                 _migrate(copy)
-            log.warning("MLflow's store %s was migrated; restart what has it open, such as mlflow ui", file)
+            log.warning(told, file)
 
 
 def separate(file: Path) -> None:
@@ -114,6 +124,8 @@ def _errors_of(file: Path) -> Iterator[None]:
 
 def _explained(file: Path, cause: BaseException) -> str:
     reason = str(cause).splitlines()[0][:300]
+    if is_damage(cause):
+        return f"{reason}; {WAY_OUT}"
     # NOTE: a full disk, a lock or damage has another number, and says nothing about what the store holds.
     if isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", 0) != sqlite3.SQLITE_ERROR:
         return reason
@@ -128,6 +140,12 @@ def _explained(file: Path, cause: BaseException) -> str:
     return reason
 
 
+def is_damage(cause: BaseException) -> bool:
+    """Tell whether SQLite has refused a file for what it holds."""
+    # NOTE: the lowest byte is the kind of error, the others say more of it.
+    return getattr(cause, "sqlite_errorcode", 0) & 0xFF in DAMAGED
+
+
 def _is_empty(file: Path) -> bool:
     """Tell whether nothing has ever been published in a store."""
     with closing(sqlite3.connect(file, timeout=60)) as connection:
@@ -138,6 +156,12 @@ def _is_empty(file: Path) -> bool:
             if table in there
         )
         return bool(there) and not any(held)
+
+
+def _is_blank(file: Path) -> bool:
+    """Tell whether a store has no tables at all, as a file that was emptied."""
+    with closing(sqlite3.connect(file, timeout=60)) as connection:
+        return connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
 
 
 def _revision(file: Path) -> str | None:

@@ -72,7 +72,9 @@ def _one_line(uri: str) -> Iterator[None]:
         if isinstance(error, MlflowException) and error.error_code in NOT_LET_IN:
             raise Unauthenticated(f"MLflow at {uri} asks for an account: {LOG_IN}") from error
         reason = str(error).splitlines()[0][:300]
-        raise RegistryError(f"MLflow at {uri}: {reason}") from error
+        cause = getattr(error, "orig", None) or error.__cause__ or error
+        todo = f"; {store.WAY_OUT}" if store.is_damage(cause) else ""
+        raise RegistryError(f"MLflow at {uri}: {reason}{todo}") from error
 
 
 def _open(uri: str) -> MlflowClient:

@@ -58,7 +58,7 @@ def verify(name: str, project: Path, left: Left | None) -> list[Check]:
     """
     store = variables.sqlite_file(variables.tracking_uri())
     if store and not store.exists():
-        raise RegistryError(f"there is no registry, {store} is missing; run: make repro")
+        raise RegistryError(f"there is no registry, {store} is missing: {aliases.HOW_TO_REGISTER}")
     with tracking.connect() as client:
         _require_model(client, name)
         versions = sorted(client.search_model_versions(f"name = '{name}'"), key=lambda one: int(one.version))
@@ -93,7 +93,7 @@ def _require_model(client: MlflowClient, name: str) -> None:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         raise RegistryError(
-            f"the registry has no model {name!r}: run make repro, or name another with --name"
+            f"the registry has no model {name!r}: {aliases.HOW_TO_REGISTER}; or name another with --name"
         ) from None
 
 
