@@ -61,7 +61,7 @@ ACCOUNTED: Mapping[str, str] = {
 
 # Modules that name everything of a kind, and compute nothing. What a result has of them is in its key, so that they are
 # left out of it.
-CATALOGS = frozenset(f"{NAME}.{kind}.catalog" for kind in ("networks", "noise", "losses", "optimizers"))
+CATALOGS = frozenset(f"{NAME}.{kind}.catalog" for kind in ("networks", "noise", "losses", "optimizers", "shipped"))
 
 
 @dataclass(frozen=True)
