@@ -86,7 +86,7 @@ def test_each_removes_the_noise_of_a_camera_and_keeps_colors(name: str) -> None:
         made = denoiser.image(one)
         assert ratio(made, other) > ratio(one, other) + 4
         assert np.abs(made.mean((0, 1)) - one.mean((0, 1))).max() < 1
-        assert ratio(denoiser.image(other), other) > 36
+        assert ratio(denoiser.image(other), other) > 33
 
 
 @pytest.mark.skipif(not PAIRS.is_file(), reason="needs DEGRAIN_MIRROR with SIDD's native crops")
@@ -110,5 +110,6 @@ def test_a_photograph_is_denoised_without_any_study(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "model: best" in done.stderr.splitlines()
-    assert Image.open(tmp_path / "out.png").size == (120, 90)
+    with Image.open(tmp_path / "out.png") as made:
+        assert made.size == (120, 90)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.png", "photo.jpg"], "no registry is made"
