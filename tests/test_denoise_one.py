@@ -81,10 +81,10 @@ def test_what_goes_through_a_pipe_is_what_a_file_would_hold(folder: Path, name: 
 def test_only_one_end_may_be_a_pipe(folder: Path) -> None:
     data = (folder / "noisy.png").read_bytes()
     done = piped(folder, b"", "noisy.png", "-")
-    assert (done.returncode, done.stderr.decode()) == (0, "noisy.png -> stdout\n")
+    assert (done.returncode, done.stderr.decode()) == (0, "noisy.png -> stdout (noise of 0.0 levels)\n")
     assert np.array_equal(reading.decode(done.stdout, "x").pixels, picture(0))
     done = piped(folder, data, "-", "out/clean.jpg", "--crop", "64x32")
-    assert (done.returncode, done.stderr.decode()) == (0, "stdin -> out/clean.jpg\n")
+    assert (done.returncode, done.stderr.decode()) == (0, "stdin -> out/clean.jpg (noise of 0.0 levels)\n")
     assert reading.read(folder / "out" / "clean.jpg").pixels.shape == (32, 64, 3)
     assert_one_line(piped(folder, data, "-", "out/clean.jpg"), "out/clean.jpg is there already; --force replaces it")
     assert piped(folder, data, "-", "out/clean.jpg", "--force").returncode == 0
@@ -181,7 +181,10 @@ def test_a_page_compares_one_image_and_replaces_nothing_by_itself(folder: Path) 
     arguments = ("denoise", "noisy.png", "clean.png", "--compare", "out/page.html", "--model", "model")
     done = degrain(folder, *arguments)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.splitlines() == ["noisy.png -> clean.png", "out/page.html shows it before and after"]
+    assert done.stderr.splitlines() == [
+        "noisy.png -> clean.png (noise of 0.0 levels)",
+        "out/page.html shows it before and after",
+    ]
     before = (folder / "out" / "page.html").read_bytes()
     (folder / "clean.png").unlink()
     done = degrain_here(folder, *arguments)

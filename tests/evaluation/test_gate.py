@@ -43,8 +43,9 @@ def test_every_rival_must_be_beaten_by_every_measure() -> None:
         (name, measure, name == "weak") for name in ("weak", "equal", "close") for measure in MEASURES
     ]
     assert gate.refusals(verdicts)[::2] == [
-        "30.50 dB on test patches does not beat equal (30.50 dB) (2 sources: too few for an interval, 0 won)",
-        "30.50 dB on test patches does not beat close (30.30 dB) by 0.5 dB (2 sources: too few for an interval, 2 won)",
+        "30.50 dB on test patches does not beat equal (30.50 dB) (+0.00; 2 sources: too few for an interval, 0 won)",
+        "30.50 dB on test patches does not beat close (30.30 dB) by 0.5 dB "
+        "(+0.20; 2 sources: too few for an interval, 2 won)",
     ]
 
 

@@ -202,7 +202,7 @@ def test_a_store_of_a_newer_mlflow_is_said_to_be_one(tmp_path: Path, whole: Path
 
 def test_what_is_no_database_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_bytes(b"no database at all, " * 100)
-    with pytest.raises(RegistryError, match=r"^MLflow's store .*: file is not a database$"):
+    with pytest.raises(RegistryError, match=r"^MLflow's store .*: file is not a database; restore a backup"):
         store.make_whole(tmp_path / "mlflow.db")
 
 

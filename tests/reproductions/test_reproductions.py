@@ -306,6 +306,7 @@ class Run:
             sharpened={"unet-adam-bce": SHARPENED},
             cameras=CAMERAS,
             unranked=[],
+            stand_in="",
             data_sha256=self.store.sha256,
             manifest_sha256=self.store.record.manifest_sha256,
             table_sha256=written.table_sha256,

@@ -39,7 +39,7 @@ def denoiser(model: str, device: str, params: Path, precision: str = "float32", 
 def chosen(
     model: str, device: str, params: Path, precision: str = "float32", light: Light | None = None
 ) -> tuple[str, Denoiser]:
-    """Load what `--model` names, and say which it is: by default the study's champion, or what ships if it has none.
+    """Load what `--model` names, or the study's champion, or what ships if it has none: then say which it is.
 
     Returns:
         What it is called, and the denoiser.
@@ -54,7 +54,8 @@ def chosen(
         raise ModelError(f"{called} denoises Bayer mosaics, not gray or color images")
     if light is not None and loaded.light != light:
         raise ModelError(f"{called} was trained on images in {loaded.light} light, and these are in {light}")
-    log.info("model: %s", called)
+    if not model:
+        log.info("model: %s", called)
     return called, loaded
 
 
