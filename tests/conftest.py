@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from hypothesis import settings
 from PIL import Image
 
 from degrain.machine import variables
@@ -22,6 +23,10 @@ from degrain.machine import variables
 # Before PyTorch is imported: two workers, each with as many threads as there are cores, wait for one another.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# No test asserts on time.
+settings.register_profile("any speed", deadline=None)
+settings.load_profile("any speed")
 
 # Before any test imports a library that calls home; a test that reaches out would be a bug.
 variables.switch_off_telemetry()
