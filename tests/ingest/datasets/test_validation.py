@@ -34,12 +34,17 @@ def build(folder: Path, listed: pd.DataFrame) -> pd.DataFrame:
 
 
 def check(
-    table: pd.DataFrame, params: Params, docs: Path, spec: DatasetSpec, listed: pd.DataFrame | None = None
+    table: pd.DataFrame,
+    params: Params,
+    docs: Path,
+    spec: DatasetSpec,
+    listed: pd.DataFrame | None = None,
+    run_name: str = "run",
 ) -> dict[str, Any]:
     groups = expectations.counts(
         table if listed is None else listed, spec.expected, params.validation, params.data.labels
     )
-    results = expectations.run("test", spec, table, groups, params.validation, docs, "run")
+    results = expectations.run("test", spec, table, groups, params.validation, docs, run_name)
     return {result.name: result for result in results}
 
 
@@ -68,6 +73,15 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def table(raw: Path) -> pd.DataFrame:
     names = [*sorted(path.name for path in raw.iterdir()), "gone.png"]
     return build(raw, listing.table({"path": name, "source": name} for name in names))
+
+
+@pytest.mark.parametrize("run_name", ["1274606441775704", "20261130", "12e4606441775704"])
+def test_a_digest_that_reads_like_a_date_names_a_run(
+    table: pd.DataFrame, make_params: Callable[..., Params], tmp_path: Path, run_name: str
+) -> None:
+    good = table[table["path"].isin(GOOD)]
+    assert check(good, make_params(), tmp_path, dataset(), run_name=run_name)["decodes"].success
+    assert [path for path in tmp_path.rglob("*.html") if run_name in str(path)]
 
 
 @pytest.mark.parametrize("labels", [[], ["happy"]])

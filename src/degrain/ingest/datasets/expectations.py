@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import html
 import logging
 import math
@@ -185,7 +186,8 @@ def _run(
             result_format={"result_format": "COMPLETE", "unexpected_index_column_names": [key]},
         )
     )
-    run = gx.RunIdentifier(run_name=run_name)
+    # NOTE: without a time it takes a name for one that reads like a date, and fails at a digest of digits alone.
+    run = gx.RunIdentifier(run_name=run_name, run_time=datetime.datetime.now(datetime.UTC))
     outcome = checkpoint.run(batch_parameters={"dataframe": table}, run_id=run)
     (results,) = [one.results for one in outcome.run_results.values()]
     by_rule = {_signature(result.expectation_config): result for result in results}
