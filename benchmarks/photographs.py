@@ -40,10 +40,10 @@ NOISY, MIDDLING, GOOD = (0, 28), (28, 34), (34, 60)
 TUNED, SIDE = 12, 512
 
 
-def run(models: str = "", classics: str = "tv,nlm,bilateral") -> None:
+def run(models: str = "", classics: str = "tv,nlm,bilateral", precision: str = "float32") -> None:
     on = compute.prepare_torch("cpu", compute.threads())
     names = models.split(",") if models else catalog.names()
-    denoisers = {name: _load(name, on) for name in names}
+    denoisers = {name: _load(name, precision, on) for name in names}
     mirror = Path(os.environ["DEGRAIN_MIRROR"])
     sets = {"phones, native pixels": _native(mirror)} | _shrunk(mirror)
     rows = []
@@ -80,9 +80,9 @@ def run(models: str = "", classics: str = "tv,nlm,bilateral") -> None:
     )
 
 
-def _load(name: str, on: torch.device) -> Denoiser:
+def _load(name: str, precision: str, on: torch.device) -> Denoiser:
     folder = catalog.folder(name) or Path(name)
-    return Denoiser.load(folder, precision=for_inference("auto", on))
+    return Denoiser.load(folder, precision=for_inference(precision, on))
 
 
 def _networks(denoisers: dict[str, Denoiser]) -> dict[str, Callable[[np.ndarray], np.ndarray]]:

@@ -75,7 +75,7 @@ def denoise(
         str,
         typer.Option(
             help="Type the network computes in: float32, bfloat16, or auto, which is bfloat16 on a CPU with units for "
-            "it: twice as fast, and a few pixels differ by some levels."
+            "it: twice as fast, and a few pixels differ by some levels. For models that ship it is float32."
         ),
     ] = "auto",
     recursive: Annotated[bool, typer.Option("--recursive", help="Take the images of subfolders, too.")] = False,

@@ -91,7 +91,10 @@ def load(model: str, device: str, precision: str) -> Denoiser:
         raise ParamsError(f"--precision: {precision!r} is not auto, float32 or bfloat16")
     from degrain.inference.denoiser import Denoiser
     from degrain.machine.precision import for_inference
+    from degrain.shipped import catalog
 
+    if precision == "auto" and catalog.folder(model):
+        precision = "float32"  # NOTE: in bfloat16 they lose up to 2 dB, see docs/quality.md
     on = compute.prepare_torch(device, compute.threads())
     with _folder(model) as folder:
         return Denoiser.load(folder, on, for_inference(precision, on))
