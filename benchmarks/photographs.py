@@ -28,7 +28,6 @@ from degrain.ingest.datasets.free_photographs import ARCHIVE, FREE_PHOTOGRAPHS
 from degrain.machine import compute
 from degrain.machine.precision import for_inference
 from degrain.metrics.psnr import psnr
-from degrain.params.study import parse
 from degrain.patches import splits
 from degrain.shipped import catalog
 from degrain.studies import gallery
@@ -36,8 +35,8 @@ from degrain.studies import gallery
 Pairs = list[tuple[np.ndarray, np.ndarray]]
 # Least and most PSNR of SIDD's shrunk photographs in each row.
 NOISY, MIDDLING, GOOD = (0, 28), (28, 34), (34, 60)
-# Of each set of pictures so many tune a classical denoiser, and each has so many pixels a side at most.
-TUNED, SIDE = 12, 512
+# Of each set of pictures so many tune a classical denoiser.
+TUNED = 12
 
 
 def run(models: str = "", classics: str = "tv,nlm,bilateral", precision: str = "float32") -> None:
@@ -49,7 +48,8 @@ def run(models: str = "", classics: str = "tv,nlm,bilateral", precision: str = "
     rows = []
     for title, pairs in sets.items():
         before = [_psnr(noisy, clean) for noisy, clean in pairs]
-        for name, method in (_networks(denoisers) | _classics(classics.split(","), pairs)).items():
+        networks = {name: denoiser.image for name, denoiser in denoisers.items()}
+        for name, method in (networks | _classics(classics.split(","), pairs)).items():
             gains = [_psnr(method(noisy), clean) - one for (noisy, clean), one in zip(pairs, before, strict=True)]
             rows.append(
                 (title, len(pairs), f"{median(before):.1f}", name, f"{median(gains):+.2f}", f"{min(gains):+.2f}")
@@ -83,10 +83,6 @@ def run(models: str = "", classics: str = "tv,nlm,bilateral", precision: str = "
 def _load(name: str, precision: str, on: torch.device) -> Denoiser:
     folder = catalog.folder(name) or Path(name)
     return Denoiser.load(folder, precision=for_inference(precision, on))
-
-
-def _networks(denoisers: dict[str, Denoiser]) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    return {name: denoiser.image for name, denoiser in denoisers.items()}
 
 
 def _classics(names: Iterable[str], pairs: Pairs) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
@@ -129,7 +125,7 @@ def _shrunk(mirror: Path) -> dict[str, Pairs]:
 
 def _clean(mirror: Path) -> list[np.ndarray]:
     """The free photographs that the study of the models keeps for its test."""
-    params = parse(gallery.compose(catalog.DEFAULT), "params")
+    params = gallery.changed([], catalog.DEFAULT)
     manifest = FREE_PHOTOGRAPHS.images(mirror, params.data)
     tested = manifest["path"][splits.assign(manifest, params.prepare.split, params.prepare.seed).of == "test"]
     with zipfile.ZipFile(mirror / "denoising" / ARCHIVE) as archive:

@@ -93,20 +93,17 @@ def load(model: str, device: str, precision: str) -> Denoiser:
     from degrain.machine.precision import for_inference
     from degrain.shipped import catalog
 
-    if precision == "auto" and catalog.folder(model):
+    shipped = catalog.folder(model)
+    if precision == "auto" and shipped:
         precision = "float32"  # NOTE: in bfloat16 they lose up to 2 dB, see docs/quality.md
     on = compute.prepare_torch(device, compute.threads())
-    with _folder(model) as folder:
+    with nullcontext(shipped) if shipped else _folder(model) as folder:
         return Denoiser.load(folder, on, for_inference(precision, on))
 
 
 def _folder(model: str) -> AbstractContextManager[Path]:
     from degrain.registry import aliases, kept, loading
-    from degrain.shipped import catalog
     from degrain.stages import TRIALS
-
-    if shipped := catalog.folder(model):
-        return nullcontext(shipped)
 
     name, _, alias = model.removeprefix("models:/").rpartition("@")
     if model.startswith("models:/") and alias == aliases.CHAMPION:
