@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from pydantic import Field
+
 from degrain.losses.base import Loss, error
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Added to the mean squared error: 80 dB at the most.
-FLOOR = 1e-8
-
 
 class Psnr(Loss):
-    """Minus the peak signal-to-noise ratio in dB of data range 1, mean over the images; at least -80.
+    """Minus the peak signal-to-noise ratio in dB of data range 1, mean over the images.
 
-    1e-8 is added to each image's mean squared error, so that a perfect image has a finite gradient.
+    A decibel counts the same in each image, however noisy it was; a mean of errors is that of the noisiest.
     """
 
     source: ClassVar[str] = (
@@ -24,7 +23,15 @@ class Psnr(Loss):
     )
 
     name: Literal["psnr"]
+    most: float = Field(
+        80.0,
+        gt=0,
+        le=200,
+        description="The most that an image can have, in dB: 10^(-most/10) is added to its mean squared error, so that "
+        "a perfect image has a finite gradient. What is far better already counts less.",
+    )
 
     def value(self, output: Tensor, clean: Tensor) -> Tensor:
         """Return the loss, see `Loss`."""
-        return 10 * (error(output, clean).square().mean(dim=(1, 2, 3)) + FLOOR).log10().mean()
+        floor = 10 ** (-self.most / 10)
+        return 10 * (error(output, clean).square().mean(dim=(1, 2, 3)) + floor).log10().mean()
