@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from degrain.artifacts.trial import TRIAL, TrialRecord
@@ -19,10 +20,7 @@ def record(name: str) -> TrialRecord:
     Raises:
         ParamsError: No model of that name does.
     """
-    folder = catalog.folder(name)
-    if folder is None:
-        raise ParamsError(f"train.start: no model {name!r} comes with degrain{nearest(name, catalog.names())}")
-    return TrialRecord.read(folder / TRIAL)
+    return TrialRecord.read(_folder(name) / TRIAL)
 
 
 def check(name: str, model: str, channels: int | None, light: Light | None) -> None:
@@ -56,7 +54,11 @@ def load(name: str, network: nn.Module) -> None:
     """
     from degrain.inference.denoiser import Denoiser
 
-    record(name)
+    network.load_state_dict(Denoiser.load(_folder(name)).network.state_dict())
+
+
+def _folder(name: str) -> Path:
     folder = catalog.folder(name)
-    assert folder is not None  # noqa: S101  (`record` has refused that)
-    network.load_state_dict(Denoiser.load(folder).network.state_dict())
+    if folder is None:
+        raise ParamsError(f"train.start: no model {name!r} comes with degrain{nearest(name, catalog.names())}")
+    return folder
