@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
-from degrain.baselines import tuning
+from degrain.baselines import catalog, tuning
 from degrain.baselines.base import Baseline, Filter
 from degrain.baselines.catalog import BASELINES
 from degrain.errors import ParamsError
@@ -15,6 +16,12 @@ from degrain.metrics.psnr import BEST, psnr
 from tests.conftest import picture
 
 SIGMA = 25.0
+# Those that need a package which does not come with degrain are tested where it is.
+EACH = [
+    pytest.param(one, id=name, marks=pytest.mark.skipif(absent, reason=f"needs {one.needs}"))
+    for name, one in BASELINES.items()
+    for absent in [bool(one.needs) and find_spec(one.needs) is None]
+]
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +31,7 @@ def pair() -> tuple[np.ndarray, np.ndarray]:
     return np.clip(np.rint(clean + noise), 0, 255).astype(np.uint8), clean
 
 
-@pytest.mark.parametrize("baseline", BASELINES.values(), ids=BASELINES)
+@pytest.mark.parametrize("baseline", EACH)
 def test_it_denoises_with_the_best_of_its_candidates(baseline: Baseline, pair: tuple[np.ndarray, np.ndarray]) -> None:
     noisy, clean = pair
     chosen = tuning.choose(baseline, noisy, clean, SIGMA)
@@ -36,7 +43,7 @@ def test_it_denoises_with_the_best_of_its_candidates(baseline: Baseline, pair: t
             assert psnr(other, clean).mean() <= best
 
 
-@pytest.mark.parametrize("baseline", BASELINES.values(), ids=BASELINES)
+@pytest.mark.parametrize("baseline", EACH)
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_what_follows_the_strength_of_the_noise_changes_nothing_without_any(
@@ -50,13 +57,27 @@ def test_what_follows_the_strength_of_the_noise_changes_nothing_without_any(
     assert ((ratios == BEST) if follows else (ratios > 30) & (ratios < BEST)).all()
 
 
-@pytest.mark.parametrize("baseline", BASELINES.values(), ids=BASELINES)
+@pytest.mark.parametrize("baseline", EACH)
 def test_it_takes_gray_images(baseline: Baseline) -> None:
     clean = picture(0, 48, 64, 1)[None]
     first = {parameter: values[0] for parameter, values in baseline.candidates.items()}
     output = tuning.apply(baseline, clean, SIGMA, first)
     assert output.shape == clean.shape
     assert output.dtype == np.uint8
+
+
+@pytest.mark.parametrize("side", [8, 12])
+@pytest.mark.parametrize("baseline", EACH)
+def test_it_takes_small_images(baseline: Baseline, side: int) -> None:
+    clean = picture(0, side, 2 * side, 3)[None]
+    first = {parameter: values[0] for parameter, values in baseline.candidates.items()}
+    assert tuning.apply(baseline, clean, SIGMA, first).shape == clean.shape
+
+
+def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BASELINES, "median", replace(BASELINES["median"], needs="no-such-package"))
+    with pytest.raises(ParamsError, match=r"baselines: median needs a package .*pip install no-such-package"):
+        catalog.check(["gaussian", "median"])
 
 
 def test_what_is_no_number_is_never_made_a_pixel(pair: tuple[np.ndarray, np.ndarray]) -> None:

@@ -805,7 +805,7 @@ def test_noise_drawn_on_a_device_is_tried_too(way: str, words: str) -> None:
 
 
 def test_every_baseline_is_tried_with_every_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
-    array_probes.check_baselines(BASELINES, 1)
+    array_probes.check_baselines([name for name, one in BASELINES.items() if not one.needs], 1)
     median = BASELINES["median"]
     (option,) = median.candidates
     monkeypatch.setitem(BASELINES, "median", replace(median, candidates={option: (3, "wide")}))

@@ -46,6 +46,7 @@ class Baseline:
         denoise: From a noisy image, float32 (H, W, C) in [0, 1] with 1, 3 or 4 channels, the standard deviation of its
             noise in the same units and a value for each parameter (read-only) to the denoised image: (H, W, C), or
             (H, W) of one channel. It is called by several threads at once, and always returns the same pixels.
+        needs: The package that it imports, where degrain does not bring it along.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$"), AfterValidator(_not_reserved)]
@@ -56,3 +57,4 @@ class Baseline:
         Field(min_length=1),
     ]
     denoise: Filter
+    needs: str = ""
