@@ -158,6 +158,30 @@ def test_random_crops_are_seeded_and_of_this_image(fill: Callable[..., PatchStor
     assert fill("other", crops=12, seed=1).sha256 != store.sha256
 
 
+def test_images_are_cut_again_when_they_are_shrunk(fill: Callable[..., PatchStore]) -> None:
+    once, store = fill(), fill("both", shrink=[1, 2])
+    assert once.counts == {"train": 12, "val": 12, "test": 12}
+    assert store.counts == {"train": 14, "val": 14, "test": 14}
+    side, alone = store.split("test"), once.split("test")
+    assert np.array_equal(side.clean[:12], alone.clean)
+    assert np.array_equal(side.noisy[:12], alone.noisy)
+    halved = picture(2).reshape(48, 2, 64, 2, 3).mean((1, 3))
+    for patch, row in zip(side.clean[12:], side.index[12:].itertuples(), strict=True):
+        assert np.abs(patch - halved[row.top : row.top + 32, row.left : row.left + 32]).max() <= 0.5
+    assert list(side.index["place"]) == list(range(14))
+
+
+def test_crops_of_a_shrunk_image_do_not_move_those_of_the_image(fill: Callable[..., PatchStore]) -> None:
+    store = fill("both", crops=5, shrink=[3, 1])
+    assert store.counts == {"train": 10, "val": 10, "test": 10}
+    side, alone = store.split("test"), fill(crops=5).split("test")
+    assert np.array_equal(side.clean[5:], alone.clean)
+
+
+def test_a_size_at_which_no_patch_fits_gives_none(fill: Callable[..., PatchStore]) -> None:
+    assert fill(shrink=[1, 4, 60]).counts == {"train": 12, "val": 12, "test": 12}
+
+
 def test_another_image_changes_neither_crops_nor_noise_of_the_others(
     fill: Callable[..., PatchStore], raw: Path
 ) -> None:

@@ -95,6 +95,12 @@ class PrepareParams(Section):
     crops: int = Field(
         0, ge=0, le=100_000, description="Random crops of each image instead of the grid; 0 is the grid."
     )
+    shrink: Annotated[list[Annotated[int, Field(ge=1, le=64)]], Field(min_length=1)] = Field(
+        [1],
+        description="How many times smaller the sides of each image are made, by averaging, before it is cut: "
+        "`[1, 2]` cuts it as it is, and once more at half its size, where its details are finer. "
+        "Not with real noise, which averaging would weaken.",
+    )
     min_std: float = Field(
         0.0,
         ge=0,
@@ -124,4 +130,8 @@ class PrepareParams(Section):
             raise ValueError(f"{self.noise.kind} noise is there once; copies must be 0")
         if self.noise.stand_in and self.patch_size % 2:
             raise ValueError(f"{self.noise.kind} noise needs an even patch_size, since patches are halved")
+        if len(set(self.shrink)) != len(self.shrink):
+            raise ValueError(f"shrink: {self.shrink} says a number twice")
+        if self.shrink != [1] and (self.noise.paired or self.noise.stand_in):
+            raise ValueError(f"shrink: {self.noise.kind} noise would become weaker; leave it at [1]")
         return self

@@ -39,6 +39,14 @@ class Task:
 
 
 @dataclass(frozen=True)
+class View:
+    """An image at one size, and top and left of each patch in it, int64 (patches, 2)."""
+
+    image: Loaded
+    places: np.ndarray
+
+
+@dataclass(frozen=True)
 class Cut:
     """The samples of one image on one side.
 
@@ -47,7 +55,7 @@ class Cut:
         path, source: Of the image.
         clean: (patches, size, size, channels).
         noisy: The same shape, or None where noise is drawn while training.
-        top, left: (samples,), in pixels.
+        top, left: (samples,), in pixels of the image, or of the shrunk one that the patch is cut from.
         patch: (samples,): row of the arrays.
         place: (samples,): number of the patch in its image; with path and copy it is the address of its noise.
         copy: (samples,): which of the patch's noisy copies.
@@ -80,7 +88,7 @@ def cut(containers: Containers, tasks: Sequence[Task], params: PrepareParams) ->
     Args:
         containers: The downloaded data set.
         tasks: Which images, for which sides.
-        params: Patch size, crops and noise.
+        params: Patch size, crops, shrinking and noise.
 
     Raises:
         DataError: An image has changed since it was validated.
@@ -91,8 +99,8 @@ def cut(containers: Containers, tasks: Sequence[Task], params: PrepareParams) ->
         if image.noisy is not None and image.noisy.shape != image.clean.shape:
             raise DataError(f"{image.path} is {image.clean.shape}, its noisy partner {image.noisy.shape}")
         shown = _halved(image) if params.noise.stand_in and "train" not in task.copies else image
-        places = _places(shown, params)
-        cuts += [_side(shown, places, split, copies, params) for split, copies in task.copies.items()]
+        views = [_shrunk(shown, times, params) for times in params.shrink]
+        cuts += [_side(views, split, copies, params) for split, copies in task.copies.items()]
         if task.whole:
             wholes.append(_whole(task.whole, shown, params))
     return cuts, wholes
@@ -104,20 +112,35 @@ def _halved(image: Loaded) -> Loaded:
     return replace(image, clean=between, noisy=noisy)
 
 
-def _places(image: Loaded, params: PrepareParams) -> np.ndarray:
+def _shrunk(image: Loaded, times: int, params: PrepareParams) -> View:
+    """Shrink an image by averaging squares; what is left at the border is dropped."""
+    pixels = image.clean
+    name = f"crops of {image.path}"
+    if times > 1:
+        height, width = (side // times for side in pixels.shape[:2])
+        whole = pixels[: height * times, : width * times]
+        pixels = loading.resized(whole, (width, height), "area") if height and width else whole[:0, :0]
+        name += f" shrunk {times} times"
+        image = replace(image, clean=pixels)
+    return View(image, _places(pixels, name, params))
+
+
+def _places(pixels: np.ndarray, name: str, params: PrepareParams) -> np.ndarray:
     """Top and left of each patch: int64 (patches, 2)."""
-    height, width = image.clean.shape[:2]
+    height, width = pixels.shape[:2]
     size = params.patch_size
     if min(height, width) < size:
         return np.empty((0, 2), np.int64)
     if not params.crops:
         return np.array(list(grid((height, width), size, params.stride)), np.int64)
-    draw = generator(params.seed, f"crops of {image.path}")
+    draw = generator(params.seed, name)
     return draw.integers(0, (height - size + 1, width - size + 1), (params.crops, 2))
 
 
-def _side(image: Loaded, places: np.ndarray, split: str, copies: np.ndarray, params: PrepareParams) -> Cut:
-    clean = _stack(image.clean, places, params.patch_size)
+def _side(views: Sequence[View], split: str, copies: np.ndarray, params: PrepareParams) -> Cut:
+    image, size = views[0].image, params.patch_size
+    clean = np.concatenate([_stack(view.image.clean, view.places, size) for view in views])
+    places = np.concatenate([view.places for view in views])
     numbers = np.arange(len(places))
     if split == "train" and params.min_std:
         kept = to_levels(clean).std(axis=(1, 2, 3)) >= params.min_std
@@ -129,7 +152,7 @@ def _side(image: Loaded, places: np.ndarray, split: str, copies: np.ndarray, par
     copy = np.tile(copies, len(numbers))
     noisy = None
     if image.noisy is not None:
-        noisy = _stack(image.noisy, places[numbers], params.patch_size)
+        noisy = _stack(image.noisy, places[numbers], size)
     elif not virtual:
         clean = clean[row]
         noisy = _noisy(image, clean, numbers[row], copy, params)

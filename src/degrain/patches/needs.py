@@ -58,6 +58,10 @@ def patches_of(width: int, height: int, params: PrepareParams) -> int:
     """Return how many patches an image of a size gives, in pixels; flat ones are counted, too."""
     if params.resize:
         width, height = params.resize.size
+    return sum(_cut(width // times, height // times, params) for times in params.shrink)
+
+
+def _cut(width: int, height: int, params: PrepareParams) -> int:
     if min(width, height) < params.patch_size:
         return 0
     if params.crops:

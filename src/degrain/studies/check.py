@@ -126,10 +126,12 @@ def _check_sides(params: Params, spec: DatasetSpec) -> None:
             f"validate.min_side: {smallest}{own if params.validation.min_side is None else ''} is more than "
             f"validate.max_side: {largest}{own if params.validation.max_side is None else ''}"
         )
-    size, resize = params.prepare.patch_size, params.prepare.resize
-    if resize and min(resize.size) < size:
-        raise ParamsError(f"prepare.resize.size: no patch of {size} pixels fits into {resize.size[0]}x{resize.size[1]}")
-    if not resize and largest < size and not {"width", "height"} <= set(params.validation.allow):
+    prepare = params.prepare
+    size, least = prepare.patch_size, prepare.patch_size * min(prepare.shrink)
+    if prepare.resize and min(prepare.resize.size) < least:
+        width, height = prepare.resize.size
+        raise ParamsError(f"prepare.resize.size: no patch of {size} pixels fits into {width}x{height}")
+    if not prepare.resize and largest < least and not {"width", "height"} <= set(params.validation.allow):
         raise ParamsError(
             f"prepare.patch_size: no patch of {size} pixels fits into images of at most {largest} pixels a side"
         )
