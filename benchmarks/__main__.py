@@ -27,6 +27,7 @@ BENCHMARKS = (
     "only_noisy",
     "orchestration",
     "photographs",
+    "pictures",
 )
 # Those that run only when they are named.
 LONG = ("training", "only_noisy")

@@ -42,7 +42,7 @@ TUNED = 12
 def run(models: str = "", classics: str = "tv,nlm,bilateral", precision: str = "float32") -> None:
     on = compute.prepare_torch("cpu", compute.threads())
     names = models.split(",") if models else catalog.names()
-    denoisers = {name: _load(name, precision, on) for name in names}
+    denoisers = {name: load(name, precision, on) for name in names}
     mirror = Path(os.environ["DEGRAIN_MIRROR"])
     sets = {"phones, native pixels": _native(mirror)} | _shrunk(mirror)
     rows = []
@@ -80,7 +80,8 @@ def run(models: str = "", classics: str = "tv,nlm,bilateral", precision: str = "
     )
 
 
-def _load(name: str, precision: str, on: torch.device) -> Denoiser:
+def load(name: str, precision: str, on: torch.device) -> Denoiser:
+    """Load a model that ships, by its name, or one in a folder."""
     folder = catalog.folder(name) or Path(name)
     return Denoiser.load(folder, precision=for_inference(precision, on))
 
