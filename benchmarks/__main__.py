@@ -1,5 +1,4 @@
-"""Run benchmarks and print Markdown tables: those that are named, or all but `training` and `only_noisy`, which
-take long.
+"""Run benchmarks and print Markdown tables: those that are named, or all but those that take long or need a model.
 
 Options of one follow its name: `python -m benchmarks training rounds=1 nets=unet,sinha2018`.
 """
@@ -26,11 +25,12 @@ BENCHMARKS = (
     "inference",
     "only_noisy",
     "orchestration",
+    "literature",
     "photographs",
     "pictures",
 )
 # Those that run only when they are named.
-LONG = ("training", "only_noisy")
+LONG = ("training", "only_noisy", "literature", "pictures")
 
 
 def asked(words: Sequence[str]) -> list[tuple[str, dict[str, str | int]]]:
