@@ -1,4 +1,4 @@
-"""What it costs to make a training patch, against drawing its random numbers alone; one thread."""
+"""What it costs to make a training patch, against its random numbers alone and against a training step; one thread."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from statistics import median
 import numpy as np
 from PIL import Image
 
+from benchmarks import steps
 from benchmarks.common import OWN_IMAGES, table
 from degrain.ingest.datasets import listing, manifest
 from degrain.ingest.formats.containers import Containers
@@ -25,13 +26,17 @@ from degrain.patches.store import PatchStore
 from degrain.training.batches import Batches
 from degrain.training.trial import expand
 
-PATCHES = ((28, 1), (48, 1), (64, 3))
 BATCH = 32
-# The sensor's noise level, such that its numbers can be drawn alone: 71 electrons at white, and read noise.
-BETA = 1.41e-2
+# What trains on the patches, in bfloat16.
+NETS = (
+    steps.Net("venkataraman2022", 28, 1, BATCH),
+    steps.Net("bernier2021", 48, 1, BATCH),
+    steps.Net("resunet-small", 64, 3, BATCH),
+)
 NOISES: dict[str, Noise] = {
     "gaussian": GaussianNoise(sigma=25.0),
-    "shot_read": ShotReadNoise(kind="shot_read", beta1=BETA, beta2=7.2e-4),
+    "shot_read": ShotReadNoise(kind="shot_read", camera="GP-6400"),
+    "shot_read, not clipped": ShotReadNoise(kind="shot_read", camera="GP-6400", clip=False),
 }
 
 
@@ -39,19 +44,26 @@ def run(repetitions: int = 9, count: int = 256) -> None:
     compute.prepare_torch("cpu", 1)
     params = load_params(Path(__file__).parent.parent / "params.yaml")
     rows = []
-    for size, channels in PATCHES:
+    for net in NETS:
         with tempfile.TemporaryDirectory() as folder:
-            store = prepared(Path(folder), params, size, channels)
+            store = prepared(Path(folder), params, net.size, net.channels)
+            step = 1e6 / steps.speed(net, steps.Way(bfloat16=True)).images_per_cpu
             for noise in NOISES:
                 for augment in ("none", "dihedral"):
-                    times = measured(params, store, noise, augment, repetitions, count)
-                    rows.append((f"{size}x{size}x{channels}", noise, augment, *times))
-    table(("patch", "noise", "augmentation", "us a patch, median (min - max)", "its numbers alone", "ratio"), rows)
+                    made, *alone = measured(params, store, noise, augment, repetitions, count)
+                    spans = span(made), *alone, f"{step:.0f}", f"{median(made) / step:.2f}"
+                    rows.append((f"{net.size}x{net.size}x{net.channels}", noise, augment, *spans))
+    of_step = ("a training step", "ratio")
+    table(
+        ("patch", "noise", "augmentation", "us a patch, median (min - max)", "its numbers alone", "ratio", *of_step),
+        rows,
+    )
 
 
 def measured(
     params: Params, store: PatchStore, noise: str, augment: str, repetitions: int, count: int
-) -> tuple[str, str, str]:
+) -> tuple[list[float], str, str]:
+    """Return the microseconds a patch of each repetition, and texts: those of the numbers alone, and the ratio."""
     change = {"augment": augment, "batch_size": BATCH, "patches_per_epoch": count}
     settings = params.train.model_copy(update=change)
     prepared_with = store.record.params.model_copy(update={"noise": NOISES[noise]})
@@ -63,8 +75,11 @@ def measured(
         made = seconds(lambda epoch=epoch: [None for _ in batches.epoch(epoch)]) / count  # type: ignore[misc]
         pairs.append((made * 1e6, seconds(alone) / BATCH * 1e6))
     times = [made for made, _ in pairs]
-    span = f"{median(times):.1f} ({min(times):.1f} - {max(times):.1f})"
-    return span, f"{median(floor for _, floor in pairs):.1f}", f"{median(made / floor for made, floor in pairs):.2f}"
+    return times, f"{median(floor for _, floor in pairs):.1f}", f"{median(made / floor for made, floor in pairs):.2f}"
+
+
+def span(times: list[float]) -> str:
+    return f"{median(times):.1f} ({min(times):.1f} - {max(times):.1f})"
 
 
 def numbers(noise: str, clean: np.ndarray) -> Callable[[], object]:
@@ -72,8 +87,13 @@ def numbers(noise: str, clean: np.ndarray) -> Callable[[], object]:
     draw = np.random.Generator(np.random.Philox(0))
     if noise == "gaussian":
         return lambda: draw.standard_normal(clean.shape, np.float32)
-    electrons = (clean / 255) ** 2.2 / BETA
-    return lambda: (draw.poisson(electrons), draw.standard_normal(clean.shape))
+    if noise == "shot_read":
+        return lambda: draw.integers(1 << 32, size=clean.shape, dtype=np.uint32)
+    return lambda: (
+        draw.integers(1 << 32, size=clean.shape, dtype=np.uint32),
+        draw.random(clean.shape, np.float32),
+        draw.standard_normal(clean.shape, np.float32),
+    )
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -124,6 +124,16 @@ def require_finite(file: str, name: str, pixels: np.ndarray) -> None:
         raise ParamsError(f"{file}: {name} makes pixels that are no finite numbers")
 
 
+def require_8_bits(file: str, name: str, pixels: np.ndarray) -> None:
+    """Refuse an image of another type than uint8.
+
+    Raises:
+        ParamsError: It is of another type.
+    """
+    if pixels.dtype != "uint8":
+        raise ParamsError(f"{file}: {name} returns {pixels.dtype}, and uint8 is needed")
+
+
 def require_shape(file: str, name: str, shape: Sequence[int], expected: Sequence[int]) -> None:
     """Refuse a result of another shape.
 

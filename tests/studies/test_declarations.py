@@ -780,6 +780,53 @@ def test_noise_of_a_patch_is_its_own_and_finite(way: str, words: str) -> None:
         array_probes.check_noise(Own(way=way), [1, 3])
 
 
+DRAWN_IN_8_BITS: dict[str, Callable[[np.ndarray, Any], Any]] = {
+    "in turn": lambda clean, draws: np.stack(
+        [one ^ draw.integers(2, size=one.shape, dtype=np.uint8) for one, draw in zip(clean, draws, strict=True)]
+    ),
+    "first": lambda clean, draws: clean ^ next(iter(draws)).integers(2, size=clean.shape, dtype=np.uint8),
+    "floats": lambda clean, draws: clean.astype(np.float32),
+    "cut": lambda clean, draws: clean[:, 1:],
+}
+
+
+class In8Bits(Noise):
+    kind: Literal["own"] = "own"
+    way: str
+    clip: bool = True
+
+    def draw(self, clean: np.ndarray, draws: Any) -> np.ndarray:
+        return clean.copy()
+
+    def draw_8_bits(self, clean: np.ndarray, draws: Any) -> np.ndarray:
+        return np.asarray(DRAWN_IN_8_BITS[self.way](clean, draws))
+
+
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [
+        ("in turn", ""),
+        ("first", "own does not take the numbers of each patch from its generator alone"),
+        ("floats", "own returns float32, and uint8 is needed"),
+        ("cut", r"own returns the shape \(2, 15, 20, 1\)"),
+    ],
+)
+def test_noise_drawn_in_8_bits_is_checked_likewise(way: str, words: str) -> None:
+    with pytest.raises(ParamsError, match=words) if words else nullcontext():
+        array_probes.check_noise(In8Bits(way=way), [1, 3])
+
+
+def test_noise_is_drawn_in_8_bits_where_8_bits_are_kept() -> None:
+    clean = np.full((8, 8, 1), 128, np.uint8)
+    for change, dtype, kept in (({}, np.uint8, False), ({}, np.uint16, True), ({"clip": False}, np.uint8, True)):
+        noisy = adding.add(In8Bits(way="in turn", **change), clean.astype(dtype), np.random.default_rng(0))
+        assert np.array_equal(noisy, clean) == kept
+    with pytest.raises(ParamsError, match=r"^studies/test_declarations\.py: own returns float32, and uint8 is needed"):
+        adding.add(In8Bits(way="floats"), clean, np.random.default_rng(0))
+    with pytest.raises(TypeError, match="own noise is not drawn in 8 bits"):
+        Own(way="in turn").draw_8_bits(clean[None], [])
+
+
 @pytest.mark.parametrize("clip", [True, False])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_noise_that_is_not_finite_reaches_no_store_and_no_batch(clip: bool, dtype: Any) -> None:

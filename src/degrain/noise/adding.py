@@ -18,7 +18,7 @@ from degrain.pixels import from_levels, to_levels
 from degrain.randomness import Draws, generators
 
 # About so many values are worked on at once, so that they stay in the processor's cache.
-CHUNK_VALUES = 1 << 17
+CHUNK_VALUES = 1 << 16
 
 
 def add(noise: Noise, clean: np.ndarray, draw: np.random.Generator) -> np.ndarray:
@@ -49,20 +49,29 @@ def add_each(noise: Noise, clean: np.ndarray, draws: Draws) -> np.ndarray:
         The noisy patches, same shape; each has the same bits as from `add`.
 
     Raises:
-        ParamsError: The noise cannot be drawn, or a pixel is no finite number; the message begins with its file.
+        ParamsError: The noise cannot be drawn, or what is drawn is of another shape or type or not finite; the message
+            begins with its file.
     """
-    file = catalogs.file_of(type(noise).__module__)
     noisy = np.empty(clean.shape, noisy_dtype(noise, clean.dtype))
     count = max(1, CHUNK_VALUES * len(clean) // max(1, clean.size))
     draws = iter(draws)
     for start in range(0, len(clean), count):
         part = clean[start : start + count]
-        with catalogs.blaming(file, noise.kind):
-            made = noise.draw(to_levels(part), islice(draws, len(part)))
-            catalogs.require_shape(file, noise.kind, made.shape, part.shape)
-            catalogs.require_finite(file, noise.kind, made)
-        noisy[start : start + count] = from_levels(made, clean.dtype) if noise.clipped else made
+        noisy[start : start + count] = _made(noise, part, islice(draws, len(part)))
     return noisy
+
+
+def _made(noise: Noise, clean: np.ndarray, draws: Draws) -> np.ndarray:
+    file = catalogs.file_of(type(noise).__module__)
+    in_8_bits = noise.in_8_bits and clean.dtype == np.uint8
+    with catalogs.blaming(file, noise.kind):
+        made = noise.draw_8_bits(clean, draws) if in_8_bits else noise.draw(to_levels(clean), draws)
+        catalogs.require_shape(file, noise.kind, made.shape, clean.shape)
+        if in_8_bits:
+            catalogs.require_8_bits(file, noise.kind, made)
+            return made
+        catalogs.require_finite(file, noise.kind, made)
+    return from_levels(made, clean.dtype) if noise.clipped else made
 
 
 def fixed(

@@ -54,6 +54,21 @@ class Noise(Section, ABC):
             float32 of the same shape.
         """
 
+    def draw_8_bits(self, clean: np.ndarray, draws: Draws) -> np.ndarray:  # noqa: ARG002
+        """Return noisy patches of 8 bits, clipped and rounded: the distribution of `draw`, other numbers.
+
+        Args:
+            clean: uint8 (N, height, width, channels).
+            draws: One generator for each patch.
+
+        Returns:
+            uint8 of the same shape.
+
+        Raises:
+            TypeError: This kind is drawn by `draw` alone, see `in_8_bits`.
+        """
+        raise TypeError(f"{self.kind} noise is not drawn in 8 bits")
+
     def draw_on_device(self, clean: Tensor, draw: Generator) -> Tensor:  # noqa: ARG002
         """Return noisy patches, not clipped: the distribution of `draw`, other numbers.
 
@@ -68,6 +83,11 @@ class Noise(Section, ABC):
             TypeError: This kind is drawn on the host only, see `on_device`.
         """
         raise TypeError(f"{self.kind} noise is not drawn on a device")
+
+    @property
+    def in_8_bits(self) -> bool:
+        """Whether `draw_8_bits` draws it for 8-bit images; never if the result is not clipped, and so has no 8 bits."""
+        return self.clipped and type(self).draw_8_bits is not Noise.draw_8_bits
 
     @property
     def on_device(self) -> bool:

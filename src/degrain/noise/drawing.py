@@ -31,6 +31,22 @@ def even(shape: tuple[int, ...], strength: Strength, draws: Draws) -> tuple[np.n
     return _drawn(shape, strength, draws, np.random.Generator.random)
 
 
+def bits(shape: tuple[int, ...], draws: Draws) -> np.ndarray:
+    """Draw 32 random bits for each value.
+
+    Args:
+        shape: Of the batch, (N, ...).
+        draws: One generator for each patch.
+
+    Returns:
+        uint32 of the shape.
+    """
+    drawn = np.empty(shape, np.uint32)
+    for patch, draw in zip(drawn, draws, strict=True):
+        patch[:] = draw.integers(1 << 32, size=patch.shape, dtype=np.uint32)
+    return drawn
+
+
 def _drawn(
     shape: tuple[int, ...], value: Strength, draws: Draws, fill: Callable[..., Any]
 ) -> tuple[np.ndarray, np.ndarray]:

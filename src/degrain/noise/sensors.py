@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from degrain.noise import poisson
 from degrain.randomness import Draws
 
 
@@ -22,20 +23,27 @@ def expose(light: np.ndarray, beta1: np.ndarray, beta2: np.ndarray, draws: Draws
 
     Returns:
         float32 of the same shape, unbounded: mean light, variance beta1 * light + beta2, third central moment
-        beta1**2 * light.
+        beta1**2 * light; smaller by 0.1 * beta1**3 where 64 electrons or more are expected, see `poisson.counts`.
     """
-    lit = np.flatnonzero(np.broadcast_to(beta1, light.shape[-1:]) > 0)
-    per_light = np.where(beta1 > 0, beta1, 1.0)
-    shot = light / per_light
-    read = np.empty(light.shape)
-    for electrons, dark, draw in zip(shot, read, draws, strict=True):
-        for channel in lit:
-            electrons[..., channel] = draw.poisson(electrons[..., channel])
-        draw.standard_normal(out=dark)
-    shot *= per_light
-    read *= np.sqrt(beta2)
-    shot += read
-    return shot.astype(np.float32)
+    lit = beta1 > 0
+    per_light = np.where(lit, beta1, 1.0).astype(np.float32)
+    bits, chance, read = _numbers(light.shape, beta2, draws)
+    counted = poisson.counts(light / per_light, bits, chance)
+    counted *= per_light
+    read += np.where(lit, counted, light)
+    return read
+
+
+def _numbers(shape: tuple[int, ...], beta2: np.ndarray, draws: Draws) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw what `poisson.counts` needs, and the noise in the dark, which is not drawn where there is none."""
+    bits, chance, read = np.empty(shape, np.uint32), np.empty(shape, np.float32), np.zeros(shape, np.float32)
+    for word, even, dark, draw in zip(bits, chance, read, draws, strict=True):
+        word[:] = draw.integers(1 << 32, size=word.shape, dtype=np.uint32)
+        draw.random(out=even, dtype=np.float32)
+        if beta2.any():
+            draw.standard_normal(out=dark, dtype=np.float32)
+    read *= np.sqrt(beta2).astype(np.float32)
+    return bits, chance, read
 
 
 def to_linear(values: np.ndarray) -> np.ndarray:

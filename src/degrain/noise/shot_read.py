@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
-from degrain.noise import sensors
+from degrain.noise import alias, drawing, sensor_levels, sensors
 from degrain.noise.base import CLIP, Noise
 from degrain.randomness import Draws
 
@@ -72,6 +72,12 @@ class ShotReadNoise(Noise):
         light = sensors.to_linear(clean / white) if self.linear else clean / white
         noisy = sensors.expose(light, beta1, beta2, draws)
         return (sensors.from_linear(noisy) if self.linear else noisy) * white
+
+    def draw_8_bits(self, clean: np.ndarray, draws: Draws) -> np.ndarray:
+        """Return noisy patches, see `Noise`."""
+        beta1, beta2 = (tuple(beta.tolist()) for beta in self._betas())
+        rows = clean + 256 * np.arange(max(len(beta1), len(beta2)))
+        return alias.draw(sensor_levels.table(beta1, beta2, self.linear), rows, drawing.bits(clean.shape, draws))
 
     def draw_on_device(self, clean: Tensor, draw: Generator) -> Tensor:
         """Return noisy patches, see `Noise`."""

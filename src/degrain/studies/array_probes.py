@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from degrain import catalogs
 from degrain.baselines import tuning
 from degrain.baselines.catalog import BASELINES
-from degrain.catalogs import blaming, require_finite, require_shape
+from degrain.catalogs import blaming, require_8_bits, require_finite, require_shape
 from degrain.errors import ParamsError
 from degrain.metrics.base import Metric
 from degrain.metrics.catalog import METRICS
@@ -36,18 +36,33 @@ def check_noise(noise: Noise, channels: Iterable[int]) -> None:
     file = catalogs.file_of(type(noise).__module__)
     for number in () if noise.paired else filter(noise.accepts, channels):
         clean, extreme = levels(number), extreme_levels(number)
-        with blaming(file, noise.kind), np.errstate(all="ignore"):
-            noisy, again = (noise.draw(clean.copy(), _draws(range(COUNT))) for _ in range(2))
-            require_shape(file, noise.kind, noisy.shape, clean.shape)
-            last = noise.draw(clean[-1:].copy(), _draws([COUNT - 1]))
-            of_extreme = noise.draw(extreme.copy(), _draws(range(len(extreme))))
-            require_shape(file, noise.kind, of_extreme.shape, extreme.shape)
-        for made in (noisy, of_extreme):
-            require_finite(file, noise.kind, made)
-        if not (np.array_equal(noisy, again) and np.array_equal(noisy[-1:], last)):
-            raise ParamsError(
-                f"{file}: {noise.kind} does not take the numbers of each patch from its generator alone, or not in turn"
-            )
+        _check_drawn(file, noise.kind, noise.draw, (clean, extreme), require_finite)
+        if noise.in_8_bits:
+            in_8_bits = clean.astype(np.uint8), extreme.astype(np.uint8)
+            _check_drawn(file, noise.kind, noise.draw_8_bits, in_8_bits, require_8_bits)
+
+
+def _check_drawn(
+    file: str,
+    kind: str,
+    draw: Callable[[np.ndarray, Draws], np.ndarray],
+    batches: tuple[np.ndarray, np.ndarray],
+    require: Callable[[str, str, np.ndarray], None],
+) -> None:
+    """Refuse what one way to draw noise makes of random patches and of extreme ones, see `check_noise`."""
+    clean, extreme = batches
+    with blaming(file, kind), np.errstate(all="ignore"):
+        noisy, again = (draw(clean.copy(), _draws(range(COUNT))) for _ in range(2))
+        require_shape(file, kind, noisy.shape, clean.shape)
+        last = draw(clean[-1:].copy(), _draws([COUNT - 1]))
+        of_extreme = draw(extreme.copy(), _draws(range(len(extreme))))
+        require_shape(file, kind, of_extreme.shape, extreme.shape)
+    for made in (noisy, of_extreme):
+        require(file, kind, made)
+    if not (np.array_equal(noisy, again) and np.array_equal(noisy[-1:], last)):
+        raise ParamsError(
+            f"{file}: {kind} does not take the numbers of each patch from its generator alone, or not in turn"
+        )
 
 
 def levels(channels: int) -> np.ndarray:
