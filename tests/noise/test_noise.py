@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from degrain.declaration import kind_of
 from degrain.errors import ParamsError
-from degrain.noise import adding, sensors
+from degrain.noise import adding, srgb
 from degrain.noise.base import Noise
 from degrain.noise.catalog import KINDS, AnyNoise
 from degrain.randomness import generator, generators
@@ -139,14 +139,14 @@ def test_noise_in_linear_light_of_srgb_images_follows_the_curve(noise: Noises) -
     """To first order the deviation is that in linear light times the slope of the sRGB curve."""
     clean, beta1 = 140.0, 1e-4
     values = noise(clean, kind="shot_read", beta1=beta1)
-    light = float(sensors.to_linear(np.array(clean / 255)))
+    light = float(srgb.to_linear(np.array(clean / 255)))
     slope = 1.055 / 2.4 * light ** (1 / 2.4 - 1)
     assert values.std() / 255 == pytest.approx(math.sqrt(beta1 * light) * slope, rel=0.01)
 
 
 def test_the_srgb_curve_is_undone() -> None:
     values = np.linspace(0, 1, 1001, dtype=np.float32)
-    assert np.allclose(sensors.from_linear(sensors.to_linear(values)), values, atol=2e-6)
+    assert np.allclose(srgb.from_linear(srgb.to_linear(values)), values, atol=2e-6)
 
 
 def test_iso_noise_is_random_within_the_range_of_colors() -> None:

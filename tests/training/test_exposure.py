@@ -12,7 +12,7 @@ import torch
 from pydantic import ValidationError
 
 from degrain.errors import ParamsError
-from degrain.noise import sensors
+from degrain.noise import srgb
 from degrain.patches.store import PatchStore
 from degrain.training.batches import Batches
 from degrain.training.device_batches import DeviceBatches
@@ -46,7 +46,7 @@ def test_each_patch_keeps_its_share_of_light(bits: int, make_store: Stores, make
     assert exposure.shares.min() >= 0.05
     assert exposure.shares.max() <= 0.5
     assert len(set(exposure.shares.tolist())) == 11
-    expected = sensors.from_linear(shares * sensors.to_linear(bright))
+    expected = srgb.from_linear(shares * srgb.to_linear(bright))
     assert np.abs(dark - expected).max() <= 0.5001 / (2**bits - 1)
 
 
@@ -59,8 +59,8 @@ def test_shares_are_spread_evenly_in_their_logarithm(make_store: Stores) -> None
 def test_the_noise_of_a_dark_patch_is_that_of_its_light(make_store: Stores, make_trial: Trials) -> None:
     store = make_store(noise=Whole(kind="shot_read", beta1=0.01, beta2=0.0, clip=False))
     noisy, dark = pixels(Batches(make_trial(patches_per_epoch=60, exposure=[0.1, 0.1]), store).epoch(0))
-    light = sensors.to_linear(dark)
-    added = sensors.to_linear(np.clip(noisy, 0, 1)) - light
+    light = srgb.to_linear(dark)
+    added = srgb.to_linear(np.clip(noisy, 0, 1)) - light
     lit = (light > 0.02) & (light < 0.08)
     assert (added[lit] ** 2 / light[lit]).mean() == pytest.approx(0.01, rel=0.1)
 

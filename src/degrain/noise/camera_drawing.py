@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from degrain.noise import bayer, camera_choices, finishing, sensors, unprocessing
+from degrain.noise import bayer, camera_choices, finishing, srgb, unprocessing
 from degrain.noise.camera_choices import Chances, Choices
 from degrain.randomness import Draws
 
@@ -114,10 +114,10 @@ def _curved(light: np.ndarray, toned: np.ndarray) -> np.ndarray:
 def _tables(toned: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return linear light of sRGB, and sRGB, in 8-bit levels, of linear light, float32."""
     values, light = np.linspace(0, 1, LAST_SRGB + 1), np.linspace(0, 1, LAST_LIGHT + 1)
-    curved = sensors.from_linear(light)
+    curved = srgb.from_linear(light)
     if toned:
         values, curved = unprocessing.untoned(values), unprocessing.toned(curved)
-    return sensors.to_linear(values), np.float32(255) * curved
+    return srgb.to_linear(values), np.float32(255) * curved
 
 
 def _filtered(added: np.ndarray, patches: list[int], choices: Choices) -> np.ndarray:

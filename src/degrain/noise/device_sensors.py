@@ -1,4 +1,4 @@
-"""What `degrain.noise.sensors` does, on a device."""
+"""What `degrain.noise.sensors` and `srgb` do, on a device."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def expose(light: Tensor, beta1: Tensor, beta2: Tensor, draw: Generator) -> Tens
 
 
 def to_linear(values: Tensor) -> Tensor:
-    """Undo the sRGB curve, see `degrain.noise.sensors`."""
+    """Undo the sRGB curve, see `degrain.noise.srgb`."""
     return torch.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
 
 
 def from_linear(light: Tensor) -> Tensor:
-    """Apply the sRGB curve, see `degrain.noise.sensors`."""
+    """Apply the sRGB curve, see `degrain.noise.srgb`."""
     curved = 1.055 * light.clamp(min=0.0031308) ** (1 / 2.4) - 0.055
     return torch.where(light <= 0.0031308, 12.92 * light, curved)

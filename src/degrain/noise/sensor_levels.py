@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from degrain.noise import alias, poisson, sensors
+from degrain.noise import alias, poisson, srgb
 
 # From this mean on counts are taken to be Gaussian: their skewness, 1/64 or less, is lost.
 MANY = 4096
@@ -54,7 +54,7 @@ def cumulative(beta1: float, beta2: float, linear: bool) -> np.ndarray:
 def _light(levels: np.ndarray, linear: bool) -> np.ndarray:
     """Return the light of levels, float64; more than that of j + 0.5 is rounded to j + 1 or more."""
     values = levels / 255
-    return sensors.to_linear(values).astype(np.float64) if linear else values
+    return srgb.to_linear(values).astype(np.float64) if linear else values
 
 
 def _below(limits: np.ndarray, mean: np.ndarray, variance: np.ndarray | float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Noise of camera sensors, and the sRGB curve.
+"""Noise of camera sensors.
 
 Source: Foi, Trimeche, Katkovnik, Egiazarian, "Practical Poissonian-Gaussian noise modeling and fitting for single-image
 raw-data", IEEE TIP 17(10), 2008.
@@ -44,14 +44,3 @@ def _numbers(shape: tuple[int, ...], beta2: np.ndarray, draws: Draws) -> tuple[n
             draw.standard_normal(out=dark, dtype=np.float32)
     read *= np.sqrt(beta2).astype(np.float32)
     return bits, chance, read
-
-
-def to_linear(values: np.ndarray) -> np.ndarray:
-    """Undo the sRGB curve (IEC 61966-2-1): float32 in [0, 1] to linear light."""
-    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-def from_linear(light: np.ndarray) -> np.ndarray:
-    """Apply the sRGB curve; below black its linear part goes on, so that noise there keeps its sign."""
-    curved = 1.055 * np.maximum(light, 0.0031308) ** (1 / 2.4) - 0.055
-    return np.where(light <= 0.0031308, 12.92 * light, curved).astype(np.float32)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
-from degrain.noise import alias, drawing, sensor_levels, sensors
+from degrain.noise import alias, drawing, sensor_levels, sensors, srgb
 from degrain.noise.base import CLIP, Noise
 from degrain.randomness import Draws
 
@@ -69,9 +69,9 @@ class ShotReadNoise(Noise):
         """Return noisy patches, see `Noise`."""
         beta1, beta2 = self._betas()
         white = np.float32(255)
-        light = sensors.to_linear(clean / white) if self.linear else clean / white
+        light = srgb.to_linear(clean / white) if self.linear else clean / white
         noisy = sensors.expose(light, beta1, beta2, draws)
-        return (sensors.from_linear(noisy) if self.linear else noisy) * white
+        return (srgb.from_linear(noisy) if self.linear else noisy) * white
 
     def draw_8_bits(self, clean: np.ndarray, draws: Draws) -> np.ndarray:
         """Return noisy patches, see `Noise`."""

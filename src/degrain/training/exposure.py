@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 
 from degrain.errors import ParamsError
-from degrain.noise import sensors
+from degrain.noise import srgb
 from degrain.patches.store import PatchStore
 from degrain.randomness import generator
 
@@ -47,12 +47,12 @@ class Exposure:
         least, most = limits
         chance = generator(seed, "exposure", epoch).random(count)
         values = np.arange(1 << store.bits, dtype=np.float32) / ((1 << store.bits) - 1)
-        return cls((least * (most / least) ** chance).astype(np.float32), sensors.to_linear(values))
+        return cls((least * (most / least) ** chance).astype(np.float32), srgb.to_linear(values))
 
     def tables(self, positions: Iterable[int]) -> np.ndarray:
         """Return the new value for each old one, for the patches at some positions: uint8 or uint16 (N, white + 1)."""
         white = len(self.light) - 1
-        darker = [sensors.from_linear(self.shares[position] * self.light) for position in positions]
+        darker = [srgb.from_linear(self.shares[position] * self.light) for position in positions]
         tables: np.ndarray = np.rint(np.stack(darker) * white).astype(np.min_scalar_type(white))
         return tables
 
