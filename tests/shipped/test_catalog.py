@@ -89,6 +89,22 @@ def test_each_removes_the_noise_of_a_camera_and_keeps_colors(name: str) -> None:
         assert ratio(denoiser.image(other), other) > 33
 
 
+@every_model
+@pytest.mark.parametrize("jpeg", [0.0, 1.0])
+@pytest.mark.parametrize("shot", [0.0005, 0.004, 0.015])
+def test_flat_areas_stay_flat(name: str, shot: float, jpeg: float) -> None:
+    colors = np.array([(60, 60, 60), (128, 120, 110), (200, 200, 210), (40, 90, 150)], np.uint8)
+    clean = np.broadcast_to(colors[:, None, None], (4, 160, 160, 3))
+    noise = CameraNoise(kind="camera", clean=0, gaussian=0, shot=(shot, shot), jpeg=jpeg)
+    denoiser = Denoiser.load(folder(name))
+    for noisy in adding.add_each(noise, clean, generators((0, "flat", i) for i in range(4))):
+        made = denoiser.image(noisy).astype(float)
+        assert (made - made.mean((0, 1))).std() < 0.2 * (noisy - noisy.mean((0, 1))).std() + 0.3
+        # Demosaiced noise leaves mazes: pixels that alternate along rows and columns, in levels.
+        maze = (made[::2, ::2] - made[1::2, ::2] - made[::2, 1::2] + made[1::2, 1::2]) / 2
+        assert maze.std() < 1
+
+
 @pytest.mark.skipif(not PAIRS.is_file(), reason="needs DEGRAIN_MIRROR with SIDD's native crops")
 @pytest.mark.parametrize(("name", "typical", "least"), [("best", 10.5, 7.0), ("small", 9.0, 6.0)])
 def test_each_denoises_real_phones(name: str, typical: float, least: float) -> None:
