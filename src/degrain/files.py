@@ -337,7 +337,14 @@ def _errors_of(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
+        raise OutputError(f"cannot write {target}: {_reason(error)}") from error
+
+
+def _reason(error: OSError) -> str:
+    """What the system says; of many files that could not be copied, of the first one."""
+    if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
+        return str(error.args[0][0][-1])
+    return error.strerror or str(error)
 
 
 def flush(path: Path) -> None:

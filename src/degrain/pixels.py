@@ -12,6 +12,13 @@ Light = Literal["srgb", "linear"]
 MAX_PIXELS = 200_000_000
 
 
+def read_only(pixels: np.ndarray) -> np.ndarray:
+    """Return a view of an array through which nothing can be written."""
+    view = pixels.view()
+    view.flags.writeable = False
+    return view
+
+
 def to_8_bits(pixels: np.ndarray) -> np.ndarray:
     """Return uint8 pixels as they are and uint16 pixels rounded to 8 bits."""
     return pixels if pixels.dtype == np.uint8 else np.round(pixels / 257).astype(np.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import io
 import os
@@ -27,7 +28,7 @@ from PIL import Image
 
 from degrain import files
 from degrain.artifacts.trial import TRIAL, WEIGHTS
-from degrain.errors import ModelError
+from degrain.errors import ModelError, OutputError
 from degrain.inference.denoiser import Denoiser
 from degrain.packaging import layout, onnx_export, package
 from tests.artifacts import records
@@ -132,6 +133,17 @@ def test_a_trial_that_was_changed_meanwhile_is_refused(tmp_path: Path) -> None:
     (tmp_path / "trial" / WEIGHTS).write_bytes(b"")
     with pytest.raises(ModelError, match="damaged"):
         package.write(tmp_path / "champion", tmp_path / "trial", facts, tmp_path / "nothing")
+
+
+def test_a_full_disk_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    made = packages.trial(tmp_path / "trial", "machinecurve2019")
+    monkeypatch.setattr(shutil, "copyfile", full)  # by which MLflow copies, and tells the error in words of its own
+    with pytest.raises(OutputError, match=r"^cannot write .*champion: No space left on device$"):
+        package.write(tmp_path / "champion", tmp_path / "trial", packages.facts(made), tmp_path / "nothing")
+    assert [path.name for path in tmp_path.iterdir()] == ["trial"]
 
 
 def test_a_package_without_photographs_has_no_examples(tmp_path: Path) -> None:

@@ -56,7 +56,8 @@ def test_a_value_is_what_dvc_reads(scalar: str) -> None:
     [
         *((word, "is true or false to some programs") for word in ("yes", "No", "ON", "off")),
         *((number, "is read in base 8") for number in ("010", "-07", "0008")),
-        *((number, "is a number to some programs only") for number in ("1_000", "0b11", "1_0.5")),
+        *((number, "is a number to some programs only") for number in ("1_000", "0b11", "1_0.5", ".5_")),
+        *((number, "is a number to some programs only; quote it") for number in ("0x_1", "0x1_F", "-0x1F")),
         *((number, "is a number in base 60") for number in ("1:30", "12:30:45", "1:30.5")),
         *((date, "is a date") for date in ("2026-11-27", "2026-1-2 10:00:00")),
     ],
@@ -81,6 +82,10 @@ def test_what_means_several_things_is_refused_with_its_path_and_line(scalar: str
         ("a: &x {b: 1}\nc:\n  <<: *x", "the key << in c is no text"),
         ("a: !!python/object:os.system x", "a has the tag"),
         ("a: !secret x", "a has the tag !secret"),
+        *(
+            (f"b: 1\na: {tagged}", "line 2 has the tag ")
+            for tagged in ("!!null 5", "!!str 5", '!!int "5"', "!!float 1", "! x", "!!map {}", "!!seq []")
+        ),
         ("a: [1", "no readable YAML in line 1"),
         ("a: 1\n\tb: 2", "no readable YAML in line 2"),
         ("a: 1\n---\nb: 2", "no readable YAML in line 2"),

@@ -174,6 +174,32 @@ def test_addresses_that_are_not_ours_stay(tmp_path: Path) -> None:
     assert found == dict(rows) | {"ours": f"{(tmp_path / 'mlflow' / 'artifacts').as_uri()}/ours"}
 
 
+def test_a_store_that_is_in_its_place_is_only_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    registered(tmp_path, "one")
+    root = variables.artifact_root().resolve()
+    database = next(tmp_path.rglob("mlflow.db"))
+    relocation.relocate(database, root)  # gives MLflow's own experiment its place
+    with sqlite3.connect(database) as other:
+        other.execute("BEGIN IMMEDIATE")  # another process is writing: who only reads need not wait
+        relocation.relocate(database, root)
+
+
+def test_a_moved_store_that_cannot_be_written_says_why_it_must_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = tmp_path / "mlflow.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE TABLE experiments (name TEXT, artifact_location TEXT)")
+        connection.execute("INSERT INTO experiments VALUES ('ours', 'file:///old/.degrain/mlflow/artifacts/ours')")
+    connect = sqlite3.connect
+    monkeypatch.setattr(
+        relocation.sqlite3, "connect", lambda path, **options: connect(f"file:{path}?mode=ro", uri=True, **options)
+    )
+    with pytest.raises(RegistryError, match="readonly database; the project was moved or copied"):
+        relocation.relocate(database, tmp_path / "mlflow" / "artifacts")
+
+
 def test_a_damaged_database_is_one_line(tmp_path: Path) -> None:
     database = tmp_path / "mlflow.db"
     database.write_bytes(b"no database at all, " * 100)

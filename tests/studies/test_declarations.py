@@ -743,6 +743,12 @@ def test_noise_that_fails_later_is_named_by_its_file(noise: Noise, words: str) -
         adding.add(noise, np.zeros((8, 8, 1), np.uint8), np.random.default_rng(0))
 
 
+def _in_place(clean: np.ndarray, draws: Any) -> np.ndarray:
+    for patch, draw in zip(clean, draws, strict=True):
+        patch[:] = draw.integers(2, size=patch.shape)
+    return clean
+
+
 def _nan_of(level: int, clean: np.ndarray, draws: Any) -> np.ndarray:
     return np.where(clean == level, np.nan, clean)
 
@@ -753,6 +759,7 @@ DRAWN: dict[str, Callable[[np.ndarray, Any], Any]] = {
     # NOTE: it is one generator that is set anew for each patch.
     "list": lambda clean, draws: np.stack([one + draw.normal() for one, draw in zip(clean, list(draws), strict=True)]),
     "global": lambda clean, draws: clean + np.random.normal(size=clean.shape),
+    "in place": _in_place,
     "nan": lambda clean, draws: clean * np.nan,
     **{f"nan of {level}": partial(_nan_of, level) for level in (0, 255)},
     "nan of flat": lambda clean, draws: (clean - clean.mean()) / np.ptp(clean, axis=(1, 2, 3), keepdims=True),
@@ -772,6 +779,7 @@ class Own(Noise):
     [
         ("in turn", ""),
         *((way, "own does not take the numbers of each patch from its ") for way in ("first", "list", "global")),
+        ("in place", "own does not work: .* read-only"),
         *((way, "own makes pixels that are no finite numbers") for way in DRAWN if way.startswith("nan")),
     ],
 )
@@ -785,6 +793,7 @@ DRAWN_IN_8_BITS: dict[str, Callable[[np.ndarray, Any], Any]] = {
         [one ^ draw.integers(2, size=one.shape, dtype=np.uint8) for one, draw in zip(clean, draws, strict=True)]
     ),
     "first": lambda clean, draws: clean ^ next(iter(draws)).integers(2, size=clean.shape, dtype=np.uint8),
+    "in place": _in_place,
     "floats": lambda clean, draws: clean.astype(np.float32),
     "cut": lambda clean, draws: clean[:, 1:],
 }
@@ -807,6 +816,7 @@ class In8Bits(Noise):
     [
         ("in turn", ""),
         ("first", "own does not take the numbers of each patch from its generator alone"),
+        ("in place", "own does not work: .* read-only"),
         ("floats", "own returns float32, and uint8 is needed"),
         ("cut", r"own returns the shape \(2, 15, 20, 1\)"),
     ],
@@ -823,6 +833,9 @@ def test_noise_is_drawn_in_8_bits_where_8_bits_are_kept() -> None:
         assert np.array_equal(noisy, clean) == kept
     with pytest.raises(ParamsError, match=r"^studies/test_declarations\.py: own returns float32, and uint8 is needed"):
         adding.add(In8Bits(way="floats"), clean, np.random.default_rng(0))
+    with pytest.raises(ParamsError, match=r"own does not work: .* read-only"):
+        adding.add(In8Bits(way="in place"), clean, np.random.default_rng(0))
+    assert (clean == 128).all()
     with pytest.raises(TypeError, match="own noise is not drawn in 8 bits"):
         Own(way="in turn").draw_8_bits(clean[None], [])
 

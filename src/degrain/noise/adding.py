@@ -14,7 +14,7 @@ import numpy as np
 
 from degrain import catalogs
 from degrain.noise.base import Noise
-from degrain.pixels import from_levels, to_levels
+from degrain.pixels import from_levels, read_only, to_levels
 from degrain.randomness import Draws, generators
 
 # About so many values are worked on at once, so that they stay in the processor's cache.
@@ -65,7 +65,8 @@ def _made(noise: Noise, clean: np.ndarray, draws: Draws) -> np.ndarray:
     file = catalogs.file_of(type(noise).__module__)
     in_8_bits = noise.in_8_bits and clean.dtype == np.uint8
     with catalogs.blaming(file, noise.kind):
-        made = noise.draw_8_bits(clean, draws) if in_8_bits else noise.draw(to_levels(clean), draws)
+        draw, given = (noise.draw_8_bits, clean) if in_8_bits else (noise.draw, to_levels(clean))
+        made = draw(read_only(given), draws)
         catalogs.require_shape(file, noise.kind, made.shape, clean.shape)
         if in_8_bits:
             catalogs.require_8_bits(file, noise.kind, made)

@@ -47,7 +47,7 @@ class Noise(Section, ABC):
         """Return noisy patches, not clipped.
 
         Args:
-            clean: float32 (N, height, width, channels), in 8-bit levels (white = 255).
+            clean: float32 (N, height, width, channels), in 8-bit levels (white = 255), read-only.
             draws: One generator for each patch.
 
         Returns:
@@ -58,7 +58,7 @@ class Noise(Section, ABC):
         """Return noisy patches of 8 bits, clipped and rounded: the distribution of `draw`, other numbers.
 
         Args:
-            clean: uint8 (N, height, width, channels).
+            clean: uint8 (N, height, width, channels), read-only.
             draws: One generator for each patch.
 
         Returns:

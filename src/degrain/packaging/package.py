@@ -86,17 +86,23 @@ def _save(folder: Path, network: Path, code: Path, trial: TrialRecord) -> None:
     variables.quiet_mlflow()
     with _quiet():
         import mlflow.pyfunc
+        from mlflow.exceptions import MlflowException
         from mlflow.models import Model
 
         ended = datetime.datetime.fromtimestamp(trial.ended, datetime.UTC).replace(tzinfo=None)
-        mlflow.pyfunc.save_model(
-            path=str(folder),
-            python_model=str(code),
-            artifacts={_NETWORK: str(network)},
-            model_config={_DIGEST: files.sha256(network)},
-            pip_requirements=[f"{name}=={version(name)}" for name in REQUIRED],
-            mlflow_model=Model(model_uuid=str(trial.weights_sha256)[:32], utc_time_created=str(ended)),
-        )
+        try:
+            mlflow.pyfunc.save_model(
+                path=str(folder),
+                python_model=str(code),
+                artifacts={_NETWORK: str(network)},
+                model_config={_DIGEST: files.sha256(network)},
+                pip_requirements=[f"{name}=={version(name)}" for name in REQUIRED],
+                mlflow_model=Model(model_uuid=str(trial.weights_sha256)[:32], utc_time_created=str(ended)),
+            )
+        except MlflowException as error:
+            if isinstance(error.__cause__, OSError):
+                raise error.__cause__ from None
+            raise
     # NOTE: MLflow writes down where it has copied the files from, and does not need that.
     described: dict[str, Any] = yaml.safe_load((folder / layout.MLMODEL).read_text(encoding="utf-8"))
     flavor = described["flavors"]["python_function"]

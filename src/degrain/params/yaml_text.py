@@ -27,6 +27,11 @@ _AMBIGUOUS = (
     (re.compile(r"(?i)yes|no|on|off"), "is true or false to some programs and a word to others; quote it, or write {}"),
     (re.compile(r"[-+]?0[0-9]+"), "is read in base 8 by some programs; write it without leading zeros, or quote it"),
     (re.compile(r"[-+]?[0-9][0-9_]*_[0-9_.]*"), "is a number to some programs only; write it without _, or quote it"),
+    (re.compile(r"[-+]?\.[0-9_]*_[0-9_]*"), "is a number to some programs only; write it without _, or quote it"),
+    (
+        re.compile(r"[-+]?0x[0-9a-fA-F_]*_[0-9a-fA-F_]*|[-+]0x[0-9a-fA-F]+"),
+        "is a number to some programs only; quote it",
+    ),
     (re.compile(r"0b[01_]+"), "is a number to some programs only; write it in base 10, or quote it"),
     (re.compile(r"[-+]?[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?"), "is a number in base 60 to some programs; quote it"),
     (re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt \t].*)?"), "is a date; quote it if it is a name"),
@@ -57,7 +62,17 @@ def load(text: str) -> Any:
         raise Mistake(f"no readable YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise Mistake(f"nested more than {DEEPEST} deep") from None
-    return None if node is None else _Reader().value(node, ())
+    made = None if node is None else _Reader().value(node, ())
+    _refuse_tags(text)
+    return made
+
+
+def _refuse_tags(text: str) -> None:
+    """Refuse tags that YAML knows, too; of what is composed nobody can say whether its tag was written."""
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
+            line = event.start_mark.line + 1 if event.start_mark else "?"
+            raise Mistake(f"line {line} has the tag {event.tag}; tags are not read")
 
 
 class _Reader:

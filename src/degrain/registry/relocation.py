@@ -51,7 +51,9 @@ def relocate(database: Path, root: Path) -> None:
             moved = sum(_move(connection, old, root.as_uri()) for old in _elsewhere(connection, root.as_uri()))
             connection.execute("COMMIT")
     except sqlite3.Error as error:
-        raise RegistryError(f"MLflow's store {database}: {error}") from error
+        moved_here = "; the project was moved or copied, and the addresses in it must be changed once"
+        why = f"{error}{moved_here if 'readonly' in str(error) else ''}"
+        raise RegistryError(f"MLflow's store {database}: {why}") from error
     if moved:
         log.warning("the project was moved or copied: %d addresses in its MLflow store now point to %s", moved, root)
 
@@ -60,11 +62,13 @@ def _keep_default_here(connection: sqlite3.Connection, here: str) -> None:
     """Give the experiment that MLflow makes by itself, in the folder where it is first started, a place beside ours."""
     if not _columns(connection, "runs"):
         return
-    connection.execute(
-        "UPDATE experiments SET artifact_location = ? WHERE name = 'Default' AND artifact_location LIKE '%/mlruns/0' "
-        "AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.experiment_id = experiments.experiment_id)",
-        (f"{here}/Default",),
+    unused = (
+        "name = 'Default' AND artifact_location LIKE '%/mlruns/0' "
+        "AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.experiment_id = experiments.experiment_id)"
     )
+    # NOTE: looked for first, since whoever writes must be allowed to, and waits for others.
+    if connection.execute(f"SELECT 1 FROM experiments WHERE {unused}").fetchone():  # noqa: S608
+        connection.execute(f"UPDATE experiments SET artifact_location = ? WHERE {unused}", (f"{here}/Default",))  # noqa: S608
 
 
 def _elsewhere(connection: sqlite3.Connection, here: str) -> set[str]:

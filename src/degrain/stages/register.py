@@ -72,6 +72,7 @@ def run(params: Params) -> None:
         checked=(published, pictures, store.files),
     )
     best = trials[left.ranking.champion]
+    of_study.check_weights(TRIALS, [best])
     facts = Facts(
         study=params.study.title,
         trial=best,

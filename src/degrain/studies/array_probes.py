@@ -15,6 +15,7 @@ from degrain.errors import ParamsError
 from degrain.metrics.base import Metric
 from degrain.metrics.catalog import METRICS
 from degrain.noise.base import Noise
+from degrain.pixels import read_only
 from degrain.randomness import Draws, generators
 
 # Height of the images, by how much they are wider, in pixels, and how many there are.
@@ -50,12 +51,12 @@ def _check_drawn(
     require: Callable[[str, str, np.ndarray], None],
 ) -> None:
     """Refuse what one way to draw noise makes of random patches and of extreme ones, see `check_noise`."""
-    clean, extreme = batches
+    clean, extreme = map(read_only, batches)
     with blaming(file, kind), np.errstate(all="ignore"):
-        noisy, again = (draw(clean.copy(), _draws(range(COUNT))) for _ in range(2))
+        noisy, again = (draw(clean, _draws(range(COUNT))) for _ in range(2))
         require_shape(file, kind, noisy.shape, clean.shape)
-        last = draw(clean[-1:].copy(), _draws([COUNT - 1]))
-        of_extreme = draw(extreme.copy(), _draws(range(len(extreme))))
+        last = draw(clean[-1:], _draws([COUNT - 1]))
+        of_extreme = draw(extreme, _draws(range(len(extreme))))
         require_shape(file, kind, of_extreme.shape, extreme.shape)
     for made in (noisy, of_extreme):
         require(file, kind, made)

@@ -80,6 +80,15 @@ def test_what_a_camera_wrote_beside_the_pixels_is_kept(tmp_path: Path) -> None:
         assert image.getexif()[0x010F] == "a camera"
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("shape", [(2000, 1), (300, 3), (1000, 4), (1, 2000), (1, 1)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_narrow_pngs_are_written_whole(tmp_path: Path, shape: tuple[int, int], channels: int, dtype: type) -> None:
+    pixels = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (*shape, channels), dtype, endpoint=True)
+    writing.write(tmp_path / "x.png", Picture(pixels, None))
+    assert np.array_equal(reading.read(tmp_path / "x.png").pixels, pixels)
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
 def test_a_truncated_image_is_refused_by_name(tmp_path: Path, suffix: str) -> None:
     path = save(tmp_path / f"x{suffix}", np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))

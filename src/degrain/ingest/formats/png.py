@@ -263,7 +263,10 @@ def encode(values: np.ndarray, kept: Metadata) -> bytes:
         values: (height, width, 1 to 4) uint8 or uint16.
         kept: What is written beside them, all of it.
     """
-    plain = imagecodecs.png_encode(np.ascontiguousarray(values.squeeze(2) if values.shape[2] == 1 else values), LEVEL)
+    pixels = np.ascontiguousarray(values.squeeze(2) if values.shape[2] == 1 else values)
+    # NOTE: imagecodecs by itself makes no room for the byte with which each row begins, and narrow images do not fit.
+    filtered = pixels.nbytes + len(pixels)
+    plain = imagecodecs.png_encode(pixels, LEVEL, out=filtered + filtered // 256 + 4096)
     header_end = len(SIGNATURE) + 12 + 13
     return b"".join((plain[:header_end], _written(kept), plain[header_end:]))
 
