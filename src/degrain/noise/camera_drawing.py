@@ -32,7 +32,7 @@ def draw(noise: CameraNoise, clean: np.ndarray, draws: Draws) -> np.ndarray:
     patches = [*mosaic.patches, *shrunk.patches, *gaussian.patches]
     if not patches:
         return clean.copy()
-    planes = np.ascontiguousarray(clean.transpose(0, 3, 1, 2))
+    planes = clean.transpose(0, 3, 1, 2).copy()
     choices = camera_choices.choices(noise, numbers)
     generic = choices.sigma[gaussian.patches] * gaussian.normal
     added = np.concatenate([_photographed(planes, choices, mosaic, shrunk, noise.mean_shift), generic])
