@@ -236,6 +236,13 @@ class Logarithm(nn.Module):
         return torch.exp(torch.log(images - 0.001)) + 0.001
 
 
+class Clamped(Kernel):
+    """Changes its input, so that what is measured next sees another one."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images.clamp_(0.2, 0.8))
+
+
 class Broken(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         raise RuntimeError("two\nlines")
@@ -252,6 +259,7 @@ class Broken(nn.Module):
         ({"fixed_size": True}, lambda channels, size: OfBatches(channels), "when others are denoised with it"),
         ({"fixed_size": True}, lambda channels, size: Scaled(channels, 3), "when others are denoised with it"),
         ({"radius": 0}, lambda channels, size: Logarithm(), "makes pixels of an image that are no finite numbers"),
+        ({"radius": 1}, lambda channels, size: Clamped(channels, 3), "own writes into the images that it is given"),
         ({"radius": 1}, lambda channels, size: Broken(), "own does not work: RuntimeError: two"),
         ({"radius": 1}, lambda channels, size: None, "own does not work: AttributeError"),
     ],
@@ -580,6 +588,11 @@ class Ranged(Each):
         return (output - clean).abs().mean() / (clean.max() - clean.min())
 
 
+class Moved(Each):
+    def value(self, output: Tensor, clean: Tensor) -> Tensor:
+        return (output - clean.clamp_(0.2, 0.8)).square().mean()
+
+
 class Annealed(Each):
     calls: ClassVar = [0]
 
@@ -602,6 +615,7 @@ def test_losses_and_optimizers_that_do_not_work_are_refused_before_training(make
         ((optimizer, Detached()), "each does not work: RuntimeError"),
         ((optimizer, Total()), "each is no mean over images"),
         ((optimizer, Ranged()), "each is no mean over images"),
+        ((optimizer, Moved()), "each writes into the images that it is given"),
         ((optimizer, Annealed()), r"^studies/test_declarations\.py: each is another number when asked again"),
         ((Misled(), loss), "misled does not work: ValueError: Invalid learning rate"),
     ):
@@ -760,6 +774,7 @@ DRAWN: dict[str, Callable[[np.ndarray, Any], Any]] = {
     "list": lambda clean, draws: np.stack([one + draw.normal() for one, draw in zip(clean, list(draws), strict=True)]),
     "global": lambda clean, draws: clean + np.random.normal(size=clean.shape),
     "in place": _in_place,
+    "clipped": lambda clean, draws: np.clip(clean, 1, 254, out=clean),
     "nan": lambda clean, draws: clean * np.nan,
     **{f"nan of {level}": partial(_nan_of, level) for level in (0, 255)},
     "nan of flat": lambda clean, draws: (clean - clean.mean()) / np.ptp(clean, axis=(1, 2, 3), keepdims=True),
@@ -779,7 +794,7 @@ class Own(Noise):
     [
         ("in turn", ""),
         *((way, "own does not take the numbers of each patch from its ") for way in ("first", "list", "global")),
-        ("in place", "own does not work: .* read-only"),
+        *((way, "own does not work: .* read-only") for way in ("in place", "clipped")),
         *((way, "own makes pixels that are no finite numbers") for way in DRAWN if way.startswith("nan")),
     ],
 )
@@ -856,7 +871,11 @@ class OnDevice(Own):
 
 @pytest.mark.parametrize(
     ("way", "words"),
-    [("nan of 0", "own makes pixels that are no finite numbers"), ("first", "own does not work: StopIteration")],
+    [
+        ("nan of 0", "own makes pixels that are no finite numbers"),
+        ("first", "own does not work: StopIteration"),
+        ("clipped", "own writes into the images that it is given"),
+    ],
 )
 def test_noise_drawn_on_a_device_is_tried_too(way: str, words: str) -> None:
     network_probes.check_device_noise(Own(way=way), [3])

@@ -110,8 +110,9 @@ def check_device_noise(noise: Noise, channels: Iterable[int]) -> None:
     file = catalogs.file_of(type(noise).__module__)
     for number in filter(noise.accepts, channels) if noise.on_device else ():
         for levels in (array_probes.levels(number), array_probes.extreme_levels(number)):
-            with blaming(file, noise.kind):
-                noisy = noise.draw_on_device(torch.from_numpy(levels), torch.Generator(CPU).manual_seed(0))
+            clean = torch.from_numpy(levels)
+            with blaming(file, noise.kind), _left_alone(file, noise.kind, clean):
+                noisy = noise.draw_on_device(clean, torch.Generator(CPU).manual_seed(0))
                 require_shape(file, noise.kind, noisy.shape, levels.shape)
                 catalogs.require_finite(file, noise.kind, noisy.numpy())
 
@@ -119,7 +120,7 @@ def check_device_noise(noise: Noise, channels: Iterable[int]) -> None:
 def _check_network(name: str, spec: ModelSpec, channels: int, patch_size: int) -> None:
     network = spec.build(channels, patch_size).eval()
     images = _random(2, channels, *((patch_size, patch_size) if spec.fixed_size else _odd_size(spec)))
-    with torch.inference_mode(), _of_size(name, spec, images):
+    with torch.inference_mode(), _left_alone(spec.file, name, images), _of_size(name, spec, images):
         output, alone = network(images), torch.cat([network(one[None]) for one in images])
         flat = network(torch.tensor([0.0, 0.5, 1.0]).view(3, 1, 1, 1) * torch.ones_like(images[:1]))
     require_shape(spec.file, name, output.shape, images.shape)
@@ -178,6 +179,19 @@ def _train(file: str, trial: Trial, state: State, batch: torch.Tensor) -> None:
         state.averaged.update_parameters(state.network)
 
 
+@contextmanager
+def _left_alone(file: str, name: str, *given: torch.Tensor) -> Iterator[None]:
+    """Refuse what writes into its arguments: what is measured next would be measured on other images.
+
+    Raises:
+        ParamsError: It does.
+    """
+    before = [one.detach().clone() for one in given]
+    yield
+    if not all(_same(one, kept) for one, kept in zip(given, before, strict=True)):
+        raise ParamsError(f"{file}: {name} writes into the images that it is given; let it work on a copy")
+
+
 def _odd_size(spec: ModelSpec) -> tuple[int, int]:
     """Return a height and a width that are different multiples of what is declared, and no larger multiple.
 
@@ -206,7 +220,8 @@ def _of_size(name: str, spec: ModelSpec, images: torch.Tensor) -> Iterator[None]
 
 def _check_loss(file: str, loss: Loss, shape: tuple[int, ...]) -> None:
     output, clean = _random(*shape).requires_grad_(), _random(*shape)
-    value, again = loss.value(output, clean), loss.value(output, clean)
+    with _left_alone(file, loss.title, output, clean):
+        value, again = loss.value(output, clean), loss.value(output, clean)
     require_shape(file, loss.title, value.shape, ())
     if not _same(value, again):
         raise ParamsError(
