@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import io
 import os
-import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from statistics import mean, median
+from statistics import mean
 
 import numpy as np
 from PIL import Image
@@ -53,7 +52,7 @@ def run(models: str, sigmas: str = "25", precision: str = "float32", to: str = "
     points = []
     for path, denoiser in denoisers.items():
         cost = overview.macs(denoiser.network, denoiser.channels, SIDE) / SIDE**2 / 1000
-        speed = _speed(denoiser)
+        speed = common.megapixels_a_second(denoiser, 2 * SIDE)
         for name, archive in SETS[denoiser.channels].items():
             images = _images(archive, denoiser.channels)
             for sigma in map(float, str(sigmas).split(",")):
@@ -107,17 +106,6 @@ def _ensemble(denoiser: Denoiser) -> Callable[[np.ndarray], np.ndarray]:
         return from_unit(total / 8, np.dtype(np.uint8))
 
     return denoised
-
-
-def _speed(denoiser: Denoiser) -> float:
-    """Megapixels a second."""
-    pixels = generator(0, "speed").integers(0, 256, (1024, 1024, denoiser.channels), dtype=np.uint8)
-    seconds = []
-    for _ in range(3):
-        began = time.perf_counter()
-        denoiser.image(pixels)
-        seconds.append(time.perf_counter() - began)
-    return float(pixels[..., 0].size / 1e6 / median(seconds))
 
 
 def _drawn(points: list[tuple[str, float, float]]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import itertools
 import os
-import time
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -70,7 +69,7 @@ def run(models: str = "", classics: str = "tv,nlm,bilateral", precision: str = "
                 f"{median(ratios):.1f}",
                 f"{min(ratios):.1f}",
                 f"{shift:.2f}",
-                f"{_speed(denoiser):.2f}",
+                f"{common.megapixels_a_second(denoiser, 2048):.2f}",
                 f"{size.stat().st_size / 1e6:.2f}",
             )
         )
@@ -139,14 +138,3 @@ def _read(archive: zipfile.ZipFile, name: str) -> np.ndarray:
 
 def _psnr(one: np.ndarray, other: np.ndarray) -> float:
     return float(psnr(one[None], other[None])[0])
-
-
-def _speed(denoiser: Denoiser) -> float:
-    pixels = np.random.default_rng(0).integers(0, 256, (2048, 2048, 3), dtype=np.uint8)
-    denoiser.image(pixels[:512, :512])
-    seconds = []
-    for _ in range(3):
-        began = time.perf_counter()
-        denoiser.image(pixels)
-        seconds.append(time.perf_counter() - began)
-    return float(pixels[..., 0].size / 1e6 / median(seconds))
