@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import subprocess
@@ -227,7 +228,7 @@ def test_data_comes_from_a_remote_with_a_relative_path_and_other_instructions_ar
     done = project.run("degrain", "rebuild", ONEDNN_MAX_CPU_ISA="SSE41")
     assert done.returncode in (0, 3), done.stdout + done.stderr
     assert "data/prepared comes from the DVC remote" in done.stderr
-    assert "ONEDNN_MAX_CPU_ISA=SSE41 here, and was" in done.stdout
+    assert re.search(r"ONEDNN_MAX_CPU_ISA=SSE41\b.* here, and was", done.stdout)
     assert ("rebuilt (" in done.stdout) == (done.returncode == 3)
     assert left_in(project.folder) == []
 
