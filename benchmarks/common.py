@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from degrain.artifacts.validation import Asked
-from degrain.inference.denoiser import Denoiser
 from degrain.ingest.datasets import manifest, photos
 from degrain.ingest.formats.containers import Containers
 from degrain.params.data import DataParams, ValidateParams
@@ -20,6 +20,9 @@ from degrain.params.study import Params, load_params
 from degrain.patches import preparation
 from degrain.patches.store import PatchStore
 from degrain.randomness import generator
+
+if TYPE_CHECKING:
+    from degrain.inference.denoiser import Denoiser
 
 # What the study of a benchmark that makes its own images asks of them.
 OWN_IMAGES = Asked(data=DataParams(dataset="folder"), validation=ValidateParams())

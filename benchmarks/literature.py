@@ -20,10 +20,10 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import common
+from benchmarks.photographs import load
 from degrain import figures
 from degrain.inference.denoiser import Denoiser
 from degrain.machine import compute
-from degrain.machine.precision import for_inference
 from degrain.metrics.psnr import psnr
 from degrain.networks import overview
 from degrain.pixels import from_unit
@@ -47,7 +47,7 @@ SIDE = 512
 
 def run(models: str, sigmas: str = "25", precision: str = "float32", to: str = "") -> None:
     on = compute.prepare_torch("cpu", compute.threads())
-    denoisers = {Path(path): Denoiser.load(Path(path), on, for_inference(precision, on)) for path in models.split(",")}
+    denoisers = {Path(name): load(name, precision, on) for name in models.split(",")}
     rows: list[tuple[object, ...]] = []
     points = []
     for path, denoiser in denoisers.items():

@@ -118,8 +118,8 @@ def _pairs(height: int, channels: int) -> Iterator[tuple[str, np.ndarray, np.nda
         white, bits = np.iinfo(dtype).max, 8 * np.dtype(dtype).itemsize
         one, other = ((white * _random(channels, height, seed)).astype(dtype) for seed in (0, 1))
         black, light = np.zeros_like(one), np.full_like(one, white)
-        for shared in (one, other, black, light):
-            shared.flags.writeable = False  # a metric must leave them to the next one
+        # A metric must leave them to the next one.
+        one, other, black, light = map(read_only, (one, other, black, light))
         yield f"images of {bits} bits", one, other
         yield f"equal images of {bits} bits", one, one
         yield f"flat clean images of {bits} bits", one, black
