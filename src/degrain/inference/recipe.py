@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from degrain.errors import DataError, ParamsError
 from degrain.inference.denoiser import Denoiser
+from degrain.inference.tiling import Tile
 from degrain.ingest.formats import camera_raw, metadata, reading
 from degrain.ingest.formats.picture import Picture
 from degrain.patches import loading
@@ -156,14 +157,33 @@ class Recipe:
     def _denoised(self, noisy: np.ndarray, advance: Callable[[int], None]) -> tuple[np.ndarray, float]:
         """Return what `Denoiser.image` does, at this strength, and the deviation of the noise, white = 1."""
         output, power = np.empty(noisy.shape, depth(noisy)), 0.0
-        for rows, columns, clean in self.denoiser.tiles(noisy, self.tile, self.overlap):
-            noise = to_unit(noisy[rows, columns]) - clean
+        for part, noise in at_strength(self.denoiser, noisy, self.tile, self.overlap, self.strength):
             power += float(np.square(noise).sum(dtype=np.float64))
-            left = (1 - self.strength) * noise if self.strength < 1 else 0
-            output[rows, columns] = from_unit(clean + left, output.dtype)
-            if columns.stop == noisy.shape[1]:
-                advance(rows.stop - rows.start)
+            output[part.rows, part.columns] = from_unit(part.pixels, output.dtype)
+            if part.columns.stop == noisy.shape[1]:
+                advance(part.rows.stop - part.rows.start)
         return output, math.sqrt(power / noisy.size)
+
+
+def at_strength(
+    denoiser: Denoiser, noisy: np.ndarray, tile: int, overlap: int, strength: float
+) -> Iterator[tuple[Tile, np.ndarray]]:
+    """Yield the parts of a denoised image as they are finished, with the noise that was found in each.
+
+    Args:
+        denoiser: Of gray or color images.
+        noisy: As of `Denoiser.image`.
+        tile: As of `Denoiser.image`.
+        overlap: As of `Denoiser.image`.
+        strength: How much of the noise is removed, 0 to 1.
+
+    Yields:
+        The part, float32 in units of white = 1, not clamped; all of its noise, in the same shape and units.
+    """
+    for part in denoiser.tiles(noisy, tile, overlap):
+        noise = to_unit(noisy[part.rows, part.columns]) - part.pixels
+        left = (1 - strength) * noise if strength < 1 else 0
+        yield part._replace(pixels=part.pixels + left), noise
 
 
 def _check_light(found: Light, trained: Light, name: str) -> None:
