@@ -194,8 +194,7 @@ def denoise(image: ImageT, model: str | Path = "best", *, strength: float = 1.0,
     Examples:
         >>> import numpy as np
         >>> import degrain
-        >>> clean = np.full((48, 48), 0.5)
-        >>> noisy = degrain.add_noise(clean, "gaussian", sigma=25)
+        >>> noisy = degrain.add_noise(np.full((48, 48, 3), 0.5), "gaussian", sigma=25)
         >>> bool(degrain.denoise(noisy, "small").std() < noisy.std() / 4)
         True
     """

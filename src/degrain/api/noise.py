@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from degrain.api import images
+from degrain.api.checking import checked
 from degrain.api.images import ImageT
 from degrain.declaration import kind_of
 from degrain.errors import DataError, ParamsError
 from degrain.noise import adding
 from degrain.noise.base import Noise
 from degrain.noise.catalog import KINDS, AnyNoise
-from degrain.params.checking import checked
 from degrain.randomness import generators
 
 

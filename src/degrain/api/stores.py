@@ -12,10 +12,10 @@ import numpy as np
 
 from degrain import console, files
 from degrain.api import images as given_images
+from degrain.api.checking import checked
 from degrain.artifacts.store import STORE
 from degrain.artifacts.validation import Asked
 from degrain.errors import DataError, OutputError, ParamsError
-from degrain.params.checking import checked
 from degrain.params.data import DataParams, ValidateParams
 from degrain.params.prepare import PrepareParams
 from degrain.patches.store import PatchStore
@@ -41,11 +41,15 @@ def open_store(folder: str | Path = PREPARED) -> PatchStore:
         DataError: There is none, or it is damaged.
 
     Examples:
+        >>> import tempfile
+        >>> import numpy as np
         >>> import degrain
-        >>> degrain.open_store("nowhere")
-        Traceback (most recent call last):
-        ...
-        degrain.errors.DataError: nowhere/store.json is missing; run: dvc repro prepare
+        >>> photos = [np.full((32, 64, 3), light) for light in (0.2, 0.5, 0.8)]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     made = degrain.prepare(photos, f"{folder}/store", patch_size=32)
+        ...     store = degrain.open_store(f"{folder}/store")
+        >>> store.counts, store.channels, store.bits, store.noise.kind
+        ({'train': 2, 'val': 2, 'test': 2}, 3, 8, 'gaussian')
     """
     return PatchStore.open(Path(folder))
 
@@ -68,8 +72,8 @@ def prepare(
 
     Args:
         images: Arrays (H, W) or (H, W, C): uint8, uint16, or float with black 0 and white 1; or a folder of image
-            files, of which those in one subfolder are views of one scene and stay together. Clean ones, unless `noise` is
-            "unknown"; with "real", a folder with the subfolders noisy and clean, which have files of the same names.
+            files, of which those in one subfolder are views of one scene and stay together. Clean ones, unless `noise`
+            is "unknown"; with "real", a folder with the subfolders noisy and clean, and equal names in both.
         folder: Where the store goes. One that is there is replaced; another folder that is not empty is refused.
         noise: A kind of `list_noise`, or a mapping of `kind` and its options, such as
             `{"kind": "gaussian", "sigma": 25}`; "unknown" where the images are noisy and there are no clean ones.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from degrain import console, files
+from degrain.api.checking import checked
 from degrain.api.denoising import DEVICES, ImageDenoiser, require_one_of
 from degrain.api.networks import OwnSpec
 from degrain.artifacts import history
@@ -18,7 +19,6 @@ from degrain.artifacts.trial import HISTORY, TRIAL, WEIGHTS, TrialRecord
 from degrain.errors import OutputError, ParamsError, TrainingError
 from degrain.machine import compute
 from degrain.networks import catalog
-from degrain.params.checking import checked
 from degrain.params.study import Params, load_params
 from degrain.params.train import TrainParams
 from degrain.patches.store import PatchStore
@@ -42,14 +42,25 @@ class TrainedTrial:
         denoiser: The trained network, ready to be called with images.
 
     Examples:
+        >>> import tempfile
+        >>> import numpy as np
         >>> import degrain
-        >>> [name for name in vars(degrain.TrainedTrial) if not name.startswith("_")]
-        ['save']
+        >>> photos = [np.full((32, 32), light) for light in (0.2, 0.5, 0.8)]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     store = degrain.prepare(photos, f"{folder}/store", patch_size=32)
+        ...     trained = degrain.train(store, "machinecurve2019", epochs=1)
+        ...     trained.save(f"{folder}/model")
+        ...     degrain.load(f"{folder}/model")
+        ImageDenoiser(machinecurve2019, channels=1, srgb)
     """
 
     record: TrialRecord
-    history: pd.DataFrame = field(repr=False)
+    history: pd.DataFrame
     denoiser: ImageDenoiser
+
+    def __repr__(self) -> str:
+        told = f"{self.record.name}, {self.record.epochs_done} epochs, val_psnr={self.record.val_psnr:.2f} dB"
+        return f"{type(self).__name__}({told})"
 
     def save(self, folder: str | Path) -> None:
         """Write trial.json, history.csv and weights.safetensors, for `load` and `degrain denoise --model FOLDER`.

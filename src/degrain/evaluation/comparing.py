@@ -29,6 +29,15 @@ class Comparison:
         first: Mean score of the first model for each source, by its name, in the metric's unit.
         second: Of the second one.
         enough: With fewer sources there is no interval.
+
+    Examples:
+        >>> import pandas as pd
+        >>> import degrain
+        >>> first = pd.Series({f"photo-{number}": 30 + number / 10 for number in range(6)})
+        >>> print(degrain.Comparison("test_psnr", first, first - 0.5))
+        the first is better by +0.50 dB, on 6 of 6 sources; 95% interval +0.50 to +0.50
+        >>> degrain.Comparison("test_psnr", first[:2], first[:2] - 0.5).interval is None
+        True
     """
 
     measure: str
