@@ -203,9 +203,12 @@ def denoise(image: ImageT, model: str | Path = "best", *, strength: float = 1.0,
 
 def opened(model: str, on: torch.device, precision: str) -> Denoiser:
     """Load a model by a name that a user has given, see `load`."""
+    import torch
+
     from degrain.inference.denoiser import Denoiser
 
-    with _folder(model) as folder:
+    # NOTE: a network is built with random weights before it gets its own.
+    with _folder(model) as folder, torch.random.fork_rng(devices=[]):
         return Denoiser.load(folder, on, precision)
 
 
@@ -231,7 +234,7 @@ def require_one_of(what: str, name: str, known: tuple[str, ...]) -> None:
     """Refuse a name that is none of those that are known.
 
     Raises:
-        ParamsError: It is none; the message has the nearest.
+        ParamsError: It is none; the message has them.
     """
     if name not in known:
-        raise ParamsError(f"{what} {name!r}: there is none{nearest(name, known)}")
+        raise ParamsError(f"{what} is {name!r}: it is one of {', '.join(known)}")
