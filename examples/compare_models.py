@@ -27,8 +27,14 @@ def main() -> None:
     with TemporaryDirectory() as work:
         # All images but the two that a store needs for training and validation are tested on.
         images = sum(1 for path in asked.photos.iterdir() if path.is_file())
-        shares = {"val": 1 / images, "test": (images - 2) / images}
-        store = degrain.prepare(asked.photos, f"{work}/store", asked.noise, patch_size=asked.patch_size, **shares)
+        store = degrain.prepare(
+            asked.photos,
+            f"{work}/store",
+            asked.noise,
+            patch_size=asked.patch_size,
+            val=1 / images,
+            test=(images - 2) / images,
+        )
         for measure, found in degrain.compare(asked.first, asked.second, store).items():
             print(f"{measure}\n{found.table.round(2).to_string()}\n{found}\n")
 

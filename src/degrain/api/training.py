@@ -21,7 +21,7 @@ from degrain.machine import compute
 from degrain.networks import catalog
 from degrain.params.study import Params, load_params
 from degrain.params.train import TrainParams
-from degrain.patches.store import PatchStore
+from degrain.patches.store import PatchStore, check
 from degrain.stages import PARAMS, PREPARED
 from degrain.training.trial import Trial, chosen, expand
 
@@ -166,7 +166,7 @@ def train_from_study(
         Its record, history and denoiser.
 
     Raises:
-        DataError: There is no such store, it is damaged, or was prepared for another study.
+        DataError: There is no such store, it is damaged, or was prepared otherwise than the study asks for.
         ParamsError: The study has no such trial (the message has the nearest name), or is impossible.
         TrainingError: As of `train`.
 
@@ -179,8 +179,9 @@ def train_from_study(
     """
     study = params if isinstance(params, Params) else load_params(Path(params))
     found = [one for model in study.train.models for one in expand(study.train, model)]
-    (asked,) = chosen(found, trial) if trial else chosen(found, " ")
+    (asked, *_) = chosen(found, trial or "?")
     opened = store if isinstance(store, PatchStore) else PatchStore.open(Path(store), study)
+    check(opened.folder, opened.record, study)
     return _trained(asked, opened, folder, on_epoch)
 
 
@@ -188,14 +189,15 @@ def _trained(
     trial: Trial, store: PatchStore, folder: str | Path | None, on_epoch: Callable[[Epoch], None]
 ) -> TrainedTrial:
     from degrain.inference.denoiser import Denoiser
-    from degrain.studies import check, network_probes
+    from degrain.studies import check as studies
+    from degrain.studies import network_probes
     from degrain.trials import work
     from degrain.trials.ledger import Busy, Ledger
 
     params = trial.params
     require_one_of("device", params.device, DEVICES)
-    check.check_exposure(store.record.params, params, store.record.light)
-    check.check_fit(trial.model, store.record.params, params)
+    studies.check_exposure(store.record.params, params, store.record.light)
+    studies.check_fit(trial.model, store.record.params, params)
     if isinstance(catalog.spec(trial.model), OwnSpec):
         network_probes.check_networks([trial.model], store.channels, store.patch_size)
         network_probes.check_trials([trial], store.channels, store.patch_size)
