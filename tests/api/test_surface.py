@@ -5,15 +5,19 @@ from __future__ import annotations
 import ast
 import doctest
 import inspect
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import pytest
+from scripts import api_table
 
 import degrain
 from degrain import errors
-from tests.conftest import ROOT
+from tests.conftest import ROOT, picture, save
 
 NAMES = [name for name in degrain.__all__ if not name.startswith("__")]
 # Errors are raised, and stores are made by `prepare` and `open_store`, whose examples show them.
@@ -86,3 +90,24 @@ def test_docstrings_tell_each_argument_in_google_form_and_end_with_the_example(n
         assert f"\n    {parameter}: " in text, parameter
     assert ("Args:" in sections) == bool(parameters)
     assert text.partition("\n")[0].endswith((".", ";")), "the first line is a sentence"
+
+
+def test_the_page_has_the_names_and_first_lines_of_the_docstrings() -> None:
+    page = (ROOT / "docs" / "api.md").read_text()
+    assert api_table.update(page) == page, "run: python scripts/api_table.py"
+    assert all(f"\n| `{name}" in page for name in NAMES)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/api.md"])
+def test_examples_of_pages_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    assert blocks
+    monkeypatch.chdir(tmp_path)
+    mpl.use("agg")
+    for seed in range(3):
+        save(tmp_path / "photos" / f"{seed}.png", picture(seed, 64, 64))
+    names: dict[str, Any] = {}
+    for block in blocks:
+        quick = block.replace("data.astronaut()", "data.astronaut()[:96, 200:296]").replace("epochs=20", "epochs=1")
+        exec(compile(quick, page, "exec"), names)
+    assert degrain.score(names["denoised"], names["clean"]) > degrain.score(names["noisy"], names["clean"]) + 3

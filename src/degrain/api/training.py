@@ -91,7 +91,7 @@ def train(
     seed: int = 0,
     folder: str | Path | None = None,
     device: str = "auto",
-    on_epoch: Callable[[Epoch], None] = lambda _: None,
+    on_epoch: Callable[[Epoch], None] | None = None,
     **options: Any,
 ) -> TrainedTrial:
     """Train a network in this process.
@@ -151,7 +151,7 @@ def train_from_study(
     store: PatchStore | str | Path = PREPARED,
     *,
     folder: str | Path | None = None,
-    on_epoch: Callable[[Epoch], None] = lambda _: None,
+    on_epoch: Callable[[Epoch], None] | None = None,
 ) -> TrainedTrial:
     """Train one trial of a study in this process, as its stage train would.
 
@@ -186,7 +186,7 @@ def train_from_study(
 
 
 def _trained(
-    trial: Trial, store: PatchStore, folder: str | Path | None, on_epoch: Callable[[Epoch], None]
+    trial: Trial, store: PatchStore, folder: str | Path | None, on_epoch: Callable[[Epoch], None] | None
 ) -> TrainedTrial:
     from degrain.inference.denoiser import Denoiser
     from degrain.studies import check as studies
@@ -209,7 +209,8 @@ def _trained(
             def tell(event: Epoch | TrialRecord) -> None:
                 if isinstance(event, Epoch):
                     advance()
-                    on_epoch(event)
+                    if on_epoch:
+                        on_epoch(event)
 
             try:
                 work.train(work.Job(trial, key, store, on, ledger), tell, lambda: False)
