@@ -127,8 +127,8 @@ def list_models() -> list[str]:
 
     Examples:
         >>> import degrain
-        >>> degrain.list_models()
-        ['best', 'small']
+        >>> "best" in degrain.list_models()
+        True
     """
     return shipped.names()
 

@@ -16,8 +16,8 @@ def list_metrics() -> list[str]:
 
     Examples:
         >>> import degrain
-        >>> degrain.list_metrics()
-        ['psnr', 'ssim']
+        >>> "psnr" in degrain.list_metrics()
+        True
     """
     return sorted(METRICS)
 
