@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from degrain import files
 from degrain.api import images
 from degrain.api.images import Given, ImageT
 from degrain.errors import DataError, ModelError, ParamsError, nearest
+from degrain.pixels import to_unit
 from degrain.shipped import catalog as shipped
 from degrain.stages import TRIALS
 
@@ -73,7 +74,15 @@ class ImageDenoiser:
         """What is recorded of its training: noise, data, settings, machine."""
         return self.inner.trial
 
-    def __call__(self, image: ImageT, *, strength: float = 1.0, tile: int = TILE, overlap: int = OVERLAP) -> ImageT:
+    def __call__(
+        self,
+        image: ImageT,
+        *,
+        strength: float = 1.0,
+        keep_texture: bool | None = None,
+        tile: int = TILE,
+        overlap: int = OVERLAP,
+    ) -> ImageT:
         """Denoise images of any size.
 
         Args:
@@ -81,11 +90,14 @@ class ImageDenoiser:
                 uint8, uint16, or float with black 0 and white 1. A gray image goes through a color network as three
                 equal channels, a color image through a gray network channel by channel.
             strength: How much of the noise that the network finds is removed, 0 to 1.
+            keep_texture: Give back what is removed from textured areas beyond what is removed from flat ones of the
+                same brightness. None does so for the models that ship, which do not know how much noise there is.
             tile: Largest side of the tiles of large images, in pixels. Memory depends on it, the result does not.
             overlap: Overlap of the tiles of networks that take one size only, in pixels.
 
         Returns:
-            The same shape, dtype and device; values are clipped to black and white.
+            The same shape, dtype and device; values are clipped to black and white, and those of float images rounded
+            to 16 bits.
 
         Raises:
             DataError: It is no such image, or has channels that the network cannot take.
@@ -99,7 +111,7 @@ class ImageDenoiser:
             >>> clean.shape, clean.dtype
             (torch.Size([1, 32, 32]), torch.float32)
         """
-        from degrain.inference.recipe import at_strength
+        from degrain.inference.recipe import denoised
 
         if not 0 <= strength <= 1:
             raise ParamsError(f"strength is {strength}: it is a share from 0 to 1")
@@ -107,11 +119,10 @@ class ImageDenoiser:
             raise ParamsError(f"tile is {tile} and overlap {overlap}: at least 16 and 0 pixels are needed")
         given = images.of(image)
         self._require(given)
-        made = np.empty(given.pixels.shape, given.pixels.dtype)
-        for noisy, output in zip(given.pixels, made, strict=True):
-            for part, _ in at_strength(self.inner, noisy, tile, overlap, strength):
-                output[part.rows, part.columns] = given.rounded(part.pixels)
-        return given.like(made)
+        inner = self.inner if keep_texture is None else replace(self.inner, keeps_texture=keep_texture)
+        dtype = np.dtype(np.uint16) if given.is_float else given.pixels.dtype
+        made = np.stack([denoised(inner, noisy, tile, overlap, strength, dtype)[0] for noisy in given.pixels])
+        return given.like(to_unit(made) if given.is_float else made)
 
     def _require(self, given: Given[ImageT]) -> None:
         """Refuse a Bayer mosaic where none was learned from, and the other way round."""
@@ -208,15 +219,15 @@ def opened(model: str, on: torch.device, precision: str) -> Denoiser:
     from degrain.inference.denoiser import Denoiser
 
     # NOTE: a network is built with random weights before it gets its own.
-    with _folder(model) as folder, torch.random.fork_rng(devices=[]):
-        return Denoiser.load(folder, on, precision)
+    with torch.random.fork_rng(devices=[]):
+        if model in shipped.names():
+            return Denoiser.ready(model, on, precision)
+        with _folder(model) as folder:
+            return Denoiser.load(folder, on, precision)
 
 
 @contextmanager
 def _folder(model: str) -> Iterator[Path]:
-    if folder := shipped.folder(model):
-        yield folder
-        return
     from degrain.registry import aliases, kept, loading
 
     name, _, alias = model.removeprefix("models:/").rpartition("@")

@@ -93,7 +93,7 @@ def load(model: str, device: str, precision: str) -> Denoiser:
     from degrain.machine.precision import for_inference
     from degrain.shipped import catalog
 
-    if precision == "auto" and catalog.folder(model):
+    if precision == "auto" and model in catalog.names():
         precision = "float32"  # NOTE: in bfloat16 they lose up to 2 dB, see docs/quality.md
     on = compute.prepare_torch(device, compute.threads())
     return denoising.opened(model, on, for_inference(precision, on))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from degrain.errors import DataError, ParamsError
+from degrain.inference import texture
 from degrain.inference.denoiser import Denoiser
-from degrain.inference.tiling import Tile
 from degrain.ingest.formats import camera_raw, metadata, reading
 from degrain.ingest.formats.picture import Picture
 from degrain.patches import loading
@@ -150,25 +151,21 @@ class Recipe:
             picture: As of `read`.
             advance: Called with the rows of pixels that are finished since the last call.
         """
-        made, noise = self._denoised(picture.pixels, advance)
+        made, noise = denoised(self.denoiser, picture.pixels, self.tile, self.overlap, self.strength, advance=advance)
         notes = (f"noise of {255 * noise:.1f} levels", *picture.notes)
         return replace(picture, pixels=self.change(made[None])[0] if self.change else made, notes=notes)
 
-    def _denoised(self, noisy: np.ndarray, advance: Callable[[int], None]) -> tuple[np.ndarray, float]:
-        """Return what `Denoiser.image` does, at this strength, and the deviation of the noise, white = 1."""
-        output, power = np.empty(noisy.shape, depth(noisy)), 0.0
-        for part, noise in at_strength(self.denoiser, noisy, self.tile, self.overlap, self.strength):
-            power += float(np.square(noise).sum(dtype=np.float64))
-            output[part.rows, part.columns] = from_unit(part.pixels, output.dtype)
-            if part.columns.stop == noisy.shape[1]:
-                advance(part.rows.stop - part.rows.start)
-        return output, math.sqrt(power / noisy.size)
 
-
-def at_strength(
-    denoiser: Denoiser, noisy: np.ndarray, tile: int, overlap: int, strength: float
-) -> Iterator[tuple[Tile, np.ndarray]]:
-    """Yield the parts of a denoised image as they are finished, with the noise that was found in each.
+def denoised(
+    denoiser: Denoiser,
+    noisy: np.ndarray,
+    tile: int,
+    overlap: int,
+    strength: float = 1.0,
+    dtype: np.dtype[Any] | None = None,
+    advance: Callable[[int], None] = lambda _: None,
+) -> tuple[np.ndarray, float]:
+    """Return what `Denoiser.image` does, at a strength, and the deviation of the noise, white = 1.
 
     Args:
         denoiser: Of gray or color images.
@@ -176,14 +173,21 @@ def at_strength(
         tile: As of `Denoiser.image`.
         overlap: As of `Denoiser.image`.
         strength: How much of the noise is removed, 0 to 1.
-
-    Yields:
-        The part, float32 in units of white = 1, not clamped; all of its noise, in the same shape and units.
+        dtype: Of the result, uint8 or uint16; by default the one of `Denoiser.image`.
+        advance: Called with the rows of pixels that are finished since the last call.
     """
-    for part in denoiser.tiles(noisy, tile, overlap):
-        noise = to_unit(noisy[part.rows, part.columns]) - part.pixels
-        left = (1 - strength) * noise if strength < 1 else 0
-        yield part._replace(pixels=part.pixels + left), noise
+    output, power = np.empty(noisy.shape, dtype or depth(noisy)), 0.0
+    share = 1 if denoiser.keeps_texture else strength
+    for rows, columns, clean in denoiser.tiles(noisy, tile, overlap):
+        noise = to_unit(noisy[rows, columns]) - clean
+        power += float(np.square(noise).sum(dtype=np.float64))
+        left = (1 - share) * noise if share < 1 else 0
+        output[rows, columns] = from_unit(clean + left, output.dtype)
+        if columns.stop == noisy.shape[1]:
+            advance(rows.stop - rows.start)
+    if denoiser.keeps_texture:
+        return output, texture.give_back(noisy, output, strength)
+    return output, math.sqrt(power / noisy.size)
 
 
 def _check_light(found: Light, trained: Light, name: str) -> None:
