@@ -89,7 +89,9 @@ def learning_curves(
             styles["published"] = ":"
         key = [Line2D([], [], color=color, label=optimizer) for optimizer, color in colors.items()]
         key += [Line2D([], [], color="gray", linestyle=style, label=curve) for curve, style in styles.items()]
-        figure.legend(handles=key, loc="outside lower center", ncols=min(len(key), 2 * columns), frameon=False, fontsize=8)
+        figure.legend(
+            handles=key, loc="outside lower center", ncols=min(len(key), 2 * columns), frameon=False, fontsize=8
+        )
         return _svg(figure)
 
 

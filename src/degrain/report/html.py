@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from PIL import Image
 
 from degrain import figures, files
 from degrain.artifacts.ranking import Ranking
@@ -180,7 +179,10 @@ def _embedded(drawn: Mapping[str, bytes], suffix: str, budget: int) -> dict[str,
     names = sorted((name for name in drawn if name.endswith(suffix)), key=lambda name: len(drawn[name]))
     addresses = [data_uri(drawn[name], kind) for name in names]
     fit = embedding.fitting(map(len, addresses), budget)
-    return {name: address if place < fit else None for place, (name, address) in enumerate(zip(names, addresses, strict=True))}
+    return {
+        name: address if place < fit else None
+        for place, (name, address) in enumerate(zip(names, addresses, strict=True))
+    }
 
 
 def _patches(material: Material, trials: list[str]) -> dict[str, Any]:
