@@ -69,10 +69,10 @@ def learning_curves(
         panels = np.atleast_1d(figure.subplots(rows, columns)).ravel()
         for label, history in histories.items():
             panel, color = panels[losses.index(trials[label].loss)], colors[trials[label].optimizer]
-            history = _thinned(history, epochs_drawn(len(histories)))
-            panel.plot(history["epoch"], history["train_loss"], "--", color=color, alpha=0.7, linewidth=1)
-            panel.plot(history["epoch"], history["val_loss"], color=color)
-            panels[len(losses)].plot(history["epoch"], history["val_psnr"], color=color)
+            drawn = _thinned(history, epochs_drawn(len(histories)))
+            panel.plot(drawn["epoch"], drawn["train_loss"], "--", color=color, alpha=0.7, linewidth=1)
+            panel.plot(drawn["epoch"], drawn["val_loss"], color=color)
+            panels[len(losses)].plot(drawn["epoch"], drawn["val_psnr"], color=color)
         pairs = dict.fromkeys((trial.optimizer, trial.loss) for trial in trials.values())
         theirs = {pair: published[name] for pair in pairs if (name := " ".join(pair).lower()) in published}
         for (optimizer, loss), curve in theirs.items():

@@ -74,7 +74,9 @@ class Draft:
 
     def material(self) -> Material:
         """Make what the page is made of."""
-        params = Params.model_validate(merged(self.study, {"report": {"strips": self.strips}}))
+        params = Params.model_validate(
+            merged(self.study, {"prepare": {"patch_size": self.patch}, "report": {"strips": self.strips}})
+        )
         trials = {trial.name: trial for trial in self._trials()}
         ranked = self._ranking(list(trials.values()))
         manifest, sides = self._images()

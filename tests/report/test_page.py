@@ -61,19 +61,8 @@ def test_a_small_study_is_shown_whole(tmp_path: Path, quickstart: dict[str, Any]
 
 @pytest.mark.slow
 def test_a_report_of_300_trials_and_40_photographs_is_below_10_mb(tmp_path: Path, quickstart: dict[str, Any]) -> None:
-    draft = Draft(
-        tmp_path,
-        quickstart,
-        300,
-        failed=25,
-        photographs=40,
-        size=(512, 512),
-        patch=64,
-        strips=24,
-        epochs=200,
-        images=999,
-    )
-    text = draft.report()
+    pictures: dict[str, Any] = {"photographs": 40, "size": (512, 512), "patch": 64, "strips": 24}
+    text = Draft(tmp_path, quickstart, 300, failed=25, epochs=200, images=999, **pictures).report()
     assert 5_000_000 < len(text.encode()) < 10_000_000
     assert text.count('<tr class="network') == 300
     assert "300 of 325 trials are done" in text
@@ -117,9 +106,8 @@ def test_a_report_can_be_read_and_used_by_everybody(
     from selenium.webdriver.common.keys import Keys
 
     page = tmp_path / "report.html"
-    page.write_text(
-        Draft(tmp_path, quickstart, 40, failed=1, photographs=2, size=(400, 600), models=("unet",)).report()
-    )
+    draft = Draft(tmp_path, quickstart, 40, failed=1, photographs=2, size=(400, 600), models=("unet",))
+    page.write_text(draft.report())
 
     # Nothing is cut off, and axe finds no fault: on a phone and on a wide screen, light and dark.
     for width, scheme in ((390, "dark"), (2560, "light"), (2560, "dark"), (390, "light")):

@@ -113,7 +113,7 @@ def _save(path: Path, pixels: np.ndarray, light: Light) -> None:
 
 
 def _visible(pixels: np.ndarray, light: Light) -> np.ndarray:
-    """What a person can look at, as 8-bit gray or RGB: linear light by sRGB's curve, of a mosaic the mean of its greens."""
+    """What a person can look at, as 8-bit gray or RGB: light by sRGB's curve, of a mosaic the mean of its greens."""
     if pixels.shape[2] == 4:
         planes = to_levels(pixels)
         greens = planes[..., 1:3].mean(axis=2)

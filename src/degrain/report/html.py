@@ -177,12 +177,9 @@ def _embedded(drawn: Mapping[str, bytes], suffix: str, budget: int) -> dict[str,
     """The figures of one kind, by file name; None of the largest, where not all fit into the page."""
     kind = {".svg": "svg+xml", ".gif": "gif"}[suffix]
     names = sorted((name for name in drawn if name.endswith(suffix)), key=lambda name: len(drawn[name]))
-    addresses = [data_uri(drawn[name], kind) for name in names]
-    fit = embedding.fitting(map(len, addresses), budget)
-    return {
-        name: address if place < fit else None
-        for place, (name, address) in enumerate(zip(names, addresses, strict=True))
-    }
+    addresses = {name: data_uri(drawn[name], kind) for name in names}
+    fit = names[: embedding.fitting(map(len, addresses.values()), budget)]
+    return {name: address if name in fit else None for name, address in addresses.items()}
 
 
 def _patches(material: Material, trials: list[str]) -> dict[str, Any]:
