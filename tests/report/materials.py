@@ -30,7 +30,7 @@ from tests.conftest import grainy, merged, picture, save
 CODE = Code(modules=[], sha256="")
 MODELS = ("unet", "dncnn", "sinha2018", "bernier2021", "rednet10", "ffdnet", "resunet-small", "venkataraman2022")
 OPTIMIZERS = ("adam", "adamw", "sgd", "adadelta", "rmsprop", "adagrad", "nadam", "adamax")
-LOSSES = ("mse", "mae", "huber", "charbonnier", "logcosh")
+LOSSES = ("mse", "mae", "huber", "charbonnier", "logcosh", "bce")
 BASELINES = ("nlm", "bilateral", "tv", "wavelet", "gaussian", "median")
 
 

@@ -1,0 +1,52 @@
+"""How large the report of a large study is, and how long a browser takes to open it.
+
+The study is of nothing measured, see tests/report/materials.py; the page is made as the stage makes it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from benchmarks.common import table
+from degrain.studies import gallery
+from tests.conftest import ROOT
+from tests.report.materials import Draft
+
+# In milliseconds since the page was asked for: something is seen; every script has run; everything is loaded.
+TIMES = """
+const [page] = performance.getEntriesByType("navigation"), [seen] = performance.getEntriesByName("first-contentful-paint");
+return [seen ? seen.startTime : NaN, page.domContentLoadedEventEnd, page.loadEventEnd];
+"""
+
+
+def run(trials: int = 300, photographs: int = 40, rounds: int = 5) -> None:
+    from selenium import webdriver
+
+    study = gallery.compose("quickstart", ROOT / "conf")
+    options = webdriver.ChromeOptions()
+    for argument in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    with tempfile.TemporaryDirectory() as folder:
+        page, began = Path(folder) / "report.html", time.perf_counter()
+        pictures = {"photographs": photographs, "size": (512, 512), "patch": 64, "strips": 6}
+        page.write_text(Draft(Path(folder), study, trials, epochs=100, images=1000, **pictures).report())
+        made = time.perf_counter() - began
+        found = []
+        for _ in range(rounds):  # each in a browser of its own: nothing is cached
+            browser = webdriver.Chrome(options=options)
+            try:
+                browser.get(page.as_uri())
+                found.append(browser.execute_script(TIMES))
+            finally:
+                browser.quit()
+        size = page.stat().st_size / 1e6
+    seen, ready, loaded = (
+        f"{median(times) / 1000:.2f} ({min(times) / 1000:.2f} to {max(times) / 1000:.2f})"
+        for times in zip(*found, strict=True)
+    )
+    print("Seconds are median (least to most).\n")
+    heads = ("trials", "photographs", "size, MB", "made, s", "something is seen, s", "usable, s", "loaded, s")
+    table(heads, [(trials, photographs, f"{size:.1f}", f"{made:.0f}", seen, ready, loaded)])
