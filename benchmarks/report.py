@@ -17,7 +17,8 @@ from tests.report.materials import Draft
 
 # In milliseconds since the page was asked for: something is seen; every script has run; everything is loaded.
 TIMES = """
-const [page] = performance.getEntriesByType("navigation"), [seen] = performance.getEntriesByName("first-contentful-paint");
+const [page] = performance.getEntriesByType("navigation");
+const [seen] = performance.getEntriesByName("first-contentful-paint");
 return [seen ? seen.startTime : NaN, page.domContentLoadedEventEnd, page.loadEventEnd];
 """
 
