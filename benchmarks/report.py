@@ -5,8 +5,10 @@ The study is of nothing measured, see tests/report/materials.py; the page is mad
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -28,16 +30,18 @@ def run(trials: int = 300, photographs: int = 40, rounds: int = 5) -> None:
 
     study = gallery.compose("quickstart", ROOT / "conf")
     options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or shutil.which("google-chrome") or ""
+    driver = shutil.which("chromedriver")  # without one, Selenium downloads it
     for argument in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
         options.add_argument(argument)
     with tempfile.TemporaryDirectory() as folder:
         page, began = Path(folder) / "report.html", time.perf_counter()
-        pictures = {"photographs": photographs, "size": (512, 512), "patch": 64, "strips": 6}
-        page.write_text(Draft(Path(folder), study, trials, epochs=100, images=1000, **pictures).report())
+        draft = Draft(Path(folder), study, trials, photographs=photographs, size=(512, 512), patch=64, strips=6)
+        page.write_text(replace(draft, epochs=100, images=1000).report())
         made = time.perf_counter() - began
         found = []
         for _ in range(rounds):  # each in a browser of its own: nothing is cached
-            browser = webdriver.Chrome(options=options)
+            browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
             try:
                 browser.get(page.as_uri())
                 found.append(browser.execute_script(TIMES))
