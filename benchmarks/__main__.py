@@ -28,6 +28,7 @@ BENCHMARKS = (
     "literature",
     "photographs",
     "pictures",
+    "report",
 )
 # Those that run only when they are named.
 LONG = ("training", "only_noisy", "literature", "pictures")

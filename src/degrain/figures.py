@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal
@@ -33,6 +34,10 @@ COLORS = ("#0f766e", "#c2410c", "#4338ca", "#a16207", "#be185d", "#15803d", "#47
 
 # Panels side by side; more go into further rows.
 COLUMNS = 4
+# Epochs that a drawing of curves shows, of all its trials together, so that it stays below 0.2 MB.
+POINTS = 2500
+# The attributes of an SVG that have coordinates, and what is cut off there.
+PLACES, DECIMALS = re.compile(r'\b(?:d|x|y|transform)="[^"]*"'), re.compile(r"(\.\d\d)\d+")
 
 
 def learning_curves(
@@ -51,7 +56,8 @@ def learning_curves(
             after each epoch.
 
     Returns:
-        SVG text. Solid lines are validation, dashed ones training, dotted ones published.
+        SVG text. Solid lines are validation, dashed ones training, dotted ones published. Of long curves of many
+        trials, only every so many epochs are drawn, see `POINTS`.
     """
     import matplotlib as mpl
 
@@ -63,9 +69,10 @@ def learning_curves(
         panels = np.atleast_1d(figure.subplots(rows, columns)).ravel()
         for label, history in histories.items():
             panel, color = panels[losses.index(trials[label].loss)], colors[trials[label].optimizer]
-            panel.plot(history["epoch"], history["train_loss"], "--", color=color, alpha=0.7, linewidth=1)
-            panel.plot(history["epoch"], history["val_loss"], color=color)
-            panels[len(losses)].plot(history["epoch"], history["val_psnr"], color=color)
+            drawn = _thinned(history, epochs_drawn(len(histories)))
+            panel.plot(drawn["epoch"], drawn["train_loss"], "--", color=color, alpha=0.7, linewidth=1)
+            panel.plot(drawn["epoch"], drawn["val_loss"], color=color)
+            panels[len(losses)].plot(drawn["epoch"], drawn["val_psnr"], color=color)
         pairs = dict.fromkeys((trial.optimizer, trial.loss) for trial in trials.values())
         theirs = {pair: published[name] for pair in pairs if (name := " ".join(pair).lower()) in published}
         for (optimizer, loss), curve in theirs.items():
@@ -82,8 +89,21 @@ def learning_curves(
             styles["published"] = ":"
         key = [Line2D([], [], color=color, label=optimizer) for optimizer, color in colors.items()]
         key += [Line2D([], [], color="gray", linestyle=style, label=curve) for curve, style in styles.items()]
-        figure.legend(handles=key, loc="outside lower center", ncols=len(key), frameon=False, fontsize=8)
+        figure.legend(
+            handles=key, loc="outside lower center", ncols=min(len(key), 2 * columns), frameon=False, fontsize=8
+        )
         return _svg(figure)
+
+
+def epochs_drawn(trials: int) -> int:
+    """Return how many epochs of each trial are drawn at most, in a drawing of so many trials."""
+    return max(2, POINTS // trials)
+
+
+def _thinned(history: pd.DataFrame, most: int) -> pd.DataFrame:
+    """A history with so many epochs at most, evenly spaced, the first and the last too."""
+    chosen = np.linspace(0, len(history) - 1, min(len(history), most)).astype(int)
+    return history.iloc[chosen]
 
 
 def _axes(trials: Iterable[TrialRecord]) -> tuple[list[str], list[str]]:
@@ -171,9 +191,8 @@ def side_by_side(pictures: Sequence[np.ndarray]) -> bytes:
 
 
 def _svg(figure: Figure) -> str:
+    """Write a figure as SVG without an XML head; a hundredth of a point is finer than any screen."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    # Without the XML head several drawings can stand in one page.
     text = buffer.getvalue()
-    drawing: str = text[text.index("<svg") :].replace("<svg ", '<svg role="img" ', 1)
-    return drawing
+    return PLACES.sub(lambda found: DECIMALS.sub(r"\1", found[0]), text[text.index("<svg") :])

@@ -8,93 +8,36 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
-from degrain.artifacts.code import Code
-from degrain.artifacts.report import Shown
-from degrain.artifacts.scores import Conditions
-from degrain.artifacts.store import StoreRecord
-from degrain.artifacts.validation import Asked, Validation
 from degrain.params.study import Params, load_params
-from degrain.patches.store import PatchStore
 from degrain.report import gallery, html, leaderboard
 from degrain.report.literature import SIDD
 from degrain.report.material import Material, gather
-from degrain.snapshots import Snapshot
 from degrain.stages import DATA_DOCS, EVALUATED, PREPARED, REPORT, TRIALS, VALIDATED
 from tests.artifacts import records
-from tests.conftest import Project, Whole
+from tests.conftest import Project, Whole, merged
+from tests.report.materials import Draft
 
-CODE = Code(modules=[], sha256="")
 Make = Callable[..., Material]
 
 
 @pytest.fixture
-def material(make_params: Callable[..., Params]) -> Make:
-    """What the section looks at, and nothing else."""
+def material(tmp_path: Path, tiny: dict[str, Any]) -> Make:
+    """What a report of three cells is made of."""
 
     def made(dataset: str = "sidd-small", channels: int = 3, noise: str = "real", **classical: float) -> Material:
+        study = merged(tiny, {"data": {"dataset": dataset}, "prepare": {"noise": Whole(kind=noise)}})
         unet = [
             records.cell("unet", optimizer, psnr, parameters=134_284) for optimizer, psnr in (("adam", 33), ("sgd", 30))
         ]
-        cells = [*unet, records.cell("opengenus2019", "adam", 20, parameters=9)]
-        params = make_params(data={"dataset": dataset}, prepare={"noise": Whole(kind=noise)})
-        record = StoreRecord(
-            schema_version=StoreRecord.VERSION,
-            params=params.prepare,
-            asked=Asked.of(params),
-            code=CODE,
-            manifest_sha256="",
-            channels=channels,
-            light="srgb",
-            counts={},
-            leaks={},
-            sha256="",
+        ranked = records.ranking(
+            *unet,
+            records.cell("opengenus2019", "adam", 20, parameters=9),
+            identity=records.scores(24),
+            baselines={name: {"settings": {}, "scores": records.scores(psnr)} for name, psnr in classical.items()},
         )
-        return Material(
-            title="",
-            params=params,
-            ranking=records.ranking(
-                *cells,
-                identity=records.scores(24),
-                baselines={name: {"settings": {}, "scores": records.scores(psnr)} for name, psnr in classical.items()},
-            ),
-            histories={},
-            trials={},
-            manifest=pd.DataFrame(),
-            validation=Validation(
-                schema_version=Validation.VERSION,
-                asked=Asked.of(params),
-                code=CODE,
-                files_sha256="",
-                images=0,
-                published=0,
-                quarantined=[],
-                expectations=[],
-                near_copies=[],
-                pictures_sha256="",
-                manifest_sha256="",
-            ),
-            store=PatchStore(Path(), record, Snapshot(Path(), "", {})),
-            sides=pd.DataFrame(),
-            near_copies=Path(),
-            examples=Path(),
-            gate=[],
-            docs={},
-            shown=Shown(
-                code=Code(modules=[], sha256=""),
-                settings={},
-                validation_sha256="",
-                store_sha256="",
-                trials_sha256="",
-                ranking_sha256="",
-                published_sha256="",
-            ),
-            measured=Conditions(machine="", versions={}),
-            date="",
-            published={},
-        )
+        return replace(Draft(tmp_path, study, channels=channels).material(), ranking=ranked)
 
     return made
 

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from degrain import figures, files
 from degrain.errors import DataError, ValidationFailed
 from degrain.params.study import Params
 from degrain.report import html, published
+from degrain.report.embedding import data_uri
 from tests.artifacts import records
 from tests.conftest import MIRROR, Project, Whole, merged, picture, save
 from tests.ingest.datasets.test_catalog import composed, needs_mirror
@@ -70,27 +72,29 @@ def test_the_report_works_in_a_browser(reproduced: Project, browser: Any) -> Non
     assert browser.title == "Tiny <study> & test - degrain"
 
     # The slider moves: with the pointer's value and with the keys.
-    compare = browser.find_element(By.CSS_SELECTOR, ".compare[data-photograph=chelsea]")
-    slider = compare.find_element(By.TAG_NAME, "input")
-    over = compare.find_element(By.CSS_SELECTOR, ".over")
-    at_half = over.value_of_css_property("clip-path")
+    figure = browser.find_element(By.CSS_SELECTOR, ".photograph[data-photograph=chelsea]")
+    slider = figure.find_element(By.CSS_SELECTOR, "[type=range]")
+    noisy = figure.find_element(By.CSS_SELECTOR, ".pane.noisy")
+    at_half = noisy.value_of_css_property("clip-path")
     slider.send_keys(Keys.HOME)
     assert slider.get_attribute("value") == "0"
-    at_start = over.value_of_css_property("clip-path")
+    at_start = noisy.value_of_css_property("clip-path")
     slider.send_keys(Keys.END)
-    at_end = over.value_of_css_property("clip-path")
+    at_end = noisy.value_of_css_property("clip-path")
     assert len({at_half, at_start, at_end}) == 3
 
     # The right-hand side can be the clean original.
-    figure = compare.find_element(By.XPATH, "..")
     figure.find_element(By.CSS_SELECTOR, "input[value=clean]").click()
-    assert compare.find_element(By.CSS_SELECTOR, ".under.clean").is_displayed()
-    assert not compare.find_element(By.CSS_SELECTOR, ".under.denoised").is_displayed()
+    assert figure.find_element(By.CSS_SELECTOR, ".pane.clean").is_displayed()
+    assert not figure.find_element(By.CSS_SELECTOR, ".pane.denoised").is_displayed()
 
     # Every picture is really there.
-    broken = "return [...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.alt)"
-    assert browser.execute_script(broken) == []
-    assert len(browser.find_elements(By.CSS_SELECTOR, "svg")) == 2 + 2
+    broken = (
+        "const [done] = arguments; Promise.all([...document.images].map(i => { i.loading = 'eager'; "
+        "return i.decode().then(() => '', () => i.alt); })).then(all => done(all.filter(Boolean)))"
+    )
+    assert browser.execute_async_script(broken) == []
+    assert len(browser.find_elements(By.CSS_SELECTOR, "img.drawing")) == 2 + 2
     assert len(browser.find_elements(By.CSS_SELECTOR, "tr.champion")) == 1
     assert len(browser.find_elements(By.CSS_SELECTOR, "#ranking tbody tr")) == 4 + 2 + 2
 
@@ -108,9 +112,10 @@ def test_the_report_names_no_other_address(reproduced: Project) -> None:
     text = re.sub(r'"data:[^"]*"', '""', text)
     links = set(re.findall(r'(?:src|href|url)\s*[=(]\s*"?([^")\s>]+)', text))
     inside = {link for link in links if link.startswith("#") or link == '""'}
+    assert {link for link in inside if f'id="{link[1:]}"' not in text} == {'""'}
     pages = links - inside
-    assert {page.split("/")[2] for page in pages} == {"photos", "photos-counts"}
-    assert all((reproduced.folder / "results" / page).is_file() for page in pages)
+    assert {page.split("/")[2] for page in pages if not page.startswith("figures/")} == {"photos", "photos-counts"}
+    assert all((reproduced.folder / "results" / unquote(page)).is_file() for page in pages)
 
 
 def test_text_from_the_study_is_escaped(reproduced: Project) -> None:
@@ -230,12 +235,13 @@ def test_a_study_of_several_cameras_shows_each(reproduced: Project, tmp_path: Pa
     text = project.read("results/report.html").decode()
     section = text[text.index('<section id="cameras">') :]
     section = section[: section.index("</section>")]
-    assert re.findall(r"<th>(.*?)</th>", section) == ["method", "&lt;G4&gt;", "S6"]
+    heads = re.findall(r"<th scope=\"col\"[^>]*>(.*?)</th>", section)
+    assert [re.sub(r"<.*?>", "", head) for head in heads] == ["method", "optimizer, loss", "&lt;G4&gt;", "S6"]
     scores = pd.read_parquet(project.folder / "data" / "evaluated" / "scores.parquet")
     patches = scores.query("split == 'test' and item == 'patch' and method == 'identity' and metric == 'psnr'")
     means = patches.groupby(patches["image"].str.contains("chelsea"))["value"].mean()
     number = r"<td([^>]*)>([0-9.]+)</td>"
-    rows = re.findall(rf"<tr><td>(.*?)</td>.*?{number}{number}</tr>", section, re.DOTALL)
+    rows = re.findall(rf"<tr><th scope=\"row\">(.*?)</th>.*?{number}{number}</tr>", section, re.DOTALL)
     assert rows[0] == ("Noisy input", "", f"{means[True]:.2f}", "", f"{means[False]:.2f}")
     ranked = json.loads(project.read("data/evaluated/ranking.json"))
     assert len(rows) == 1 + len(ranked["baselines"]) + len(ranked["cells"])
@@ -258,7 +264,7 @@ def test_every_figure_is_a_file_too(reproduced: Project) -> None:
     with Image.open(folder / "photograph-chelsea.png") as image:
         assert image.size == (3 * 451 + 2 * 8, 300)
     text = (reproduced.folder / "results" / "report.html").read_text()
-    assert (folder / "unet-heat_map.svg").read_text() in text
+    assert data_uri((folder / "unet-heat_map.svg").read_bytes(), "svg+xml") in text
     assert text.count("sharpened") >= 2
 
 

@@ -12,10 +12,11 @@ from degrain.evaluation import held_out, interpolation, methods
 from degrain.evaluation.measurement import Measurement
 from degrain.evaluation.methods import Method
 from degrain.inference.denoiser import Denoiser
+from degrain.inference.visible import to_srgb
 from degrain.ingest.formats import writing
 from degrain.ingest.formats.picture import Picture
 from degrain.patches.store import PatchStore
-from degrain.pixels import from_levels, to_8_bits, to_levels
+from degrain.pixels import Light, from_levels, to_8_bits, to_levels
 
 # Between two frames of an animation, in milliseconds.
 FRAME_TIME = 50
@@ -38,15 +39,16 @@ def write(folder: Path, store: PatchStore, measured: Measurement, clean: np.ndar
         clean: What these patches were before, see `patches`.
     """
     visible = methods.identity().patches
+    light = store.record.light
     columns = {"clean": clean, "noisy": measured.pictured["identity"], **measured.pictured}
     for name, outputs in columns.items():
         for place, patch in enumerate(outputs):
-            _save(folder / "patches" / f"{place:02}" / f"{name}.png", patch)
+            _save(folder / "patches" / f"{place:02}" / f"{name}.png", patch, light)
     for photograph in store.photographs():
         place_of = folder / "photographs" / photograph.name
-        _save(place_of / "clean.png", photograph.clean)
-        _save(place_of / "noisy.png", visible(photograph.noisy[None])[0])
-        _save(place_of / "denoised.png", measured.champion.photograph(photograph.noisy))
+        _save(place_of / "clean.png", photograph.clean, light)
+        _save(place_of / "noisy.png", visible(photograph.noisy[None])[0], light)
+        _save(place_of / "denoised.png", measured.champion.photograph(photograph.noisy), light)
 
 
 def write_side_by_side(folder: Path, store: PatchStore, compared: Sequence[Method], count: int = 8) -> None:
@@ -59,16 +61,17 @@ def write_side_by_side(folder: Path, store: PatchStore, compared: Sequence[Metho
         count: How many patches.
     """
     visible = methods.identity().patches
+    light = store.record.light
     photographs = store.photographs()
     for photograph in photographs:
         outputs = [method.photograph(photograph.noisy) for method in compared]
         noisy = visible(photograph.noisy[None])[0]
-        _save(folder / f"{photograph.name}.png", np.concatenate([noisy, *outputs, photograph.clean], axis=1))
+        _save(folder / f"{photograph.name}.png", np.concatenate([noisy, *outputs, photograph.clean], axis=1), light)
     if not photographs:
         noisy, clean = patches(store, count)
         columns = [visible(noisy), *(method.patches(noisy) for method in compared), clean]
         for place, row in enumerate(zip(*columns, strict=True)):
-            _save(folder / f"patch-{place:02}.png", np.concatenate(row, axis=1))
+            _save(folder / f"patch-{place:02}.png", np.concatenate(row, axis=1), light)
 
 
 def write_animations(folder: Path, store: PatchStore, denoisers: Mapping[str, Denoiser], count: int) -> None:
@@ -88,7 +91,7 @@ def write_animations(folder: Path, store: PatchStore, denoisers: Mapping[str, De
     folder.mkdir(parents=True)
     for name, denoiser in coded.items():
         frames = interpolation.frames(denoiser, noisy[chosen], count)
-        first, *others = (Image.fromarray(_visible(frame).squeeze()) for frame in frames)
+        first, *others = (Image.fromarray(_visible(frame, store.record.light).squeeze()) for frame in frames)
         first.save(folder / f"{name}.gif", save_all=True, append_images=others, duration=FRAME_TIME, loop=0)
 
 
@@ -104,15 +107,15 @@ def _detailed(clean: np.ndarray, count: int) -> np.ndarray:
     return chosen
 
 
-def _save(path: Path, pixels: np.ndarray) -> None:
+def _save(path: Path, pixels: np.ndarray, light: Light) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    writing.write(path, Picture(_visible(np.asarray(pixels))))
+    writing.write(path, Picture(_visible(np.asarray(pixels), light)))
 
 
-def _visible(pixels: np.ndarray) -> np.ndarray:
-    """What a person can look at, as 8-bit gray or RGB: of a Bayer mosaic the mean of its two greens."""
+def _visible(pixels: np.ndarray, light: Light) -> np.ndarray:
+    """What a person can look at, as 8-bit gray or RGB: light by sRGB's curve, of a mosaic the mean of its greens."""
     if pixels.shape[2] == 4:
         planes = to_levels(pixels)
         greens = planes[..., 1:3].mean(axis=2)
-        pixels = from_levels(np.dstack([planes[..., 0], greens, planes[..., 3]]), np.dtype(np.uint8))
-    return to_8_bits(pixels)
+        pixels = from_levels(np.dstack([planes[..., 0], greens, planes[..., 3]]), pixels.dtype)
+    return to_srgb(pixels) if light == "linear" else to_8_bits(pixels)

@@ -13,6 +13,7 @@ import numpy as np
 import degrain
 from degrain import files
 from degrain.errors import printable
+from degrain.inference.visible import to_srgb
 from degrain.ingest.formats import writing
 from degrain.ingest.formats.picture import Metadata, Picture
 from degrain.pixels import to_8_bits
@@ -95,15 +96,7 @@ def _embedded(picture: Picture, kind: str, suffix: str) -> str:
 def _shown(picture: Picture) -> Picture:
     alpha = None if picture.alpha is None else to_8_bits(picture.alpha)
     if picture.light == "linear":
-        return Picture(_to_srgb(picture.pixels), alpha)
+        return Picture(to_srgb(picture.pixels), alpha)
     held = picture.metadata
     kept = Metadata(icc=held.icc, gamma=held.gamma, primaries=held.primaries, cicp=held.cicp)
     return replace(Picture(to_8_bits(picture.pixels), alpha), metadata=kept)
-
-
-def _to_srgb(pixels: np.ndarray) -> np.ndarray:
-    """Return linear light by the curve of sRGB (IEC 61966-2-1), in 8 bits."""
-    light = np.arange(np.iinfo(pixels.dtype).max + 1) / np.iinfo(pixels.dtype).max
-    curve = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    levels: np.ndarray = np.rint(255 * curve).astype(np.uint8)[pixels]
-    return levels

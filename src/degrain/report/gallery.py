@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -41,35 +42,30 @@ def _figures(material: Material) -> Iterator[tuple[str, bytes]]:
         if own and len({(trial.optimizer, trial.loss) for trial in trials.values()}) > 1:
             yield f"{model}-heat_map.svg", figures.heat_map(own, list(trials.values())).encode()
     best = ranking.best_of_models(cells)
-    yield "patches.png", _strips(material, [cell.best_trial for cell in best])
+    yield "patches.png", figures.strips(strips(material, [cell.best_trial for cell in best]))
     for cell in best:
         animation = material.examples / "animations" / f"{cell.best_trial}.gif"
         if animation.is_file():
             yield f"{cell.model}-interpolation.gif", animation.read_bytes()
     for place in sorted((material.examples / "photographs").glob("*")):
-        pictures = [np.asarray(Image.open(place / f"{name}.png")) for name in ("noisy", "denoised", "clean")]
+        pictures = [read(place / f"{name}.png") for name in ("noisy", "denoised", "clean")]
         yield f"photograph-{place.name}.png", figures.side_by_side(pictures)
 
 
-def strip_names(material: Material, trials: list[str]) -> list[str]:
-    """Return the names of the pictures that are shown of each test patch, in order: noisy, clean, what came out."""
+def strips(material: Material, trials: list[str]) -> list[tuple[str, list[np.ndarray]]]:
+    """Return the rows of test patches, each with what people call it, in order: noisy, clean, what came out."""
     sharp = material.ranking.sharpened
     outputs = [name for trial in trials for name in (trial, sharpened_name(trial)) if name == trial or trial in sharp]
-    return ["noisy", "clean", *outputs]
+    labels = {"noisy": "noisy", "clean": truth(material.ranking), **{name: name for name in outputs}}
+    places = sorted((material.examples / "patches").iterdir())
+    return [(label, [read(place / f"{name}.png") for place in places]) for name, label in labels.items()]
+
+
+def read(picture: Path) -> np.ndarray:
+    """Read the pixels of a picture that a stage left: uint8 (H, W) or (H, W, 3)."""
+    return np.asarray(Image.open(picture))
 
 
 def truth(ranked: Ranking) -> str:
     """Return what people call the pictures that outputs are compared with."""
     return "stand-in" if ranked.stand_in else "clean"
-
-
-def _strips(material: Material, trials: list[str]) -> bytes:
-    places = sorted((material.examples / "patches").iterdir())
-    names = strip_names(material, trials)
-    labels = {"clean": truth(material.ranking)}
-    return figures.strips(
-        [
-            (labels.get(name, name), [np.asarray(Image.open(place / f"{name}.png")) for place in places])
-            for name in names
-        ]
-    )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Mapping
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
-from PIL import Image
 
-from degrain import files
+from degrain import figures, files
 from degrain.artifacts.ranking import Ranking
 from degrain.baselines import catalog as baselines
 from degrain.evaluation import gate, ranking, scoring, summary
@@ -23,7 +21,8 @@ from degrain.metrics.base import Metric
 from degrain.metrics.catalog import METRICS
 from degrain.networks import catalog
 from degrain.noise.base import Noise
-from degrain.report import gallery, leaderboard
+from degrain.report import embedding, gallery, leaderboard
+from degrain.report.embedding import data_uri
 from degrain.report.material import Material
 from degrain.studies import outlook
 from degrain.studies.gallery import dotted
@@ -33,6 +32,10 @@ from degrain.trials import origins
 ERROR_GAIN = 4
 # The table of images shows so many; the manifest has all.
 SHOWN_IMAGES = 60
+# So many trials without a result are named.
+MOST_UNRANKED = 20
+# The folder of figures, beside the page: what is too large for the page is a link to its file.
+FIGURES = "figures"
 
 
 def render(material: Material, drawn: Mapping[str, bytes]) -> str:
@@ -51,11 +54,13 @@ def render(material: Material, drawn: Mapping[str, bytes]) -> str:
     )
     environment.filters["decibel"] = lambda value: f"{value:.2f}"
     environment.filters["score"] = summary.text
+    environment.filters["gain"] = _gain
     environment.filters["evidence"] = gate.evidence
     ranked = material.ranking
     best_baseline = ranking.best_baseline(ranked.baseline_scores)
     score = summary.headline(ranked.identity)
     trials = list(material.trials.values())
+    photographs = sorted((material.examples / "photographs").glob("*"))
     models = dict.fromkeys(trial.model for trial in trials)
     titles = {name: catalog.spec(name).title for name in models}
     return environment.get_template("template.html").render(
@@ -78,8 +83,16 @@ def render(material: Material, drawn: Mapping[str, bytes]) -> str:
         best_baseline=baselines.BASELINES[best_baseline].title if best_baseline else None,
         best_baseline_scores=ranked.baselines[best_baseline].scores if best_baseline else {},
         leaderboard=leaderboard.sidd(material),
-        models=[_model(material, name, drawn) for name in models],
-        photographs=_photographs(material.examples / "photographs"),
+        models=[_model(material, name) for name in models],
+        drawings=_embedded(drawn, ".svg", embedding.DRAWINGS),
+        animations=_embedded(drawn, ".gif", embedding.ANIMATIONS),
+        figures=FIGURES,
+        heat_maps=any(name.endswith("-heat_map.svg") for name in drawn),
+        thinned=_thinned(material),
+        metrics={metric.name: metric for of_group in _columns(ranked).values() for metric in of_group.values()},
+        most_unranked=MOST_UNRANKED,
+        photographs=_photographs(photographs),
+        all_photographs=len(photographs),
         patches=_patches(material, [cell.best_trial for cell in ranking.best_of_models(ranked.cells)]),
         settings=_settings(material.shown.settings),
         commits=origins.commits(trials),
@@ -142,47 +155,72 @@ def _cameras(ranked: Ranking, titles: dict[str, str]) -> list[dict[str, Any]]:
     ]
 
 
-def _model(material: Material, name: str, drawn: Mapping[str, bytes]) -> dict[str, Any]:
+def _model(material: Material, name: str) -> dict[str, Any]:
     cells = [cell for cell in material.ranking.cells if cell.model == name]
     spec = catalog.spec(name)
-    heat_map, animation = drawn.get(f"{name}-heat_map.svg"), drawn.get(f"{name}-interpolation.gif")
     return {
+        "name": name,
         "title": spec.title,
         "source": spec.source,
         "parameters": cells[0].parameters if cells else None,
-        "heat_map": Markup(heat_map.decode()) if heat_map else None,  # noqa: S704  (matplotlib escapes text)
-        "curves": Markup(drawn[f"{name}-learning_curves.svg"].decode()),  # noqa: S704
-        "animation": _embed(animation, "gif") if animation else None,
     }
 
 
-def _patches(material: Material, trials: list[str]) -> list[tuple[str, list[str]]]:
+def _thinned(material: Material) -> int | None:
+    """How many epochs of each trial the drawings of curves show at least, where that is not all."""
+    curves = Counter(trial.model for trial in material.trials.values())
+    shown = min(figures.epochs_drawn(count) for count in curves.values())
+    return shown if any(len(history) > shown for history in material.histories.values()) else None
+
+
+def _embedded(drawn: Mapping[str, bytes], suffix: str, budget: int) -> dict[str, str | None]:
+    """The figures of one kind, by file name; None of the largest, where not all fit into the page."""
+    kind = {".svg": "svg+xml", ".gif": "gif"}[suffix]
+    names = sorted((name for name in drawn if name.endswith(suffix)), key=lambda name: len(drawn[name]))
+    addresses = {name: data_uri(drawn[name], kind) for name in names}
+    fit = names[: embedding.fitting(map(len, addresses.values()), budget)]
+    return {name: address if name in fit else None for name, address in addresses.items()}
+
+
+def _patches(material: Material, trials: list[str]) -> dict[str, Any]:
     """Rows of pictures: noisy and clean, then output and error of each trial, and its sharpened output."""
-    places = sorted((material.examples / "patches").iterdir())
-    rows = []
-    for name in gallery.strip_names(material, trials):
-        label = gallery.truth(material.ranking) if name == "clean" else name
-        rows.append((label, [_embed(files.contents(place / f"{name}.png")) for place in places]))
+    rows: list[tuple[str, list[np.ndarray]]] = []
+    strips = gallery.strips(material, trials)
+    clean = strips[1][1]
+    for name, pictures in strips:
+        rows.append((name, pictures))
         if name in trials:
-            rows.append(("its error", [_error(place, name) for place in places]))
-    return rows
+            rows.append(("its error", [_error(*both) for both in zip(pictures, clean, strict=True)]))
+    columns = list(zip(*(pictures for _, pictures in rows), strict=True))
+    sizes = [sum(len(data_uri(embedding.png(picture))) for picture in column) for column in columns]
+    shown = max(min(len(columns), embedding.FEWEST_PATCHES), embedding.fitting(sizes, embedding.PATCHES))
+    cut = embedding.within([picture for _, row in rows for picture in row[:shown]], embedding.PATCHES)
+    addresses = iter(cut.addresses)
+    return {
+        "rows": [(name, list(itertools.islice(addresses, shown))) for name, _ in rows],
+        "shown": shown,
+        "all": len(columns),
+        "cut": cut,
+    }
 
 
-def _error(place: Path, trial: str) -> str:
-    output = np.asarray(Image.open(place / f"{trial}.png"), dtype=np.float32)
-    clean = np.asarray(Image.open(place / "clean.png"), dtype=np.float32)
-    buffer = io.BytesIO()
-    Image.fromarray(np.clip(128 + ERROR_GAIN * (output - clean), 0, 255).astype(np.uint8)).save(buffer, format="PNG")
-    return _embed(buffer.getvalue())
+def _error(output: np.ndarray, clean: np.ndarray) -> np.ndarray:
+    difference = output.astype(np.float32) - clean.astype(np.float32)
+    return np.clip(128 + ERROR_GAIN * difference, 0, 255).astype(np.uint8)
 
 
-def _photographs(folder: Path) -> list[dict[str, Any]]:
+def _photographs(folders: Sequence[Path]) -> list[dict[str, Any]]:
+    chosen = [folders[place] for place in embedding.evenly(len(folders), embedding.MOST_PHOTOGRAPHS)]
     shown = []
-    for place in sorted(folder.glob("*")):
-        with Image.open(place / "clean.png") as image:
-            width, height = image.size
-        pictures = {name: _embed(files.contents(place / f"{name}.png")) for name in ("noisy", "denoised", "clean")}
-        shown.append({"name": place.name, "width": width, "height": height, **pictures})
+    for place in chosen:
+        names = ("noisy", "denoised", "clean")
+        pictures = [gallery.read(place / f"{name}.png") for name in names]
+        cut = embedding.within(pictures, embedding.PHOTOGRAPHS // len(chosen))
+        height, width = pictures[0].shape[:2]
+        shown.append(
+            {"name": place.name, "width": width, "height": height, "cut": cut}
+            | dict(zip(names, cut.addresses, strict=True))
+        )
     return shown
 
 
@@ -196,13 +234,21 @@ def _images(material: Material) -> list[dict[str, Any]]:
 
 
 def _near_copies(material: Material) -> list[dict[str, Any]]:
-    """The pairs that validate made pictures of, with the side of each."""
+    """Of the pairs that validate made pictures of those that fit into the page, with the side of each image."""
     side = dict(zip(material.sides["path"], material.sides["side"], strict=True))
+    pictures = [data_uri(files.contents(picture)) for picture in sorted(material.near_copies.glob("*.png"))]
+    fit = embedding.fitting(map(len, pictures), embedding.NEAR_COPIES)
     found = []
-    for pair, picture in zip(material.validation.near_copies, sorted(material.near_copies.glob("*.png")), strict=False):
+    for pair, picture in zip(material.validation.near_copies, pictures[:fit], strict=False):
         sides = [side.get(path, "quarantined") for path in (pair.first, pair.second)]
-        found.append(pair.model_dump() | {"sides": sides, "picture": _embed(files.contents(picture))})
+        found.append(pair.model_dump() | {"sides": sides, "picture": picture})
     return found
+
+
+def _gain(name: str, scores: Mapping[str, float], against: Mapping[str, float]) -> str:
+    """A gain for people, such as `+9.90 dB`."""
+    metric = summary.metric_of(name)
+    return f"{scores[name] - against[name]:+.{metric.digits}f} {metric.unit}".rstrip()
 
 
 def _options(noise: Noise) -> str:
@@ -213,10 +259,6 @@ def _options(noise: Noise) -> str:
 
 def _words(value: Any) -> str:
     return " to ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _embed(picture: bytes, kind: str = "png") -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
 
 def _settings(settings: Mapping[str, Any]) -> list[tuple[str, Any]]:
