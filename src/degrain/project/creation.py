@@ -1,0 +1,256 @@
+"""`degrain init`: a project of one's own, of which nothing that is there already is overwritten."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import degrain
+from degrain import files
+from degrain.errors import DataError, OutputError, ParamsError, nearest
+from degrain.programs.commands import dvc, git, require
+from degrain.project import code, graph, sources
+from degrain.studies import gallery
+
+README, PARAMS, STUDIES = "README.md", "params.yaml", "conf/study"
+PIPELINES, DEPLOYMENTS = "pipelines", "prefect.yaml"
+# Files of the clone that a project has as they are.
+PLAIN = ("conf/base.yaml", ".dvcignore", ".dvc/plots/by_trial.json")
+# It writes the dvc.yaml of a clone.
+_ONLY_CLONE = "pipelines/dependencies.py"
+_SETTINGS = ".dvc/config"
+# Where a study file names its images.
+_PATH = re.compile(r'(?m)^  path: ""')
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of images of one's own.
+
+    Attributes:
+        study: The study of it, a file of conf/study.
+        title: What it is, after "Denoising".
+    """
+
+    study: str
+    title: str
+
+
+KINDS: Mapping[str, Kind] = {
+    "photos": Kind("folder", "photographs: clean ones, to which the noise of a camera is added"),
+    "pairs": Kind("pairs", "pairs of noisy and clean images"),
+    "raw": Kind("camera-raw", "camera raw files"),
+    "only-noisy": Kind("only-noisy", "images of which only noisy ones exist"),
+}
+
+
+@dataclass
+class Created:
+    """What became of a project.
+
+    Attributes:
+        folder: The project's.
+        kind: Of its images.
+        written: Files that are new, relative to the folder.
+        left: Files that were there already.
+        notes: What else a person should know, a line each.
+    """
+
+    folder: Path
+    kind: Kind
+    written: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file that is not there yet."""
+        target = self.folder / name
+        if target.is_symlink() or files.is_there(target):
+            self.left.append(name)
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with files.new_file(target, replace=False) as partial:
+            partial.write_text(text, encoding="utf-8")
+        self.written.append(name)
+
+
+def create(folder: Path, kind: str, images: Path | None = None, prefect: bool = False) -> Created:
+    """Make a folder a project, or complete one.
+
+    Args:
+        folder: Made if it is missing.
+        kind: One of `KINDS`, which params.yaml asks.
+        images: The folder of these images; named later if None.
+        prefect: Whether the Prefect flow and its deployments are wanted, too.
+
+    Raises:
+        ParamsError: There is no such kind, or images cannot be named.
+        DataError: There are no such images.
+        OutputError: The folder cannot be a project, git or DVC refuse, or a file cannot be written.
+    """
+    if kind not in KINDS:
+        raise ParamsError(f"--kind: {kind!r} is not {', '.join(KINDS)}{nearest(kind, KINDS)}")
+    chosen = KINDS[kind]
+    _refuse(folder)
+    path = _path(images, folder)
+    around = _repository(folder)
+    made = Created(folder, chosen)
+    _write_conf(made, path)
+    for name in PLAIN:
+        made.write(name, sources.text(name))
+    stages = graph.stages()
+    made.write(graph.GRAPH, graph.text())
+    made.write(code.CODE, code.text(stages))
+    made.write(".gitignore", sources.template("gitignore"))
+    if prefect:
+        for name in (*pipelines(), DEPLOYMENTS):
+            made.write(name, sources.text(name))
+    made.write(PARAMS, _params(folder, chosen.study))
+    made.write(README, _readme(chosen, path))
+    _version(made, around)
+    return made
+
+
+def pipelines() -> list[str]:
+    """Return the files of the Prefect flows, as a project has them."""
+    return [name for name in sources.names(PIPELINES, "*.py") if name != _ONLY_CLONE]
+
+
+def _refuse(folder: Path) -> None:
+    if files.is_there(folder) and not folder.is_dir():
+        raise OutputError(f"{folder} is a file; name a folder")
+    if sources.is_clone(folder):
+        raise OutputError(f"{folder} is a clone of degrain, which has all that a project has")
+    files.require_writable(folder / README)
+
+
+def _path(images: Path | None, folder: Path) -> str:
+    """What a study says of where its images are: relative to the project if they are in it, else absolute."""
+    if images is None:
+        return ""
+    found = images.expanduser().absolute()
+    if not files.is_folder(found):
+        raise DataError(f"--images: {images} is no folder")
+    within = found.resolve(), folder.resolve()
+    text = within[0].relative_to(within[1]).as_posix() if within[0].is_relative_to(within[1]) else found.as_posix()
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ParamsError(f"--images: the name {text!r} is not UTF-8; rename it") from None
+    return text
+
+
+def _write_conf(made: Created, path: str) -> None:
+    made.write("conf/config.yaml", re.sub(r"(?m)^  - study: .*$", f"  - study: {made.kind.study}", _config()))
+    for kind in KINDS.values():
+        name = f"{STUDIES}/{kind.study}.yaml"
+        text = sources.text(name)
+        if kind == made.kind and path:
+            # NOTE: OmegaConf takes ${...} for the name of another value.
+            quoted = json.dumps(path.replace("${", "\\${"), ensure_ascii=False)
+            text = _PATH.sub(lambda _: f"  path: {quoted}", text)  # noqa: B023
+            if (made.folder / name).exists():
+                made.notes.append(f"{name} was there already: write data.path: {quoted} into it yourself")
+        made.write(name, text)
+
+
+def _config() -> str:
+    return sources.text("conf/config.yaml")
+
+
+def _params(folder: Path, study: str) -> str:
+    """The params.yaml that `dvc exp run` would compose from the project's conf/."""
+    import yaml
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        composed = gallery.compose(study, folder / "conf")
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ParamsError(f"{folder / 'conf'}: {' '.join(str(error).split())[:300]}") from None
+    return yaml.safe_dump(composed, sort_keys=False, allow_unicode=True)
+
+
+def _readme(kind: Kind, path: str) -> str:
+    check, run = ("degrain check", "can it run?"), ("dvc repro", "from the images to the report")
+    asks = f"The images are in `{path}`. The next two commands:"
+    if not path:
+        asks = f"First write where your images are into `conf/study/{kind.study}.yaml`, as `path:`. The next two commands:"
+        check = (f"degrain check -S study={kind.study}", check[1])
+        run = ("dvc exp run", "composes params.yaml from conf/, and runs it: " + run[1])
+    width = max(len(check[0]), len(run[0]))
+    return Template(sources.template(README)).substitute(
+        title=kind.title,
+        version=f"degrain {degrain.__version__}",
+        asks=asks,
+        study=kind.study,
+        commands="\n".join(f"{command:{width}}    # {what}" for command, what in (check, run)),
+    )
+
+
+def _repository(folder: Path) -> Path | None:
+    """Return the git repository that holds a folder which is none itself; None if there is none.
+
+    Raises:
+        OutputError: That repository has files of the folder, or git is not installed.
+    """
+    near = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.is_dir())
+    asked = git(near, "rev-parse", "--show-toplevel")
+    if asked.code != 0 or (folder / ".git").exists():
+        return None
+    around = Path(asked.output.rstrip("\n"))
+    if folder.is_dir() and git(folder, "ls-files", "--", ".").output:
+        raise OutputError(
+            f"{folder} belongs to the git repository {around}, which tracks files in it; "
+            "a project needs a repository of its own: name a new folder"
+        )
+    return around
+
+
+def _version(made: Created, around: Path | None) -> None:
+    """Have git and DVC know the project; what git did not know before is committed.
+
+    Raises:
+        OutputError: One of them refuses.
+    """
+    folder = made.folder
+    new = not (folder / ".git").exists()
+    if new:
+        require(git(folder, "init", "--quiet"), "git init")
+    if around is not None:
+        made.notes.append(
+            f"it has a git repository of its own inside of {around}: add {folder.name}/ to the .gitignore there"
+        )
+    _set_up_dvc(made)
+    if new:
+        _commit(made)
+    elif made.written:
+        made.notes.append("nothing was committed to the git repository that was there; what is new is yours to commit")
+
+
+def _set_up_dvc(made: Created) -> None:
+    if (made.folder / _SETTINGS).is_file():
+        hydra = dvc(made.folder, "config", "hydra.enabled").output.strip()
+        if hydra.lower() != "true":
+            made.notes.append(f"{_SETTINGS} was there already; for dvc exp run: dvc config hydra.enabled true")
+        return
+    require(dvc(made.folder, "init", "--quiet", "--force"), "dvc init")
+    (made.folder / _SETTINGS).write_text(sources.text(_SETTINGS), encoding="utf-8")
+    made.written += [_SETTINGS, ".dvc/.gitignore"]
+
+
+def _commit(made: Created) -> None:
+    """Commit what was written, and nothing else."""
+    require(git(made.folder, "add", "--", *made.written), "git add")
+    done = git(made.folder, "commit", "--quiet", "-m", f"Start a project of degrain {degrain.__version__}")
+    if done.code != 0:
+        made.notes.append(f"nothing is committed yet ({_last(done.errors.splitlines())}); run: git commit")
+
+
+def _last(lines: Iterable[str]) -> Any:
+    return next((line for line in reversed(list(lines)) if line.strip()), "git does not say why")
