@@ -42,13 +42,14 @@ def init(
     from degrain.project import creation
 
     made = creation.create(folder, kind, images, prefect)
-    for name in made.left:
-        log.info("left as it is: %s", name)
+    if made.left:
+        log.info("left as they are: %s", ", ".join(made.left))
     for note in made.notes:
         log.warning("%s", note)
-    log.info("%s: %s, %d files written", folder, made.kind.study, len(made.written))
-    if (folder / creation.README) and not made.left:
-        log.info("next: cd %s, and see %s", shlex.quote(str(folder)), creation.README)
+    log.info("%s: %d files written", folder, len(made.written))
+    if creation.PARAMS in made.written:
+        commands = [f"cd {shlex.quote(str(folder))}", *(command for command, _ in made.commands)]
+        log.info("next: %s", " && ".join(commands))
 
 
 @app.command()

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from configparser import ConfigParser
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
-from typing import Any
 
 import degrain
 from degrain import files
 from degrain.errors import DataError, OutputError, ParamsError, nearest
-from degrain.programs.commands import dvc, git, require
+from degrain.programs.commands import git, require
 from degrain.project import code, graph, sources
 from degrain.studies import gallery
 
 README, PARAMS, STUDIES = "README.md", "params.yaml", "conf/study"
 PIPELINES, DEPLOYMENTS = "pipelines", "prefect.yaml"
-# Files of the clone that a project has as they are.
-PLAIN = ("conf/base.yaml", ".dvcignore", ".dvc/plots/by_trial.json")
+_SETTINGS, PLOTS = ".dvc/config", ".dvc/plots/by_trial.json"
+# Files of the clone that a project has as they are. Those below .dvc/ are all that `dvc init` would make.
+_PLAIN = ("conf/base.yaml", _SETTINGS, ".dvc/.gitignore", PLOTS, ".dvcignore")
 # It writes the dvc.yaml of a clone.
 _ONLY_CLONE = "pipelines/dependencies.py"
-_SETTINGS = ".dvc/config"
 # Where a study file names its images.
 _PATH = re.compile(r'(?m)^  path: ""')
 
@@ -56,6 +56,7 @@ class Created:
     Attributes:
         folder: The project's.
         kind: Of its images.
+        commands: What comes next, each with what it does.
         written: Files that are new, relative to the folder.
         left: Files that were there already.
         notes: What else a person should know, a line each.
@@ -63,6 +64,7 @@ class Created:
 
     folder: Path
     kind: Kind
+    commands: list[tuple[str, str]]
     written: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -99,9 +101,9 @@ def create(folder: Path, kind: str, images: Path | None = None, prefect: bool = 
     _refuse(folder)
     path = _path(images, folder)
     around = _repository(folder)
-    made = Created(folder, chosen)
+    made = Created(folder, chosen, _commands(chosen, path))
     _write_conf(made, path)
-    for name in PLAIN:
+    for name in _PLAIN:
         made.write(name, sources.text(name))
     stages = graph.stages()
     made.write(graph.GRAPH, graph.text())
@@ -111,7 +113,7 @@ def create(folder: Path, kind: str, images: Path | None = None, prefect: bool = 
         for name in (*pipelines(), DEPLOYMENTS):
             made.write(name, sources.text(name))
     made.write(PARAMS, _params(folder, chosen.study))
-    made.write(README, _readme(chosen, path))
+    made.write(README, _readme(made, path))
     _version(made, around)
     return made
 
@@ -176,20 +178,26 @@ def _params(folder: Path, study: str) -> str:
     return yaml.safe_dump(composed, sort_keys=False, allow_unicode=True)
 
 
-def _readme(kind: Kind, path: str) -> str:
-    check, run = ("degrain check", "can it run?"), ("dvc repro", "from the images to the report")
-    asks = f"The images are in `{path}`. The next two commands:"
+def _commands(kind: Kind, path: str) -> list[tuple[str, str]]:
+    if path:
+        return [("degrain check", "can it run?"), ("dvc repro", "from the images to the report")]
+    return [
+        (f"degrain check -S study={kind.study}", "can it run?"),
+        ("dvc exp run", "compose params.yaml from conf/, and run it, from the images to the report"),
+    ]
+
+
+def _readme(made: Created, path: str) -> str:
+    asks = f"The images are in `{path}`."
     if not path:
-        asks = f"First write where your images are into `conf/study/{kind.study}.yaml`, as `path:`. The next two commands:"
-        check = (f"degrain check -S study={kind.study}", check[1])
-        run = ("dvc exp run", "composes params.yaml from conf/, and runs it: " + run[1])
-    width = max(len(check[0]), len(run[0]))
+        asks = f"First write where your images are into `{STUDIES}/{made.kind.study}.yaml`, as `path`."
+    width = max(len(command) for command, _ in made.commands)
     return Template(sources.template(README)).substitute(
-        title=kind.title,
+        title=made.kind.title,
         version=f"degrain {degrain.__version__}",
         asks=asks,
-        study=kind.study,
-        commands="\n".join(f"{command:{width}}    # {what}" for command, what in (check, run)),
+        study=made.kind.study,
+        commands="\n".join(f"{command:{width}}    # {what}" for command, what in made.commands),
     )
 
 
@@ -226,22 +234,20 @@ def _version(made: Created, around: Path | None) -> None:
         made.notes.append(
             f"it has a git repository of its own inside of {around}: add {folder.name}/ to the .gitignore there"
         )
-    _set_up_dvc(made)
+    if _SETTINGS in made.left:
+        _note_hydra(made)
     if new:
         _commit(made)
     elif made.written:
         made.notes.append("nothing was committed to the git repository that was there; what is new is yours to commit")
 
 
-def _set_up_dvc(made: Created) -> None:
-    if (made.folder / _SETTINGS).is_file():
-        hydra = dvc(made.folder, "config", "hydra.enabled").output.strip()
-        if hydra.lower() != "true":
-            made.notes.append(f"{_SETTINGS} was there already; for dvc exp run: dvc config hydra.enabled true")
-        return
-    require(dvc(made.folder, "init", "--quiet", "--force"), "dvc init")
-    (made.folder / _SETTINGS).write_text(sources.text(_SETTINGS), encoding="utf-8")
-    made.written += [_SETTINGS, ".dvc/.gitignore"]
+def _note_hydra(made: Created) -> None:
+    """Say where DVC's settings, which were there, keep `dvc exp run` from composing a study."""
+    settings = ConfigParser()
+    settings.read(made.folder / _SETTINGS, encoding="utf-8")
+    if not settings.getboolean("hydra", "enabled", fallback=False):
+        made.notes.append(f"{_SETTINGS} was there already; for dvc exp run: dvc config hydra.enabled true")
 
 
 def _commit(made: Created) -> None:
@@ -249,8 +255,4 @@ def _commit(made: Created) -> None:
     require(git(made.folder, "add", "--", *made.written), "git add")
     done = git(made.folder, "commit", "--quiet", "-m", f"Start a project of degrain {degrain.__version__}")
     if done.code != 0:
-        made.notes.append(f"nothing is committed yet ({_last(done.errors.splitlines())}); run: git commit")
-
-
-def _last(lines: Iterable[str]) -> Any:
-    return next((line for line in reversed(list(lines)) if line.strip()), "git does not say why")
+        made.notes.append(f"nothing is committed yet ({done.reason}); run: git commit")

@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 GRAPH = "dvc.yaml"
 _HEAD = (
-    "# The one graph. `dvc repro` runs what has changed. `degrain upgrade` brings the stages up to date with the degrain\n"
-    "# that is installed; `meta` and `frozen` of a stage, and stages of your own, stay as they are.\n"
+    "# The one graph. `dvc repro` runs what has changed. `degrain upgrade` brings the stages up to date with degrain;\n"
+    "# it leaves `meta` and `frozen` of a stage, and stages of your own, as they are.\n"
 )
-# What a stage of the clone has and a project does not.
-_SOURCES, _PREFIX = "src/", "PYTHONPATH=src "
+# What a stage of the clone has and a project does not: files of code, and where its command finds them.
+_SOURCES, _PREFIX = "- src/", "PYTHONPATH=src "
 # What of a stage is the project's own: how it is run.
 _KEPT = ("meta", "frozen")
 
 
 def stages() -> list[str]:
     """Return the names of the stages, in order."""
-    return list(_parsed(sources.text(GRAPH))["stages"])
+    return list(_clone()["stages"])
 
 
 def text() -> str:
@@ -57,11 +57,16 @@ def upgraded(present: str) -> tuple[str, list[str]]:
     return _text(new), changes
 
 
+def _clone() -> Any:
+    """The clone's graph without the files of code."""
+    lines = sources.text(GRAPH).splitlines(keepends=True)
+    return _parsed("".join(line for line in lines if not line.lstrip().startswith(_SOURCES)))
+
+
 def _wanted() -> Any:
-    graph = _parsed(sources.text(GRAPH))
+    graph = _clone()
     for name, stage in graph["stages"].items():
         stage["cmd"] = stage["cmd"].removeprefix(_PREFIX)
-        stage["deps"][:] = [dep for dep in stage["deps"] if not dep.startswith(_SOURCES)]
         if not stage["deps"]:
             del stage["deps"]
         stage["params"].insert(0, {CODE: [name]})

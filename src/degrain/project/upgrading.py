@@ -80,7 +80,7 @@ def _graph(folder: Path) -> Change | None:
 
 def _plain_files(folder: Path) -> list[str]:
     flows = creation.pipelines() if (folder / creation.PIPELINES).is_dir() else []
-    return [name for name in creation.PLAIN if name.startswith(".dvc/")] + flows
+    return [creation.PLOTS, *flows]
 
 
 def _plain(folder: Path, name: str) -> Change | None:
