@@ -219,3 +219,9 @@ def test_the_flow_comes_when_it_is_asked_for(project: Path, images: Path) -> Non
     assert "pipelines/dependencies.py" not in again.written
     for name in again.written:
         assert (project / name).read_bytes() == (ROOT / name).read_bytes()
+
+
+def test_what_an_own_gitignore_leaves_out_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("conf/\n")
+    (note,) = creation.create(tmp_path, "photos").notes
+    assert note.startswith("nothing is committed yet (")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from configparser import ConfigParser
 from dataclasses import dataclass, field
+
 from pathlib import Path
 from string import Template
 
@@ -24,8 +26,9 @@ _SETTINGS, PLOTS = ".dvc/config", ".dvc/plots/by_trial.json"
 _PLAIN = ("conf/base.yaml", _SETTINGS, ".dvc/.gitignore", PLOTS, ".dvcignore")
 # It writes the dvc.yaml of a clone.
 _ONLY_CLONE = "pipelines/dependencies.py"
-# Where a study file names its images.
-_PATH = re.compile(r'(?m)^  path: ""')
+# Where a study file names its images, and where conf/config.yaml names the study.
+_PATH = re.compile(r'(?m)^(  path: )""')
+_DEFAULT = re.compile(r"(?m)^(  - study: ).*$")
 
 
 @dataclass(frozen=True)
@@ -69,15 +72,15 @@ class Created:
     left: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def write(self, name: str, text: str) -> None:
-        """Write a file that is not there yet."""
+    def write(self, name: str, text: Callable[[], str]) -> None:
+        """Write a file that is not there yet; only then is its text asked for."""
         target = self.folder / name
         if target.is_symlink() or files.is_there(target):
             self.left.append(name)
             return
         target.parent.mkdir(parents=True, exist_ok=True)
         with files.new_file(target, replace=False) as partial:
-            partial.write_text(text, encoding="utf-8")
+            partial.write_text(text(), encoding="utf-8")
         self.written.append(name)
 
 
@@ -103,17 +106,13 @@ def create(folder: Path, kind: str, images: Path | None = None, prefect: bool = 
     around = _repository(folder)
     made = Created(folder, chosen, _commands(chosen, path))
     _write_conf(made, path)
-    for name in _PLAIN:
-        made.write(name, sources.text(name))
-    stages = graph.stages()
-    made.write(graph.GRAPH, graph.text())
-    made.write(code.CODE, code.text(stages))
-    made.write(".gitignore", sources.template("gitignore"))
-    if prefect:
-        for name in (*pipelines(), DEPLOYMENTS):
-            made.write(name, sources.text(name))
-    made.write(PARAMS, _params(folder, chosen.study))
-    made.write(README, _readme(made, path))
+    for name in (*_PLAIN, *((*pipelines(), DEPLOYMENTS) if prefect else ())):
+        made.write(name, functools.partial(sources.text, name))
+    made.write(graph.GRAPH, graph.text)
+    made.write(code.CODE, lambda: code.text(graph.stages()))
+    made.write(".gitignore", lambda: sources.template("gitignore"))
+    made.write(PARAMS, lambda: _params(folder, chosen.study))
+    made.write(README, lambda: _readme(made, path))
     _version(made, around)
     return made
 
@@ -148,21 +147,22 @@ def _path(images: Path | None, folder: Path) -> str:
 
 
 def _write_conf(made: Created, path: str) -> None:
-    made.write("conf/config.yaml", re.sub(r"(?m)^  - study: .*$", f"  - study: {made.kind.study}", _config()))
+    made.write("conf/config.yaml", lambda: _DEFAULT.sub(rf"\g<1>{made.kind.study}", sources.text("conf/config.yaml")))
+    # NOTE: OmegaConf takes ${...} for the name of another value.
+    quoted = json.dumps(path.replace("${", "\\${"), ensure_ascii=False)
     for kind in KINDS.values():
-        name = f"{STUDIES}/{kind.study}.yaml"
-        text = sources.text(name)
-        if kind == made.kind and path:
-            # NOTE: OmegaConf takes ${...} for the name of another value.
-            quoted = json.dumps(path.replace("${", "\\${"), ensure_ascii=False)
-            text = _PATH.sub(lambda _: f"  path: {quoted}", text)  # noqa: B023
-            if (made.folder / name).exists():
-                made.notes.append(f"{name} was there already: write data.path: {quoted} into it yourself")
-        made.write(name, text)
+        made.write(_file(kind), functools.partial(_study, kind, quoted if kind == made.kind else '""'))
+    own = _file(made.kind)
+    if path and own in made.left and quoted not in (made.folder / own).read_text(encoding="utf-8", errors="replace"):
+        made.notes.append(f"{own} was there already: write data.path: {quoted} into it yourself")
 
 
-def _config() -> str:
-    return sources.text("conf/config.yaml")
+def _file(kind: Kind) -> str:
+    return f"{STUDIES}/{kind.study}.yaml"
+
+
+def _study(kind: Kind, path: str) -> str:
+    return _PATH.sub(lambda found: f"{found[1]}{path}", sources.text(_file(kind)))
 
 
 def _params(folder: Path, study: str) -> str:
@@ -190,7 +190,7 @@ def _commands(kind: Kind, path: str) -> list[tuple[str, str]]:
 def _readme(made: Created, path: str) -> str:
     asks = f"The images are in `{path}`."
     if not path:
-        asks = f"First write where your images are into `{STUDIES}/{made.kind.study}.yaml`, as `path`."
+        asks = f"First write where your images are into `{_file(made.kind)}`, as `path`."
     width = max(len(command) for command, _ in made.commands)
     return Template(sources.template(README)).substitute(
         title=made.kind.title,
@@ -252,7 +252,9 @@ def _note_hydra(made: Created) -> None:
 
 def _commit(made: Created) -> None:
     """Commit what was written, and nothing else."""
-    require(git(made.folder, "add", "--", *made.written), "git add")
-    done = git(made.folder, "commit", "--quiet", "-m", f"Start a project of degrain {degrain.__version__}")
-    if done.code != 0:
-        made.notes.append(f"nothing is committed yet ({done.reason}); run: git commit")
+    message = f"Start a project of degrain {degrain.__version__}"
+    for command in (("add", "--", *made.written), ("commit", "--quiet", "-m", message)):
+        done = git(made.folder, *command)
+        if done.code != 0:
+            made.notes.append(f"nothing is committed yet ({done.reason}); run: git commit")
+            return
