@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Mapping
 from configparser import ConfigParser
 from dataclasses import dataclass, field
-
 from pathlib import Path
 from string import Template
 
