@@ -16,6 +16,8 @@ from degrain.errors import OutputError
 from degrain.machine import variables
 
 HOST = "127.0.0.1"
+# The command of servers and workers, for messages; make has the same by shorter names.
+SERVERS = "python -m pipelines.servers"
 # Seconds until a server must answer.
 _START = 120.0
 # Seconds before each try to reach a server that is set.
@@ -84,4 +86,6 @@ def refuse_silent(url: str) -> None:
             last = " ".join(str(error).split()) or type(error).__name__
         else:
             return
-    raise OutputError(f"PREFECT_API_URL: nobody answers at {url} ({last}); start that server with make up, or unset it")
+    raise OutputError(
+        f"PREFECT_API_URL: nobody answers at {url} ({last}); start that server with {SERVERS} up, or unset it"
+    )

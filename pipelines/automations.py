@@ -81,7 +81,7 @@ def _make(wanted: Automation) -> None:
 def _heartbeats(seconds: int = _SILENCE) -> Automation:
     return _crashed(
         "degrain: a run whose heartbeats stop has crashed",
-        "A worker that is killed tells nobody; made by make deploy",
+        "A worker that is killed tells nobody; made by pipelines.servers deploy",
         {HEARTBEAT},
         {HEARTBEAT, *_ENDS, *_WAITS},
         seconds,
@@ -92,7 +92,7 @@ def _heartbeats(seconds: int = _SILENCE) -> Automation:
 def _claimed(seconds: int = _CLAIM) -> Automation:
     return _crashed(
         "degrain: a run that was claimed and does not begin has crashed",
-        "A worker that dies between the two tells nobody; made by make deploy",
+        "A worker that dies between the two tells nobody; made by pipelines.servers deploy",
         {PENDING},
         _NEXT,
         seconds,
@@ -158,7 +158,7 @@ def _notifications(block: UUID) -> list[Automation]:
     return [
         Automation(
             name=name,
-            description="Made by make deploy",
+            description="Made by pipelines.servers deploy",
             trigger=trigger,
             actions=[SendNotification(block_document_id=block, subject=subject, body=body)],
         )

@@ -26,7 +26,7 @@ from prefect.states import Cancelling, Crashed
 
 from degrain.errors import ParamsError
 from pipelines import exchange, graph, workspaces
-from pipelines.addresses import BEAT
+from pipelines.addresses import BEAT, SERVERS
 from pipelines.automations import HEARTBEAT
 from pipelines.ends import End
 from pipelines.processes import Children, Log, StageFailed
@@ -95,7 +95,9 @@ def _started(pool: str, name: str, parameters: dict[str, Any], token: str) -> Fl
             f"{FLOW}/{pool}", parameters=parameters, flow_run_name=name, timeout=0, idempotency_key=token
         )
     except ObjectNotFound:
-        raise ParamsError(f"there is no deployment {FLOW}/{pool} on the Prefect server; run: make deploy") from None
+        raise ParamsError(
+            f"there is no deployment {FLOW}/{pool} on the Prefect server; run: {SERVERS} deploy"
+        ) from None
     found: FlowRun = made
     return found
 
@@ -181,5 +183,5 @@ class Waiting:
         workers = client.read_workers_for_work_pool(self._pool)
         there = any(worker.last_heartbeat_time and worker.last_heartbeat_time > since for worker in workers)
         if not there and not self._said:
-            self._log(f"no worker on the pool {self._pool}: start one with: make worker POOL={self._pool}")
+            self._log(f"no worker on the pool {self._pool}: start one with: {SERVERS} worker --pool {self._pool}")
         self._said = not there

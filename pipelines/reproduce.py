@@ -38,6 +38,7 @@ from degrain.errors import ParamsError, nearest
 from degrain.machine import compute
 from degrain.stages import REGISTRATION
 from pipelines import artifacts, automations, by_hand, graph, publishing, runs, workspaces
+from pipelines.addresses import SERVERS
 from pipelines.artifacts import Outcome
 from pipelines.ends import End
 from pipelines.pools import run_on_pool
@@ -142,7 +143,7 @@ def _sent(stages: Sequence[graph.Stage], pools: frozenset[str]) -> frozenset[str
             try:
                 client.read_work_pool(pool)
             except ObjectNotFound:
-                raise ParamsError(f"pools: the Prefect server has no pool {pool!r}; run: make deploy") from None
+                raise ParamsError(f"pools: the Prefect server has no pool {pool!r}; run: {SERVERS} deploy") from None
     return pools - {own}
 
 
@@ -327,7 +328,7 @@ def main(
     """
     if pools and not PREFECT_API_URL.value():
         typer.echo(
-            "reproduce: pools: no Prefect server is set, whose workers could take stages; run make up, and set "
+            f"reproduce: pools: no Prefect server is set, whose workers could take stages; run {SERVERS} up, and set "
             "PREFECT_API_URL to what it prints",
             err=True,
         )

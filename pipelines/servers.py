@@ -26,7 +26,7 @@ import typer
 from degrain.errors import DegrainError, OutputError
 from degrain.machine import variables
 from pipelines import addresses, remembered
-from pipelines.addresses import HOST
+from pipelines.addresses import HOST, SERVERS
 from pipelines.workspaces import project_folder
 
 PREFECT_PORT, MLFLOW_PORT = 4200, 5000
@@ -78,7 +78,7 @@ def deploy() -> None:
         from pipelines import automations
 
         automations.make(os.environ.get("DEGRAIN_NOTIFY", ""))
-    typer.echo("Start a worker with: make worker POOL=cpu")
+    typer.echo(f"Start a worker with: {SERVERS} worker --pool cpu")
 
 
 @app.command()
@@ -124,7 +124,7 @@ def _api(project: Path) -> str:
         return chosen
     if remembered.runs(project, "prefect"):
         return f"http://{HOST}:{remembered.read(project, 'prefect')['port']}/api"
-    raise OutputError("there is no Prefect server: run make up, or set PREFECT_API_URL")
+    raise OutputError(f"there is no Prefect server: run {SERVERS} up, or set PREFECT_API_URL")
 
 
 def _do(command: Sequence[str], project: Path, environment: Mapping[str, str]) -> None:
@@ -144,14 +144,15 @@ def _start(
     """
     if remembered.runs(project, name):
         if (present := remembered.read(project, name)["port"]) != port:
-            raise OutputError(f"{name} runs on port {present} already; make down ends it")
+            raise OutputError(f"{name} runs on port {present} already; {SERVERS} down ends it")
         return
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError:
-            raise OutputError(f"port {port} is taken; choose another one: make up {name.upper()}_PORT=...") from None
+            free = f"{name.upper()}_PORT=... {SERVERS} up"
+            raise OutputError(f"port {port} is taken; choose another one: {free}") from None
     log = project / remembered.FOLDER / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:

@@ -72,12 +72,8 @@ def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     result = dict(base)
     for key, value in change.items():
         old = base.get(key)
-        result[key] = merged(old, value) if _both(value, old) else value
+        result[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return result
-
-
-def _both(value: Any, old: Any) -> bool:
-    return isinstance(value, dict) and isinstance(old, dict) and not isinstance(value, Whole)
 
 
 # Fixtures that take long and that no test changes.
@@ -130,7 +126,8 @@ def picture(seed: int, height: int = 96, width: int = 128, channels: int = 3) ->
     waves = [np.sin(draw.uniform(0.5, 3) * x + draw.uniform(0.5, 3) * y + draw.uniform(0, 6)) for _ in range(channels)]
     image = 128 + 60 * np.stack(waves, axis=-1)
     image[height // 3 : height // 2, width // 4 : width // 2] = draw.integers(0, 256, channels)
-    return np.clip(image, 0, 255).astype(np.uint8)
+    pixels: np.ndarray = np.clip(image, 0, 255).astype(np.uint8)
+    return pixels
 
 
 def grainy(seed: int, height: int = 96, width: int = 128, sigma: float = 25.0, channels: int = 3) -> np.ndarray:

@@ -588,7 +588,7 @@ def test_doctor_says_what_is_here(folder: Path) -> None:
     done = degrain(folder, "doctor")
     assert done.returncode == 0, done.stderr
     assert re.search(r"ok\s+torch\s+" + re.escape(torch.__version__.split("+")[0]), done.stderr)
-    assert "has none yet: run make repro, or, where" in done.stderr
+    assert "has none yet: run dvc repro, or, where" in done.stderr
 
 
 def test_doctor_says_what_is_missing(tmp_path: Path) -> None:

@@ -170,7 +170,9 @@ def test_a_pool_that_no_stage_is_given_to_is_refused(monkeypatch: pytest.MonkeyP
     assert flows._sent(stages, frozenset()) == frozenset()
     with pytest.raises(ParamsError, match=r"no stage of dvc.yaml is given to the pool 'gpuu'; did you mean 'gpu'"):
         flows._sent(stages, frozenset({"gpuu", "cpu"}))
-    with pytest.raises(ParamsError, match="the Prefect server has no pool 'big'; run: make deploy"):
+    with pytest.raises(
+        ParamsError, match=r"the Prefect server has no pool 'big'; run: python -m pipelines\.servers deploy"
+    ):
         flows._sent(stages, frozenset({"big"}))
 
 

@@ -111,14 +111,17 @@ def test_a_port_that_is_taken_is_said(copy: Project) -> None:
         other.listen()
         done = copy.run(*command("up"), PREFECT_PORT=str(other.getsockname()[1]))
     assert done.returncode == 2
-    assert "is taken; choose another one: make up PREFECT_PORT=..." in done.stderr
+    assert "is taken; choose another one: PREFECT_PORT=... python -m pipelines.servers up" in done.stderr
 
 
 def test_without_a_server_nothing_is_deployed(copy: Project) -> None:
     for arguments in (("deploy",), ("worker",)):
         done = copy.run(*command(*arguments))
         assert done.returncode == 2
-        assert done.stderr == "servers: there is no Prefect server: run make up, or set PREFECT_API_URL\n"
+        assert (
+            done.stderr
+            == "servers: there is no Prefect server: run python -m pipelines.servers up, or set PREFECT_API_URL\n"
+        )
 
 
 TALKS = """

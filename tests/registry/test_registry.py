@@ -149,7 +149,7 @@ def test_what_a_killed_process_left_is_completed_and_not_doubled(monkeypatch: py
     [
         (
             "models:/nothing@champion",
-            "no champion of 'nothing' yet: run make repro, or, where the study has been run, dvc repro -f -s register; "
+            "no champion of 'nothing' yet: run dvc repro, or, where the study has been run, dvc repro -f -s register; "
             "or name a version: models:/NAME/VERSION$",
         ),
         ("models:/nothing@other", "MLflow at sqlite"),

@@ -173,7 +173,7 @@ def test_a_champion_is_not_called_lost_while_the_artifact_store_is_away(project:
 
 def test_a_model_that_the_registry_does_not_have_is_one_line(project: Project) -> None:
     done = degrain_here(project.folder, "verify", "--name", "nosuch")
-    words = "run make repro, or, where the study has been run, dvc repro -f -s register; or name another with --name"
+    words = "run dvc repro, or, where the study has been run, dvc repro -f -s register; or name another with --name"
     assert_one_line(done, f"the registry has no model 'nosuch': {words}")
 
 

@@ -167,9 +167,10 @@ class Draft:
     def _images(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         names = [f"photo-{number:03}.png" for number in range(self.images)]
         described = {"width": 640, "height": 480, "channels": self.channels, "mean": 101.2, "std": 61.3}
-        rest = {"saturated": 0.012, "sha256": "5" * 64, "quarantined": False, "error": None}
-        manifest = pd.DataFrame({"path": names, **described, **rest})
-        manifest.loc[0, ["quarantined", "error"]] = [True, "it is cut off"]
+        broken = [number == 0 for number in range(self.images)]
+        rest = {"saturated": 0.012, "sha256": "5" * 64, "quarantined": broken}
+        errors = ["it is cut off" if one else None for one in broken]
+        manifest = pd.DataFrame({"path": names, **described, **rest, "error": errors})
         used = zip(names[1:], itertools.cycle(("train", "val", "test")), strict=False)
         return manifest, pd.DataFrame(used, columns=["path", "side"])
 

@@ -113,7 +113,11 @@ def test_a_stage_goes_on_with_another_worker_where_its_own_was_killed(team: Team
     seldom = 15
     asked = ["train.seeds=[7]", LONG, f"train.checkpoint_seconds={seldom}"]
     run = team.begin(pools="gpu", publish="branch:killed", overrides=asked)
-    until(lambda: "start one with: make worker POOL=gpu" in team.log(run), 160, "nobody says that no worker is there")
+    until(
+        lambda: "start one with: python -m pipelines.servers worker --pool gpu" in team.log(run),
+        160,
+        "nobody says that no worker is there",
+    )
     waited = next(line for line in team.lines(run) if "is sent to the pool gpu" in line["message"])
     said = next(line for line in team.lines(run) if "start one with" in line["message"])
     between = datetime.fromisoformat(said["timestamp"]) - datetime.fromisoformat(waited["timestamp"])

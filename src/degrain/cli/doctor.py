@@ -15,6 +15,7 @@ from degrain import console, files
 from degrain.errors import DegrainError, printable
 from degrain.machine import description, variables
 from degrain.params.study import load_params
+from degrain.project import code
 from degrain.stages import EVALUATED, PREPARED, RAW, RESULTS, TRIALS, VALIDATED
 
 # How bad a finding is: fine, good to have, needed.
@@ -106,6 +107,10 @@ def _data() -> Iterator[Finding]:
 
 
 def _project() -> Iterator[Finding]:
+    try:
+        code.require(Path())
+    except DegrainError as error:
+        yield MISSING, code.CODE, str(error)
     try:
         params = load_params()
         yield OK, "params.yaml", f"study {params.study.name}"

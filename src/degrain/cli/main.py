@@ -17,6 +17,7 @@ from degrain import console
 from degrain.cli.comparing import app as comparing_commands
 from degrain.cli.denoise import app as denoise_commands
 from degrain.cli.options import ParamsOption
+from degrain.cli.project import app as project_commands
 from degrain.cli.registry import app as registry_commands
 from degrain.cli.sidd import app as sidd_commands
 from degrain.cli.trials import app as trials_commands
@@ -55,6 +56,7 @@ app = typer.Typer(
     help="Train, compare and register image-denoising autoencoders, reproducibly.\n\n"
     "`dvc repro` runs the stages in order; each is also a command here.\n\n"
     "**Examples**\n\n"
+    "- `degrain init denoising --images ~/photos`: a project of your own\n"
     "- `degrain check`: is params.yaml a study that can run?\n"
     "- `degrain datasets`: which data sets there are, and which are here\n"
     "- `degrain models`: which networks there are\n"
@@ -100,12 +102,14 @@ def _refuse_code_of_another_folder() -> None:
         )
 
 
-def _load(path: Path) -> Params:
-    """Load the study and refuse one that cannot work as a whole, whichever stage runs."""
+def _load(path: Path, *stages: str) -> Params:
+    """Load the study and refuse one that cannot work as a whole, whichever stage runs; all of them if none is named."""
     from degrain.params.study import load_params
+    from degrain.project import code
     from degrain.studies import check
 
     _refuse_code_of_another_folder()
+    code.require(Path(), *stages)
     params = load_params(path)
     check.check(params)
     return params
@@ -116,7 +120,7 @@ def download(params: ParamsOption = PARAMS) -> None:
     """Fetch the study's data set into data/raw/."""
     from degrain.stages import download as stage
 
-    stage.run(_load(params))
+    stage.run(_load(params, "download"))
 
 
 @app.command(rich_help_panel=STAGES)
@@ -124,7 +128,7 @@ def validate(params: ParamsOption = PARAMS) -> None:
     """Describe every image and hold the data against its expectations."""
     from degrain.stages import validate as stage
 
-    stage.run(_load(params))
+    stage.run(_load(params, "validate"))
 
 
 @app.command(rich_help_panel=STAGES)
@@ -132,7 +136,7 @@ def prepare(params: ParamsOption = PARAMS) -> None:
     """Cut patches, hold some out by source, add the fixed noise."""
     from degrain.stages import prepare as stage
 
-    stage.run(_load(params))
+    stage.run(_load(params, "prepare"))
 
 
 @app.command(rich_help_panel=STAGES)
@@ -157,7 +161,7 @@ def train(
     """
     from degrain.stages import train as stage
 
-    stage.run(_load(params), model, trial, in_process)
+    stage.run(_load(params, "train"), model, trial, in_process)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -165,7 +169,7 @@ def evaluate(params: ParamsOption = PARAMS) -> None:
     """Measure every trial, the classical baselines and the noisy input on the same held-out data."""
     from degrain.stages import evaluate as stage
 
-    stage.run(_load(params))
+    stage.run(_load(params, "evaluate"))
 
 
 @app.command(rich_help_panel=STAGES)
@@ -173,7 +177,7 @@ def report(params: ParamsOption = PARAMS) -> None:
     """Write results/report.html."""
     from degrain.stages import report as stage
 
-    stage.run(_load(params))
+    stage.run(_load(params, "report"))
 
 
 @app.command(rich_help_panel=STAGES)
@@ -181,9 +185,10 @@ def register(params: ParamsOption = PARAMS) -> None:
     """Publish the trials to MLflow and promote the best one if it passes the gate."""
     from degrain.stages import register as stage
 
-    stage.run(_load(params))
+    stage.run(_load(params, "register"))
 
 
+app.add_typer(project_commands)
 app.add_typer(denoise_commands)
 app.add_typer(sidd_commands)
 app.add_typer(registry_commands)

@@ -83,7 +83,7 @@ def _print(rows: list[Row], what: str = "") -> None:
     from degrain.errors import printable
 
     if not rows:
-        output.print(f"no trial {what}" if what else "the ledger holds no trials yet: make repro")
+        output.print(f"no trial {what}" if what else "the ledger holds no trials yet: dvc repro")
         return
     table = Table(box=None, pad_edge=False, title=what or None)
     for column in ("key", "trial", "state"):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # The version that others use, the one that was it before, and the last one that the gate has refused.
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 # What to do where nothing holds it. DVC takes a study for registered even after the registry was lost.
-HOW_TO_REGISTER = "run make repro, or, where the study has been run, dvc repro -f -s register"
+HOW_TO_REGISTER = "run dvc repro, or, where the study has been run, dvc repro -f -s register"
 
 
 def current(client: MlflowClient, name: str, alias: str = CHAMPION) -> ModelVersion | None:
