@@ -1,7 +1,7 @@
 """Lets one set of links work on GitHub and on the site: files of the repository that a page links become pages, too.
 
-MkDocs calls it (mkdocs.yml). A link such as ../conf/study/best.yaml leads to the page repository/conf/study/best.yaml.md,
-which shows that file; a Markdown file of the repository becomes the page itself.
+MkDocs calls it (mkdocs.yml). A link such as ../conf/study/best.yaml leads to repository/conf/study/best.yaml.md, a page
+that shows that file; a Markdown file of the repository becomes the page itself.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         if uri.startswith(SHOWN):
             files.append(File.generated(config, uri, content=_shown(in_repository(uri))))
         source = (ROOT / in_repository(uri)).read_text(encoding="utf-8") if uri.endswith(".md") else ""
-        new = {found for link in LINK.findall(source) if (found := target(uri, link)) and found.startswith(SHOWN)} - seen
+        new = {
+            found for link in LINK.findall(source) if (found := target(uri, link)) and found.startswith(SHOWN)
+        } - seen
         waiting += sorted(new)  # this loop goes on with these
         seen |= new
     return files

@@ -41,8 +41,9 @@ def cli() -> str:
         f"{HEAD}; `degrain COMMAND --help` prints the same. `--debug` before the command shows tracebacks and debug "
         "messages.",
         "",
-        "A command ends with 0 when it did what was asked, with 2 and one line when something about the request is wrong, "
-        "and with 130 or 143 when it was stopped by Ctrl-C or SIGTERM. Where 1 or 3 mean something, the command says so.",
+        "A command ends with 0 when it did what was asked, with 2 and one line when something about the request is "
+        "wrong, and with 130 or 143 when it was stopped by Ctrl-C or SIGTERM. Where 1 or 3 mean something, its text "
+        "says so.",
         "",
     ]
     for title, names in (("Commands for people", others), ("Stages, which dvc.yaml calls", stages)):
@@ -75,9 +76,9 @@ def records() -> str:
         "",
         f"{HEAD}; the texts are those of the classes in `src/degrain/artifacts/`.",
         "",
-        "A record is a JSON file that a stage or a command leaves, with a schema version. A sealed one also has `checksum`, "
-        "the digest of all other fields: one that was edited by hand is refused. Read one in Python by its class, as in "
-        '`Ranking.read(Path("data/evaluated/ranking.json"))`, or by anything that reads JSON.',
+        "A record is a JSON file that a stage or a command leaves, with a schema version. A sealed one also has "
+        "`checksum`, the digest of all other fields: one that was edited by hand is refused. Read one in Python by its "
+        'class, as in `Ranking.read(Path("data/evaluated/ranking.json"))`, or by anything that reads JSON.',
         "",
     ]
     shown: set[type[BaseModel]] = set()

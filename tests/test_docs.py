@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from scripts import reference_pages
 
-from degrain.studies import gallery
 from tests.conftest import ROOT
 
 DOCS = ROOT / "docs"
@@ -55,10 +58,57 @@ OF_OTHERS = {"LexerNoViableAltException: data.path=~/photos"}  # Hydra's
 
 def test_the_faq_has_messages() -> None:
     assert len(QUOTED) >= 20
-    assert OF_OTHERS < set(QUOTED)
+    assert set(QUOTED) > OF_OTHERS
     assert not is_said("data.path: ... is no fodler", SAID)
 
 
 @pytest.mark.parametrize("message", [message for message in QUOTED if message not in OF_OTHERS])
 def test_a_message_that_the_faq_quotes_is_still_in_the_code(message: str) -> None:
     assert is_said(message, SAID)
+
+
+def changes(page: Path) -> list[list[str]]:
+    """What follows -S in each command of a page's shell blocks."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    commands = [shlex.split(line, comments=True) for block in blocks for line in block.replace("\\\n", "").splitlines()]
+    return [[after for option, after in pairwise(words) if option == "-S"] for words in commands if "-S" in words]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if changes(page)], ids=lambda page: page.stem)
+def test_hydra_understands_the_changes_of_its_commands(page: Path) -> None:
+    """It refuses data.path=~/photos, which the shell leaves as it is."""
+    studies = {path.stem for path in (ROOT / "conf" / "study").glob("*.yaml")}
+    for change in changes(page):
+        for one in OverridesParser.create().parse_overrides([text.replace("$HOME", "/home") for text in change]):
+            if one.key_or_group == "study":
+                assert set(str(one.value()).split(",")) <= studies | {"my-grid"}, change
+
+
+def built(project: Path, target: Path) -> subprocess.CompletedProcess[str]:
+    """Build a project's site."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(target)]
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_site_builds_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    done = built(ROOT, tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    pages = sorted(tmp_path.rglob("*.html"))
+    assert {tmp_path / "tutorials/own-photos.html", tmp_path / "repository/conf/study/best.yaml.html"} < set(pages)
+    loaded = re.compile(
+        r"<(?:script|img|iframe)[^>]*src=\"([^\"]*)\"|<link[^>]*rel=\"(?:stylesheet|icon)\"[^>]*href=\"([^\"]*)\""
+    )
+    assert not [found for page in pages for found in loaded.findall(page.read_text()) if "//" in "".join(found)]
+
+
+def test_dead_links_and_anchors_are_refused(tmp_path: Path) -> None:
+    for name in ("docs", "scripts", "conf"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.json", "__pycache__"))
+    for path in (ROOT / "mkdocs.yml", *ROOT.glob("*.md"), ROOT / "LICENSE"):
+        shutil.copy(path, tmp_path)
+    with (tmp_path / "docs" / "faq.md").open("a") as page:
+        page.write("\n[a](training.md#nowhere) [b](../conf/study/none.yaml) [c](nothing.md)\n")
+    done = built(tmp_path, tmp_path / "site")
+    assert done.returncode == 1
+    assert all(name in done.stderr for name in ("nowhere", "none.yaml", "nothing.md"))
