@@ -46,7 +46,7 @@ format: $(READY) ## Format the code
 	ruff format .
 
 docs: $(READY) ## Build the documentation into site/, check every link of it; open site/index.html
-	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
 bench: $(READY) ## Measure the pipeline's parts on this machine
 	python -m benchmarks
