@@ -83,12 +83,17 @@ def changes(page: Path) -> list[list[str]]:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if changes(page)], ids=lambda page: page.stem)
 def test_hydra_understands_the_changes_of_its_commands(page: Path) -> None:
-    """It refuses data.path=~/photos, which the shell leaves as it is."""
+    """It refuses a tilde, which the shell leaves as it is."""
     studies = {path.stem for path in (ROOT / "conf" / "study").glob("*.yaml")}
     for change in changes(page):
         for one in OverridesParser.create().parse_overrides([text.replace("$HOME", "/home") for text in change]):
             if one.key_or_group == "study":
                 assert set(str(one.value()).split(",")) <= studies | {"my-grid"}, change
+
+
+def test_nobody_is_told_to_write_a_tilde_that_hydra_refuses() -> None:
+    telling = [*(ROOT / "conf" / "study").glob("*.yaml"), *PAGES, *SOURCES]
+    assert {path.name for path in telling if "data.path=~" in path.read_text()} == {"faq.md"}
 
 
 def built(project: Path, target: Path) -> subprocess.CompletedProcess[str]:
