@@ -96,6 +96,18 @@ def test_nobody_is_told_to_write_a_tilde_that_hydra_refuses() -> None:
     assert {path.name for path in telling if "data.path=~" in path.read_text()} == {"faq.md"}
 
 
+def test_pages_that_files_name_exist() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    named = {
+        (name, page)
+        for name in listed.split("\0")
+        if Path(name).suffix in {".py", ".yaml", ".yml", ".md", ".toml", ".example"} and (ROOT / name).is_file()
+        for page in re.findall(r"\bdocs/[\w/-]+\.md", (ROOT / name).read_text())
+    }
+    assert {name for name, _ in named} >= {"README.md", "dvc.yaml"}
+    assert [both for both in sorted(named) if not (ROOT / both[1]).is_file()] == []
+
+
 def built(project: Path, target: Path) -> subprocess.CompletedProcess[str]:
     """Build a project's site."""
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(target)]
