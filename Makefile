@@ -82,4 +82,4 @@ clean: ## Remove results and prepared data; the trial ledger, the registry and t
 	git clean -qfdX -- data results dvc_plots
 
 distclean: clean ## Remove everything that git does not track: the environment, DVC's cache, ledger and registry too
-	rm -rf $(VENV) $(PEERS) .degrain .dvc/cache .dvc/tmp .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(PEERS) .degrain .dvc/cache .dvc/tmp .mypy_cache .ruff_cache .pytest_cache site
