@@ -1,4 +1,4 @@
-"""Lets one set of links work on GitHub and on the site: files of the repository that a page links become pages, too.
+"""Lets one set of links work on GitHub and on the site: what a page links of the repository becomes a page, too.
 
 MkDocs calls it (mkdocs.yml). A link such as ../conf/study/best.yaml leads to repository/conf/study/best.yaml.md, a page
 that shows that file; a Markdown file of the repository becomes the page itself.
@@ -30,9 +30,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     waiting += [uri for uri in _strings(config.nav) if uri.startswith(SHOWN)]
     seen = set(waiting)
     for uri in waiting:
+        path = in_repository(uri)
         if uri.startswith(SHOWN):
-            files.append(File.generated(config, uri, content=_shown(in_repository(uri))))
-        source = (ROOT / in_repository(uri)).read_text(encoding="utf-8") if uri.endswith(".md") else ""
+            files.append(File.generated(config, uri, content=_shown(path)))
+        source = (ROOT / path).read_text(encoding="utf-8") if path.endswith(".md") else ""
         new = {
             found for link in LINK.findall(source) if (found := target(uri, link)) and found.startswith(SHOWN)
         } - seen
@@ -63,9 +64,9 @@ def in_repository(uri: str) -> str:
 
 
 def target(page: str, link: str) -> str | None:
-    """Return the page or file of the site that a link of a page leads to; None where there is no such file."""
+    """Return the page or file of the site that a link of a page leads to; None where there is nothing."""
     path = posixpath.normpath(posixpath.join(posixpath.dirname(in_repository(page)), link))
-    if path.startswith("../") or not (ROOT / path).is_file():
+    if path.startswith("..") or not (ROOT / path).exists():
         return None
     if path.startswith(DOCS):
         return path.removeprefix(DOCS)
@@ -73,6 +74,9 @@ def target(page: str, link: str) -> str | None:
 
 
 def _shown(path: str) -> str:
+    if (ROOT / path).is_dir():
+        names = sorted(one.name for one in (ROOT / path).iterdir() if one.suffix not in ("", ".pyc"))
+        return "\n".join([f"# `{path}/`", "", *(f"- `{name}`" for name in names), ""])
     text = (ROOT / path).read_text(encoding="utf-8")
     if path.endswith(".md"):
         return text
