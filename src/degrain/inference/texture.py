@@ -24,7 +24,7 @@ SMOOTHING = 1.0
 # Blocks of as many kinds of brightness, each of at least so many blocks; in less than LEAST blocks, nothing is said.
 KINDS, OF_A_KIND, LEAST = 6, 256, 64
 # The share of a kind's blocks whose method noise is all noise, and how often their power others may have.
-CALM, ALLOWED = 0.05, 2.0
+CALM, ALLOWED = 0.03, 2.0
 # Clipping and rounding hide noise: blocks of which so much is black or white do not count.
 CLIPPED = 0.25
 # Rows of pixels that are held as floats at once.
@@ -79,30 +79,34 @@ def _blocks(noisy: np.ndarray, denoised: np.ndarray) -> Iterator[tuple[np.ndarra
         The mean square of the method noise and the brightness, float32 in 8-bit levels, and whether the block counts.
     """
     for rows in _bands(len(noisy)):
-        given, made = to_levels(noisy[rows]), to_levels(denoised[rows])
-        gray = _whole_blocks(given.mean(axis=2))
-        lightest, darkest = (limit(_split(gray), axis=(1, 3)) for limit in (np.max, np.min))
-        clipped = _means(((given <= 0) | (given >= 255)).mean(axis=2, dtype=np.float32))
-        # NOTE: a block of one value was never light: a border, a drawing, or clipped.
-        counts = (clipped < CLIPPED) & (lightest > darkest)
-        yield _means(np.square(given - made).mean(axis=2)), _means(made.mean(axis=2)), counts
+        given, made = (_whole_blocks(to_levels(image[rows])) for image in (noisy, denoised))
+        clipped = _means(((given <= 0) | (given >= 255)).astype(np.float32))
+        # NOTE: a block of one color was never light: a border, a drawing, or clipped.
+        counts = (clipped < CLIPPED) & (_limits(np.maximum, given) > _limits(np.minimum, given)).any(axis=2)
+        yield _means(np.square(given - made)), _means(made), counts
 
 
 def _bands(height: int) -> Iterator[slice]:
     return (slice(top, min(top + BAND, height)) for top in range(0, height, BAND))
 
 
-def _means(values: np.ndarray) -> np.ndarray:
-    means: np.ndarray = _split(_whole_blocks(values)).mean(axis=(1, 3))
+def _whole_blocks(image: np.ndarray) -> np.ndarray:
+    """Continue (H, W, C) by its mirror image at the bottom and at the right, to whole blocks."""
+    missing = [*((0, -side % BLOCK) for side in image.shape[:2]), (0, 0)]
+    return np.pad(image, missing, mode="symmetric") if any(map(any, missing)) else image
+
+
+def _means(image: np.ndarray) -> np.ndarray:
+    """Return the means of the blocks of float32 (H, W, C) over pixels and channels."""
+    height, width, channels = image.shape
+    small = cv2.resize(image, (width // BLOCK, height // BLOCK), interpolation=cv2.INTER_AREA)
+    means: np.ndarray = small.reshape(height // BLOCK, width // BLOCK, channels).mean(axis=2)
     return means
 
 
-def _whole_blocks(values: np.ndarray) -> np.ndarray:
-    """Continue (H, W) by its mirror image at the bottom and at the right, to whole blocks."""
-    missing = [(0, -side % BLOCK) for side in values.shape]
-    return np.pad(values, missing, mode="symmetric") if any(map(any, missing)) else values
-
-
-def _split(values: np.ndarray) -> np.ndarray:
-    height, width = values.shape
-    return values.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK)
+def _limits(limit: np.ufunc, image: np.ndarray) -> np.ndarray:
+    """Return the least or largest values of the blocks of each channel."""
+    height, width, channels = image.shape
+    rows = limit.reduce(image.reshape(height // BLOCK, BLOCK, width, channels), axis=1)
+    found: np.ndarray = limit.reduce(rows.reshape(height // BLOCK, width // BLOCK, BLOCK, channels), axis=2)
+    return found
