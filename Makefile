@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 PEERS_READY := $(PEERS)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help env repro test test-slow test-services lint format bench bench-peers flow up deploy worker down mlflow clean distclean
+.PHONY: help env repro test test-slow test-services lint format docs bench bench-peers flow up deploy worker down mlflow clean distclean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ lint: $(READY) ## ruff and mypy
 format: $(READY) ## Format the code
 	ruff check --fix .
 	ruff format .
+
+docs: $(READY) ## Build the documentation into site/, check every link of it; open site/index.html
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
 bench: $(READY) ## Measure the pipeline's parts on this machine
 	python -m benchmarks
@@ -79,4 +82,4 @@ clean: ## Remove results and prepared data; the trial ledger, the registry and t
 	git clean -qfdX -- data results dvc_plots
 
 distclean: clean ## Remove everything that git does not track: the environment, DVC's cache, ledger and registry too
-	rm -rf $(VENV) $(PEERS) .degrain .dvc/cache .dvc/tmp .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(PEERS) .degrain .dvc/cache .dvc/tmp .mypy_cache .ruff_cache .pytest_cache site

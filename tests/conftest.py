@@ -72,7 +72,8 @@ def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     result = dict(base)
     for key, value in change.items():
         old = base.get(key)
-        result[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        both = isinstance(value, dict) and not isinstance(value, Whole)
+        result[key] = merged(old, value) if both and isinstance(old, dict) else value
     return result
 
 

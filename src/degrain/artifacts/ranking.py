@@ -34,6 +34,8 @@ class Cell(Part):
     """One cell of the grid: a model, an optimizer and a loss, over all random seeds.
 
     Attributes:
+        model: Its name in the catalog of networks.
+        optimizer, loss: Their names in tables.
         trials: Names of its trials, one for each seed.
         best_trial: The one that is best on the validation patches.
         validation: What ranks it.
@@ -54,14 +56,25 @@ class Cell(Part):
 
 
 class Baseline(Part):
-    """A classical denoiser: the parameters that were chosen for it, and its means."""
+    """A classical denoiser.
+
+    Attributes:
+        settings: The parameters that were chosen for it on the validation patches.
+        scores: Its means, by names such as `test_psnr`.
+    """
 
     settings: dict[str, Value]
     scores: dict[str, float]
 
 
 class Unranked(Part):
-    """A trial without a result, and why."""
+    """A trial without a result.
+
+    Attributes:
+        name: Of the trial.
+        state: How it ended: "diverged" or "failed".
+        reason: Why, in words.
+    """
 
     name: str
     state: str

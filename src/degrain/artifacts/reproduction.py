@@ -11,7 +11,12 @@ from degrain.artifacts.sidd_validation import BlockScores
 
 
 class Versions(Part):
-    """What the trials were trained with; where they differ, each is told."""
+    """What the trials were trained with; where they differ, each is told.
+
+    Attributes:
+        torch: Version of PyTorch.
+        degrain: Version of degrain.
+    """
 
     torch: str
     degrain: str
@@ -43,7 +48,12 @@ class ReproducedTrial(Part):
 
 
 class Sharpened(Part):
-    """Means of a trial before and after its outputs were sharpened."""
+    """Means of a trial's outputs.
+
+    Attributes:
+        before: As the network makes them.
+        after: Sharpened.
+    """
 
     before: Means
     after: Means

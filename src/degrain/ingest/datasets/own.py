@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 def _download(folder: Path, params: DataParams) -> list[RawFile]:
     """Copy the images, so that DVC holds exactly what a study was made of."""
     if not params.path:
-        raise ParamsError("data.path is empty: name the folder of your images, such as -S data.path=~/photos")
+        raise ParamsError("data.path is empty: name the folder of your images, such as -S data.path=$HOME/photos")
     origin = variables.in_project(params.path)
     if not files.is_folder(origin):
         raise DataError(f"data.path: {origin} is no folder")
