@@ -35,7 +35,7 @@ def test_the_commands_it_names_exist() -> None:
     shown = subprocess.run([str(BIN / "degrain"), "--help"], capture_output=True, text=True, check=True).stdout
     blocks = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
     commands = set(re.findall(r"^degrain ([a-z]+)", blocks, re.MULTILINE))
-    assert commands == {"datasets", "denoise", "doctor", "models", "rebuild", "trials", "verify"}
+    assert commands == {"datasets", "denoise", "doctor", "models", "rebuild", "studies", "trials", "verify"}
     assert all(command in shown for command in commands)
 
 
