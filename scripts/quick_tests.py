@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -47,36 +48,44 @@ def _git(*words: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def modules() -> dict[str, Path]:
-    """Return the project's Python files by the names under which they are imported."""
-    found = {}
-    for folder in FOLDERS:
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            parts = path.relative_to(ROOT / "src" if folder == "src" else ROOT).with_suffix("").parts
-            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
+@dataclass(frozen=True)
+class Imports:
+    """The project's Python files by the names under which they are imported, and who imports each."""
+
+    files: Mapping[str, Path]
+    importers: Mapping[str, set[str]]
+
+    @classmethod
+    def read(cls) -> Imports:
+        """Read all of them."""
+        files = {}
+        for folder in FOLDERS:
+            for path in sorted((ROOT / folder).rglob("*.py")):
+                parts = path.relative_to(ROOT / "src" if folder == "src" else ROOT).with_suffix("").parts
+                files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+        importers: dict[str, set[str]] = {name: set() for name in files}
+        for name, path in files.items():
+            for other in _imported(path, files) - SHARED:
+                importers[other].add(name)
+        return cls(files, importers)
 
 
-def near(files: Collection[str], known: Mapping[str, Path] | None = None) -> dict[str, int]:
+def near(files: Collection[str], imports: Imports) -> dict[str, int]:
     """Return the files of tests that some changed files concern, the nearest first, with how far away they are.
 
     Args:
         files: Which have changed, by their paths in the project.
-        known: Its modules, see `modules`.
+        imports: Of the project.
     """
-    known = known or modules()
+    known = imports.files
     names = {path.relative_to(ROOT).as_posix(): name for name, path in known.items()}
-    importers: dict[str, set[str]] = {name: set() for name in known}
-    for name, path in known.items():
-        for other in _imported(path, known) - SHARED:
-            importers[other].add(name)
     distance = {names[file]: 0 for file in files if file in names}
     tests = {name for name in known if known[name].name.startswith("test_")}
     others = [file for file in files if file not in names]
     distance |= {name: 1 for name in tests if name not in distance and _names(known[name], others)}
     waiting = sorted(distance, key=lambda name: distance[name])
     for name in waiting:
-        for importer in sorted(importers[name] - distance.keys()):
+        for importer in sorted(imports.importers[name] - distance.keys()):
             distance[importer] = distance[name] + 1
             waiting.append(importer)
     rooms, stems = {_room(file) for file in files}, {Path(file).stem for file in files}
@@ -129,11 +138,18 @@ def pytest_runtest_setup() -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the tests that need a whole run of the pipeline, or much of one."""
-    from tests.conftest import RUNS
-
-    kept = [item for item in items if not RUNS & set(getattr(item, "fixturenames", ()))]
+    runs = getattr(sys.modules.get("tests.conftest"), "RUNS", set())
+    kept = [item for item in items if not runs & set(getattr(item, "fixturenames", ()))]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail where every test came too late, as on a machine that is busy."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and reporter.stats.get("skipped") and not (reporter.stats.keys() & {"passed", "failed", "error"}):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def main(words: list[str]) -> int:
@@ -144,7 +160,7 @@ def main(words: list[str]) -> int:
     asked = parser.parse_args(words)
     began = time.time()
     files = changed(asked.base)
-    found = near(files)
+    found = near(files, Imports.read())
     close = [name for name, away in found.items() if away <= FARTHEST]
     print(f"{len(files)} files differ from {asked.base}; {len(close)} files of tests are near them", flush=True)
     code = 0
