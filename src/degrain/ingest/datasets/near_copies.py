@@ -90,7 +90,7 @@ def find(descriptors: np.ndarray, limit: float) -> Iterator[Pair]:
     for top in range(0, len(rows), BLOCK):
         for left in range(top, len(rows), BLOCK):
             near = rows[top : top + BLOCK] @ columns[left : left + BLOCK].T >= limit - 1 - SLACK
-            first, second = np.nonzero(near)
+            first, second = np.divmod(np.flatnonzero(near), near.shape[1])
             apart = first + top < second + left
             yield from _above(descriptors, first[apart] + top, second[apart] + left, limit)
 
