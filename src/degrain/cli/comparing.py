@@ -11,7 +11,7 @@ from degrain.cli.options import DeviceOption, ParamsOption
 from degrain.stages import PARAMS, PREPARED
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from degrain.evaluation.comparing import Comparison
 
 app = typer.Typer()
 # The table has so many rows at most; the means are over all sources.
@@ -46,9 +46,8 @@ def compare(
     from degrain import files
     from degrain.cli import options
     from degrain.console import output
-    from degrain.errors import ModelError, OutputError
-    from degrain.evaluation import examples, methods, scoring, summary
-    from degrain.networks import catalog
+    from degrain.errors import OutputError
+    from degrain.evaluation import comparing, examples, methods
     from degrain.params.study import load_params
     from degrain.patches.store import PatchStore
 
@@ -56,58 +55,37 @@ def compare(
         raise OutputError(f"{pictures} is there already; name another folder for --pictures")
     study = load_params(params)
     store = PatchStore.open(PREPARED, study)
-    tables, compared = [], []
+    compared = []
     for model in (first, second):
         denoiser = options.load(model, device, "float32")
-        takes = catalog.spec(denoiser.model)
-        fits = denoiser.patch_size == store.patch_size if takes.fixed_size else not takes.problem(store.patch_size)
-        if not fits or (denoiser.channels, denoiser.light) != (store.channels, store.record.light):
-            raise ModelError(f"{model} denoises other images than those of {study.study.name}")
+        comparing.require_fit(model, denoiser, store, study.study.name)
         compared.append(methods.network(model, denoiser, study.evaluate.tile, study.evaluate.overlap))
-        tables.append(scoring.score(compared[-1], store, store.photographs()))
+    found = comparing.compare(compared[0], compared[1], store, study.register_.gate.min_sources)
     if store.noise.stand_in:
         output.print(store.noise.stand_in)
-    for measure in summary.MEASURES:
-        one, other = (summary.by_unit(table, measure) for table in tables)
-        if len(one):
-            output.print(_table(measure, one, other))
-            output.print(_told(measure, one, other, study.register_.gate.min_sources))
+    for comparison in found:
+        output.print(_table(comparison))
+        output.print(str(comparison))
     if pictures:
         with files.new_folder(pictures) as folder:
             examples.write_side_by_side(folder, store, compared)
 
 
-def _table(measure: str, one: pd.Series, other: pd.Series) -> object:
+def _table(comparison: Comparison) -> object:
     from rich.markup import escape
     from rich.table import Table
 
     from degrain.errors import printable
     from degrain.evaluation import summary
 
-    metric = summary.metric_of(measure)
-    table = Table(box=None, pad_edge=False, title=f"{metric.heading}, {summary.MEASURES[measure]}")
+    metric, rows = comparison.metric, comparison.table
+    table = Table(box=None, pad_edge=False, title=f"{metric.heading}, {summary.MEASURES[comparison.measure]}")
     table.add_column("source", overflow="fold")
     for column in ("first", "second", "first - second"):
         table.add_column(column, justify="right")
-    for source in list(one.index)[:SHOWN]:
-        gain = f"{one[source] - other[source]:+.{metric.digits}f}"
-        table.add_row(escape(printable(str(source))), metric.text(one[source]), metric.text(other[source]), gain)
-    if len(one) > SHOWN:
-        table.add_row(f"... {len(one) - SHOWN} more")
+    for source, first, second, gain in rows[:SHOWN].itertuples():
+        scores = metric.text(first), metric.text(second), f"{gain:+.{metric.digits}f}"
+        table.add_row(escape(printable(str(source))), *scores)
+    if len(rows) > SHOWN:
+        table.add_row(f"... {len(rows) - SHOWN} more")
     return table
-
-
-def _told(measure: str, one: pd.Series, other: pd.Series, enough: int) -> str:
-    """The mean difference, and how sure it is."""
-    from degrain.evaluation import gate, summary
-
-    metric = summary.metric_of(measure)
-    gains = (one - other).to_numpy()
-    if not gains.any():
-        return f"the two are equal, on all {len(gains)} sources"
-    text = f"the first is better by {gains.mean():+.{metric.digits}f} {metric.unit}, on {(gains > 0).sum()} of "
-    text += f"{len(gains)} sources"
-    if len(gains) < enough:
-        return f"{text}: too few for an interval"
-    low, high = gate.lower_end(gains), 0.0 - gate.lower_end(-gains)
-    return f"{text}; {gate.CONFIDENCE:.0%} interval {low:+.{metric.digits}f} to {high:+.{metric.digits}f}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -89,23 +89,11 @@ def load(model: str, device: str, precision: str) -> Denoiser:
         raise ParamsError(f"--device: {device!r} is not auto, cpu or cuda")
     if precision not in ("auto", "float32", "bfloat16"):
         raise ParamsError(f"--precision: {precision!r} is not auto, float32 or bfloat16")
-    from degrain.inference.denoiser import Denoiser
+    from degrain.api import denoising
     from degrain.machine.precision import for_inference
     from degrain.shipped import catalog
 
-    shipped = catalog.folder(model)
-    if precision == "auto" and shipped:
+    if precision == "auto" and model in catalog.names():
         precision = "float32"  # NOTE: in bfloat16 they lose up to 2 dB, see docs/quality.md
     on = compute.prepare_torch(device, compute.threads())
-    with nullcontext(shipped) if shipped else _folder(model) as folder:
-        return Denoiser.load(folder, on, for_inference(precision, on))
-
-
-def _folder(model: str) -> AbstractContextManager[Path]:
-    from degrain.registry import aliases, kept, loading
-    from degrain.stages import TRIALS
-
-    name, _, alias = model.removeprefix("models:/").rpartition("@")
-    if model.startswith("models:/") and alias == aliases.CHAMPION:
-        return kept.champion(name)
-    return loading.folder_of(model, TRIALS)
+    return denoising.opened(model, on, for_inference(precision, on))

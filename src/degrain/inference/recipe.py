@@ -7,10 +7,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from degrain.errors import DataError, ParamsError
+from degrain.inference import texture
 from degrain.inference.denoiser import Denoiser
 from degrain.ingest.formats import camera_raw, metadata, reading
 from degrain.ingest.formats.picture import Picture
@@ -149,21 +151,43 @@ class Recipe:
             picture: As of `read`.
             advance: Called with the rows of pixels that are finished since the last call.
         """
-        made, noise = self._denoised(picture.pixels, advance)
+        made, noise = denoised(self.denoiser, picture.pixels, self.tile, self.overlap, self.strength, advance=advance)
         notes = (f"noise of {255 * noise:.1f} levels", *picture.notes)
         return replace(picture, pixels=self.change(made[None])[0] if self.change else made, notes=notes)
 
-    def _denoised(self, noisy: np.ndarray, advance: Callable[[int], None]) -> tuple[np.ndarray, float]:
-        """Return what `Denoiser.image` does, at this strength, and the deviation of the noise, white = 1."""
-        output, power = np.empty(noisy.shape, depth(noisy)), 0.0
-        for rows, columns, clean in self.denoiser.tiles(noisy, self.tile, self.overlap):
-            noise = to_unit(noisy[rows, columns]) - clean
-            power += float(np.square(noise).sum(dtype=np.float64))
-            left = (1 - self.strength) * noise if self.strength < 1 else 0
-            output[rows, columns] = from_unit(clean + left, output.dtype)
-            if columns.stop == noisy.shape[1]:
-                advance(rows.stop - rows.start)
-        return output, math.sqrt(power / noisy.size)
+
+def denoised(
+    denoiser: Denoiser,
+    noisy: np.ndarray,
+    tile: int,
+    overlap: int,
+    strength: float = 1.0,
+    dtype: np.dtype[Any] | None = None,
+    advance: Callable[[int], None] = lambda _: None,
+) -> tuple[np.ndarray, float]:
+    """Return what `Denoiser.image` does, at a strength, and the deviation of the noise, white = 1.
+
+    Args:
+        denoiser: Of gray or color images.
+        noisy: As of `Denoiser.image`.
+        tile: As of `Denoiser.image`.
+        overlap: As of `Denoiser.image`.
+        strength: How much of the noise is removed, 0 to 1.
+        dtype: Of the result, uint8 or uint16; by default the one of `Denoiser.image`.
+        advance: Called with the rows of pixels that are finished since the last call.
+    """
+    output, power = np.empty(noisy.shape, dtype or depth(noisy)), 0.0
+    share = 1 if denoiser.keeps_texture else strength
+    for rows, columns, clean in denoiser.tiles(noisy, tile, overlap):
+        noise = to_unit(noisy[rows, columns]) - clean
+        power += float(np.square(noise).sum(dtype=np.float64))
+        left = (1 - share) * noise if share < 1 else 0
+        output[rows, columns] = from_unit(clean + left, output.dtype)
+        if columns.stop == noisy.shape[1]:
+            advance(rows.stop - rows.start)
+    if denoiser.keeps_texture:
+        return output, texture.give_back(noisy, output, strength)
+    return output, math.sqrt(power / noisy.size)
 
 
 def _check_light(found: Light, trained: Light, name: str) -> None:

@@ -97,10 +97,10 @@ def parse(raw: dict[str, Any], name: str) -> Params:
     try:
         return Params.model_validate(raw)
     except ValidationError as error:
-        raise ParamsError(f"{name}: {_explain(error.errors(), raw)}") from None
+        raise ParamsError(f"{name}: {explained(error.errors(), raw)}") from None
 
 
-def _explain(problems: list[Any], raw: dict[str, Any]) -> str:
+def explained(problems: list[Any], raw: dict[str, Any]) -> str:
     """Turn pydantic's errors into half a line for each parameter, named as the user wrote it."""
     by_place: dict[str, list[Any]] = {}
     for problem in problems:

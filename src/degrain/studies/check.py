@@ -19,8 +19,11 @@ from degrain.metrics.catalog import METRICS
 from degrain.networks import catalog as models
 from degrain.optimizers.base import Optimizer
 from degrain.params.data import DataParams
+from degrain.params.prepare import PrepareParams
 from degrain.params.study import Params
+from degrain.params.train import TrainParams
 from degrain.patches import needs
+from degrain.pixels import Light
 from degrain.provenance import digests
 from degrain.studies import array_probes
 from degrain.training import first_weights
@@ -168,9 +171,7 @@ def _check_noise(params: Params) -> None:
         )
     if noise.stand_in and spec.pairs:
         raise ParamsError(f"prepare.noise: {noise.kind} is for images without clean ones, and {dataset} has them")
-    fixed = noise.paired or noise.stand_in or params.prepare.copies
-    if params.train.exposure and (fixed or spec.light == "linear"):
-        raise ParamsError("train.exposure: only sRGB images with fresh noise can become darker")
+    check_exposure(params.prepare, params.train, spec.light)
     possible = channels(params)
     if not any(map(noise.accepts, possible)):
         raise ParamsError(
@@ -186,7 +187,6 @@ def channels(params: Params) -> Sequence[int]:
 
 def _check_model(model: str, params: Params) -> None:
     """Refuse a network that cannot take the patches, or a loss that cannot work with it."""
-    size = params.prepare.patch_size
     try:
         spec = models.spec(model)
     except ModelError as error:
@@ -196,24 +196,50 @@ def _check_model(model: str, params: Params) -> None:
     if params.train.start:
         known = possible[0] if len(possible) == 1 else None
         first_weights.check(params.train.start, model, known, datasets.spec(params.data.dataset).light)
+    check_fit(model, params.prepare, params.train)
+
+
+def check_fit(model: str, prepare: PrepareParams, train: TrainParams) -> None:
+    """Refuse a network that cannot take the patches, or a loss that cannot work with it.
+
+    Args:
+        model: A name of the catalog.
+        prepare: What the patches are like.
+        train: With which losses.
+
+    Raises:
+        ParamsError: It does not fit.
+    """
+    spec, size = models.spec(model), prepare.patch_size
     if problem := spec.problem(size):
         raise ParamsError(f"prepare.patch_size: {model} {problem}")
-    if params.prepare.noise.stand_in:
+    if prepare.noise.stand_in:
         size //= 2
-        _check_without_truth(model, params)
-    for _, loss in params.train.cells:
+        _check_without_truth(model, prepare, train)
+    for _, loss in train.cells:
         if problem := loss.problem(spec.bounded, size):
             raise ParamsError(f"train.losses: {loss.title} with {model}: {problem}")
 
 
-def _check_without_truth(model: str, params: Params) -> None:
+def check_exposure(prepare: PrepareParams, train: TrainParams, light: Light | None) -> None:
+    """Refuse darker patches where noise is fixed, or values are no sRGB; light is None where nobody knows it yet.
+
+    Raises:
+        ParamsError: The study asks for such patches.
+    """
+    fixed = prepare.noise.paired or prepare.noise.stand_in or prepare.copies
+    if train.exposure and (fixed or light == "linear"):
+        raise ParamsError("train.exposure: only sRGB images with fresh noise can become darker")
+
+
+def _check_without_truth(model: str, prepare: PrepareParams, train: TrainParams) -> None:
     """Refuse a network that cannot take halved patches, too, and a loss that noise in its targets biases."""
-    spec, kind = models.spec(model), params.prepare.noise.kind
+    spec, kind = models.spec(model), prepare.noise.kind
     if spec.fixed_size:
         raise ParamsError(f"train.models: {model} takes one size only, and {kind} noise halves some of the patches")
-    if problem := spec.problem(params.prepare.patch_size // 2):
+    if problem := spec.problem(prepare.patch_size // 2):
         raise ParamsError(f"prepare.patch_size: {kind} noise halves patches, and {model} {problem}")
-    for loss in params.train.losses:
+    for loss in train.losses:
         if not loss.of_means:
             raise ParamsError(
                 f"train.losses: {kind} noise is in the targets, too, whose mean {loss.title} does not find; use mse"

@@ -1,0 +1,1 @@
+"""What `import degrain` offers, one file per idea; `degrain/__init__.py` names it."""
