@@ -3,6 +3,8 @@ VENV ?= .venv
 # The environment of what degrain's training speed is measured against.
 PEERS ?= .venv-peers
 PYTHON ?= python3
+# What a change is held against by test-quick.
+BASE ?= main
 export PREFECT_PORT MLFLOW_PORT POOL
 # Which PyTorch uv takes: auto picks CPU or CUDA by itself; empty means the plain package index. Plain pip ignores it.
 TORCH_BACKEND ?= auto
@@ -12,7 +14,7 @@ READY := $(VENV)/.ready
 PEERS_READY := $(PEERS)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help env repro test test-slow test-services lint format docs bench bench-peers flow up deploy worker down mlflow clean distclean
+.PHONY: help env repro test test-quick test-slow test-services lint format docs bench bench-peers flow up deploy worker down mlflow clean distclean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -29,6 +31,9 @@ repro: $(READY) ## Run the study in params.yaml from download to registration; d
 
 test: $(READY) ## Run the tests
 	pytest -n 2 --dist loadgroup -m "not slow and not services"
+
+test-quick: $(READY) ## Run the tests that the change since BASE (main) needs, within a minute
+	@python -m scripts.quick_tests --base "$(BASE)"
 
 test-slow: $(READY) ## Run the tests that take whole runs of the pipeline
 	pytest -n 2 --dist loadgroup -m slow

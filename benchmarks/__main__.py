@@ -25,13 +25,14 @@ BENCHMARKS = (
     "inference",
     "only_noisy",
     "orchestration",
+    "scale",
     "literature",
     "photographs",
     "pictures",
     "report",
 )
 # Those that run only when they are named.
-LONG = ("training", "only_noisy", "literature", "pictures")
+LONG = ("training", "scale", "only_noisy", "literature", "pictures")
 
 
 def asked(words: Sequence[str]) -> list[tuple[str, dict[str, str | int]]]:

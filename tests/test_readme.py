@@ -35,7 +35,18 @@ def test_the_commands_it_names_exist() -> None:
     shown = subprocess.run([str(BIN / "degrain"), "--help"], capture_output=True, text=True, check=True).stdout
     blocks = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
     commands = set(re.findall(r"^degrain ([a-z]+)", blocks, re.MULTILINE))
-    assert commands == {"check", "datasets", "denoise", "doctor", "init", "models", "rebuild", "trials", "verify"}
+    assert commands == {
+        "check",
+        "datasets",
+        "denoise",
+        "doctor",
+        "init",
+        "models",
+        "rebuild",
+        "studies",
+        "trials",
+        "verify",
+    }
     assert all(command in shown for command in commands)
 
 

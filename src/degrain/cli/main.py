@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -60,6 +61,7 @@ app = typer.Typer(
     "- `degrain check`: is params.yaml a study that can run?\n"
     "- `degrain datasets`: which data sets there are, and which are here\n"
     "- `degrain models`: which networks there are\n"
+    "- `degrain studies`: which studies there are, what each costs, what is missing here\n"
     "- `degrain train --model unet`: train one model's grid\n"
     "- `degrain trials`: what has been trained, what is half done, what failed\n"
     "- `degrain denoise noisy.png clean.png`: denoise with the champion\n"
@@ -268,6 +270,37 @@ def show_datasets(
         typer.echo(overview.details(name))
     else:
         overview.show(RAW)
+
+
+@app.command("studies")
+def show_studies(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Only this one, with all that its file tells.")] = "",
+    ready: Annotated[bool, typer.Option("--ready", help="Only those for which nothing is missing here.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> None:
+    """List the studies of conf/study: data set, machine, time, expected PSNR, and what is missing here to run each.
+
+    Examples:
+
+    - `degrain studies`
+
+    - `degrain studies sinha2018`
+
+    - `degrain studies --ready --json`
+    """
+    from degrain.stages import RAW
+    from degrain.studies import overview
+
+    if name and (ready or as_json):
+        raise ParamsError("--ready and --json are of the whole list, not of one study")
+    if name:
+        typer.echo(overview.details(name, RAW))
+        return
+    found = overview.entries(RAW, ready)
+    if as_json:
+        typer.echo(json.dumps(overview.as_json(found), indent=2))
+    else:
+        overview.show(found)
 
 
 @app.command("formats")

@@ -57,6 +57,13 @@ def _gpu() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
 
 
+def has_gpu() -> bool:
+    """Tell whether PyTorch can compute on a GPU here."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
 def _processor() -> str:
     import platform
 

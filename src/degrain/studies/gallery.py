@@ -15,6 +15,29 @@ from degrain.params.study import Params, parse
 CONF = Path("conf")
 
 
+def names(conf: Path = CONF) -> list[str]:
+    """Return the names of all studies.
+
+    Raises:
+        ParamsError: There is no study here.
+    """
+    found = sorted(path.stem for path in (conf / "study").glob("*.yaml"))
+    if not found:
+        raise ParamsError(f"{conf / 'study'} holds no study here; change into a project's folder")
+    return found
+
+
+def file_of(name: str, conf: Path = CONF) -> Path:
+    """Return the file of a study.
+
+    Raises:
+        ParamsError: There is none; the message has the nearest name.
+    """
+    if name not in (known := names(conf)):
+        raise ParamsError(f"{conf / 'study'} holds no study {name!r}{nearest(name, known)}")
+    return conf / "study" / f"{name}.yaml"
+
+
 def compose(name: str, conf: Path = CONF, changes: Sequence[str] = ()) -> dict[str, Any]:
     """Lay a study over what all have in common.
 
@@ -33,9 +56,7 @@ def compose(name: str, conf: Path = CONF, changes: Sequence[str] = ()) -> dict[s
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    if not (conf / "study" / f"{name}.yaml").is_file():
-        known = [path.stem for path in (conf / "study").glob("*.yaml")]
-        raise ParamsError(f"{conf / 'study'} holds no study {name!r}{nearest(name, known)}")
+    file_of(name, conf)
     with hydra.initialize_config_dir(str(conf.resolve()), version_base=None):
         planned = hydra.compose("config", overrides=[f"study={name}"])
         try:

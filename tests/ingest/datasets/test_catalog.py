@@ -15,7 +15,7 @@ import yaml
 from degrain.errors import ParamsError, ValidationFailed
 from degrain.ingest.datasets import catalog, overview
 from degrain.params.study import Params
-from degrain.studies import check, gallery
+from degrain.studies import check, gallery, heads
 from tests.conftest import MIRROR, ROOT, committed
 
 GALLERY = sorted(path.stem for path in (ROOT / "conf" / "study").glob("*.yaml"))
@@ -37,6 +37,9 @@ def test_every_study_of_the_gallery_can_run(name: str) -> None:
     params = Params.model_validate(composed(name))
     check.check(params)
     assert params.study.name == name
+    head = heads.read(name, ROOT / "conf")
+    assert (head.dataset, head.title) == (params.data.dataset, params.study.title)
+    assert list(head.baselines) in ([], params.evaluate.baselines)
 
 
 def test_every_data_set_has_a_study() -> None:

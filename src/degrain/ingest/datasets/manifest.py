@@ -94,13 +94,14 @@ def build(
         return _describe(containers, group)
 
     rows: list[dict[str, Any]] = []
-    descriptors: list[np.ndarray] = []
+    descriptors = np.zeros((len(listed), len(near_copies.NOTHING)), np.float32)
     listed_rows = listed.astype("object").itertuples(index=False)
     size = max(1, min(GROUP, len(listed) // GROUP))
     groups = iter(lambda: list(itertools.islice(listed_rows, size)), [])
     for described in parallel.ordered(describe, groups, _threads(containers, listed)):
+        for number, row in enumerate(described, len(rows)):
+            descriptors[number] = row.pop("descriptor", near_copies.NOTHING)
         rows += described
-        descriptors += [row.pop("descriptor", near_copies.NOTHING) for row in described]
         progress(len(described))
     found = pd.DataFrame(rows, columns=["camera", *(name for name in COLUMNS if name not in listing.COLUMNS)])
     table = listed.reset_index(drop=True).join(found.drop(columns="camera")).astype(COLUMNS)
@@ -108,7 +109,7 @@ def build(
     table = table[list(COLUMNS)]
     table["duplicate_of"] = _duplicates(table)
     table["shared_with"] = _shared(table)
-    table["near_copies"], pairs = _near(table, np.stack(descriptors), limit)
+    table["near_copies"], pairs = _near(table, descriptors, limit)
     return table, pairs
 
 

@@ -21,8 +21,14 @@ SIDE = 16
 LIMIT = 0.985
 # Images that vary less at low resolution, in 8-bit levels, are flat: noise is all that could be compared.
 LEAST_DEVIATION = 4.0
-# Images that are compared with others at once: their products take 16 MB.
-BLOCK = 2048
+# Images that are compared with others at once: their products take 1 MB, which caches hold.
+BLOCK = 512
+# Numbers of each image by which most pairs are told apart; more take longer, and fewer leave more pairs to look at.
+COARSE = 14
+# Images whose principal axes these are.
+SAMPLE = 4096
+# By how much rounding may change what is computed of them.
+SLACK = 1e-4
 
 
 # Pairs that are shown side by side, and the height of their pictures in pixels.
@@ -65,26 +71,55 @@ def descriptor(pixels: np.ndarray) -> np.ndarray:
 
 
 def find(descriptors: np.ndarray, limit: float) -> Iterator[Pair]:
-    """Yield all pairs, a block of images after the other; memory does not grow with their number.
+    """Yield all pairs, a block of images after the other.
+
+    Time grows with the square of their number, memory does not. So only few numbers of each image are compared first:
+    with the second half of the descriptors made positive, images of a correlation c, mirrored or not, are at most
+    sqrt(2 (1 - c)) apart, and along some of the axes no more than that.
 
     Args:
         descriptors: float32 (images, 256), as of `descriptor`.
         limit: Least correlation.
     """
+    if len(descriptors) < 2:
+        return
+    coarse = _coarse(descriptors)
+    # Half of the squared distance is (p.p + q.q) / 2 - p.q, here with its sign changed.
+    halves, ones = (coarse**2).sum(axis=1, keepdims=True) / 2, np.ones((len(coarse), 1), np.float32)
+    rows, columns = np.hstack([coarse, halves, ones]), np.hstack([coarse, -ones, -halves])
+    for top in range(0, len(rows), BLOCK):
+        for left in range(top, len(rows), BLOCK):
+            near = rows[top : top + BLOCK] @ columns[left : left + BLOCK].T >= limit - 1 - SLACK
+            first, second = np.divmod(np.flatnonzero(near), near.shape[1])
+            apart = first + top < second + left
+            yield from _above(descriptors, first[apart] + top, second[apart] + left, limit)
+
+
+def _coarse(descriptors: np.ndarray) -> np.ndarray:
+    """Where images lie along the axes in which they differ most: float32 (images, `COARSE`)."""
+    few = _unsigned(descriptors[:: max(1, len(descriptors) // SAMPLE)])
+    few = few - few.mean(axis=0)
+    axes = np.linalg.eigh(few.T @ few)[1][:, -COARSE:]
+    blocks = [_unsigned(descriptors[top : top + SAMPLE]) @ axes for top in range(0, len(descriptors), SAMPLE)]
+    return np.concatenate(blocks)
+
+
+def _unsigned(descriptors: np.ndarray) -> np.ndarray:
     half = descriptors.shape[1] // 2
-    even, odd = np.ascontiguousarray(descriptors[:, :half]), np.ascontiguousarray(descriptors[:, half:])
-    for top in range(0, len(even), BLOCK):
-        for left in range(top, len(even), BLOCK):
-            # NOTE: mirroring changes the sign of the odd part's product, so the larger of both is even + |odd|.
-            of_odd = odd[top : top + BLOCK] @ odd[left : left + BLOCK].T
-            best = np.abs(of_odd)
-            best += even[top : top + BLOCK] @ even[left : left + BLOCK].T
-            if best.max() < limit:
-                continue
-            for row, column in np.argwhere(best >= limit):
-                first, second = top + int(row), left + int(column)
-                if first < second:
-                    yield Pair(first, second, float(best[row, column]), bool(of_odd[row, column] < 0))
+    return np.hstack([descriptors[:, :half], np.abs(descriptors[:, half:])])
+
+
+def _above(descriptors: np.ndarray, first: np.ndarray, second: np.ndarray, limit: float) -> Iterator[Pair]:
+    """Those of some pairs whose correlation is above the limit."""
+    half = descriptors.shape[1] // 2
+    for start in range(0, len(first), SAMPLE):
+        one, other = (descriptors[numbers[start : start + SAMPLE]] for numbers in (first, second))
+        of_odd = np.einsum("ij,ij->i", one[:, half:], other[:, half:], dtype=np.float64)
+        # NOTE: mirroring changes the sign of the odd part's product, so the larger of both is even + |odd|.
+        best = np.einsum("ij,ij->i", one[:, :half], other[:, :half], dtype=np.float64) + np.abs(of_odd)
+        for place in np.flatnonzero(best >= limit):
+            pair = int(first[start + place]), int(second[start + place])
+            yield Pair(*pair, float(best[place]), bool(of_odd[place] < 0))
 
 
 def side_by_side(first: np.ndarray, second: np.ndarray) -> np.ndarray:

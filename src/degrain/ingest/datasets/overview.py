@@ -30,6 +30,20 @@ def show(raw: Path) -> None:
 
 
 def _here(name: str, dataset: DatasetSpec, raw: Path) -> str:
+    return at_hand(name, raw) or (f"needs {dataset.needs}" if dataset.needs else f"{dataset.size} to download")
+
+
+def at_hand(name: str, raw: Path) -> str:
+    """Say where a data set is on this machine; empty if it is not here.
+
+    Args:
+        name: In the catalog.
+        raw: Where downloaded data sets lie.
+
+    Raises:
+        ParamsError: There is none of that name.
+    """
+    dataset = spec(name)
     if (raw / name / SOURCE).is_file():
         return "downloaded"
     if dataset.files and all((variables.downloads() / name / file.name).is_file() for file in dataset.files):
@@ -37,9 +51,7 @@ def _here(name: str, dataset: DatasetSpec, raw: Path) -> str:
     mirror = variables.mirror()
     if mirror and dataset.files and all((Path(mirror) / file.mirror).is_file() for file in dataset.files):
         return "in the mirror"
-    if name == "photos":
-        return "in the package"
-    return f"needs {dataset.needs}" if dataset.needs else f"{dataset.size} to download"
+    return "in the package" if name == "photos" else ""
 
 
 def details(name: str) -> str:
