@@ -34,6 +34,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
         "onnxruntime",
         "prefect",
         "requests",
+        "ruamel",
         "sqlalchemy",
         "tenacity",
     ),

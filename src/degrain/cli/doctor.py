@@ -69,7 +69,7 @@ def _packages() -> Iterator[Finding]:
     for extra in extras.EXTRAS:
         absent = extras.absent(extra)
         told = f"without {', '.join(absent)}; {extras.command(extra)}" if absent else "installed"
-        yield (NOTE if absent else OK), f"degrain[{extra}]", told
+        yield (NOTE if absent else OK), f"extra {extra}", told
 
 
 def _tools() -> Iterator[Finding]:

@@ -27,7 +27,6 @@ IRRELEVANT: Mapping[str, str] = {
     f"{NAME}.catalogs": "refuses incomplete declarations",
     f"{NAME}.console": "draws progress bars and log lines",
     f"{NAME}.errors": "holds the texts of errors",
-    f"{NAME}.extras": "refuses libraries that are not installed",
     f"{NAME}.signatures": "refuses code that cannot be called as it is declared",
     f"{NAME}.studies.array_probes": "refuses noise, metrics and baselines that do not work",
     f"{NAME}.studies.network_probes": "refuses networks, losses and optimizers that do not work",
