@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 PEERS_READY := $(PEERS)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help env repro test test-slow test-services lint format bench bench-peers flow up deploy worker down mlflow clean distclean
+.PHONY: help env repro test test-slow test-services lint format build bench bench-peers flow up deploy worker down mlflow clean distclean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -28,7 +28,7 @@ repro: $(READY) ## Run the study in params.yaml from download to registration; d
 	dvc repro
 
 test: $(READY) ## Run the tests
-	pytest -n 2 --dist loadgroup -m "not slow and not services"
+	pytest -n 2 --dist loadgroup -m "not slow and not services and not wheel"
 
 test-slow: $(READY) ## Run the tests that take whole runs of the pipeline
 	pytest -n 2 --dist loadgroup -m slow
@@ -44,6 +44,12 @@ lint: $(READY) ## ruff and mypy
 format: $(READY) ## Format the code
 	ruff check --fix .
 	ruff format .
+
+build: $(READY) ## Build sdist and wheel in dist/, check them, and use the wheel in an environment of its own
+	rm -rf dist
+	python -m build --no-isolation
+	twine check --strict dist/*
+	TORCH_BACKEND="$(TORCH_BACKEND)" pytest -q -s -m wheel tests/test_wheel.py
 
 bench: $(READY) ## Measure the pipeline's parts on this machine
 	python -m benchmarks

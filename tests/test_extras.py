@@ -222,6 +222,21 @@ def test_python_code_gets_the_same_line_and_other_packages_find_out_as_usual(tmp
     ], done.stderr
 
 
+def test_a_flow_without_its_libraries_is_one_line(tmp_path: Path) -> None:
+    program = "import runpy, tests.core_only as core; core.hide([]); runpy.run_module('pipelines.reproduce')"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=Project(tmp_path).environment(PYTHONPATH=f"{ROOT / 'src'}:{ROOT}"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (
+        2,
+        "pipelines: dvc is not installed; run: pip install 'degrain[pipeline]'\n",
+    )
+
+
 def test_the_error_travels_between_processes() -> None:
     error = pickle.loads(pickle.dumps(MissingExtra("rawpy is not installed")))
     assert isinstance(error, MissingExtra)
