@@ -162,6 +162,7 @@ def project(reproduced: Project, tmp_path: Path) -> Project:
     return Project(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_core_trains_evaluates_and_denoises(project: Project) -> None:
     done = dict(zip(map(" ".join, CORE), in_core(project, CORE), strict=True))
     assert {command: one["errors"] for command, one in done.items() if one["code"]} == {}
@@ -177,6 +178,7 @@ def test_a_missing_extra_is_one_line_with_the_command(project: Project, extra: s
         ), (command, done)
 
 
+@pytest.mark.slow
 def test_the_champion_is_denoised_with_as_long_as_it_is_kept(project: Project) -> None:
     """MLflow is asked for it once."""
     command = ["denoise", "photo.png", "champion.png"]

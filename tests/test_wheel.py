@@ -54,8 +54,9 @@ def run(installed: Path, folder: Path, *command: str) -> subprocess.CompletedPro
 
 
 def package_files() -> set[str]:
-    """Every file of the package that git tracks."""
-    listed = subprocess.run(["git", "ls-files"], cwd=PACKAGE, capture_output=True, text=True, check=True)
+    """Every file of the package that git tracks, or is about to."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=PACKAGE, capture_output=True, text=True, check=True)
     return {f"degrain/{name}" for name in listed.stdout.splitlines()}
 
 
@@ -79,7 +80,8 @@ def test_only_the_core_is_installed(installed: Path, tmp_path: Path) -> None:
     program = "import importlib.metadata as m; print(*(one.metadata['Name'] for one in m.distributions()))"
     names = set(map(normal, run(installed, tmp_path, "python", "-c", program).stdout.split()))
     assert {normal(one.name) for one in declared()} <= names
-    assert not names & {normal(one.name) for one in [*declared("pipeline"), *declared("raw"), *declared("team")]}
+    beyond = {normal(one.name) for extra in ("pipeline", "raw", "team") for one in declared(extra)} - {"degrain"}
+    assert not names & beyond
     of_cuda = {name for name in names if name.startswith(("cuda-", "nvidia-", "triton"))}
     assert names - brought(declared()) <= {"degrain", "pip", "setuptools", "wheel"} | of_cuda
 
