@@ -11,6 +11,7 @@ import itertools
 import os
 import zipfile
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -38,17 +39,19 @@ NOISY, MIDDLING, GOOD = (0, 28), (28, 34), (34, 60)
 TUNED = 12
 
 
-def run(models: str = "", classics: str = "tv,nlm,bilateral", precision: str = "float32") -> None:
+def run(
+    models: str = "", classics: str = "tv,nlm,bilateral", precision: str = "float32", keep_texture: str = "yes"
+) -> None:
     on = compute.prepare_torch("cpu", compute.threads())
     names = models.split(",") if models else catalog.names()
-    denoisers = {name: load(name, precision, on) for name in names}
+    denoisers = {name: replace(load(name, precision, on), keeps_texture=keep_texture == "yes") for name in names}
     mirror = Path(os.environ["DEGRAIN_MIRROR"])
     sets = {"phones, native pixels": _native(mirror)} | _shrunk(mirror)
     rows = []
     for title, pairs in sets.items():
         before = [_psnr(noisy, clean) for noisy, clean in pairs]
         networks = {name: denoiser.image for name, denoiser in denoisers.items()}
-        for name, method in (networks | _classics(classics.split(","), pairs)).items():
+        for name, method in (networks | _classics(filter(None, classics.split(",")), pairs)).items():
             gains = [_psnr(method(noisy), clean) - one for (noisy, clean), one in zip(pairs, before, strict=True)]
             rows.append(
                 (title, len(pairs), f"{median(before):.1f}", name, f"{median(gains):+.2f}", f"{min(gains):+.2f}")
@@ -81,8 +84,10 @@ def run(models: str = "", classics: str = "tv,nlm,bilateral", precision: str = "
 
 def load(name: str, precision: str, on: torch.device) -> Denoiser:
     """Load a model that ships, by its name, or one in a folder."""
-    folder = catalog.folder(name) or Path(name)
-    return Denoiser.load(folder, precision=for_inference(precision, on))
+    chosen = for_inference(precision, on)
+    if name in catalog.names():
+        return Denoiser.ready(name, on, chosen)
+    return Denoiser.load(Path(name), on, chosen)
 
 
 def _classics(names: Iterable[str], pairs: Pairs) -> dict[str, Callable[[np.ndarray], np.ndarray]]:

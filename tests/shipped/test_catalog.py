@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import median
 
@@ -17,12 +18,13 @@ from PIL import Image
 
 from degrain.artifacts.trial import WEIGHTS
 from degrain.inference.denoiser import Denoiser
-from degrain.ingest.datasets.free_photographs import photographs
+from degrain.ingest.datasets.free_photographs import ARCHIVE, FREE_PHOTOGRAPHS, photographs
 from degrain.metrics.psnr import psnr
 from degrain.noise import adding
 from degrain.noise.camera import CameraNoise
 from degrain.packaging.layout import CARD
 from degrain.params.study import parse
+from degrain.patches import splits
 from degrain.randomness import generators
 from degrain.shipped import catalog
 from degrain.studies import gallery
@@ -33,6 +35,8 @@ from tests.conftest import MIRROR
 NAMES = ["best", "small"]
 every_model = pytest.mark.parametrize("name", NAMES)
 PAIRS = MIRROR / "sidd" / "sidd-native-crops.zip"
+SHRUNK = MIRROR / "sidd" / "SIDD_Small_sRGB_Only.zip"
+PHOTOGRAPHS = MIRROR / "denoising" / ARCHIVE
 
 
 def folder(name: str) -> Path:
@@ -77,7 +81,7 @@ def test_each_is_small_and_says_what_it_was_trained_on(name: str) -> None:
 
 @every_model
 def test_each_removes_the_noise_of_a_camera_and_keeps_colors(name: str) -> None:
-    denoiser = Denoiser.load(folder(name))
+    denoiser = Denoiser.ready(name)
     pictures = (skimage.data.astronaut(), skimage.data.coffee(), skimage.data.chelsea())
     clean = np.stack([cv2.resize(one, (300, 200), interpolation=cv2.INTER_AREA) for one in pictures])
     noise = CameraNoise(kind="camera", clean=0, gaussian=0, shot=(0.004, 0.004), jpeg=0)
@@ -96,7 +100,7 @@ def test_flat_areas_stay_flat(name: str, shot: float, jpeg: float) -> None:
     colors = np.array([(60, 60, 60), (128, 120, 110), (200, 200, 210), (40, 90, 150)], np.uint8)
     clean = np.broadcast_to(colors[:, None, None], (4, 160, 160, 3))
     noise = CameraNoise(kind="camera", clean=0, gaussian=0, shot=(shot, shot), jpeg=jpeg)
-    denoiser = Denoiser.load(folder(name))
+    denoiser = Denoiser.ready(name)
     for noisy in adding.add_each(noise, clean, generators((0, "flat", i) for i in range(4))):
         made = denoiser.image(noisy).astype(float)
         assert (made - made.mean((0, 1))).std() < 0.2 * (noisy - noisy.mean((0, 1))).std() + 0.3
@@ -105,19 +109,56 @@ def test_flat_areas_stay_flat(name: str, shot: float, jpeg: float) -> None:
         assert maze.std() < 1
 
 
-@pytest.mark.skipif(not PAIRS.is_file(), reason="needs DEGRAIN_MIRROR with SIDD's native crops")
-@pytest.mark.parametrize(("name", "typical", "least"), [("best", 10.5, 7.0), ("small", 9.0, 6.0)])
-def test_each_denoises_real_phones(name: str, typical: float, least: float) -> None:
-    denoiser, gains = Denoiser.load(folder(name)), []
-    with zipfile.ZipFile(PAIRS) as archive:
-        for number in range(8):
+def gains(name: str, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> list[float]:
+    denoiser = Denoiser.ready(name)
+    return [ratio(denoiser.image(noisy), clean) - ratio(noisy, clean) for noisy, clean in pairs]
+
+
+def pairs_of(archive: Path, of_clean: str, of_noisy: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield noisy and clean images, whose names differ in one part."""
+    with zipfile.ZipFile(archive) as opened:
+        for name in sorted(name for name in opened.namelist() if of_clean in name and name.lower().endswith(".png")):
             noisy, clean = (
-                np.asarray(Image.open(io.BytesIO(archive.read(f"native/{side}/{number:02}.png"))).convert("RGB"))
-                for side in ("noisy", "gt")
+                np.asarray(Image.open(io.BytesIO(opened.read(one))).convert("RGB"))
+                for one in (name.replace(of_clean, of_noisy), name)
             )
-            gains.append(ratio(denoiser.image(noisy), clean) - ratio(noisy, clean))
-    assert median(gains) >= typical
-    assert min(gains) >= least
+            yield noisy, clean
+
+
+@pytest.mark.skipif(not PAIRS.is_file(), reason="needs DEGRAIN_MIRROR with SIDD's native crops")
+@pytest.mark.parametrize(("name", "typical", "least"), [("best", 10.5, 7.0), ("small", 10.5, 7.0)])
+def test_each_denoises_real_phones(name: str, typical: float, least: float) -> None:
+    found = gains(name, pairs_of(PAIRS, "native/gt/", "native/noisy/"))
+    assert len(found) == 8
+    assert median(found) >= typical
+    assert min(found) >= least
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SHRUNK.is_file(), reason="needs DEGRAIN_MIRROR with SIDD Small")
+@every_model
+def test_none_of_the_good_pictures_loses(name: str) -> None:
+    good = [pair for pair in pairs_of(SHRUNK, "GT_SRGB", "NOISY_SRGB") if ratio(*pair) >= 28]
+    found = gains(name, good)
+    assert len(found) == 115
+    assert min(found) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PHOTOGRAPHS.is_file(), reason="needs DEGRAIN_MIRROR with the free photographs")
+@every_model
+def test_clean_photographs_stay_as_they_are(name: str) -> None:
+    params = parse(gallery.compose(name), "params")
+    manifest = FREE_PHOTOGRAPHS.images(MIRROR, params.data)
+    unseen = manifest["path"][splits.assign(manifest, params.prepare.split, params.prepare.seed).of == "test"]
+    denoiser = Denoiser.ready(name)
+    assert len(unseen) == 7
+    with zipfile.ZipFile(PHOTOGRAPHS) as archive:
+        for path in unseen:
+            clean = np.asarray(Image.open(io.BytesIO(archive.read(f"photographs/{path}"))).convert("RGB"))
+            made = denoiser.image(clean)
+            assert ratio(made, clean) >= 45
+            assert np.abs(made.mean((0, 1)) - clean.mean((0, 1))).max() < 0.5
 
 
 def test_a_photograph_is_denoised_without_any_study(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,6 +43,14 @@ def denoise(
         float,
         typer.Option(min=0, max=1, help="How much of the noise that is found is removed: less than 1 leaves grain."),
     ] = 1,
+    keep_texture: Annotated[
+        bool | None,
+        typer.Option(
+            "--keep-texture/--no-keep-texture",
+            help="Give back what is removed from textured areas beyond what is removed from flat ones of the same "
+            "brightness. By default for the models that ship, which do not know how much noise there is.",
+        ),
+    ] = None,
     sharpen: Annotated[
         bool,
         typer.Option("--sharpen", help="Sharpen the result by the kernel of Bernier 2021."),
@@ -127,6 +136,8 @@ def denoise(
         from degrain.evaluation import sharpening
 
         called, loaded = options.chosen(model, device, params, precision)
+        if keep_texture is not None:
+            loaded = replace(loaded, keeps_texture=keep_texture)
         return called, Recipe(loaded, tile, overlap, frame, white, sharpening.sharpen if sharpen else None, strength)
 
     if not denoise_one.is_meant(source, target, compare):
@@ -176,4 +187,5 @@ def _facts(denoiser: Denoiser, called: str, sharpened: bool) -> dict[str, str]:
     told = {"model": called, "network": catalog.spec(denoiser.model).title}
     if trial:
         told |= {"trial": trial.name, "weights": f"SHA-256 {str(trial.weights_sha256)[:12]}"}
-    return told | {"computed in": denoiser.precision} | ({"then": "sharpened"} if sharpened else {})
+    told |= {"computed in": denoiser.precision} | ({"texture": "kept"} if denoiser.keeps_texture else {})
+    return told | ({"then": "sharpened"} if sharpened else {})

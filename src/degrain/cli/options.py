@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -93,11 +93,11 @@ def load(model: str, device: str, precision: str) -> Denoiser:
     from degrain.machine.precision import for_inference
     from degrain.shipped import catalog
 
-    shipped = catalog.folder(model)
-    if precision == "auto" and shipped:
-        precision = "float32"  # NOTE: in bfloat16 they lose up to 2 dB, see docs/quality.md
     on = compute.prepare_torch(device, compute.threads())
-    with nullcontext(shipped) if shipped else _folder(model) as folder:
+    if model in catalog.names():
+        # NOTE: in bfloat16 they lose up to 2 dB, see docs/quality.md
+        return Denoiser.ready(model, on, for_inference("float32" if precision == "auto" else precision, on))
+    with _folder(model) as folder:
         return Denoiser.load(folder, on, for_inference(precision, on))
 
 

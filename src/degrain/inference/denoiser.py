@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +14,11 @@ from torch import nn
 from degrain import files
 from degrain.artifacts.trial import TRIAL, WEIGHTS, TrialRecord
 from degrain.errors import DataError, ModelError, VersionMismatch
-from degrain.inference import tiling
+from degrain.inference import texture, tiling
 from degrain.machine.precision import autocast
 from degrain.networks import catalog
 from degrain.pixels import Light, depth, from_unit, to_unit
+from degrain.shipped import catalog as shipped
 
 # Patches that go through a network at once.
 BATCH = 64
@@ -36,6 +37,7 @@ class Denoiser:
         patch_size: Side of the patches it was trained on, in pixels.
         trial: What is recorded of its training; None while it is being trained.
         precision: Type that the network computes in, "float32" or "bfloat16".
+        keeps_texture: Whether texture that the network took for noise is given back to whole images, see `texture`.
     """
 
     network: nn.Module
@@ -44,6 +46,23 @@ class Denoiser:
     patch_size: int
     trial: TrialRecord | None = None
     precision: str = "float32"
+    keeps_texture: bool = False
+
+    @classmethod
+    def ready(cls, name: str, device: torch.device | None = None, precision: str = "float32") -> Denoiser:
+        """Load a model that comes with degrain, "best" or "small"; it keeps texture.
+
+        Args:
+            name: Of the model.
+            device: As of `load`.
+            precision: As of `load`.
+
+        Raises:
+            ModelError: None is called that, or as of `load`.
+        """
+        if (folder := shipped.folder(name)) is None:
+            raise ModelError(f"{name} does not come with degrain; there are {', '.join(shipped.names())}")
+        return replace(cls.load(folder, device, precision), keeps_texture=True)
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | None = None, precision: str = "float32") -> Denoiser:
@@ -115,10 +134,12 @@ class Denoiser:
         output = np.empty(noisy.shape, depth(noisy))
         for rows, columns, pixels in self.tiles(noisy, tile, overlap):
             output[rows, columns] = from_unit(pixels, output.dtype)
+        if self.keeps_texture:
+            texture.give_back(noisy, output)
         return output
 
     def tiles(self, noisy: np.ndarray, tile: int = TILE, overlap: int = 32) -> Iterator[tiling.Tile]:
-        """Yield the parts of a denoised image as they are finished: float32 in units of white = 1, not clamped.
+        """Yield the parts of what the network makes of an image as they are finished: float32, white = 1, not clamped.
 
         Args:
             noisy: As of `image`.

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from degrain.errors import DataError, ParamsError
+from degrain.inference import texture
 from degrain.inference.denoiser import Denoiser
 from degrain.ingest.formats import camera_raw, metadata, reading
 from degrain.ingest.formats.picture import Picture
@@ -156,13 +157,16 @@ class Recipe:
     def _denoised(self, noisy: np.ndarray, advance: Callable[[int], None]) -> tuple[np.ndarray, float]:
         """Return what `Denoiser.image` does, at this strength, and the deviation of the noise, white = 1."""
         output, power = np.empty(noisy.shape, depth(noisy)), 0.0
+        strength = 1 if self.denoiser.keeps_texture else self.strength
         for rows, columns, clean in self.denoiser.tiles(noisy, self.tile, self.overlap):
             noise = to_unit(noisy[rows, columns]) - clean
             power += float(np.square(noise).sum(dtype=np.float64))
-            left = (1 - self.strength) * noise if self.strength < 1 else 0
+            left = (1 - strength) * noise if strength < 1 else 0
             output[rows, columns] = from_unit(clean + left, output.dtype)
             if columns.stop == noisy.shape[1]:
                 advance(rows.stop - rows.start)
+        if self.denoiser.keeps_texture:
+            return output, texture.give_back(noisy, output, self.strength)
         return output, math.sqrt(power / noisy.size)
 
 

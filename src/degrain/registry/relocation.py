@@ -52,7 +52,8 @@ def relocate(database: Path, root: Path) -> None:
             connection.execute("COMMIT")
     except sqlite3.Error as error:
         moved_here = "; the project was moved or copied, and the addresses in it must be changed once"
-        why = f"{error}{moved_here if 'readonly' in str(error) else ''}"
+        read_only = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY  # its variants lie above
+        why = f"{error}{moved_here if read_only else ''}"
         raise RegistryError(f"MLflow's store {database}: {why}") from error
     if moved:
         log.warning("the project was moved or copied: %d addresses in its MLflow store now point to %s", moved, root)
