@@ -14,7 +14,8 @@ READY := $(VENV)/.ready
 PEERS_READY := $(PEERS)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help env repro test test-quick test-slow test-services lint format docs bench bench-peers flow up deploy worker down mlflow clean distclean
+.PHONY: help env repro test test-quick test-slow test-services lint format docs build bench bench-peers flow up deploy worker \
+	down mlflow clean distclean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -30,7 +31,7 @@ repro: $(READY) ## Run the study in params.yaml from download to registration; d
 	dvc repro
 
 test: $(READY) ## Run the tests
-	pytest -n 2 --dist loadgroup -m "not slow and not services"
+	pytest -n 2 --dist loadgroup -m "not slow and not services and not wheel"
 
 test-quick: $(READY) ## Run the tests that the change since BASE (main) needs, within a minute
 	@python -m scripts.quick_tests --base "$(BASE)"
@@ -52,6 +53,12 @@ format: $(READY) ## Format the code
 
 docs: $(READY) ## Build the documentation into site/, check every link of it; open site/index.html
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
+
+build: $(READY) ## Build sdist and wheel in dist/, check them, and use the wheel in an environment of its own
+	rm -rf dist
+	python -m build --no-isolation
+	twine check --strict dist/*
+	TORCH_BACKEND="$(TORCH_BACKEND)" pytest -q -s -m wheel tests/test_wheel.py
 
 bench: $(READY) ## Measure the pipeline's parts on this machine
 	python -m benchmarks

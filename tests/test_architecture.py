@@ -61,7 +61,7 @@ FLOORS: list[set[str]] = [
     {"parallel", "console", "programs"},
     {"machine"},
     {"snapshots", "catalogs", "signatures"},
-    {"files", "pixels", "randomness", "declaration"},
+    {"extras", "files", "pixels", "randomness", "declaration"},
     {"errors"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -619,11 +619,3 @@ def test_one_data_set_is_shown_with_what_is_wrong_with_it(folder: Path) -> None:
     shown = degrain(folder, "datasets", "sidd-scene001-crops").stdout
     assert "Every G4 target is a copy of N6's" in shown
     assert_one_line(degrain(folder, "datasets", "mnits"), "did you mean 'mnist'?")
-
-
-def test_the_command_line_starts_without_what_only_its_commands_need() -> None:
-    """Their imports take longer than everything else that a command's help does."""
-    heavy = {"numpy", "pandas", "torch", "pydantic", "yaml", "mlflow", "cv2", "scipy", "skimage"}
-    program = "import sys, degrain.cli.main; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    assert not heavy & set(loaded)

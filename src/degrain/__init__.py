@@ -36,7 +36,11 @@ if TYPE_CHECKING:
     from degrain.evaluation.comparing import Comparison
     from degrain.patches.store import PatchStore
 
+from degrain import extras
+
 __version__ = "0.1.0"
+
+extras.install_finder()
 
 __all__ = [
     "Comparison",

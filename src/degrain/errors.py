@@ -9,6 +9,7 @@ DegrainError                  a message for the user: one line, exit code 2
  +-- ModelError               an unknown model, or one that cannot take this input
  +-- TrainingError            trials failed, and the study asks to stop then
  +-- OutputError              a result cannot be written
+ +-- MissingExtra             a library is not installed that belongs to an extra of the package
  +-- RegistryError            the MLflow registry does not answer or does not hold what is asked for
       +-- NoChampion          a registered model has no champion yet
       +-- ForeignVersion      a registered version belongs to another version of degrain
@@ -88,6 +89,10 @@ class TrainingError(DegrainError):
 
 class OutputError(DegrainError):
     """A result cannot be written where it belongs."""
+
+
+class MissingExtra(DegrainError, ModuleNotFoundError):  # noqa: N818  (reads as what is the case)
+    """A library is not installed; the text says which extra of the package brings it, see `degrain.extras`."""
 
 
 class RegistryError(DegrainError):

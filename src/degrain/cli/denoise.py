@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from degrain import console, files
 from degrain.cli import options
 from degrain.cli.options import DeviceOption, ModelOption, ParamsOption
 from degrain.stages import PARAMS
@@ -127,6 +126,7 @@ def denoise(
     - `degrain denoise noisy.png clean.png --resize 256x342 --crop 256x256`: as its code does it, which squeezes a
       landscape and cuts its bottom quarter off
     """
+    from degrain import files
     from degrain.inference import denoise_one
     from degrain.inference.recipe import Frame, Recipe
 
@@ -157,6 +157,7 @@ def denoise(
 
 def _folder(recipe: Callable[[], tuple[str, Recipe]], source: Path, target: Path, recursive: bool, force: bool) -> bool:
     """Denoise the images of a folder; tell whether anything went wrong."""
+    from degrain import console, files
     from degrain.inference import denoise_files
 
     plan = denoise_files.plan(source, target, recursive, force)

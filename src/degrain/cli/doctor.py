@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from degrain import console, files
+from degrain import console, extras, files
 from degrain.errors import DegrainError, printable
 from degrain.machine import description, variables
 from degrain.params.study import load_params
@@ -66,13 +66,17 @@ def _packages() -> Iterator[Finding]:
         try:
             yield OK, name, importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            yield MISSING, name, "not installed: run make env"
+            yield MISSING, name, "not installed: run make env, or pip install degrain"
+    for extra in extras.EXTRAS:
+        absent = extras.absent(extra)
+        told = f"without {', '.join(absent)}; {extras.command(extra)}" if absent else "installed"
+        yield (NOTE if absent else OK), f"extra {extra}", told
 
 
 def _tools() -> Iterator[Finding]:
     for tool, why in (
         ("git", "DVC needs it"),
-        ("dvc", "the stages run through it; source .venv/bin/activate"),
+        ("dvc", f"the stages run through it; source .venv/bin/activate, or {extras.command('pipeline')}"),
     ):
         found = shutil.which(tool)
         yield (OK, tool, found) if found else (MISSING, tool, f"not on the PATH: {why}")

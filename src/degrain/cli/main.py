@@ -14,7 +14,6 @@ import typer
 from typer.core import TyperGroup
 
 import degrain
-from degrain import console
 from degrain.cli.comparing import app as comparing_commands
 from degrain.cli.denoise import app as denoise_commands
 from degrain.cli.options import ParamsOption
@@ -23,7 +22,6 @@ from degrain.cli.registry import app as registry_commands
 from degrain.cli.sidd import app as sidd_commands
 from degrain.cli.trials import app as trials_commands
 from degrain.errors import OF_THE_MACHINE, DegrainError, ParamsError, Stopped, printable
-from degrain.machine import compute, variables
 from degrain.stages import PARAMS
 
 if TYPE_CHECKING:
@@ -86,7 +84,11 @@ def _main(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
+    from degrain import console
+    from degrain.machine import variables
+
     context.obj = debug
+    variables.switch_off_telemetry()
     console.set_up_logging(debug)
 
 
@@ -213,6 +215,7 @@ def check(
 
     - `degrain check -S study=mnist -S train.epochs=3`: before `dvc exp run -S study=mnist -S train.epochs=3`
     """
+    from degrain.machine import compute
     from degrain.studies import check as studies_check
     from degrain.studies import gallery
 
@@ -397,6 +400,7 @@ def doctor() -> None:
 @app.command("tracking-uri", hidden=True)
 def tracking_uri() -> None:
     """Print the address of the MLflow store in use, ready to be opened."""
+    from degrain.machine import variables
     from degrain.registry import tracking
 
     with tracking.connect():
@@ -406,7 +410,6 @@ def tracking_uri() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a mistake of a user, or in what somebody has declared, is one line and exit code 2."""
-    variables.switch_off_telemetry()
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     try:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from degrain.errors import ModelError, NoChampion, ParamsError
-from degrain.machine import compute
 from degrain.stages import PARAMS
 
 if TYPE_CHECKING:
@@ -90,6 +89,7 @@ def load(model: str, device: str, precision: str) -> Denoiser:
     if precision not in ("auto", "float32", "bfloat16"):
         raise ParamsError(f"--precision: {precision!r} is not auto, float32 or bfloat16")
     from degrain.api import denoising
+    from degrain.machine import compute
     from degrain.machine.precision import for_inference
     from degrain.shipped import catalog
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from degrain import console, files
 from degrain.cli.options import DeviceOption, ModelOption, ParamsOption, denoiser
 from degrain.stages import PARAMS, RAW
 
@@ -41,11 +40,13 @@ def submission(
 
     - `degrain sidd-submission BenchmarkNoisyBlocksSrgb.mat submission.csv --submit sidd-benchmark-srgb-psnr`
     """
-    from degrain.ingest.fetching import kaggle_client
+    from degrain import console, files
     from degrain.sidd import submission as made
     from degrain.sidd.blocks import opened
 
     if competition:
+        from degrain.ingest.fetching import kaggle_client
+
         kaggle_client.check_known(competition)
     files.require_no_input(table, files.inodes([blocks]))
     with opened(blocks) as noisy:
@@ -78,6 +79,7 @@ def validation(
 
     - `degrain sidd-validation blocks/ --model models:/degrain-sidd-medium@champion --json validation.json`
     """
+    from degrain import console, files
     from degrain.artifacts.sidd_validation import SiddValidation
     from degrain.artifacts.source import SOURCE
     from degrain.ingest.datasets import downloaded
@@ -108,6 +110,7 @@ def _name(network: Denoiser) -> str:
 def _print(name: str, scores: BlockScores) -> None:
     from rich.table import Table
 
+    from degrain.console import output
     from degrain.metrics.catalog import METRICS
 
     table = Table(box=None, pad_edge=False)
@@ -117,5 +120,5 @@ def _print(name: str, scores: BlockScores) -> None:
     for title, means in ((name, scores.denoised), ("noisy input", scores.noisy)):
         # One decimal more than for a study's few images: papers compare these.
         table.add_row(title, *(f"{means[name]:.{metric.digits + 1}f}" for name, metric in METRICS.items()))
-    console.output.print(table)
-    console.output.print("\n8 bits, RGB; SSIM: Gaussian 11x11, sigma 1.5; means over the blocks.")
+    output.print(table)
+    output.print("\n8 bits, RGB; SSIM: Gaussian 11x11, sigma 1.5; means over the blocks.")

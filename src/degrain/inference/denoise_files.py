@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from degrain import files
-from degrain.errors import DataError, DegrainError, OutputError, Stopped, printable
+from degrain.errors import DataError, DegrainError, MissingExtra, OutputError, Stopped, printable
 from degrain.inference.recipe import Recipe
 from degrain.ingest.formats import camera_raw, folders, reading, writing
 from degrain.ingest.formats.picture import Picture
@@ -200,6 +200,8 @@ def _write(source: Path, target: Path, made: Picture | Exception, force: bool) -
 
 def problem(source: Path, error: Exception) -> str:
     """Say in one line why an image could not be denoised, whatever a library raised."""
+    if isinstance(error, MissingExtra):
+        return f"{source} cannot be read: {error}"
     if isinstance(error, DegrainError):
         return f"{error}{printable(_beside(source)) if isinstance(error, DataError) else ''}"
     log.debug("%s could not be denoised", source, exc_info=error)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from degrain import extras
 from degrain.errors import OutputError
 from degrain.programs import leashed
 
@@ -97,7 +98,12 @@ def dvc(
     shown: bool = False,
     seconds: float | None = None,
 ) -> Ended:
-    """Run DVC, as it is installed beside this Python; see `run`."""
+    """Run DVC, as it is installed beside this Python; see `run`.
+
+    Raises:
+        MissingExtra: It is not installed.
+    """
+    extras.require("dvc")
     return run(folder, sys.executable, "-m", "dvc", *arguments, settings=settings, shown=shown, seconds=seconds)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from degrain import console, files
+from degrain import console, extras, files
 from degrain.artifacts.validation import Asked, run_name
 from degrain.ingest.datasets import catalog, downloaded, expectations, judgement, listing, manifest, near_copies
 from degrain.ingest.formats.containers import Containers
@@ -18,9 +18,11 @@ def run(params: Params) -> None:
     """Describe every image, hold them against the suite, and stop or quarantine as the study says.
 
     Raises:
+        MissingExtra: Great Expectations is not installed.
         DataError: The data set is missing or damaged, or is another than the study asks for.
         ValidationFailed: An expectation fails and the study does not allow it; the images are named.
     """
+    extras.require("great_expectations")  # which is imported when every image has been read
     folder = RAW / params.data.dataset
     source, raw = downloaded.read(folder, params.data)
     files.require_writable(VALIDATED, DATA_DOCS)
