@@ -37,6 +37,7 @@ CORE = [
     ["--help"],
     ["models"],
     ["datasets"],
+    ["studies"],
     ["formats"],
     ["params"],
     ["check"],
@@ -48,6 +49,7 @@ CORE = [
     ["denoise", "photo.png", "small.png", "--model", "small", "--compare", "page.html"],
     ["denoise", "photo.png", "trial.png", "--model", TRIAL],
     ["reproductions"],
+    ["init", "own"],
     ["doctor"],
 ]
 # What needs an extra, and which.
@@ -70,8 +72,8 @@ MISSING = {
     ],
     "raw": [["denoise", "photo.dng", "raw.tif", "--model", "small"]],
 }
-# A file of SIDD's blocks decides what `degrain sidd-validation` needs.
-ELSEWHERE = {"sidd-validation"}
+# A file of SIDD's blocks decides what `degrain sidd-validation` needs; `degrain upgrade` needs a project (tests/project).
+ELSEWHERE = {"sidd-validation", "upgrade"}
 
 
 def imported(path: Path) -> Iterator[str]:
