@@ -12,7 +12,7 @@ from pathlib import Path
 from string import Template
 
 import degrain
-from degrain import files
+from degrain import extras, files
 from degrain.errors import DataError, OutputError, ParamsError, nearest
 from degrain.programs.commands import git, require
 from degrain.project import code, graph, sources
@@ -100,6 +100,7 @@ def create(folder: Path, kind: str, images: Path | None = None, prefect: bool = 
     if kind not in KINDS:
         raise ParamsError(f"--kind: {kind!r} is not {', '.join(KINDS)}{nearest(kind, KINDS)}")
     chosen = KINDS[kind]
+    extras.require("hydra", "ruamel")
     _refuse(folder)
     path = _path(images, folder)
     around = _repository(folder)
