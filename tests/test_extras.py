@@ -72,7 +72,7 @@ MISSING = {
     ],
     "raw": [["denoise", "photo.dng", "raw.tif", "--model", "small"]],
 }
-# A file of SIDD's blocks decides what `degrain sidd-validation` needs; `degrain upgrade` needs a project, see tests/project.
+# A file of SIDD's blocks decides what `degrain sidd-validation` needs; `degrain upgrade` needs a project.
 ELSEWHERE = {"sidd-validation", "upgrade"}
 
 
