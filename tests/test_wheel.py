@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,9 +61,20 @@ def package_files() -> set[str]:
     return {f"degrain/{name}" for name in listed.stdout.splitlines()}
 
 
+def copied() -> dict[str, str]:
+    """Where the wheel holds the files that `degrain init` makes a project of, by their place in the repository."""
+    places = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    found = {}
+    for source, target in places["force-include"].items():
+        command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", source]
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        found |= {name: f"{target}{name.removeprefix(source)}" for name in listed.stdout.splitlines()}
+    return found
+
+
 def test_the_wheel_holds_the_package_whole_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    assert {name for name in names if ".dist-info/" not in name} == package_files()
+    assert {name for name in names if ".dist-info/" not in name} == package_files() | set(copied().values())
     needed = {"py.typed", "report/template.html", "inference/before_after.html", "shipped/best/weights.safetensors"}
     assert {f"degrain/{name}" for name in needed} <= set(names)
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
@@ -72,7 +84,7 @@ def test_the_sdist_is_the_package_and_its_papers() -> None:
     (sdist,) = DIST.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert names == IN_SDIST | {f"src/{name}" for name in package_files()}
+    assert names == IN_SDIST | {f"src/{name}" for name in package_files()} | set(copied())
     assert sdist.stat().st_size < 5 * MIB
 
 
