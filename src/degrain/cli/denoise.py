@@ -101,7 +101,8 @@ def denoise(
 ) -> None:
     """Denoise images of any size, gray or color, 8 or 16 bits; docs/inputs.md says what is read and what is kept.
 
-    For each image it says how much noise it found: the standard deviation of what was removed, in levels of 255.
+    For each image it says how much noise it found: the standard deviation of what is removed at full strength, in
+    levels of 255.
 
     Examples:
 

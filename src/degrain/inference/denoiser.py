@@ -14,7 +14,7 @@ from torch import nn
 from degrain import files
 from degrain.artifacts.trial import TRIAL, WEIGHTS, TrialRecord
 from degrain.errors import DataError, ModelError, VersionMismatch
-from degrain.inference import texture, tiling
+from degrain.inference import gray, texture, tiling
 from degrain.machine.precision import autocast
 from degrain.networks import catalog
 from degrain.pixels import Light, depth, from_unit, to_unit
@@ -38,6 +38,7 @@ class Denoiser:
         trial: What is recorded of its training; None while it is being trained.
         precision: Type that the network computes in, "float32" or "bfloat16".
         keeps_texture: Whether texture that the network took for noise is given back to whole images, see `texture`.
+        tells_by_color: Whether it tells by colors how strong noise is, and a gray image must get some, see `gray`.
     """
 
     network: nn.Module
@@ -47,10 +48,11 @@ class Denoiser:
     trial: TrialRecord | None = None
     precision: str = "float32"
     keeps_texture: bool = False
+    tells_by_color: bool = False
 
     @classmethod
     def ready(cls, name: str, device: torch.device | None = None, precision: str = "float32") -> Denoiser:
-        """Load a model that comes with degrain, "best" or "small"; it keeps texture.
+        """Load a model that comes with degrain, "best" or "small"; it keeps texture, and takes gray images.
 
         Args:
             name: Of the model.
@@ -62,7 +64,7 @@ class Denoiser:
         """
         if (folder := shipped.folder(name)) is None:
             raise ModelError(f"{name} does not come with degrain; there are {', '.join(shipped.names())}")
-        return replace(cls.load(folder, device, precision), keeps_texture=True)
+        return replace(cls.load(folder, device, precision), keeps_texture=True, tells_by_color=True)
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | None = None, precision: str = "float32") -> Denoiser:
@@ -146,6 +148,13 @@ class Denoiser:
             tile: As of `image`.
             overlap: As of `image`.
         """
+        if self.tells_by_color and noisy.shape[2] < self.channels:
+            for rows, columns, pixels in self._tiles(gray.colored(noisy), tile, overlap):
+                yield tiling.Tile(rows, columns, pixels.mean(axis=2, keepdims=True))
+        else:
+            yield from self._tiles(noisy, tile, overlap)
+
+    def _tiles(self, noisy: np.ndarray, tile: int, overlap: int) -> Iterator[tiling.Tile]:
         spec = catalog.spec(self.model)
         if spec.fixed_size:
             return tiling.blended(self._outputs, noisy, self.patch_size, min(overlap, self.patch_size // 2))

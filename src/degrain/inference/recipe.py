@@ -145,14 +145,17 @@ class Recipe:
         return self.frame.cut(picture, name)
 
     def denoised(self, picture: Picture, advance: Callable[[int], None] = lambda _: None) -> Picture:
-        """Denoise a picture, change the result, and note how much noise the network found.
+        """Denoise a picture, change the result, and note how much noise was found; also texture, if that is more.
 
         Args:
             picture: As of `read`.
             advance: Called with the rows of pixels that are finished since the last call.
         """
-        made, noise = denoised(self.denoiser, picture.pixels, self.tile, self.overlap, self.strength, advance=advance)
-        notes = (f"noise of {255 * noise:.1f} levels", *picture.notes)
+        made, noise, kept = denoised(
+            self.denoiser, picture.pixels, self.tile, self.overlap, self.strength, advance=advance
+        )
+        told = f", texture of {255 * kept:.1f} levels kept" if kept > noise else ""
+        notes = (f"noise of {255 * noise:.1f} levels{told}", *picture.notes)
         return replace(picture, pixels=self.change(made[None])[0] if self.change else made, notes=notes)
 
 
@@ -164,8 +167,10 @@ def denoised(
     strength: float = 1.0,
     dtype: np.dtype[Any] | None = None,
     advance: Callable[[int], None] = lambda _: None,
-) -> tuple[np.ndarray, float]:
-    """Return what `Denoiser.image` does, at a strength, and the deviation of the noise, white = 1.
+) -> tuple[np.ndarray, float, float]:
+    """Return what `Denoiser.image` does, at a strength, and the deviations of noise and of texture, white = 1.
+
+    Both were found by the network; texture is kept.
 
     Args:
         denoiser: Of gray or color images.
@@ -185,9 +190,11 @@ def denoised(
         output[rows, columns] = from_unit(clean + left, output.dtype)
         if columns.stop == noisy.shape[1]:
             advance(rows.stop - rows.start)
-    if denoiser.keeps_texture:
-        return output, texture.give_back(noisy, output, strength)
-    return output, math.sqrt(power / noisy.size)
+    found = math.sqrt(power / noisy.size)
+    if not denoiser.keeps_texture:
+        return output, found, 0.0
+    noise_alone = texture.give_back(noisy, output, strength)
+    return output, noise_alone, math.sqrt(max(0.0, found**2 - noise_alone**2))
 
 
 def _check_light(found: Light, trained: Light, name: str) -> None:

@@ -25,6 +25,10 @@ SMOOTHING = 1.0
 KINDS, OF_A_KIND, LEAST = 6, 256, 64
 # The share of a kind's blocks whose method noise is all noise, and how often their power others may have.
 CALM, ALLOWED = 0.03, 2.0
+# Some parts of an image never had its noise: borders, letters, backgrounds that a phone has blurred. Blocks with less
+# than this share of the power that most of their kind do not exceed do not count, nor do those beside them, as far as
+# the smoothing reaches.
+QUIET, MOST, REACH = 0.05, 0.8, 2
 # Clipping and rounding hide noise: blocks of which so much is black or white do not count.
 CLIPPED = 0.25
 # Rows of pixels that are held as floats at once.
@@ -40,10 +44,10 @@ def give_back(noisy: np.ndarray, denoised: np.ndarray, strength: float = 1) -> f
         strength: How much of what is left of the method noise is removed, 0 to 1.
 
     Returns:
-        The standard deviation of what has been removed, in units of white = 1.
+        The standard deviation of what is left of the method noise, in units of white = 1.
     """
     height, width = noisy.shape[:2]
-    kept, removed = _share_of_noise(noisy, denoised), 0.0
+    kept, power = _share_of_noise(noisy, denoised), 0.0
     for rows in _bands(height):
         first, last = rows.start // BLOCK, -(-rows.stop // BLOCK)
         above, below = max(0, first - 1), min(len(kept), last + 1)
@@ -52,24 +56,42 @@ def give_back(noisy: np.ndarray, denoised: np.ndarray, strength: float = 1) -> f
         top = (first - above) * BLOCK
         share = share[top : top + rows.stop - rows.start, :width, None]
         levels = to_levels(noisy[rows])
-        noise = strength * share * (levels - to_levels(denoised[rows]))
-        removed += float(np.square(noise).sum(dtype=np.float64))
-        denoised[rows] = from_levels(levels - noise, denoised.dtype)
-    return math.sqrt(removed / noisy.size) / 255
+        noise = share * (levels - to_levels(denoised[rows]))
+        power += float(np.square(noise).sum(dtype=np.float64))
+        denoised[rows] = from_levels(levels - strength * noise, denoised.dtype)
+    return math.sqrt(power / noisy.size) / 255
 
 
 def _share_of_noise(noisy: np.ndarray, denoised: np.ndarray) -> np.ndarray:
     """Return the share of the method noise that is noise: float32 (blocks along H, blocks along W), 0 to 1."""
     power, brightness, counts = map(np.concatenate, zip(*_blocks(noisy, denoised), strict=True))
     power, brightness = (cv2.GaussianBlur(one, (0, 0), SMOOTHING) for one in (power, brightness))
-    found, at = power[counts], brightness[counts]
-    if len(found) < LEAST:
+    if counts.sum() < LEAST:
         return np.ones_like(power)
-    kinds = np.array_split(np.argsort(at, kind="stable"), max(1, min(KINDS, len(found) // OF_A_KIND)))
-    calm = [np.quantile(found[kind], CALM) for kind in kinds]
-    allowed = ALLOWED * np.interp(brightness, [at[kind].mean() for kind in kinds], calm)
+    lights, calm = _levels(power, brightness, counts)
+    allowed = ALLOWED * np.interp(brightness, lights, calm)
     share: np.ndarray = np.minimum(1, allowed / np.maximum(power, 1e-6)).astype(np.float32)
     return share
+
+
+def _levels(power: np.ndarray, brightness: np.ndarray, counts: np.ndarray) -> tuple[list[float], list[float]]:
+    """Return the brightness of each kind of blocks, and the power of noise there.
+
+    Args:
+        power: Of the method noise of the blocks.
+        brightness: Of the blocks, of the same shape.
+        counts: Which of them count; some do.
+    """
+    blocks = np.flatnonzero(counts)
+    order = blocks[np.argsort(brightness.flat[blocks], kind="stable")]
+    kinds = np.array_split(order, max(1, min(KINDS, len(blocks) // OF_A_KIND)))
+    quiet = np.zeros(power.shape, np.uint8)
+    for kind in kinds:
+        quiet.flat[kind] = power.flat[kind] < QUIET * np.quantile(power.flat[kind], MOST)
+    side = 2 * REACH + 1
+    near = cv2.dilate(quiet, np.ones((side, side), np.uint8)).ravel() > 0
+    noise = [power.flat[kind if near[kind].all() else kind[~near[kind]]] for kind in kinds]
+    return [float(brightness.flat[kind].mean()) for kind in kinds], [float(np.quantile(one, CALM)) for one in noise]
 
 
 def _blocks(noisy: np.ndarray, denoised: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -1,0 +1,67 @@
+"""Gray images for a blind network of color images: with the color noise that its training had beside gray noise.
+
+A network that has learned how strong noise is from color images also looks at their colors. A gray image repeated in
+three channels has none, and passes for clean: of noise of 20 levels, 16 were left. Noise that is independent in each of
+three channels, and whose mean over them has the deviation s, deviates from that mean by sqrt(2) s. So noise of that
+strength whose sum over the channels is 0 is added; the mean of the channels is the gray image, before and after.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+
+from degrain.pixels import to_levels
+
+# Side of the pattern of noise that is repeated, in pixels.
+SIDE = 256
+# The median of the absolute values of normal numbers.
+_MEDIAN = 0.6745
+
+
+def colored(gray: np.ndarray) -> np.ndarray:
+    """Give a gray image three channels, with color noise as strong as its own noise is by `deviation`.
+
+    Args:
+        gray: (H, W, 1) uint8 or uint16, or float in 8-bit levels.
+
+    Returns:
+        (H, W, 3) in 8-bit levels, not clipped: float16 for uint8 (to an eighth of a level at most), else float32.
+    """
+    height, width, _ = gray.shape
+    strength = math.sqrt(2) * deviation(gray)
+    made = np.empty((height, width, 3), np.float16 if gray.dtype == np.uint8 else np.float32)
+    columns = np.arange(width) % SIDE
+    for top in range(0, height, SIDE):
+        rows = np.s_[top : top + SIDE]
+        band = to_levels(gray[rows])
+        made[rows] = band + strength * _pattern()[: len(band), columns]
+    return made
+
+
+def deviation(gray: np.ndarray) -> float:
+    """Estimate the standard deviation of noise, in 8-bit levels: by the median of what Haar's diagonal wavelet finds.
+
+    That is the estimate of Donoho and Johnstone (1994), "Ideal spatial adaptation by wavelet shrinkage", section 5.
+
+    Args:
+        gray: (H, W, 1), as of `colored`; 0 where a side has one pixel.
+    """
+    height, width = (side // 2 * 2 for side in gray.shape[:2])
+    if not height or not width:
+        return 0.0
+    levels = to_levels(gray[:height, :width, 0])
+    details = (levels[::2, ::2] - levels[1::2, ::2] - levels[::2, 1::2] + levels[1::2, 1::2]) / 2
+    return float(np.median(np.abs(details))) / _MEDIAN
+
+
+@functools.cache
+def _pattern() -> np.ndarray:
+    """Return float32 (SIDE, SIDE, 3): normal noise of deviation 1 in each channel, of sum 0 over them, always the same."""
+    noise = np.random.default_rng(0).standard_normal((SIDE, SIDE, 3), np.float32)
+    noise -= noise.mean(axis=2, keepdims=True)
+    noise *= math.sqrt(3 / 2)
+    noise.flags.writeable = False
+    return noise
