@@ -19,8 +19,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from PIL import Image
 
+from degrain.api import denoising
 from degrain.artifacts.trial import TRIAL, WEIGHTS
-from degrain.cli import options
 from degrain.errors import DataError, OutputError, RegistryError
 from degrain.packaging import layout
 from degrain.params.results import RegisterParams
@@ -246,7 +246,7 @@ def test_a_model_whose_name_has_an_at_is_addressed(tmp_path: Path, place: str) -
         client.rename_registered_model("tiny", "tiny@home")
         found = loading.version(client, f"models:/tiny@home{place}")
     assert (found.name, str(found.version)) == ("tiny@home", "1")
-    with options._folder(f"models:/tiny@home{place}") as folder:
+    with denoising._folder(f"models:/tiny@home{place}") as folder:
         assert (folder / WEIGHTS).read_text() == "weights"
 
 

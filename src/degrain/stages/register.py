@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from degrain import files
+from degrain import extras, files
 from degrain.artifacts.metrics import Metrics
 from degrain.artifacts.report import ReportRecord
 from degrain.artifacts.source import Source
@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 
 def run(params: Params) -> None:
     """Package the best trial, publish every trial, then promote the best one if it passes the gate."""
+    extras.require("mlflow", "onnxruntime")
     store = PatchStore.open(PREPARED, params)
     validation = Validation.read(VALIDATED / VALIDATION)
     store.check_manifest(validation.manifest_sha256)
