@@ -103,7 +103,9 @@ def test_flat_areas_stay_flat(name: str, shot: float, jpeg: float) -> None:
     denoiser = Denoiser.ready(name)
     for noisy in adding.add_each(noise, clean, generators((0, "flat", i) for i in range(4))):
         made = denoiser.image(noisy).astype(float)
-        assert (made - made.mean((0, 1))).std() < 0.2 * (noisy - noisy.mean((0, 1))).std() + 0.3
+        # JPEG leaves little noise some blocks and takes it from others, which then pass for texture.
+        left = 0.5 if jpeg else 0.3
+        assert (made - made.mean((0, 1))).std() < 0.2 * (noisy - noisy.mean((0, 1))).std() + left
         # Demosaiced noise leaves mazes: pixels that alternate along rows and columns, in levels.
         maze = (made[::2, ::2] - made[1::2, ::2] - made[::2, 1::2] + made[1::2, 1::2]) / 2
         assert maze.std() < 1

@@ -59,7 +59,7 @@ def deviation(gray: np.ndarray) -> float:
 
 @functools.cache
 def _pattern() -> np.ndarray:
-    """Return float32 (SIDE, SIDE, 3): normal noise of deviation 1 in each channel and sum 0 over them; never another."""
+    """Return normal noise of deviation 1 in each channel, and of sum 0: float32 (SIDE, SIDE, 3), always the same."""
     noise = np.random.default_rng(0).standard_normal((SIDE, SIDE, 3), np.float32)
     noise -= noise.mean(axis=2, keepdims=True)
     noise *= math.sqrt(3 / 2)
