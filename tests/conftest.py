@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(900))
         for run in RUNS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.xdist_group(run))
+
+
+@pytest.fixture(autouse=True)
+def _own_networks_are_forgotten() -> Iterator[None]:
+    """Forget what a test has declared by `degrain.register_network`: the catalog is one for the whole process."""
+    yield
+    if own := sys.modules.get("degrain.api.networks"):
+        for name in [name for name, spec in own.catalog.MODELS.items() if isinstance(spec, own.OwnSpec)]:
+            del own.catalog.MODELS[name]
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from tests.conftest import Project, grainy
 PIPELINE = ("dvc", "prefect", "mlflow", "great_expectations", "kaggle", "hydra", "sqlalchemy", "rawpy")
 
 
-def test_a_study_becomes_tables(reproduced: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_becomes_tables(reproduced: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(reproduced.folder)
     metrics = json.loads(Path("results/metrics.json").read_text())
     ranking = degrain.read_ranking()
@@ -39,7 +39,9 @@ def test_a_study_becomes_tables(reproduced: Project, monkeypatch: pytest.MonkeyP
     with pytest.raises(degrain.ModelError, match="did you mean 'unet-adam-mse'"):
         degrain.load("unet-adm-mse")
     with pytest.raises(degrain.ModelError, match="small denoises other images than those of"):
-        degrain.compare("small", degrain.load("data/trials/sinha2018/sinha2018-adam-mse"), gray_store(Path("gray")))
+        degrain.compare(
+            "small", degrain.load("data/trials/sinha2018/sinha2018-adam-mse"), gray_store(tmp_path / "gray")
+        )
 
 
 def gray_store(folder: Path) -> Path:
