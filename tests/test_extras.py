@@ -37,7 +37,6 @@ CORE = [
     ["--help"],
     ["models"],
     ["datasets"],
-    ["studies"],
     ["formats"],
     ["params"],
     ["check"],
@@ -72,8 +71,8 @@ MISSING = {
     ],
     "raw": [["denoise", "photo.dng", "raw.tif", "--model", "small"]],
 }
-# A file of SIDD's blocks decides what `degrain sidd-validation` needs; `degrain upgrade` needs a project.
-ELSEWHERE = {"sidd-validation", "upgrade"}
+# A file of SIDD's blocks decides what `degrain sidd-validation` needs; these others need a project.
+ELSEWHERE = {"sidd-validation", "studies", "upgrade"}
 
 
 def imported(path: Path) -> Iterator[str]:
