@@ -83,8 +83,8 @@ def test_what_was_changed_after_the_training_is_shown_nowhere(workspace: Path, m
     report.run(load_params())
     register.run(load_params())
     page, told = REPORT.read_text(), published()
-    assert f'<td>precision</td><td class="text">{place.precision}</td>' in page
-    assert f'<td>device</td><td class="text">{place.device}</td>' in page
+    assert f'<th scope="row">precision</th><td class="text">{place.precision}</td>' in page
+    assert f'<th scope="row">device</th><td class="text">{place.device}</td>' in page
     assert {params["precision"] for params, _ in told if params} == {place.precision}
     kept = REGISTRATION.read_text()
     for name, values in HOW.items():
