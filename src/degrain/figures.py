@@ -100,10 +100,14 @@ def epochs_drawn(trials: int) -> int:
     return max(2, POINTS // trials)
 
 
+def evenly(count: int, most: int) -> list[int]:
+    """Return which of `count` things are shown: all, or `most` of them, evenly spaced, the first and the last too."""
+    return [int(place) for place in np.linspace(0, count - 1, min(count, most))]
+
+
 def _thinned(history: pd.DataFrame, most: int) -> pd.DataFrame:
     """A history with so many epochs at most, evenly spaced, the first and the last too."""
-    chosen = np.linspace(0, len(history) - 1, min(len(history), most)).astype(int)
-    return history.iloc[chosen]
+    return history.iloc[evenly(len(history), most)]
 
 
 def _axes(trials: Iterable[TrialRecord]) -> tuple[list[str], list[str]]:

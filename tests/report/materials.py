@@ -193,7 +193,7 @@ class Draft:
         for number in range(self.strips):
             place = self.folder / "examples" / "patches" / f"{number:02}"
             for name in ("noisy", "clean", *trials):
-                draw = grainy if name == "noisy" else picture
+                draw = picture if name == "clean" else grainy  # detail that does not compress away
                 save(place / f"{name}.png", draw(number, self.patch, self.patch, channels=channels))
         for number in range(self.photographs):
             place = self.folder / "examples" / "photographs" / f"photo-{number:03}"

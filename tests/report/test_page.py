@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from degrain import figures
 from degrain.report import embedding
 from tests.conftest import grainy
 from tests.report.materials import Draft
@@ -46,10 +47,10 @@ def test_a_cut_fills_most_of_its_budget() -> None:
 
 
 def test_what_is_left_out_is_evenly_spaced_or_the_last() -> None:
-    assert embedding.evenly(3, 8) == [0, 1, 2]
-    assert embedding.evenly(40, 8)[::7] == [0, 39]
-    assert len(set(embedding.evenly(40, 8))) == 8
-    assert embedding.evenly(0, 8) == []
+    assert figures.evenly(3, 8) == [0, 1, 2]
+    assert figures.evenly(40, 8)[::7] == [0, 39]
+    assert len(set(figures.evenly(40, 8))) == 8
+    assert figures.evenly(0, 8) == []
     assert [embedding.fitting([4, 3, 2], budget) for budget in (3, 4, 8, 9)] == [0, 1, 2, 3]
 
 
@@ -76,6 +77,7 @@ def test_a_report_of_300_trials_and_40_photographs_is_below_10_mb(tmp_path: Path
     assert "And 5 more; <code>degrain trials</code> lists them all." in text
     assert "8 of 40 photographs are shown" in text
     assert len(set(re.findall(r'href="figures/photograph-photo-\d+\.png"', text))) == 8
+    assert re.search(r"\d of 24 patches are shown", text)
     assert "evenly spaced epochs are drawn, at least 60" in text
     assert "60 of 999 images" in text
 

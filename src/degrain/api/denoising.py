@@ -111,8 +111,6 @@ class ImageDenoiser:
             >>> clean.shape, clean.dtype
             (torch.Size([1, 32, 32]), torch.float32)
         """
-        from degrain.inference.recipe import denoised
-
         if not 0 <= strength <= 1:
             raise ParamsError(f"strength is {strength}: it is a share from 0 to 1")
         if tile < 16 or overlap < 0:
@@ -121,7 +119,7 @@ class ImageDenoiser:
         self._require(given)
         inner = self.inner if keep_texture is None else replace(self.inner, keeps_texture=keep_texture)
         dtype = np.dtype(np.uint16) if given.is_float else given.pixels.dtype
-        made = np.stack([denoised(inner, noisy, tile, overlap, strength, dtype)[0] for noisy in given.pixels])
+        made = np.stack([inner.denoised(noisy, tile, overlap, strength, dtype)[0] for noisy in given.pixels])
         return given.like(to_unit(made) if given.is_float else made)
 
     def _require(self, given: Given[ImageT]) -> None:
@@ -174,13 +172,10 @@ def load(model: str | Path = "best", *, device: str = "auto", precision: str = "
     """
     require_one_of("device", device, DEVICES)
     require_one_of("precision", precision, PRECISIONS)
-    import torch
-
     from degrain.machine import compute
     from degrain.machine.precision import for_inference
 
-    compute.require_device(device)
-    on = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+    on = compute.choose_device(device)
     return ImageDenoiser(opened(str(model), on, for_inference(precision, on)))
 
 

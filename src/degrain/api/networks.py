@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import uuid
 from collections.abc import Callable
@@ -11,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from degrain import catalogs
+from degrain import catalogs, files
+from degrain.api.images import CHANNELS
 from degrain.errors import ModelError, ParamsError
 from degrain.networks import base, catalog
 from degrain.networks.base import ModelSpec
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 # Builds a network from (channels, size of the training patches).
 Build = TypeVar("Build", bound="Callable[..., nn.Module]")
 
-CHANNELS = (1, 3, 4)
 # What builds each network that was registered in this process, by the `maker` of its declaration.
 _BUILDERS: dict[str, Callable[..., Any]] = {}
 
@@ -183,6 +182,6 @@ def _source(build: Callable[..., Any]) -> tuple[str, str]:
     """Return the file of a function, for messages, and the digest of it."""
     file = inspect.getsourcefile(build)
     if file and Path(file).is_file():
-        return Path(file).name, hashlib.sha256(Path(file).read_bytes()).hexdigest()
+        return Path(file).name, files.sha256(Path(file))
     # NOTE: a cell of a notebook does not have all of the network's code, so that a digest of it would say too little.
     return "this session", uuid.uuid4().hex

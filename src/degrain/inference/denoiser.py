@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -133,12 +135,44 @@ class Denoiser:
         Returns:
             uint8, or uint16 for uint16 input (H, W, C), by the metric protocol.
         """
-        output = np.empty(noisy.shape, depth(noisy))
-        for rows, columns, pixels in self.tiles(noisy, tile, overlap):
-            output[rows, columns] = from_unit(pixels, output.dtype)
-        if self.keeps_texture:
-            texture.give_back(noisy, output)
-        return output
+        return self.denoised(noisy, tile, overlap)[0]
+
+    def denoised(
+        self,
+        noisy: np.ndarray,
+        tile: int = TILE,
+        overlap: int = 32,
+        strength: float = 1.0,
+        dtype: np.dtype[Any] | None = None,
+        advance: Callable[[int], None] = lambda _: None,
+    ) -> tuple[np.ndarray, float, float]:
+        """Denoise one image at a strength, and say how much noise and texture the network found; texture is kept.
+
+        Args:
+            noisy: As of `image`.
+            tile: As of `image`.
+            overlap: As of `image`.
+            strength: How much of the noise is removed, 0 to 1.
+            dtype: Of the result, uint8 or uint16; by default the one of `image`.
+            advance: Called with the rows of pixels that are finished since the last call.
+
+        Returns:
+            The image, and the standard deviations of noise and of texture, white = 1.
+        """
+        output, power = np.empty(noisy.shape, dtype or depth(noisy)), 0.0
+        share = 1 if self.keeps_texture else strength
+        for rows, columns, clean in self.tiles(noisy, tile, overlap):
+            noise = to_unit(noisy[rows, columns]) - clean
+            power += float(np.square(noise).sum(dtype=np.float64))
+            left = (1 - share) * noise if share < 1 else 0
+            output[rows, columns] = from_unit(clean + left, output.dtype)
+            if columns.stop == noisy.shape[1]:
+                advance(rows.stop - rows.start)
+        deviation = math.sqrt(power / noisy.size)
+        if not self.keeps_texture:
+            return output, deviation, 0.0
+        noise_alone = texture.give_back(noisy, output, strength)
+        return output, noise_alone, math.sqrt(max(0.0, deviation**2 - noise_alone**2))
 
     def tiles(self, noisy: np.ndarray, tile: int = TILE, overlap: int = 32) -> Iterator[tiling.Tile]:
         """Yield the parts of what the network makes of an image as they are finished: float32, white = 1, not clamped.

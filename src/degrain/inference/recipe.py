@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from degrain.errors import DataError, ParamsError
-from degrain.inference import texture
 from degrain.inference.denoiser import Denoiser
 from degrain.ingest.formats import camera_raw, metadata, reading
 from degrain.ingest.formats.picture import Picture
 from degrain.patches import loading
-from degrain.pixels import MAX_PIXELS, Light, depth, from_unit, to_unit
+from degrain.pixels import MAX_PIXELS, Light
 
 # From a result to another one: uint8 or uint16 (N, H, W, C), type and shape stay.
 Change = Callable[[np.ndarray], np.ndarray]
@@ -151,50 +148,12 @@ class Recipe:
             picture: As of `read`.
             advance: Called with the rows of pixels that are finished since the last call.
         """
-        made, noise, kept = denoised(
-            self.denoiser, picture.pixels, self.tile, self.overlap, self.strength, advance=advance
+        made, noise, kept = self.denoiser.denoised(
+            picture.pixels, self.tile, self.overlap, self.strength, advance=advance
         )
         told = f", texture of {255 * kept:.1f} levels kept" if kept > noise else ""
         notes = (f"noise of {255 * noise:.1f} levels{told}", *picture.notes)
         return replace(picture, pixels=self.change(made[None])[0] if self.change else made, notes=notes)
-
-
-def denoised(
-    denoiser: Denoiser,
-    noisy: np.ndarray,
-    tile: int,
-    overlap: int,
-    strength: float = 1.0,
-    dtype: np.dtype[Any] | None = None,
-    advance: Callable[[int], None] = lambda _: None,
-) -> tuple[np.ndarray, float, float]:
-    """Return what `Denoiser.image` does, at a strength, and the deviations of noise and of texture, white = 1.
-
-    Both were found by the network; texture is kept.
-
-    Args:
-        denoiser: Of gray or color images.
-        noisy: As of `Denoiser.image`.
-        tile: As of `Denoiser.image`.
-        overlap: As of `Denoiser.image`.
-        strength: How much of the noise is removed, 0 to 1.
-        dtype: Of the result, uint8 or uint16; by default the one of `Denoiser.image`.
-        advance: Called with the rows of pixels that are finished since the last call.
-    """
-    output, power = np.empty(noisy.shape, dtype or depth(noisy)), 0.0
-    share = 1 if denoiser.keeps_texture else strength
-    for rows, columns, clean in denoiser.tiles(noisy, tile, overlap):
-        noise = to_unit(noisy[rows, columns]) - clean
-        power += float(np.square(noise).sum(dtype=np.float64))
-        left = (1 - share) * noise if share < 1 else 0
-        output[rows, columns] = from_unit(clean + left, output.dtype)
-        if columns.stop == noisy.shape[1]:
-            advance(rows.stop - rows.start)
-    found = math.sqrt(power / noisy.size)
-    if not denoiser.keeps_texture:
-        return output, found, 0.0
-    noise_alone = texture.give_back(noisy, output, strength)
-    return output, noise_alone, math.sqrt(max(0.0, found**2 - noise_alone**2))
 
 
 def _check_light(found: Light, trained: Light, name: str) -> None:

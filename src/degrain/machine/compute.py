@@ -65,15 +65,22 @@ def prepare_torch(device: str, cpu_threads: int, deterministic: bool = True) -> 
     keep_freed_memory()
     import torch
 
-    require_device(device)
+    chosen = choose_device(device)
     torch.set_num_threads(cpu_threads)
     # NOTE: the same as use_deterministic_algorithms, which imports the compiler as well: 1.2 s in each process.
     torch.set_deterministic_debug_mode("error" if deterministic else "default")
     # NOTE: filling fresh memory with NaN shows the bugs of kernels, and costs 5 % here.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = not deterministic
-    chosen = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
-    return torch.device(chosen)
+    return chosen
+
+
+def choose_device(device: str) -> torch.device:
+    """Return the device that a name stands for; arguments and errors are those of `prepare_torch`."""
+    import torch
+
+    require_device(device)
+    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def require_device(device: str) -> None:

@@ -36,11 +36,6 @@ def png(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def evenly(count: int, most: int) -> list[int]:
-    """Return which of `count` things are shown: all, or `most` of them, evenly spaced, the first and the last too."""
-    return [int(place) for place in np.linspace(0, count - 1, min(count, most))]
-
-
 def fitting(sizes: Iterable[int], budget: int) -> int:
     """Return how many of the first things fit into a budget."""
     totals = np.cumsum([*sizes], dtype=np.int64)

@@ -210,7 +210,7 @@ def _error(output: np.ndarray, clean: np.ndarray) -> np.ndarray:
 
 
 def _photographs(folders: Sequence[Path]) -> list[dict[str, Any]]:
-    chosen = [folders[place] for place in embedding.evenly(len(folders), embedding.MOST_PHOTOGRAPHS)]
+    chosen = [folders[place] for place in figures.evenly(len(folders), embedding.MOST_PHOTOGRAPHS)]
     shown = []
     for place in chosen:
         names = ("noisy", "denoised", "clean")
