@@ -16,7 +16,8 @@ import pytest
 
 from degrain.artifacts.registration import Promotion
 from degrain.errors import ParamsError, RegistryError, Unseen
-from degrain.registry import aliases, journal, loading, promotion, publishing, tags, tracking, turns
+from degrain.registry import aliases, journal, loading, promotion, publishing, tags, tracking, turns, verifying_journal
+from degrain.registry.checks import Finding
 from tests.artifacts import records
 from tests.conftest import ROOT
 from tests.test_cli import degrain_here
@@ -101,6 +102,40 @@ def test_what_is_broken_off_and_followed_by_another_is_told_as_it_was(
     make_champion(client, 3)
     assert held(client)["champion"] == "3"
     assert moves(client) == [(None, "1"), *([("1", "2"), ("2", "3")] if moved else [("1", "3")])]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", range(len(STEPS)))
+def test_what_is_broken_off_is_one_finding_whose_advice_mends_it(
+    client: Any, monkeypatch: pytest.MonkeyPatch, step: int, when: str
+) -> None:
+    break_off(client, monkeypatch, step, when)
+    found = verified(client)
+    if journal.begun(client, "tiny") is None:
+        # Nothing is written down yet, or everything is; `previous` alone may be early.
+        assert all(finding.what.startswith("the alias previous of tiny is at version 1") for finding in found)
+    else:
+        (finding,) = found
+        assert finding.what.startswith("the promotion of version 2 of tiny, ")
+        assert "degrain promote 2 --reason ..." in finding.todo
+        assert promotion.by_hand(client, "tiny", "2", "once more") == "1"
+        assert verified(client) == []
+    make_champion(client, 2)
+    assert verified(client) == []
+
+
+def test_a_challenge_writes_down_what_was_broken_off(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_off(client, monkeypatch, STEPS.index("set_registered_model_tag", 3), "before")
+    with turns.turn(client, "tiny") as require:
+        promotion.challenge(client, client.get_model_version("tiny", "3"), ["does not beat version 2"], require)
+    assert moves(client) == [(None, "1"), ("1", "2")]
+    assert verified(client) == []
+
+
+def verified(client: Any) -> list[Finding]:
+    versions = [client.get_model_version("tiny", number) for number in ("1", "2", "3")]
+    checks = verifying_journal.agree(client, "tiny", versions, aliases.current(client, "tiny"), None)
+    return [finding for check in checks for finding in check.findings]
 
 
 def break_off(client: Any, monkeypatch: pytest.MonkeyPatch, step: int, when: str) -> bool:

@@ -39,6 +39,15 @@ def read(client: MlflowClient, model: str) -> list[Promotion]:
     return [entry for _, entry in _entries(client, model) if entry.done]
 
 
+def begun(client: MlflowClient, model: str) -> Promotion | None:
+    """Return the promotion that was begun and not marked as done, if there is one.
+
+    Raises:
+        RegistryError: An entry was changed into something else.
+    """
+    return next((entry for _, entry in _entries(client, model) if not entry.done), None)
+
+
 def begin(client: MlflowClient, version: ModelVersion, before: str | None, reason: str) -> None:
     """Write down that the champion's alias is about to move; `settle` says that it has.
 
@@ -66,18 +75,23 @@ def begin(client: MlflowClient, version: ModelVersion, before: str | None, reaso
     _write(client, number, entry)
 
 
-def settle(client: MlflowClient, model: str, holder: str | None) -> None:
+def settle(client: MlflowClient, model: str, holder: str | None) -> Promotion | None:
     """Mark what was begun as done if the alias has moved.
 
     Args:
         client: The connection; the turn is ours.
         model: The registered model's name.
         holder: Number of the version that has the alias, if one has.
+
+    Returns:
+        What was marked, if something was.
     """
     entries = _entries(client, model)
-    if entries and not entries[-1][1].done and entries[-1][1].version == holder:
-        number, entry = entries[-1]
-        _write(client, number, entry.model_copy(update={"done": True}))
+    if not entries or entries[-1][1].done or entries[-1][1].version != holder:
+        return None
+    number, entry = entries[-1]
+    _write(client, number, entry.model_copy(update={"done": True}))
+    return entry
 
 
 def copy(entries: Sequence[Promotion], path: Path) -> None:

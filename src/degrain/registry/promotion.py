@@ -49,6 +49,7 @@ def promote(client: MlflowClient, version: ModelVersion, reason: str, require: C
 def challenge(client: MlflowClient, version: ModelVersion, reasons: list[str], require: Callable[[], None]) -> None:
     """Give a version that the gate refuses the alias `challenger`, and say at it why it was refused."""
     require()
+    journal.settle(client, version.name, aliases.number(aliases.current(client, version.name)))
     client.set_model_version_tag(version.name, str(version.version), tags.REFUSED, tags.cut("; ".join(reasons)))
     client.set_registered_model_alias(version.name, CHALLENGER, str(version.version))
 
@@ -75,7 +76,8 @@ def by_hand(client: MlflowClient, name: str, number: str, reason: str) -> str | 
         loading.proven(client, version)
         before = aliases.number(aliases.current(client, name))
         if before == number:
-            journal.settle(client, name, before)
+            if broken_off := journal.settle(client, name, before):
+                return broken_off.before
             raise RegistryError(f"version {number} of {name} is the champion already")
         if tags.WITHDRAWN in version.tags:
             client.delete_model_version_tag(name, number, tags.WITHDRAWN)

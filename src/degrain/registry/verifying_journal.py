@@ -27,14 +27,19 @@ def agree(
     """The aliases are where the journal says, and its weights are those of the versions."""
     agrees = "aliases are where the journal of promotions says"
     try:
-        entries = journal.read(client, name)
+        entries, begun = journal.read(client, name), journal.begun(client, name)
     except RegistryError as error:
         yield Check(agrees, findings=(Finding(str(error)),))
         return
-    begun = sum(tag.startswith(journal.PREFIX) for tag in client.get_registered_model(name).tags)
-    findings = list(_moved(client, name, entries, champion))
-    if begun > len(entries):
-        findings.append(Finding(f"a promotion of {name} was broken off", "repeat it: degrain register, or promote"))
+    if begun and aliases.number(champion) in (begun.before, begun.version):
+        findings = [
+            Finding(
+                f"the promotion of version {begun.version} of {name}, {begun.at}, was broken off",
+                f"do it again: dvc repro -f -s register, or degrain promote {begun.version} --reason ...",
+            )
+        ]
+    else:
+        findings = list(_moved(client, name, entries, champion))
     yield Check(agrees, len(entries), tuple(findings))
     weights = {str(version.version): version.tags.get(tags.WEIGHTS) for version in versions}
     others = [entry for entry in entries if weights.get(entry.version, entry.weights_sha256) != entry.weights_sha256]
