@@ -126,7 +126,7 @@ def _near(table: pd.DataFrame, descriptors: np.ndarray, limit: float | None) -> 
     owners = [groups.of(number) for number in range(len(table))]
     joined = pd.Series(table["path"].to_numpy()[owners], index=table.index, dtype="string")
     alone = pd.Series(owners).map(pd.Series(owners).value_counts()).to_numpy() == 1
-    return joined.mask(alone), sorted(pairs, key=lambda pair: pair.correlation)
+    return joined.mask(alone), sorted(pairs, key=lambda pair: (pair.correlation, pair.first, pair.second))
 
 
 def _threads(containers: Containers, listed: pd.DataFrame) -> int:

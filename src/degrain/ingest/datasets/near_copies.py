@@ -71,11 +71,12 @@ def descriptor(pixels: np.ndarray) -> np.ndarray:
 
 
 def find(descriptors: np.ndarray, limit: float) -> Iterator[Pair]:
-    """Yield all pairs, a block of images after the other.
+    """Yield all pairs, in no order that means something.
 
-    Time grows with the square of their number, memory does not. So only few numbers of each image are compared first:
-    with the second half of the descriptors made positive, images of a correlation c, mirrored or not, are at most
-    sqrt(2 (1 - c)) apart, and along some of the axes no more than that.
+    Only few numbers of each image are compared first, and only with images near by: with the second half of the
+    descriptors made positive, images of a correlation c, mirrored or not, are at most sqrt(2 (1 - c)) apart, and along
+    some of the axes no more than that. A fifteenth of all pairs are near enough along two axes, so time still grows
+    with the square of the number of images, and memory does not.
 
     Args:
         descriptors: float32 (images, 256), as of `descriptor`.
@@ -84,15 +85,45 @@ def find(descriptors: np.ndarray, limit: float) -> Iterator[Pair]:
     if len(descriptors) < 2:
         return
     coarse = _coarse(descriptors)
+    least = limit - 1 - SLACK
+    reach = float(np.sqrt(-2 * least))
+    strips = np.floor(coarse[:, -1] / reach)
+    order = np.lexsort((coarse[:, -2], strips))
+    coarse, strips, place = coarse[order], strips[order], coarse[order, -2]
     # Half of the squared distance is (p.p + q.q) / 2 - p.q, here with its sign changed.
     halves, ones = (coarse**2).sum(axis=1, keepdims=True) / 2, np.ones((len(coarse), 1), np.float32)
     rows, columns = np.hstack([coarse, halves, ones]), np.hstack([coarse, -ones, -halves])
-    for top in range(0, len(rows), BLOCK):
-        for left in range(top, len(rows), BLOCK):
-            near = rows[top : top + BLOCK] @ columns[left : left + BLOCK].T >= limit - 1 - SLACK
-            first, second = np.divmod(np.flatnonzero(near), near.shape[1])
-            apart = first + top < second + left
-            yield from _above(descriptors, first[apart] + top, second[apart] + left, limit)
+    for block, others in _within_reach(strips, place, reach):
+        near = rows[block] @ columns[others].T >= least
+        first, second = np.divmod(np.flatnonzero(near), near.shape[1])
+        first, second = first + block.start, second + others.start
+        later = first < second
+        first, second = order[first[later]], order[second[later]]
+        yield from _above(descriptors, np.minimum(first, second), np.maximum(first, second), limit)
+
+
+def _within_reach(strips: np.ndarray, place: np.ndarray, reach: float) -> Iterator[tuple[slice, slice]]:
+    """Yield blocks of images, each with every later one that may be near enough, no block larger than `BLOCK`.
+
+    Args:
+        strips: Along the first axis, in steps of the reach: whole numbers, ascending. Near ones are in the same strip
+            or the next.
+        place: Along the second axis; ascending in each strip.
+        reach: How far near ones are apart at most along either axis.
+    """
+    for strip in np.unique(strips):
+        start, end, after = np.searchsorted(strips, [strip, strip + 1, strip + 2])
+        for top in range(start, end, BLOCK):
+            bottom = min(top + BLOCK, end)
+            low, high = place[top] - reach, place[bottom - 1] + reach
+            same = top, start + np.searchsorted(place[start:end], high, "right")
+            following = (
+                end + np.searchsorted(place[end:after], low),
+                end + np.searchsorted(place[end:after], high, "right"),
+            )
+            for left, right in (same, following):
+                for at in range(left, right, BLOCK):
+                    yield slice(top, bottom), slice(at, min(at + BLOCK, right))
 
 
 def _coarse(descriptors: np.ndarray) -> np.ndarray:
