@@ -32,9 +32,10 @@ from degrain.randomness import generator
 
 # By channels: the archives of test images.
 SETS = {1: {"BSD68": "BSD68.zip", "Set12": "Set12.zip"}, 3: {"CBSD68": "CBSD68.zip"}}
-# PSNR at sigma 25 on BSD68 and CBSD68, and thousands of multiplications a pixel of a gray image; those of DnCNN,
-# FFDNet and DRUNet are counted from their layers, that of Restormer is 140 G for 256x256 pixels (Chen et al., "Simple
-# baselines for image restoration", ECCV 2022).
+# PSNR at sigma 25 on BSD68 and CBSD68: as FFDNet's and DRUNet's authors have it in their tables; those of Restormer as
+# its own paper is quoted. Thousands of multiplications a pixel of a gray image: of DnCNN, FFDNet and DRUNet counted
+# from their layers, of Restormer 140 G for 256x256 pixels (Chen et al., "Simple baselines for image restoration", ECCV
+# 2022).
 PUBLISHED: dict[str, tuple[float, float | None, float | None]] = {
     "BM3D (Dabov et al. 2007)": (28.57, 30.71, None),
     "WNNM (Gu et al. 2014)": (28.83, None, None),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.metadata
 import json
 import re
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from degrain import files
 from degrain.artifacts.scores import Conditions
@@ -507,6 +510,39 @@ def test_a_library_that_is_optional_and_missing_is_no_mistake(package: Path) -> 
     before = versions()
     added(package, "import not_there_at_all")
     assert versions() == before
+
+
+# Compiled, and no part of any arithmetic; scikit-image reads files by pillow.
+BYSTANDERS = {"markupsafe", "pillow", "pydantic-core", "pyyaml"}
+
+
+def test_what_libraries_leave_to_other_compiled_ones_is_in_keys_and_protocol() -> None:
+    declared = [
+        module for module in closure.modules() if re.match(r"degrain\.(networks|noise|losses|optimizers)\.", module)
+    ]
+    found = closure.closure(WORK, *protocol.ROOTS, protocol.BASELINES, *declared)
+    named = {canonicalize_name(name) for name in digests.versions(found)}
+    needed = {name: set(compiled_below(name)) - named - BYSTANDERS for name in sorted(named)}
+    assert {name: missing for name, missing in needed.items() if missing} == {}
+
+
+def compiled_below(distribution: str) -> Iterator[str]:
+    """The distributions with compiled modules that another needs, or that what it needs does."""
+    known, waiting = {distribution}, [distribution]
+    while waiting:
+        for text in importlib.metadata.requires(waiting.pop()) or ():
+            requirement = Requirement(text)
+            name = canonicalize_name(requirement.name)
+            if name in known or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+                continue
+            known.add(name)
+            waiting.append(name)
+            # One whose version the other names exactly, as PyTorch does with those of CUDA, follows that one's version.
+            named = any(one.operator == "==" for one in requirement.specifier)
+            if not named and any(
+                Path(file).suffix in closure.EXTENSIONS for file in importlib.metadata.files(name) or ()
+            ):
+                yield name
 
 
 def test_templates_are_followed_by_their_names(package: Path) -> None:

@@ -43,7 +43,8 @@ def kind(device: torch.device) -> str:
 
     told = variables.arithmetic()
     if device.type == "cuda":
-        return ", ".join([torch.cuda.get_device_name(device), f"CUDA {torch.version.cuda}", *told])
+        libraries = f"CUDA {torch.version.cuda}", f"cuDNN {torch.backends.cudnn.version()}"
+        return ", ".join([torch.cuda.get_device_name(device), *libraries, *told])
     has = torch.cpu.get_capabilities()
     units = [name for name in UNITS if has.get(name)]
     return " ".join([platform.system(), platform.machine(), torch.backends.cpu.get_cpu_capability(), *units, *told])

@@ -39,6 +39,7 @@ IRRELEVANT_LIBRARIES: Mapping[str, str] = {
 # Libraries that leave part of their arithmetic to others.
 BEHIND: Mapping[str, tuple[str, ...]] = {
     "albumentations": ("albucore", "cv2", "scipy", "simsimd", "stringzilla"),
+    "bm3d": ("bm4d", "scipy"),
     "skimage": ("pywt", "scipy"),
 }
 # How files of compiled modules end.
