@@ -43,7 +43,7 @@ def kind(device: torch.device) -> str:
 
     told = variables.arithmetic()
     if device.type == "cuda":
-        libraries = f"CUDA {torch.version.cuda}", f"cuDNN {torch.backends.cudnn.version()}"
+        libraries = f"CUDA {torch.version.cuda}", f"cuDNN {torch.backends.cudnn.version()}"  # type: ignore[no-untyped-call]
         return ", ".join([torch.cuda.get_device_name(device), *libraries, *told])
     has = torch.cpu.get_capabilities()
     units = [name for name in UNITS if has.get(name)]
