@@ -66,6 +66,17 @@ def test_it_says_where_no_clean_image_was_seen() -> None:
     assert "No clean image" not in card.text(packages.facts(records.trial()), [])
 
 
+def test_it_says_what_else_decided_the_weights() -> None:
+    plain = card.text(packages.facts(records.trial()), [])
+    assert not any(words in plain for words in ("First weights", "exposure", "divided by"))
+    training = dict(records.trial().training) | {"start": "best", "start_sha256": "5" * 64, "exposure": [0.05, 1.0]}
+    text = card.text(packages.facts(records.trial(training=training), shrink=[1, 2, 3]), [])
+    assert f"First weights: those of `best`, which comes with degrain (SHA-256 `{'5' * 64}`)" in text
+    assert "Before that, the first weights were trained on other data" in text
+    assert "exposure 0.05 to 1.0" in text
+    assert "each image cut at its sides divided by 1, 2 and 3" in text
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

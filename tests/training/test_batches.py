@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 import torch
 
 from degrain.artifacts.store import STORE
+from degrain.artifacts.trial import Place
 from degrain.errors import ParamsError
 from degrain.noise import adding
 from degrain.noise.gaussian import GaussianNoise
@@ -63,6 +66,34 @@ def with_real_noise(store: PatchStore) -> PatchStore:
     np.save(store.folder / "train" / "noisy.npy", np.iinfo(clean.dtype).max - clean)
     records.rewrite(store.folder / STORE, sha256=content_digest(store.folder))
     return PatchStore.open(store.folder)
+
+
+DATA: dict[str, dict[str, Any]] = {
+    "fresh": {},
+    "another seed, fresh": {"seed": 5},
+    "one copy": {"copies": 1},
+    "another seed, one copy": {"copies": 1, "seed": 5},
+    "two copies": {"copies": 2},
+    "16 bits": {"bits": 16},
+    "weaker noise": {"noise": {"sigma": 10}},
+    "not clipped": {"noise": {"clip": False}},
+    "smaller patches": {"patch_size": 16, "stride": 16},
+    "fewer patches": {"stride": 64},
+    "gray": {"color": "gray"},
+    "shrunk": {"shrink": [1, 2]},
+}
+
+
+def test_other_batches_have_another_key(make_store: Stores, make_trial: Trials) -> None:
+    trial, place, seen = make_trial(), Place(device="cpu"), {}
+    for what, change in DATA.items():
+        store = make_store(**change)
+        noisy, clean = next(iter(Batches(trial, store).epoch(0)))
+        batch = hashlib.sha256(noisy.numpy().tobytes() + clean.numpy().tobytes()).hexdigest()
+        key = trial.key(store, place)
+        assert seen.setdefault(key, batch) == batch, f"{what} has the key of other batches"
+        shutil.rmtree(store.folder)
+    assert len(seen) == len(DATA)
 
 
 def pixels(pairs: Iterator[Pair] | list[Pair]) -> tuple[np.ndarray, np.ndarray]:

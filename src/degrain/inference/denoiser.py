@@ -183,15 +183,15 @@ class Denoiser:
             overlap: As of `image`.
         """
         if self.tells_by_color and noisy.shape[2] < self.channels:
-            for rows, columns, pixels in self._tiles(gray.colored(noisy), tile, overlap):
+            for rows, columns, pixels in self._tiles(gray.Colored(noisy), tile, overlap):
                 yield tiling.Tile(rows, columns, pixels.mean(axis=2, keepdims=True))
         else:
             yield from self._tiles(noisy, tile, overlap)
 
-    def _tiles(self, noisy: np.ndarray, tile: int, overlap: int) -> Iterator[tiling.Tile]:
+    def _tiles(self, noisy: tiling.Sliceable, tile: int, overlap: int) -> Iterator[tiling.Tile]:
         spec = catalog.spec(self.model)
         if spec.fixed_size:
-            return tiling.blended(self._outputs, noisy, self.patch_size, min(overlap, self.patch_size // 2))
+            return tiling.blended(self._outputs, noisy[:, :], self.patch_size, min(overlap, self.patch_size // 2))
         return tiling.in_halos(self._outputs, noisy, tile, spec.radius or 0, spec.multiple, spec.smallest)
 
     def _outputs(self, noisy: np.ndarray) -> np.ndarray:

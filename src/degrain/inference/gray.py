@@ -15,30 +15,30 @@ import numpy as np
 
 from degrain.pixels import to_levels
 
-# Side of the pattern of noise that is repeated, in pixels.
+# Side of the pattern of noise that is repeated, and rows that are looked at at once, in pixels.
 SIDE = 256
+# Steps in which details are counted: those of 16 bits.
+WHITE = 65535
 # The median of the absolute values of normal numbers.
 _MEDIAN = 0.6745
 
 
-def colored(gray: np.ndarray) -> np.ndarray:
-    """Give a gray image three channels, with color noise as strong as its own noise is by `deviation`.
+class Colored:
+    """A gray image as three channels, with color noise as strong as its own noise is by `deviation`; made part by part.
 
     Args:
         gray: (H, W, 1) uint8 or uint16, or float in 8-bit levels.
-
-    Returns:
-        (H, W, 3) in 8-bit levels, not clipped: float16 for uint8 (to an eighth of a level at most), else float32.
     """
-    height, width, _ = gray.shape
-    strength = math.sqrt(2) * deviation(gray)
-    made = np.empty((height, width, 3), np.float16 if gray.dtype == np.uint8 else np.float32)
-    columns = np.arange(width) % SIDE
-    for top in range(0, height, SIDE):
-        rows = np.s_[top : top + SIDE]
-        band = to_levels(gray[rows])
-        made[rows] = band + strength * _pattern()[: len(band), columns]
-    return made
+
+    def __init__(self, gray: np.ndarray) -> None:
+        self._gray, self._strength = gray, math.sqrt(2) * deviation(gray)
+        self.shape = (*gray.shape[:2], 3)
+
+    def __getitem__(self, part: tuple[slice, slice]) -> np.ndarray:
+        """Return some rows and columns: float32 (h, w, 3) in 8-bit levels, not clipped."""
+        rows, columns = (np.arange(side)[along] % SIDE for side, along in zip(self.shape, part, strict=False))
+        made: np.ndarray = to_levels(self._gray[part]) + np.float32(self._strength) * _pattern()[np.ix_(rows, columns)]
+        return made
 
 
 def deviation(gray: np.ndarray) -> float:
@@ -47,14 +47,19 @@ def deviation(gray: np.ndarray) -> float:
     That is the estimate of Donoho and Johnstone (1994), "Ideal spatial adaptation by wavelet shrinkage", section 5.
 
     Args:
-        gray: (H, W, 1), as of `colored`; 0 where a side has one pixel.
+        gray: (H, W, 1), as of `Colored`; 0 where a side has one pixel.
     """
     height, width = (side // 2 * 2 for side in gray.shape[:2])
     if not height or not width:
         return 0.0
-    levels = to_levels(gray[:height, :width, 0])
-    details = (levels[::2, ::2] - levels[1::2, ::2] - levels[::2, 1::2] + levels[1::2, 1::2]) / 2
-    return float(np.median(np.abs(details))) / _MEDIAN
+    found = np.zeros(2 * WHITE + 1, np.int64)
+    for top in range(0, height, SIDE):
+        levels = to_levels(gray[top : min(top + SIDE, height), :width, 0])
+        details = np.abs(levels[::2, ::2] - levels[1::2, ::2] - levels[::2, 1::2] + levels[1::2, 1::2]) / 2
+        steps = np.minimum(np.rint(details * (WHITE / 255)), 2 * WHITE).astype(np.int64)
+        found += np.bincount(steps.ravel(), minlength=len(found))
+    median = np.searchsorted(np.cumsum(found), found.sum() / 2)
+    return float(median) * 255 / WHITE / _MEDIAN
 
 
 @functools.cache

@@ -8,11 +8,22 @@ whole image (`in_halos`). Networks that take images of one size only have no hal
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 Forward = Callable[[np.ndarray], np.ndarray]
+
+
+class Sliceable(Protocol):
+    """An array (H, W, C), or what makes any part of one when it is asked for it."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return height, width and channels."""
+
+    def __getitem__(self, part: tuple[slice, slice], /) -> np.ndarray:
+        """Return some rows and columns, (h, w, C)."""
 
 
 class Tile(NamedTuple):
@@ -51,7 +62,7 @@ def adapted(forward: Forward, channels: int, images: np.ndarray) -> np.ndarray:
 
 
 def in_halos(
-    forward: Forward, image: np.ndarray, tile: int, radius: int, multiple: int = 1, least: int = 1
+    forward: Forward, image: Sliceable, tile: int, radius: int, multiple: int = 1, least: int = 1
 ) -> Iterator[Tile]:
     """Run a network over an image in tiles that do not overlap, with the outcome of one run over the whole image.
 

@@ -45,6 +45,7 @@ class Facts:
         baselines: Those of each classical denoiser.
         verdicts: How it stands to these, see `degrain.evaluation.gate`.
         source: Of the data set that it was trained on.
+        shrink: How many times smaller its images were also made before they were cut.
     """
 
     study: str
@@ -54,6 +55,7 @@ class Facts:
     baselines: Mapping[str, Mapping[str, float]]
     verdicts: Sequence[Verdict]
     source: Source
+    shrink: Sequence[int] = (1,)
 
 
 def escaped(text: str) -> str:
@@ -113,6 +115,9 @@ def _result(facts: Facts, group: str) -> dict[str, Any]:
 
 def _about(facts: Facts) -> str:
     trial, spec = facts.trial, catalog.spec(facts.trial.model)
+    begun = f"\n- First weights: those of {_start(trial)}." if trial.training.get("start") else ""
+    settings = {name: value for name, value in trial.training.items() if not name.startswith("start")}
+    shrunk = f", each image cut at its sides divided by {_listed(facts.shrink)}" if list(facts.shrink) != [1] else ""
     return f"""\
 # {escaped(trial.name)}
 
@@ -123,13 +128,38 @@ parameters, the best trial of the study "{escaped(facts.study)}". It was trained
 - Optimizer: {escaped(trial.optimizer)}; loss: {escaped(trial.loss)}; random seed: {trial.seed}; \
 epochs: {trial.epochs_done}.
 - Images: {_KINDS.get(trial.channels, f"{trial.channels} channels")}, {trial.bits} bits, patches of {trial.patch_size}
-  pixels, {_LIGHT[trial.light]}.
-- Noise: {escaped(_noise(trial))}."""
+  pixels{shrunk}, {_LIGHT[trial.light]}.
+- Noise: {escaped(_noise(trial))}.
+- Settings of `train`: {escaped(_settings(settings))}.{begun}"""
+
+
+def _start(trial: TrialRecord) -> str:
+    """Name the model with whose weights a trial began."""
+    training = trial.training
+    return f"`{training['start']}`, which comes with degrain (SHA-256 `{training['start_sha256']}`)"
+
+
+def _before(trial: TrialRecord) -> str:
+    return f"""\
+Before that, the first weights were trained on other data; which, and under which licences, is told by the card of
+{_start(trial)}."""
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return (
+        " and ".join(map(str, numbers))
+        if len(numbers) < 3
+        else f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+    )
 
 
 def _noise(trial: TrialRecord) -> str:
-    settings = {name: value for name, value in trial.noise if name != "kind" and value is not None}
-    return ", ".join([trial.noise.kind, *(f"{name} {_plain(value)}" for name, value in settings.items())])
+    settings = {name: value for name, value in trial.noise if name != "kind"}
+    return ", ".join(filter(None, [trial.noise.kind, _settings(settings)]))
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {_plain(value)}" for name, value in settings.items() if value is not None)
 
 
 def _plain(value: Any) -> str:
@@ -143,6 +173,7 @@ def _data(facts: Facts) -> str:
     credits_of = sorted({(one.credit, one.licence) for one in source.files if one.credit or one.licence})
     lines = "".join(f"\n- {escaped(credit)}: {escaped(licence)}" for credit, licence in credits_of)
     each = f"\n\nIts images are by:\n{lines}" if lines else ""
+    before = f"\n\n{_before(facts.trial)}" if facts.trial.training.get("start") else ""
     return f"""\
 ## Training data
 
@@ -153,7 +184,7 @@ def _data(facts: Facts) -> str:
 - Citation: {escaped(source.citation or "none given")}
 - SHA-256 of the prepared patches: `{facts.trial.data_sha256}`
 
-Nobody has stated a licence for the weights. The licence of the data may bind what you do with them.{each}"""
+Nobody has stated a licence for the weights. The licence of the data may bind what you do with them.{before}{each}"""
 
 
 def _scores(facts: Facts) -> str:

@@ -117,7 +117,7 @@ def fill(
         light=light,
         counts=counts,
         leaks=leaks,
-        sha256=store.content_digest(folder),
+        sha256=store.digest(store.content_digest(folder), params),
     )
     record.write(folder / STORE)
     return record

@@ -28,6 +28,7 @@ from degrain.noise.base import Noise
 from degrain.snapshots import Snapshot
 
 if TYPE_CHECKING:
+    from degrain.params.prepare import PrepareParams
     from degrain.params.study import Params
 
 IMAGES = "images.parquet"
@@ -134,7 +135,7 @@ class PatchStore:
             check(folder, record, params)
         paths = files.tree(folder, *CONTENT)
         found = Snapshot.take(folder, StoreRecord.again("-f -s"), paths)
-        if found.sha256 != record.sha256:
+        if digest(found.sha256, record.params) != record.sha256:
             raise DataError(f"{folder} is damaged (its checksum is another); {StoreRecord.again('-f -s')}")
         return cls(folder, record, found)
 
@@ -277,6 +278,16 @@ class PatchStore:
 def content_digest(folder: Path) -> str:
     """Return the digest of a store's arrays and tables."""
     return files.tree_digest(folder, *CONTENT)
+
+
+def digest(content: str, params: PrepareParams) -> str:
+    """Return the digest of everything that training and evaluation read.
+
+    Args:
+        content: See `content_digest`.
+        params: The number and the seed of fixed copies are in no array.
+    """
+    return files.digest([content, params.copies, params.seed]) if params.copies else content
 
 
 def check(folder: Path, record: StoreRecord, params: Params) -> None:

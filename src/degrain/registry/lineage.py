@@ -57,8 +57,13 @@ def _training(trial: TrialRecord) -> dict[str, str]:
         "loss": _options(trial.loss, trial.loss_settings),
         "seed": str(trial.seed),
         "epochs": f"{trial.epochs_done}, weights of epoch {trial.epoch}",
-        "noise": ", ".join(f"{name} {value}" for name, value in trial.noise.model_dump(mode="json").items()),
+        "noise": _listed(trial.noise.model_dump(mode="json")),
+        "settings": _listed(trial.training),
     }
+
+
+def _listed(settings: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in settings.items() if value is not None)
 
 
 def _options(title: str, settings: Mapping[str, object]) -> str:

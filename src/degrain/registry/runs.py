@@ -266,6 +266,8 @@ def params(trial: TrialRecord) -> dict[str, str]:
         "epochs": training.get("epochs"),
         "batch_size": training.get("batch_size"),
         "schedule": training.get("schedule"),
+        "start": training.get("start"),
+        "exposure": training.get("exposure"),
         "noise": noise(trial),
         "patch_size": trial.patch_size,
         "channels": trial.channels,

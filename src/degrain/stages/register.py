@@ -82,6 +82,7 @@ def run(params: Params) -> None:
         baselines=left.ranking.baseline_scores,
         verdicts=gate.of_trial(best.name, left.table, left.ranking, params.register_.gate),
         source=source,
+        shrink=store.record.params.shrink,
     )
     package.write(CHAMPION, best.folder(TRIALS), facts, pictures.folder / "photographs")
     made = registering.register(grid, params, store, CHAMPION, left, PROMOTIONS)
