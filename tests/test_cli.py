@@ -41,12 +41,12 @@ def folder(tmp_path: Path, tiny: dict[str, Any]) -> Path:
     return tmp_path
 
 
-def degrain(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def degrain(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command as a user does."""
     return subprocess.run(
         [str(BIN / "degrain"), *arguments],
         cwd=folder,
-        env=os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "160"},
+        env=os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "160"} | variables,
         capture_output=True,
         text=True,
         check=False,
@@ -302,6 +302,28 @@ def test_a_name_that_is_not_utf_8_is_shown_escaped(folder: Path) -> None:
     assert done.stderr.splitlines()[-1] == "2 written, 1 refused, 0 there already"
 
 
+@pytest.mark.parametrize(
+    ("name", "variables", "words"),
+    [
+        (b"\xe9t\xe9", {}, r"is not utf-8: .*/\\udce9t\\udce9; rename it$"),
+        (
+            "été".encode(),
+            {"LC_ALL": "C", "PYTHONUTF8": "0"},
+            r"is not ascii: .*; put PYTHONUTF8=1 before the command, or ",
+        ),
+    ],
+)
+def test_a_folder_whose_name_is_no_text_is_one_line(
+    folder: Path, tmp_path: Path, name: bytes, variables: dict[str, str], words: str
+) -> None:
+    project = tmp_path / os.fsdecode(name)
+    project.mkdir()
+    shutil.copyfile(folder / "params.yaml", project / "params.yaml")
+    done = degrain(project, "check", **variables)
+    assert_one_line(done, "the name of this folder ")
+    assert re.search(words, done.stderr.strip())
+
+
 def test_a_second_run_finds_nothing_left_to_write(folder: Path) -> None:
     _photographs(folder / "in")
     for last in ("2 written, 0 refused, 0", "0 written, 0 refused, 2"):
@@ -537,6 +559,7 @@ def test_a_device_is_checked_before_anything_starts(
     folder: Path, tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch, there: bool, code: int
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)  # asked by Adam where there is one
     (folder / "params.yaml").write_text(yaml.safe_dump(merged(tiny, {"train": {"device": "cuda"}})))
     done = degrain_here(folder, "check")
     assert done.returncode == code

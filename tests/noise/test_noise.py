@@ -18,6 +18,7 @@ from degrain.noise import adding, srgb
 from degrain.noise.base import Noise
 from degrain.noise.catalog import KINDS, AnyNoise
 from degrain.randomness import generator, generators
+from degrain.studies import array_probes, network_probes
 from tests.conftest import picture
 
 SIDE = 400
@@ -322,6 +323,12 @@ def test_where_nothing_is_added_the_image_stays(dtype: type, kind: str) -> None:
     for drawn in (on_host(params, clean), by_torch(params, clean)):
         assert np.array_equal(drawn, clean)
         assert not np.shares_memory(drawn, clean)
+
+
+@every_declared_kind
+def test_every_kind_passes_the_check(params: dict[str, Any]) -> None:
+    array_probes.check_noise(parse(params), array_probes.CHANNELS)
+    network_probes.check_device_noise(parse(params), array_probes.CHANNELS)
 
 
 def test_real_noise_cannot_be_drawn() -> None:

@@ -25,6 +25,7 @@ from degrain.optimizers import muon_rule
 from degrain.optimizers.base import Optimizer, Preset
 from degrain.optimizers.catalog import OPTIMIZERS, AnyOptimizer
 from degrain.params.study import load_params
+from degrain.studies import network_probes
 from tests.conftest import merged
 
 PRESETS: tuple[Preset, ...] = get_args(Preset)
@@ -44,6 +45,12 @@ def make(**described: Any) -> Optimizer:
     """An optimizer as params.yaml names it."""
     adapter: TypeAdapter[Optimizer] = TypeAdapter(AnyOptimizer)
     return adapter.validate_python(described)
+
+
+@pytest.mark.parametrize(("preset", "name", "options"), VARIANTS)
+def test_every_optimizer_passes_the_check(preset: Preset, name: str, options: dict[str, Any]) -> None:
+    loss = load_params().train.losses[0]
+    network_probes.check_cells([(make(name=name, preset=preset, **options), loss)], 1, 8)
 
 
 class Weights(nn.Module):

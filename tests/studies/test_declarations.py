@@ -657,7 +657,7 @@ class Drawn(Momentum):
     def step(self, closure: Any = None) -> Any:
         super().step()
         for weight in self.param_groups[0]["params"]:
-            weight.add_(0.01 * torch.randn_like(weight))
+            weight.add_(self.param_groups[0]["lr"] * 0.1 * torch.randn_like(weight))
 
 
 class Lookahead(Momentum):
@@ -695,6 +695,19 @@ class Joined(Momentum):
             state["all"] = self.state[self.param_groups[0]["params"][-1]]["mean"]
 
 
+class Deaf(Momentum):
+    """Keeps the learning rate that it began with."""
+
+    def __init__(self, weights: Any, lr: float) -> None:
+        super().__init__(weights, lr)
+        self.rate = lr
+
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            group["lr"] = self.rate
+        super().step()
+
+
 def _check_optimizer(loss: Loss, kind: type[torch.optim.Optimizer]) -> None:
     rules = {"pytorch": Rule(f"{__name__}:{kind.__name__}", {"lr": 0.1})}
     own = type("Own", (Optimizer,), {"rules": rules, "__module__": __name__})
@@ -717,9 +730,10 @@ def test_an_optimizer_may_keep_and_draw_what_a_checkpoint_holds(
         (Lookahead, "own goes on differently after it was saved and restored: keep its state in state_dict$"),
         (Unpacked, "the state_dict of own may hold tensors and what JSON can hold alone$"),
         (Joined, "saving own does not work: RuntimeError: Some tensors share memory"),
+        (Deaf, "own moves weights at the learning rate 0: take the rate from param_groups in each step"),
     ],
 )
-def test_an_optimizer_that_cannot_be_resumed_is_refused_before_training(
+def test_an_optimizer_that_cannot_be_resumed_or_scheduled_is_refused_before_training(
     make_params: Callable[..., Params], kind: type[torch.optim.Optimizer], words: str
 ) -> None:
     ((_, loss), *_) = make_params().train.cells
@@ -839,6 +853,40 @@ class In8Bits(Noise):
 def test_noise_drawn_in_8_bits_is_checked_likewise(way: str, words: str) -> None:
     with pytest.raises(ParamsError, match=words) if words else nullcontext():
         array_probes.check_noise(In8Bits(way=way), [1, 3])
+
+
+class TwoWays(Noise):
+    """Has one deviation and mean by `draw`, and others in 8 bits and on a device."""
+
+    kind: Literal["own"] = "own"
+    clip: bool = True
+    sigma: float
+    mean: float
+
+    def draw(self, clean: np.ndarray, draws: Any) -> np.ndarray:
+        return clean + np.stack([draw.normal(0, 25, clean.shape[1:]) for draw in draws]).astype(np.float32)
+
+    def draw_8_bits(self, clean: np.ndarray, draws: Any) -> np.ndarray:
+        noise = np.stack([draw.normal(self.mean, self.sigma, clean.shape[1:]) for draw in draws])
+        return np.clip(np.rint(clean + noise), 0, 255).astype(np.uint8)
+
+    def draw_on_device(self, clean: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
+        return clean + self.mean + self.sigma * torch.randn(clean.shape, generator=draw)
+
+
+@pytest.mark.parametrize(
+    ("sigma", "mean", "words"),
+    [(25, 0, ""), (20, 1, ""), (1, 0, "deviations of"), (80, 0, "deviations of"), (25, 40, "means of")],
+)
+def test_noise_must_be_as_strong_whatever_draws_it(sigma: float, mean: float, words: str) -> None:
+    noise = TwoWays(sigma=sigma, mean=mean)
+    for way, check in (
+        ("draw_8_bits", array_probes.check_noise),
+        ("draw_on_device", network_probes.check_device_noise),
+    ):
+        expected = f"own is not the same by {way} as by draw: .*{words}"
+        with pytest.raises(ParamsError, match=expected) if words else nullcontext():
+            check(noise, [1, 3])
 
 
 def test_noise_is_drawn_in_8_bits_where_8_bits_are_kept() -> None:

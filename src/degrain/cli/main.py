@@ -106,6 +106,20 @@ def _refuse_code_of_another_folder() -> None:
         )
 
 
+def _refuse_a_place_without_name() -> None:
+    """Refuse a folder whose name is no text here: libraries cannot be told of it.
+
+    Raises:
+        ParamsError: It is one.
+    """
+    here, encoding = str(Path.cwd()), sys.getfilesystemencoding()
+    try:
+        here.encode()
+    except UnicodeEncodeError:
+        way_out = "rename it" if encoding == "utf-8" else "put PYTHONUTF8=1 before the command, or LC_ALL=C.UTF-8"
+        raise ParamsError(f"the name of this folder is not {encoding}: {here}; {way_out}") from None
+
+
 def _load(path: Path, *stages: str) -> Params:
     """Load the study and refuse one that cannot work as a whole, whichever stage runs; all of them if none is named."""
     from degrain.params.study import load_params
@@ -113,6 +127,7 @@ def _load(path: Path, *stages: str) -> Params:
     from degrain.studies import check
 
     _refuse_code_of_another_folder()
+    _refuse_a_place_without_name()
     code.require(Path(), *stages)
     params = load_params(path)
     check.check(params)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from degrain.errors import ModelError
+from degrain.errors import ModelError, printable
 from degrain.inference.denoiser import Denoiser
 from degrain.networks import catalog
 from degrain.networks.base import ModelSpec
@@ -61,7 +61,7 @@ def export(denoiser: Denoiser) -> bytes:
                 verbose=False,
             )
     except torch.onnx.OnnxExporterError as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = printable(" ".join(str(error).split())[:200])
         raise ModelError(f"{denoiser.model} cannot be exported to ONNX: {reason}") from error
     model = program.model_proto if program else None
     if model is None:

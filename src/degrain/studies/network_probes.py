@@ -98,7 +98,7 @@ def check_cells(cells: Iterable[tuple[Optimizer, Loss]], channels: int, patch_si
 
 
 def check_device_noise(noise: Noise, channels: Iterable[int]) -> None:
-    """Refuse noise that a device cannot draw as declared: of another shape, or not of finite numbers.
+    """Refuse noise that a device cannot draw as declared: of another shape or strength, or not of finite numbers.
 
     Args:
         noise: Kind and strength; what is drawn on the host only passes.
@@ -115,6 +115,10 @@ def check_device_noise(noise: Noise, channels: Iterable[int]) -> None:
                 noisy = noise.draw_on_device(clean, torch.Generator(CPU).manual_seed(0))
                 require_shape(file, noise.kind, noisy.shape, levels.shape)
                 catalogs.require_finite(file, noise.kind, noisy.numpy())
+        many = array_probes.many_levels(number)
+        with blaming(file, noise.kind):
+            drawn = noise.draw_on_device(torch.from_numpy(many.copy()), torch.Generator(CPU).manual_seed(0)).numpy()
+        array_probes.require_as_strong(file, noise, "draw_on_device", drawn, many)
 
 
 def _check_network(name: str, spec: ModelSpec, channels: int, patch_size: int) -> None:
@@ -259,6 +263,18 @@ def _check_optimizer(file: str, optimizer: Optimizer) -> None:
     if not all(_same(one, other) for one, other in zip(*weights, strict=True)):
         raise ParamsError(
             f"{file}: {name} goes on differently after it was saved and restored: keep its state in state_dict"
+        )
+    # From the start: with momentum as Keras has it, earlier steps go on at the rate 0.
+    with blaming(file, name):
+        still = _tiny(optimizer)
+        before = [weight.detach().clone() for weight in still.network.parameters()]
+        for group in still.optimizer.param_groups:
+            group["lr"] = 0.0
+        _walk(still, images)
+    if not all(_same(one, other) for one, other in zip(before, still.network.parameters(), strict=True)):
+        raise ParamsError(
+            f"{file}: {name} moves weights at the learning rate 0: take the rate from param_groups in each step, or no "
+            "schedule acts"
         )
 
 
