@@ -74,7 +74,7 @@ def test_it_says_what_else_decided_the_weights() -> None:
     assert f"First weights: those of `best`, which comes with degrain (SHA-256 `{'5' * 64}`)" in text
     assert "Before that, the first weights were trained on other data" in text
     assert "exposure 0.05 to 1.0" in text
-    assert "each image cut at its sides divided by 1, 2 and 3" in text
+    assert "cut from each image with its sides divided by 1, 2, 3" in text
 
 
 @pytest.mark.parametrize(

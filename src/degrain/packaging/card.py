@@ -117,7 +117,8 @@ def _about(facts: Facts) -> str:
     trial, spec = facts.trial, catalog.spec(facts.trial.model)
     begun = f"\n- First weights: those of {_start(trial)}." if trial.training.get("start") else ""
     settings = {name: value for name, value in trial.training.items() if not name.startswith("start")}
-    shrunk = f", each image cut at its sides divided by {_listed(facts.shrink)}" if list(facts.shrink) != [1] else ""
+    times = ", ".join(map(str, facts.shrink))
+    shrunk = f", cut from each image with its sides divided by {times}" if times != "1" else ""
     return f"""\
 # {escaped(trial.name)}
 
@@ -143,14 +144,6 @@ def _before(trial: TrialRecord) -> str:
     return f"""\
 Before that, the first weights were trained on other data; which, and under which licences, is told by the card of
 {_start(trial)}."""
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    return (
-        " and ".join(map(str, numbers))
-        if len(numbers) < 3
-        else f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
-    )
 
 
 def _noise(trial: TrialRecord) -> str:
