@@ -398,25 +398,25 @@ FAR = {
 
 
 class Looking(Kernel):
-    """Adds something of the whole image that gradients need not show, behind weights that begin as zeros."""
+    """Adds something of the whole image that gradients need not show, behind weights that begin as zeros or tiny."""
 
-    def __init__(self, channels: int, far: Callable[[Tensor], Tensor], zeros: bool) -> None:
+    def __init__(self, channels: int, far: Callable[[Tensor], Tensor], first: float | None) -> None:
         super().__init__(channels, 7)
         self.far, self.last = far, nn.Conv2d(channels, channels, 1)
-        if zeros:
-            nn.init.zeros_(self.last.weight)
+        if first is not None:
+            nn.init.constant_(self.last.weight, first)
 
     def forward(self, images: Tensor) -> Tensor:
         made: Tensor = super().forward(images) + self.last(images * 0 + self.far(images).to(images.dtype))
         return made
 
 
-@pytest.mark.parametrize("zeros", [False, True])
+@pytest.mark.parametrize("first", [None, 0, 1e-6])
 @pytest.mark.parametrize("far", FAR)
 def test_a_network_that_looks_farther_where_no_gradient_goes_is_refused(
-    monkeypatch: pytest.MonkeyPatch, far: str, zeros: bool
+    monkeypatch: pytest.MonkeyPatch, far: str, first: float | None
 ) -> None:
-    monkeypatch.setattr(unet, "own", lambda channels, size: Looking(channels, FAR[far], zeros), raising=False)
+    monkeypatch.setattr(unet, "own", lambda channels, size: Looking(channels, FAR[far], first), raising=False)
     monkeypatch.setitem(catalog.MODELS, "own", ModelSpec("Own", "degrain", "unet:own", radius=3))
     with pytest.raises(ParamsError, match="own declares radius=3, and its outputs depend on pixels at least"):
         network_probes.check_networks(["own"], 3, 32)
@@ -426,7 +426,7 @@ def test_a_network_that_looks_farther_where_no_gradient_goes_is_refused(
 def test_a_network_without_gradients_that_looks_no_farther_is_let_through(
     monkeypatch: pytest.MonkeyPatch, far: Callable[[Tensor], Tensor]
 ) -> None:
-    monkeypatch.setattr(unet, "own", lambda channels, size: Looking(channels, far, zeros=False), raising=False)
+    monkeypatch.setattr(unet, "own", lambda channels, size: Looking(channels, far, first=None), raising=False)
     monkeypatch.setitem(catalog.MODELS, "own", ModelSpec("Own", "degrain", "unet:own", radius=3))
     network_probes.check_networks(["own"], 3, 32)
 

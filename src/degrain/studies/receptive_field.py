@@ -15,6 +15,8 @@ from degrain.networks.base import ModelSpec
 BEYOND = 8
 # What may be rounding, in double precision or in a network that computes in float32.
 ROUNDING = 1e-5
+# Weights that are no larger tell nothing of what they may become: LayerScale begins with 1e-6.
+TINY = 1e-3
 
 
 def depends_on_farther(spec: ModelSpec, network: nn.Module, channels: int, radius: int) -> bool:
@@ -70,11 +72,11 @@ def tiles_differ(spec: ModelSpec, network: nn.Module, channels: int, radius: int
 
 
 def _alive(network: nn.Module) -> nn.Module:
-    """Return a copy in float64 whose weights that are all 0 are random, so that no path is dead."""
+    """Return a copy in float64 whose weights that are 0 or tiny, as some begin, are random, so that no path is dead."""
     network = copy.deepcopy(network).double().eval()
     with torch.no_grad():
         for weight in network.parameters():
-            if not weight.any():
+            if weight.abs().max() < TINY:
                 weight.normal_(0, 0.1)
     return network
 
