@@ -862,29 +862,39 @@ class TwoWays(Noise):
     clip: bool = True
     sigma: float
     mean: float
+    times: int
 
     def draw(self, clean: np.ndarray, draws: Any) -> np.ndarray:
         return clean + np.stack([draw.normal(0, 25, clean.shape[1:]) for draw in draws]).astype(np.float32)
 
     def draw_8_bits(self, clean: np.ndarray, draws: Any) -> np.ndarray:
         noise = np.stack([draw.normal(self.mean, self.sigma, clean.shape[1:]) for draw in draws])
+        noise = noise[:, :: self.times].repeat(self.times, axis=1)[:, : clean.shape[1]]
         return np.clip(np.rint(clean + noise), 0, 255).astype(np.uint8)
 
     def draw_on_device(self, clean: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
-        return clean + self.mean + self.sigma * torch.randn(clean.shape, generator=draw)
+        noise = self.mean + self.sigma * torch.randn(clean.shape, generator=draw)
+        return clean + noise[:, :: self.times].repeat_interleave(self.times, dim=1)[:, : clean.shape[1]]
 
 
 @pytest.mark.parametrize(
-    ("sigma", "mean", "words"),
-    [(25, 0, ""), (20, 1, ""), (1, 0, "deviations of"), (80, 0, "deviations of"), (25, 40, "means of")],
+    ("sigma", "mean", "times", "words"),
+    [
+        (25, 0, 1, ""),
+        (20, 1, 1, ""),
+        (1, 0, 1, "deviation (1|0.9)"),
+        (80, 0, 1, "deviation [5-8]"),
+        (25, 40, 1, "mean [34]"),
+        (25, 0, 2, "neighbors 0.[2-4].* by draw"),
+    ],
 )
-def test_noise_must_be_as_strong_whatever_draws_it(sigma: float, mean: float, words: str) -> None:
-    noise = TwoWays(sigma=sigma, mean=mean)
+def test_noise_must_be_the_same_whatever_draws_it(sigma: float, mean: float, times: int, words: str) -> None:
+    noise = TwoWays(sigma=sigma, mean=mean, times=times)
     for way, check in (
         ("draw_8_bits", array_probes.check_noise),
         ("draw_on_device", network_probes.check_device_noise),
     ):
-        expected = f"own is not the same by {way} as by draw: .*{words}"
+        expected = f"own is not the same by {way} as by draw, .*{words}"
         with pytest.raises(ParamsError, match=expected) if words else nullcontext():
             check(noise, [1, 3])
 

@@ -17,11 +17,10 @@ from degrain.metrics.catalog import METRICS
 from degrain.noise.base import Noise
 from degrain.pixels import read_only
 from degrain.randomness import Draws, generators
+from degrain.studies import noise_likeness
 
 # Height of the images, by how much they are wider, in pixels, and how many there are.
 HEIGHT, WIDER, COUNT = 16, 4, 2
-# Patches by which the strengths of noise are compared; by what factor, and how many levels beside, they may differ.
-MANY, FACTOR, ROUNDED = 64, 2.0, 1.0
 # That images may have: gray, color, a packed Bayer mosaic.
 CHANNELS = (3, 1, 4)
 
@@ -45,36 +44,7 @@ def check_noise(noise: Noise, channels: Iterable[int]) -> None:
         if noise.in_8_bits:
             in_8_bits = clean.astype(np.uint8), extreme.astype(np.uint8)
             _check_drawn(file, noise.kind, noise.draw_8_bits, in_8_bits, require_8_bits)
-            many = many_levels(number)
-            drawn = noise.draw_8_bits(many.astype(np.uint8), _draws(range(MANY)))
-            require_as_strong(file, noise, "draw_8_bits", drawn, many)
-
-
-def require_as_strong(file: str, noise: Noise, way: str, noisy: np.ndarray, clean: np.ndarray) -> None:
-    """Refuse what another way than `draw` makes of patches if it is clearly stronger, weaker, brighter or darker.
-
-    Args:
-        file: Of the noise.
-        noise: Kind and strength.
-        way: Its name, for the message.
-        noisy: (MANY, H, W, C) in 8-bit levels; clipped here, if the noise is.
-        clean: Of the same shape, as of `many_levels`.
-
-    Raises:
-        ParamsError: It is another noise.
-    """
-    both = [noise.draw(read_only(clean), _draws(range(MANY))), noisy]
-    if noise.clipped:
-        both = [np.clip(one, 0, 255) for one in both]
-    differences = [one.astype(np.float64) - clean for one in both]
-    strengths = [float(np.median(one.std(axis=(1, 2, 3)))) for one in differences]
-    means = [float(np.median(one.mean(axis=(1, 2, 3)))) for one in differences]
-    least, most = sorted(strengths)
-    if most > FACTOR * least + ROUNDED or abs(means[0] - means[1]) > ROUNDED + most / 4:
-        raise ParamsError(
-            f"{file}: {noise.kind} is not the same by {way} as by draw: deviations of {strengths[1]:.3g} and "
-            f"{strengths[0]:.3g} levels, means of {means[1]:.3g} and {means[0]:.3g}"
-        )
+            noise_likeness.require_8_bits_alike(file, noise, number)
 
 
 def _check_drawn(
@@ -103,12 +73,6 @@ def _check_drawn(
 def levels(channels: int) -> np.ndarray:
     """Return patches of random numbers, float32 (COUNT, H, W, C) in 8-bit levels."""
     return (255 * _random(channels)).astype(np.float32)
-
-
-def many_levels(channels: int) -> np.ndarray:
-    """Return more patches, whole numbers: float32 (MANY, H, W, C) in 8-bit levels."""
-    shape = (MANY, *_random(channels).shape[1:])
-    return np.random.default_rng(1).integers(0, 256, shape).astype(np.float32)
 
 
 def extreme_levels(channels: int) -> np.ndarray:

@@ -27,7 +27,7 @@ from degrain.networks import catalog
 from degrain.networks.base import ModelSpec
 from degrain.noise.base import Noise
 from degrain.optimizers.base import Optimizer
-from degrain.studies import array_probes, receptive_field
+from degrain.studies import array_probes, noise_likeness, receptive_field
 from degrain.training import loop
 from degrain.training.state import State
 from degrain.training.trial import Trial
@@ -115,10 +115,10 @@ def check_device_noise(noise: Noise, channels: Iterable[int]) -> None:
                 noisy = noise.draw_on_device(clean, torch.Generator(CPU).manual_seed(0))
                 require_shape(file, noise.kind, noisy.shape, levels.shape)
                 catalogs.require_finite(file, noise.kind, noisy.numpy())
-        many = array_probes.many_levels(number)
+        many = noise_likeness.patches(number)
         with blaming(file, noise.kind):
             drawn = noise.draw_on_device(torch.from_numpy(many.copy()), torch.Generator(CPU).manual_seed(0)).numpy()
-        array_probes.require_as_strong(file, noise, "draw_on_device", drawn, many)
+        noise_likeness.require_alike(file, noise, "draw_on_device", drawn, many)
 
 
 def _check_network(name: str, spec: ModelSpec, channels: int, patch_size: int) -> None:
