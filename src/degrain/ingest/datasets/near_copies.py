@@ -75,8 +75,8 @@ def find(descriptors: np.ndarray, limit: float) -> Iterator[Pair]:
 
     Only few numbers of each image are compared first, and only with images near by: with the second half of the
     descriptors made positive, images of a correlation c, mirrored or not, are at most sqrt(2 (1 - c)) apart, and along
-    some of the axes no more than that. A fifteenth of all pairs are near enough along two axes, so time still grows
-    with the square of the number of images, and memory does not.
+    some of the axes no more than that. An eighth of all pairs are near enough along two axes, so time still grows with
+    the square of the number of images, and memory does not.
 
     Args:
         descriptors: float32 (images, 256), as of `descriptor`.
