@@ -83,11 +83,12 @@ RUNS = {"reproduced", "validated_once", "prepared_once"}
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that look at the same run belong on the same worker, so that it runs once; slow ones may take longer."""
+    """Tests that look at the same run belong on the same worker, so that it runs once; these may take longer."""
     for item in items:
-        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+        runs = RUNS & set(getattr(item, "fixturenames", ()))
+        if (runs or item.get_closest_marker("slow")) and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(900))
-        for run in RUNS & set(getattr(item, "fixturenames", ())):
+        for run in runs:
             item.add_marker(pytest.mark.xdist_group(run))
 
 
@@ -205,7 +206,7 @@ class Project:
 
     folder: Path
 
-    def run(self, *command: str, timeout: float = 270, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, timeout: float = 800, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a command with the environment's programs on the PATH; returns code and output."""
         return subprocess.run(
             command,
