@@ -236,7 +236,7 @@ def test_nothing_is_left_of_flows_that_are_stopped_and_the_next_one_goes_on(copy
 def test_two_studies_at_once_do_not_meet(copy: Project) -> None:
     runs = [started(copy, "-S", f"evaluate.confidence={share}") for share in (0.5, 0.9)]
     for run in runs:
-        output, _ = run.communicate(timeout=300)
+        output, _ = run.communicate(timeout=800)
         assert run.returncode == 0, output[-3000:]
     shown = copy.run("dvc", "exp", "show", "--json").stdout
     assert shown.count('"confidence": 0.5') >= 1
