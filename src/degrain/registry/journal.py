@@ -36,16 +36,17 @@ def read(client: MlflowClient, model: str) -> list[Promotion]:
     Raises:
         RegistryError: One was changed into something else.
     """
-    return [entry for _, entry in _entries(client, model) if entry.done]
+    return read_all(client, model)[0]
 
 
-def begun(client: MlflowClient, model: str) -> Promotion | None:
-    """Return the promotion that was begun and not marked as done, if there is one.
+def read_all(client: MlflowClient, model: str) -> tuple[list[Promotion], Promotion | None]:
+    """Return the promotions, oldest first, and the one that was begun and not marked as done, if there is one.
 
     Raises:
-        RegistryError: An entry was changed into something else.
+        RegistryError: One was changed into something else.
     """
-    return next((entry for _, entry in _entries(client, model) if not entry.done), None)
+    entries = [entry for _, entry in _entries(client, model)]
+    return [entry for entry in entries if entry.done], next((entry for entry in entries if not entry.done), None)
 
 
 def begin(client: MlflowClient, version: ModelVersion, before: str | None, reason: str) -> None:

@@ -27,7 +27,7 @@ def agree(
     """The aliases are where the journal says, and its weights are those of the versions."""
     agrees = "aliases are where the journal of promotions says"
     try:
-        entries, begun = journal.read(client, name), journal.begun(client, name)
+        entries, begun = journal.read_all(client, name)
     except RegistryError as error:
         yield Check(agrees, findings=(Finding(str(error)),))
         return

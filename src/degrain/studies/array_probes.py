@@ -28,7 +28,7 @@ CHANNELS = (3, 1, 4)
 def check_noise(noise: Noise, channels: Iterable[int]) -> None:
     """Refuse noise that cannot be drawn, changes the shape of images, or makes pixels that are no finite numbers.
 
-    Of noise that is also drawn in 8 bits, it refuses one that is not as strong so as it is otherwise.
+    Of noise that is also drawn in 8 bits, it refuses one that is another so, see `noise_likeness`.
 
     Args:
         noise: Kind and strength.
